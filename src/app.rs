@@ -1,0 +1,69 @@
+//! What all requests of a process share.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use actix_web::{HttpRequest, web};
+
+use crate::auth::client_address::ClientAddresses;
+use crate::auth::passwords::Passwords;
+use crate::clock::Clock;
+use crate::config::{Config, PublicUrl};
+use crate::db::Database;
+use crate::error::AppError;
+use crate::recorder::Recorder;
+
+/// Settings, database, clock, and the parts that remember something between requests.
+pub struct App {
+    /// The settings.
+    pub config: Config,
+    /// The address that people type.
+    pub url: PublicUrl,
+    /// People and tokens.
+    pub database: Database,
+    /// The time.
+    pub clock: Clock,
+    /// What is written behind.
+    pub recorder: Recorder,
+    /// Passwords, and who guesses too many.
+    pub passwords: Passwords,
+    /// Where requests come from.
+    pub addresses: ClientAddresses,
+}
+
+/// Why a process cannot start, in one line that says what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct StartError(pub String);
+
+impl App {
+    /// Opens the database and starts the threads. `bound` is the address that is listened on; a first use waits for
+    /// its write at most `patience`.
+    ///
+    /// # Errors
+    /// [`StartError`] if the database cannot be reached, or the operating system gives no thread.
+    pub fn start(config: Config, bound: SocketAddr, clock: Clock, patience: Duration) -> Result<Self, StartError> {
+        let database = Database::open(&config.database_url)
+            .map_err(|error| StartError(format!("{error} (DATABASE_URL is {})", config.database_url)))?;
+        let no_thread = |error| StartError(format!("cannot start: {error}"));
+        let recorder = Recorder::start(config.database_url.clone(), clock.clone(), patience).map_err(no_thread)?;
+        Ok(Self {
+            url: config.public_url(bound),
+            addresses: ClientAddresses::new(config.trusted_proxies.clone()),
+            passwords: Passwords::start(clock.clone()).map_err(no_thread)?,
+            recorder,
+            database,
+            clock,
+            config,
+        })
+    }
+
+    /// The one that serves `request`.
+    ///
+    /// # Errors
+    /// If the routes were mounted without it.
+    pub fn of(request: &HttpRequest) -> Result<web::Data<Self>, AppError> {
+        let app = request.app_data::<web::Data<Self>>().cloned();
+        app.ok_or_else(|| AppError::internal("the routes are mounted without their App"))
+    }
+}

@@ -1,0 +1,69 @@
+//! Where a request comes from, through the proxies that are trusted and no others.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix_web::HttpRequest;
+use actix_web::http::header::USER_AGENT;
+use ipnet::IpNet;
+
+use crate::models::event::Client;
+
+const FORWARDED_FOR: &str = "X-Forwarded-For";
+
+/// Knows which proxies are believed.
+pub struct ClientAddresses {
+    trusted: Vec<IpNet>,
+    warned: AtomicBool,
+}
+
+impl ClientAddresses {
+    /// Believes `trusted`, and nobody else.
+    pub fn new(trusted: Vec<IpNet>) -> Self {
+        Self { trusted, warned: AtomicBool::new(false) }
+    }
+
+    /// The address of the connection, or the rightmost untrusted hop if that is a trusted proxy's.
+    pub fn of(&self, request: &HttpRequest) -> IpAddr {
+        let peer = request.peer_addr().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.ip().to_canonical());
+        let forwarded = request.headers().get_all(FORWARDED_FOR);
+        if !self.trusts(peer) {
+            if forwarded.into_iter().next().is_some() && !self.warned.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    proxy = %peer,
+                    "ignoring X-Forwarded-For: if this is your proxy, name it in LATCHKEY_TRUSTED_PROXIES"
+                );
+            }
+            return peer;
+        }
+        let hops: Vec<&str> =
+            forwarded.into_iter().filter_map(|value| value.to_str().ok()).flat_map(|it| it.split(',')).collect();
+        let mut client = peer;
+        for hop in hops.into_iter().rev() {
+            // What a trusted proxy did not write cannot be told from a forgery: what it was sent by is known.
+            let Some(address) = parse_hop(hop) else { break };
+            client = address;
+            if !self.trusts(address) {
+                break;
+            }
+        }
+        client
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted.iter().any(|network| network.contains(&address))
+    }
+
+    /// Address and agent, as events tell them.
+    pub fn client(&self, request: &HttpRequest) -> Client {
+        let agent = request.headers().get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()));
+        Client::new(self.of(request), agent.as_deref().unwrap_or_default())
+    }
+}
+
+fn parse_hop(hop: &str) -> Option<IpAddr> {
+    let hop = hop.trim();
+    let bracketed = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let address: Option<IpAddr> = bracketed.unwrap_or(hop).parse().ok();
+    address.or_else(|| hop.parse::<SocketAddr>().ok().map(|it| it.ip())).map(|address| address.to_canonical())
+}

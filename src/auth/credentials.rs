@@ -1,0 +1,122 @@
+//! What a request presents to say who it is. Parsing only: nothing here asks a database.
+
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use super::secret::Secret;
+
+/// Where clients of Redmine's API put their key.
+pub const API_KEY_HEADER: &str = "X-Redmine-API-Key";
+/// The login of the person that an admin's program acts as.
+pub const SWITCH_USER_HEADER: &str = "X-Redmine-Switch-User";
+
+/// Clients differ in whether they pad.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// The credentials of a request: the first that is there, in Redmine's order, even when it is wrong and the next one
+/// would be right.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Credentials {
+    /// Nothing, or nothing that is not empty.
+    Absent,
+    /// A key in the query or in its own header.
+    Key(Secret),
+    /// HTTP Basic: a key as user name, or login and password.
+    Basic {
+        /// What stands before the colon.
+        username: String,
+        /// What stands behind it.
+        password: Password,
+    },
+    /// A key where RFC 6750 puts it.
+    Bearer(Secret),
+    /// A key's header that cannot be a key.
+    UnreadableKey,
+    /// An `Authorization` that cannot be read, or of a scheme that is not known.
+    UnreadableAuthorization,
+}
+
+/// A password as presented; it prints as `Password(…)`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(String);
+
+impl Password {
+    /// What was typed.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+impl Credentials {
+    /// Reads the credentials of an API request: parameter `key`, then `X-Redmine-API-Key`, then `Authorization`.
+    pub fn of_api_request(query: &str, headers: &HeaderMap) -> Self {
+        if let Some(key) = key_parameter(query) {
+            return Self::Key(key);
+        }
+        match headers.get(API_KEY_HEADER).map(text_of) {
+            Some(Some("")) | None => {}
+            Some(Some(key)) => return Self::Key(Secret::presented(key)),
+            Some(None) => return Self::UnreadableKey,
+        }
+        match headers.get(AUTHORIZATION).map(text_of) {
+            Some(Some("")) | None => Self::Absent,
+            Some(Some(authorization)) => Self::of_authorization(authorization),
+            Some(None) => Self::UnreadableAuthorization,
+        }
+    }
+
+    fn of_authorization(text: &str) -> Self {
+        let (scheme, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
+        let rest = rest.trim();
+        let is = |name: &str| scheme.eq_ignore_ascii_case(name);
+        match rest {
+            "" if is("Basic") || is("Bearer") => Self::Absent,
+            _ if is("Basic") => Self::of_basic(rest).unwrap_or(Self::UnreadableAuthorization),
+            _ if is("Bearer") => Self::Bearer(Secret::presented(rest)),
+            _ => Self::UnreadableAuthorization,
+        }
+    }
+
+    fn of_basic(encoded: &str) -> Option<Self> {
+        let text = String::from_utf8(BASE64.decode(encoded).ok()?).ok()?;
+        let (username, password) = text.split_once(':').unwrap_or((&text, ""));
+        if username.is_empty() {
+            return Some(Self::Absent);
+        }
+        Some(Self::Basic { username: username.to_owned(), password: Password::new(password) })
+    }
+}
+
+/// The parameter `key` of a query: the last one, as Rack takes it; `None` if it is missing or blank. `key[]` is
+/// another name.
+pub fn key_parameter(query: &str) -> Option<Secret> {
+    let (_, value) = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "key").last()?;
+    Some(value.trim()).filter(|key| !key.is_empty()).map(Secret::presented)
+}
+
+/// `query` without its `key` parameters, for addresses that are passed on.
+pub fn without_key(query: &str) -> String {
+    let others = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "key" && name != "key[]");
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(others).finish()
+}
+
+/// A header's value without the blanks around it; `None` if it is not UTF-8.
+pub fn text_of(value: &HeaderValue) -> Option<&str> {
+    std::str::from_utf8(value.as_bytes()).ok().map(str::trim)
+}

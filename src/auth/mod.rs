@@ -1,0 +1,11 @@
+//! Who sends a request: what it presents, how that is verified, and what handlers get of it.
+
+pub mod api_user;
+pub mod client_address;
+pub mod credentials;
+pub mod passwords;
+pub mod posted_form;
+pub mod secret;
+pub mod session_user;
+pub mod throttle;
+pub mod verify;

@@ -1,0 +1,137 @@
+//! Slows down guessing: wrong passwords are counted by address, and by address and login.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use lru::LruCache;
+use tokio::sync::OwnedMutexGuard;
+
+use crate::auth::secret::{Digest, Secret};
+use crate::clock::{Clock, Timestamp};
+
+/// Wrong passwords for one login from one address, before it has to wait.
+const MOST_FOR_A_LOGIN: u32 = 10;
+/// Wrong passwords from one address, before it has to wait.
+const MOST_FOR_AN_ADDRESS: u32 = 100;
+/// The time in which they are counted, since the first.
+const WINDOW: TimeDelta = TimeDelta::minutes(15);
+/// Counters in memory, of each kind; the one that was asked for longest ago makes room.
+const COUNTERS: NonZeroUsize = NonZeroUsize::new(50_000).unwrap();
+
+/// The counters. A login is never refused because of what other addresses do.
+pub struct Throttle {
+    clock: Clock,
+    addresses: Mutex<LruCache<IpAddr, AddressCounter>>,
+    logins: Mutex<LruCache<(IpAddr, Digest), Arc<tokio::sync::Mutex<Counter>>>>,
+}
+
+/// Too many wrong passwords; come back after this time.
+#[derive(Debug)]
+pub struct RetryAfter(pub Duration);
+
+#[derive(Clone, Copy, Default)]
+struct Counter {
+    wrong: u32,
+    since: Timestamp,
+}
+
+#[derive(Default)]
+struct AddressCounter {
+    counter: Counter,
+    trying: u32,
+}
+
+impl Counter {
+    fn refuses(&mut self, now: Timestamp, most: u32) -> Option<RetryAfter> {
+        // A clock that was set back must not make the wait longer than the window.
+        if now >= self.since + WINDOW || now < self.since {
+            *self = Self { wrong: 0, since: now };
+        }
+        (self.wrong >= most).then(|| RetryAfter((self.since + WINDOW - now).to_std().unwrap_or_default()))
+    }
+
+    fn count(&mut self, now: Timestamp) {
+        if self.wrong == 0 {
+            self.since = now;
+        }
+        self.wrong += 1;
+    }
+}
+
+impl Throttle {
+    /// Nothing counted yet.
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, addresses: Mutex::new(LruCache::new(COUNTERS)), logins: Mutex::new(LruCache::new(COUNTERS)) }
+    }
+
+    /// Lets one password be tried, or says when. Attempts for one login from one address go one after the other, so
+    /// that those that come at once are counted like those that come in turn.
+    ///
+    /// # Errors
+    /// [`RetryAfter`].
+    pub async fn attempt(&self, address: IpAddr, login: &str) -> Result<Attempt<'_>, RetryAfter> {
+        let address = counted_address(address);
+        // Digested: people type passwords and keys where the login belongs, and those are not for keeping.
+        let login = Secret::presented(login.to_ascii_lowercase()).digest();
+        let counter = self.logins().get_or_insert((address, login), Arc::default).clone();
+        let mut counter = counter.lock_owned().await;
+        let now = self.clock.now();
+        if let Some(wait) = counter.refuses(now, MOST_FOR_A_LOGIN) {
+            return Err(wait);
+        }
+        let mut addresses = self.addresses();
+        let of_address = addresses.get_or_insert_mut(address, AddressCounter::default);
+        // Those on their way count as wrong, or a hundred at once would be as many more tries.
+        let left = MOST_FOR_AN_ADDRESS.saturating_sub(of_address.trying);
+        if let Some(wait) = of_address.counter.refuses(now, left) {
+            return Err(wait);
+        }
+        of_address.trying += 1;
+        Ok(Attempt { throttle: self, address, counter })
+    }
+
+    fn addresses(&self) -> MutexGuard<'_, LruCache<IpAddr, AddressCounter>> {
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn logins(&self) -> MutexGuard<'_, LruCache<(IpAddr, Digest), Arc<tokio::sync::Mutex<Counter>>>> {
+        self.logins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One password on its way. Dropped, it was right, or not tried.
+pub struct Attempt<'a> {
+    throttle: &'a Throttle,
+    address: IpAddr,
+    counter: OwnedMutexGuard<Counter>,
+}
+
+impl Attempt<'_> {
+    /// It was wrong.
+    pub fn wrong(mut self) {
+        let now = self.throttle.clock.now();
+        self.counter.count(now);
+        if let Some(of_address) = self.throttle.addresses().get_mut(&self.address) {
+            of_address.counter.count(now);
+        }
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if let Some(of_address) = self.throttle.addresses().get_mut(&self.address) {
+            of_address.trying = of_address.trying.saturating_sub(1);
+        }
+    }
+}
+
+/// What is counted as one: an IPv4 address, or the /64 that an IPv6 subscriber has at least.
+fn counted_address(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
+    }
+}

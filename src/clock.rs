@@ -1,0 +1,42 @@
+//! The time as a value: the system's in the product, one that tests set in tests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
+
+/// A point in time: UTC, microseconds, as both databases store it.
+pub type Timestamp = NaiveDateTime;
+
+/// Tells the time, in UTC and whole microseconds.
+#[derive(Clone, Debug, Default)]
+pub struct Clock(Option<Arc<AtomicI64>>);
+
+impl Clock {
+    /// The operating system's clock.
+    pub fn system() -> Self {
+        Self(None)
+    }
+
+    /// A clock that stands at `start` until [`Clock::set`] moves it; its clones move with it.
+    pub fn standing(start: Timestamp) -> Self {
+        Self(Some(Arc::new(AtomicI64::new(start.and_utc().timestamp_micros()))))
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Timestamp {
+        match &self.0 {
+            None => Utc::now().naive_utc().trunc_subsecs(6),
+            Some(micros) => {
+                DateTime::from_timestamp_micros(micros.load(Ordering::SeqCst)).unwrap_or_default().naive_utc()
+            }
+        }
+    }
+
+    /// Moves a standing clock, forward or back; the system's clock is left alone.
+    pub fn set(&self, time: Timestamp) {
+        if let Some(micros) = &self.0 {
+            micros.store(time.and_utc().timestamp_micros(), Ordering::SeqCst);
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Every setting, its default, its flag and its environment variable.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+/// The settings of Latchkey, as `clap` reads them from flags and the environment.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Settings")]
+pub struct Config {
+    /// Where people and keys are kept: a path, sqlite://PATH or postgres://USER:PASSWORD@HOST/NAME
+    #[arg(long, global = true, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    #[arg(default_value = "latchkey.db")]
+    pub database_url: DatabaseUrl,
+
+    /// The address and port to listen on
+    #[arg(long, global = true, env = "LATCHKEY_BIND", value_name = "ADDRESS:PORT")]
+    #[arg(default_value = "127.0.0.1:3000")]
+    pub bind: SocketAddr,
+
+    /// The public base URL, path included, as browsers see it [default: http:// and the bind address]
+    #[arg(long, global = true, env = "LATCHKEY_URL", value_name = "URL")]
+    pub url: Option<PublicUrl>,
+
+    /// The key that cookies are encrypted with: 64 characters or more [default: made on first start and kept
+    /// beside the SQLite file; required with PostgreSQL]. Better set in the environment than as a flag, which
+    /// others on the machine can read
+    #[arg(long, global = true, env = "LATCHKEY_SECRET_KEY", value_name = "TEXT", hide_env_values = true)]
+    pub secret_key: Option<SecretKey>,
+
+    /// How long a session lasts since the sign-in, such as 30d or 12h; 0: for ever
+    #[arg(long, global = true, env = "LATCHKEY_SESSION_LIFETIME", value_name = "SPAN")]
+    #[arg(default_value = "30d")]
+    pub session_lifetime: Span,
+
+    /// How long a session lasts since it was last used; 0: for ever
+    #[arg(long, global = true, env = "LATCHKEY_SESSION_TIMEOUT", value_name = "SPAN")]
+    #[arg(default_value = "24h")]
+    pub session_timeout: Span,
+
+    /// Proxies whose X-Forwarded-For is believed: addresses or networks, separated by commas
+    #[arg(long, global = true, env = "LATCHKEY_TRUSTED_PROXIES", value_name = "NETWORKS")]
+    #[arg(value_delimiter = ',', value_parser = parse_network)]
+    pub trusted_proxies: Vec<IpNet>,
+
+    /// The realm that HTTP Basic's challenge names
+    #[arg(long, global = true, env = "LATCHKEY_REALM", value_name = "TEXT")]
+    #[arg(default_value = "Redmine API", value_parser = parse_realm)]
+    pub realm: String,
+
+    /// What is logged: error, warn, info, debug or trace, or a filter such as latchkey=debug,info
+    #[arg(long, global = true, env = "LATCHKEY_LOG", value_name = "FILTER")]
+    #[arg(default_value = "info")]
+    pub log: String,
+}
+
+impl Config {
+    /// The public base URL: the setting, or made from `bound`, the address that is really listened on.
+    pub fn public_url(&self, bound: SocketAddr) -> PublicUrl {
+        self.url.clone().unwrap_or_else(|| PublicUrl { origin: format!("http://{bound}"), base_path: String::new() })
+    }
+}
+
+/// Which database, and where.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+    /// A libpq connection URL.
+    Postgres(String),
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Self::Postgres(text.to_owned()));
+        }
+        let path = text.strip_prefix("sqlite://").unwrap_or(text);
+        if path.contains("://") {
+            return Err("use a path, sqlite://PATH or postgres://…".into());
+        }
+        if path.is_empty() || path.starts_with(':') || path.starts_with("file:") {
+            return Err("name a file: SQLite's in-memory and file: names cannot be shared by connections".into());
+        }
+        Ok(Self::Sqlite(PathBuf::from(path)))
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    /// Without the password, so that it can be logged.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "{}", path.display()),
+            Self::Postgres(url) => {
+                let (_, rest) = url.split_once("://").unwrap_or(("", url));
+                let place = rest.split(['?', '#']).next().unwrap_or_default();
+                write!(f, "postgres://{}", place.rsplit_once('@').map_or(place, |(_, host)| host))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl DatabaseUrl {
+    /// The SQLite file, if it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Sqlite(path) => Some(path),
+            Self::Postgres(_) => None,
+        }
+    }
+}
+
+/// The address people type: scheme and authority, and the path that everything is mounted under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl {
+    origin: String,
+    base_path: String,
+}
+
+impl PublicUrl {
+    /// Scheme and authority in lower case, without a slash at the end; what browsers send as `Origin`.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The path that everything is mounted under: empty, or `/` and segments without a slash at the end.
+    pub fn base_path(&self) -> &str {
+        &self.base_path
+    }
+
+    /// Host and port, without the scheme.
+    pub fn authority(&self) -> &str {
+        self.origin.split_once("://").map_or("", |(_, authority)| authority)
+    }
+
+    /// Whether browsers reach it by TLS, so that cookies can be kept to that.
+    pub fn is_https(&self) -> bool {
+        self.origin.starts_with("https://")
+    }
+
+    /// The whole address of `path`, which begins with a slash.
+    pub fn join(&self, path: &str) -> String {
+        format!("{}{}{path}", self.origin, self.base_path)
+    }
+}
+
+impl FromStr for PublicUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "use http://HOST[:PORT][/PATH] or https://…, without a query".to_owned();
+        let uri: actix_web::http::Uri = text.parse().map_err(|_| wrong())?;
+        let scheme = uri.scheme_str().filter(|scheme| ["http", "https"].contains(scheme)).ok_or_else(wrong)?;
+        let authority = uri.authority().filter(|it| !it.as_str().contains('@')).ok_or_else(wrong)?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/-._~".contains(c);
+        if uri.query().is_some() || !uri.path().chars().all(plain) {
+            return Err(wrong());
+        }
+        let default_port = if scheme == "https" { ":443" } else { ":80" };
+        let authority = authority.as_str().to_ascii_lowercase();
+        let authority = authority.strip_suffix(default_port).unwrap_or(&authority);
+        Ok(Self { origin: format!("{scheme}://{authority}"), base_path: uri.path().trim_end_matches('/').to_owned() })
+    }
+}
+
+/// The text that the cookies' key is derived from; never printed.
+#[derive(Clone)]
+pub struct SecretKey(String);
+
+impl SecretKey {
+    /// The bytes to derive a key from.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl FromStr for SecretKey {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if text.len() < 64 {
+            return Err("at least 64 characters are needed; `openssl rand -hex 32` makes some".into());
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretKey(…)")
+    }
+}
+
+/// A span of time that can be switched off by 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(Option<Duration>);
+
+impl Span {
+    /// A span of `duration`.
+    pub fn of(duration: Duration) -> Self {
+        Self(Some(duration))
+    }
+
+    /// The span; `None`: no limit.
+    pub fn limit(self) -> Option<chrono::TimeDelta> {
+        self.0.and_then(|span| chrono::TimeDelta::from_std(span).ok())
+    }
+}
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if text == "0" {
+            return Ok(Self(None));
+        }
+        let wrong = || "use a number and a unit, such as 30d, 24h, 90m or 45s, or 0".to_owned();
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let seconds = match &text[digits.len()..] {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            "d" => 86400,
+            _ => return Err(wrong()),
+        };
+        let number: u32 = digits.trim().parse().map_err(|_| wrong())?;
+        let number = Some(number).filter(|number| *number > 0);
+        Ok(Self(number.map(|number| Duration::from_secs(u64::from(number) * seconds))))
+    }
+}
+
+fn parse_network(text: &str) -> Result<IpNet, String> {
+    let text = text.trim();
+    text.parse::<IpNet>()
+        .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
+        .map_err(|_| "use addresses or networks such as 10.0.0.1 or 10.0.0.0/8".to_owned())
+}
+
+fn parse_realm(text: &str) -> Result<String, String> {
+    let quotable = |c: char| (c == ' ' || c.is_ascii_graphic()) && c != '"' && c != '\\';
+    if text.chars().all(quotable) {
+        Ok(text.to_owned())
+    } else {
+        Err("use printable ASCII without quotes or backslashes".into())
+    }
+}

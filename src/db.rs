@@ -1,0 +1,499 @@
+//! The database: one connection type for SQLite and PostgreSQL, the pool, and the migrations.
+
+use std::time::Duration;
+
+use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
+use diesel::prelude::*;
+use diesel::r2d2::R2D2Connection;
+use diesel::result::{DatabaseErrorKind, Error as QueryError};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use crate::config::DatabaseUrl;
+
+const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+const POSTGRES_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+
+/// Connections that requests share, at most.
+const POOL_SIZE: u32 = 8;
+/// How long a request waits for one of them.
+const POOL_PATIENCE: Duration = Duration::from_secs(3);
+
+/// A connection to either database.
+#[derive(diesel::MultiConnection)]
+pub enum DbConnection {
+    /// The embedded default.
+    Sqlite(SqliteConnection),
+    /// For several processes.
+    Postgres(PgConnection),
+}
+
+/// Why the database could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// It is away; this connection is of no more use.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// Somebody else holds what is needed, for longer than is waited.
+    #[error("the database is busy: {0}")]
+    Busy(String),
+    /// It answers, but cannot write now: read-only, or its disk is full.
+    #[error("the database cannot be written to: {0}")]
+    ReadOnly(String),
+    /// A mistake of ours.
+    #[error("the query failed: {0}")]
+    Query(QueryError),
+}
+
+impl From<QueryError> for DbError {
+    fn from(error: QueryError) -> Self {
+        use DatabaseErrorKind::{ClosedConnection, UnableToSendCommand};
+        let text = one_line(&error.to_string());
+        let says = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
+        let gone = matches!(&error, QueryError::DatabaseError(ClosedConnection | UnableToSendCommand, _));
+        if gone || matches!(error, QueryError::BrokenTransactionManager) || says(UNAVAILABLE) {
+            Self::Unavailable(text)
+        } else if says(READ_ONLY) {
+            Self::ReadOnly(text)
+        } else if says(BUSY) {
+            Self::Busy(text)
+        } else {
+            Self::Query(error)
+        }
+    }
+}
+
+// What SQLite and PostgreSQL say when it is the state of the database, not the query, that is wrong.
+const UNAVAILABLE: &[&str] = &[
+    "unable to open database file",
+    "server closed the connection",
+    "terminating connection",
+    "the database system is",
+    "connection to server",
+    "no connection to the server",
+    "could not receive data from server",
+    "could not send data to server",
+    "SSL connection has been closed",
+];
+const READ_ONLY: &[&str] =
+    &["readonly database", "read-only transaction", "is full", "disk I/O error", "No space left on device"];
+const BUSY: &[&str] = &["is locked", "due to statement timeout", "due to lock timeout"];
+
+/// Opens one connection, set up as every connection of ours is.
+///
+/// # Errors
+/// In one line, without the password: what the database's own library says.
+pub fn connect(url: &DatabaseUrl) -> ConnectionResult<DbConnection> {
+    let refused = |error: QueryError| ConnectionError::BadConnection(one_line(&error.to_string()));
+    match url {
+        DatabaseUrl::Sqlite(path) => {
+            let mut connection = SqliteConnection::establish(&path.to_string_lossy())?;
+            // busy_timeout comes first: connections that are opened side by side wait for each other's WAL.
+            // synchronous=FULL: what a response has promised survives a power cut.
+            for pragma in ["busy_timeout = 5000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"] {
+                diesel::sql_query(format!("PRAGMA {pragma}")).execute(&mut connection).map_err(refused)?;
+            }
+            Ok(DbConnection::Sqlite(connection))
+        }
+        DatabaseUrl::Postgres(url) => {
+            let separator = if url.contains('?') { '&' } else { '?' };
+            let url = match url.contains("connect_timeout=") {
+                true => url.clone(),
+                false => format!("{url}{separator}connect_timeout=3"),
+            };
+            let mut connection = PgConnection::establish(&url)
+                .map_err(|error| ConnectionError::BadConnection(one_line(&error.to_string())))?;
+            diesel::sql_query("SET TIME ZONE 'UTC'").execute(&mut connection).map_err(refused)?;
+            Ok(DbConnection::Postgres(connection))
+        }
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Runs `work` in a transaction that may write: on SQLite it takes the write lock at once, because a transaction
+/// that reads first and then writes fails with "database is locked", whatever the busy_timeout.
+///
+/// # Errors
+/// Those of `work`, after which nothing is changed.
+pub fn transaction<T>(
+    connection: &mut DbConnection,
+    work: impl FnOnce(&mut DbConnection) -> QueryResult<T>,
+) -> QueryResult<T> {
+    type Transactions = <DbConnection as diesel::Connection>::TransactionManager;
+    begin(connection)?;
+    match work(connection) {
+        Ok(value) => Transactions::commit_transaction(connection).map(|()| value),
+        Err(error) => {
+            // Fails itself if the connection is gone; the error that counts is the first.
+            let _ = Transactions::rollback_transaction(connection);
+            Err(error)
+        }
+    }
+}
+
+fn begin(connection: &mut DbConnection) -> QueryResult<()> {
+    match connection {
+        DbConnection::Sqlite(sqlite) => AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE"),
+        DbConnection::Postgres(postgres) => AnsiTransactionManager::begin_transaction(postgres),
+    }
+}
+
+/// A pooled connection that knows when it is of no more use.
+struct Pooled {
+    connection: DbConnection,
+    broken: bool,
+}
+
+struct Manager(DatabaseUrl);
+
+impl diesel::r2d2::ManageConnection for Manager {
+    type Connection = Pooled;
+    type Error = ConnectionError;
+
+    fn connect(&self) -> Result<Pooled, ConnectionError> {
+        connect(&self.0).map(|connection| Pooled { connection, broken: false })
+    }
+
+    fn is_valid(&self, pooled: &mut Pooled) -> Result<(), ConnectionError> {
+        let ping = pooled.connection.ping();
+        ping.map_err(|error| ConnectionError::BadConnection(error.to_string()))
+    }
+
+    fn has_broken(&self, pooled: &mut Pooled) -> bool {
+        pooled.broken || std::thread::panicking()
+    }
+}
+
+/// The database that all requests of a process share. Its clones share one pool.
+#[derive(Clone)]
+pub struct Database {
+    pool: diesel::r2d2::Pool<Manager>,
+    url: DatabaseUrl,
+}
+
+impl Database {
+    /// A pool for `url`, with one connection made to see that it can be.
+    ///
+    /// # Errors
+    /// What the database says if it cannot be reached.
+    pub fn open(url: &DatabaseUrl) -> Result<Self, DbError> {
+        connect(url).map_err(|error| DbError::Unavailable(error.to_string()))?;
+        // Tested where it matters (see `run`), not with a query of its own before every other.
+        let pool = diesel::r2d2::Pool::builder()
+            .max_size(POOL_SIZE)
+            .min_idle(Some(1))
+            .connection_timeout(POOL_PATIENCE)
+            .test_on_check_out(false)
+            .error_handler(Box::new(LogPoolError))
+            .build_unchecked(Manager(url.clone()));
+        Ok(Self { pool, url: url.clone() })
+    }
+
+    /// Which database it is.
+    pub fn url(&self) -> &DatabaseUrl {
+        &self.url
+    }
+
+    /// Runs `query`, one short indexed read. SQLite answers it from memory in less time than it takes to hand it to
+    /// another thread, so there it runs where it is called.
+    ///
+    /// # Errors
+    /// [`DbError`]; a connection that turns out to be gone is replaced once, as a read can be repeated.
+    pub async fn lookup<T, F>(&self, query: F) -> Result<T, DbError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut DbConnection) -> QueryResult<T> + Send + 'static,
+    {
+        match self.url {
+            DatabaseUrl::Sqlite(_) => self.read_now(query),
+            DatabaseUrl::Postgres(_) => self.read(query).await,
+        }
+    }
+
+    /// Runs `queries`, which only read, on a thread where waiting is allowed.
+    ///
+    /// # Errors
+    /// As [`Database::lookup`].
+    pub async fn read<T, F>(&self, queries: F) -> Result<T, DbError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut DbConnection) -> QueryResult<T> + Send + 'static,
+    {
+        let this = self.clone();
+        on_blocking_thread(move || this.read_now(queries)).await
+    }
+
+    /// Runs `work` in a transaction that may write; see [`transaction`].
+    ///
+    /// # Errors
+    /// [`DbError`], after which nothing is changed.
+    pub async fn write<T, F>(&self, work: F) -> Result<T, DbError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut DbConnection) -> QueryResult<T> + Send + 'static,
+    {
+        let this = self.clone();
+        on_blocking_thread(move || this.write_now(work)).await
+    }
+
+    /// [`Database::write`] on the thread that calls it.
+    ///
+    /// # Errors
+    /// [`DbError`], after which nothing is changed.
+    pub fn write_now<T>(&self, work: impl FnOnce(&mut DbConnection) -> QueryResult<T>) -> Result<T, DbError> {
+        let mut pooled = self.checkout()?;
+        // A write cannot be repeated when its connection breaks half-way, so it starts on one that answers.
+        while pooled.connection.ping().is_err() {
+            pooled.broken = true;
+            drop(pooled);
+            pooled = self.checkout()?;
+        }
+        let done = transaction(&mut pooled.connection, work).map_err(DbError::from);
+        pooled.broken = matches!(done, Err(DbError::Unavailable(_) | DbError::ReadOnly(_)));
+        done
+    }
+
+    /// [`Database::read`] on the thread that calls it.
+    ///
+    /// # Errors
+    /// As [`Database::lookup`].
+    pub fn read_now<T>(&self, queries: impl Fn(&mut DbConnection) -> QueryResult<T>) -> Result<T, DbError> {
+        // A restart of the server breaks every idle connection; each is tried at most once.
+        for _ in 0..POOL_SIZE {
+            let mut pooled = self.checkout()?;
+            match queries(&mut pooled.connection).map_err(DbError::from) {
+                Err(DbError::Unavailable(_)) => pooled.broken = true,
+                done => return done,
+            }
+        }
+        let mut pooled = self.checkout()?;
+        queries(&mut pooled.connection).map_err(DbError::from)
+    }
+
+    fn checkout(&self) -> Result<diesel::r2d2::PooledConnection<Manager>, DbError> {
+        self.pool.get().map_err(|error| DbError::Unavailable(one_line(&error.to_string())))
+    }
+}
+
+async fn on_blocking_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, DbError> + Send + 'static,
+) -> Result<T, DbError> {
+    let done = actix_web::web::block(work).await;
+    done.unwrap_or_else(|_| Err(DbError::Unavailable("the thread that asked it is gone".into())))
+}
+
+#[derive(Debug)]
+struct LogPoolError;
+
+impl diesel::r2d2::HandleError<ConnectionError> for LogPoolError {
+    fn handle_error(&self, error: ConnectionError) {
+        tracing::warn!(%error, "no connection to the database");
+    }
+}
+
+/// Why migrations did not run.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrationError {
+    /// The database cannot be reached.
+    #[error("cannot open the database: {0}")]
+    Connection(#[from] ConnectionError),
+    /// The database has been upgraded past what this release can work with.
+    #[error(
+        "the database is too new: it needs a release that knows migration {needs}, and this one ends at {newest}; \
+         install a newer Latchkey"
+    )]
+    TooNew {
+        /// The migration a release must know.
+        needs: String,
+        /// The newest that this one knows.
+        newest: String,
+    },
+    /// A migration failed; nothing was changed.
+    #[error("a migration failed, and nothing was changed: {0}")]
+    Failed(String),
+}
+
+impl MigrationError {
+    fn failed(error: impl std::fmt::Display) -> Self {
+        Self::Failed(one_line(&error.to_string()))
+    }
+}
+
+/// A migration as `migrate status` shows it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct MigrationState {
+    /// Its folder's name.
+    pub name: String,
+    /// Whether the database has it.
+    pub applied: bool,
+}
+
+/// Applies every migration that is pending, all or none, one process at a time, and returns their names.
+///
+/// # Errors
+/// [`MigrationError`].
+pub fn migrate(url: &DatabaseUrl) -> Result<Vec<String>, MigrationError> {
+    migrating(url, |harness| harness.run_pending())
+}
+
+/// Takes back the newest migration and returns its name; `None`: there was none.
+///
+/// # Errors
+/// [`MigrationError`].
+pub fn revert(url: &DatabaseUrl) -> Result<Option<String>, MigrationError> {
+    migrating(url, |harness| harness.revert_last())
+}
+
+/// Every migration that this release knows, oldest first.
+///
+/// # Errors
+/// [`MigrationError`].
+pub fn migration_states(url: &DatabaseUrl) -> Result<Vec<MigrationState>, MigrationError> {
+    let mut connection = connect(url)?;
+    let applied = applied_versions(&mut connection).map_err(MigrationError::failed)?;
+    let states = known_migrations(&connection).map_err(MigrationError::failed)?;
+    let states = states.into_iter().map(|(version, name)| MigrationState { name, applied: applied.contains(&version) });
+    Ok(states.collect())
+}
+
+/// Whether the database has every migration that this release needs, and needs none that it does not know.
+///
+/// # Errors
+/// Those of the queries.
+pub fn is_migrated(connection: &mut DbConnection) -> QueryResult<bool> {
+    let applied = applied_versions(connection)?;
+    let known = known_migrations(connection)?;
+    Ok(known.iter().all(|(version, _)| applied.contains(version)) && too_new(connection)?.is_none())
+}
+
+/// One of the two harnesses of `diesel_migrations`, whose type names the backend.
+trait Harness {
+    fn run_pending(&mut self) -> Result<Vec<String>, MigrationError>;
+    fn revert_last(&mut self) -> Result<Option<String>, MigrationError>;
+}
+
+impl Harness for DbConnection {
+    fn run_pending(&mut self) -> Result<Vec<String>, MigrationError> {
+        let states = match self {
+            Self::Sqlite(connection) => connection.run_pending_migrations(SQLITE_MIGRATIONS).map(names),
+            Self::Postgres(connection) => connection.run_pending_migrations(POSTGRES_MIGRATIONS).map(names),
+        };
+        let versions = states.map_err(MigrationError::failed)?;
+        let known = known_migrations(self).map_err(MigrationError::failed)?;
+        Ok(known.into_iter().filter(|(version, _)| versions.contains(version)).map(|(_, name)| name).collect())
+    }
+
+    fn revert_last(&mut self) -> Result<Option<String>, MigrationError> {
+        let applied = applied_versions(self).map_err(MigrationError::failed)?;
+        let Some(newest) = applied.iter().max() else { return Ok(None) };
+        let known = known_migrations(self).map_err(MigrationError::failed)?;
+        let Some((_, name)) = known.into_iter().find(|(version, _)| version == newest) else {
+            return Err(MigrationError::Failed(format!(
+                "migration {newest} is of a newer release: use that to revert it"
+            )));
+        };
+        match self {
+            Self::Sqlite(connection) => connection.revert_last_migration(SQLITE_MIGRATIONS).map(|_| ()),
+            Self::Postgres(connection) => connection.revert_last_migration(POSTGRES_MIGRATIONS).map(|_| ()),
+        }
+        .map_err(MigrationError::failed)?;
+        Ok(Some(name))
+    }
+}
+
+fn names(versions: Vec<diesel::migration::MigrationVersion<'_>>) -> Vec<String> {
+    versions.iter().map(ToString::to_string).collect()
+}
+
+/// The connection on which migrations run: in one transaction, which other processes wait for. SQLite checks no
+/// foreign keys meanwhile (rebuilding a table that others refer to would delete their rows), and all at the end.
+fn migrating<T>(
+    url: &DatabaseUrl,
+    work: impl FnOnce(&mut dyn Harness) -> Result<T, MigrationError>,
+) -> Result<T, MigrationError> {
+    let mut connection = connect(url)?;
+    if let DbConnection::Sqlite(sqlite) = &mut connection {
+        let alone = sqlite.batch_execute("PRAGMA busy_timeout = 60000; PRAGMA foreign_keys = OFF");
+        alone.map_err(MigrationError::failed)?;
+    }
+    begin(&mut connection).map_err(MigrationError::failed)?;
+    if let DbConnection::Postgres(postgres) = &mut connection {
+        // Any number will do, if it is always the same.
+        let locked = postgres.batch_execute("SELECT pg_advisory_xact_lock(7305808869229538)");
+        locked.map_err(MigrationError::failed)?;
+    }
+    refuse_if_too_new(&mut connection)?;
+    let done = work(&mut connection)?;
+    if let DbConnection::Sqlite(_) = connection {
+        let orphans = diesel::sql_query("PRAGMA foreign_key_check").execute(&mut connection);
+        if orphans.map_err(MigrationError::failed)? > 0 {
+            return Err(MigrationError::Failed("rows would be left that refer to none".into()));
+        }
+    }
+    // Without it, because an error came first, closing the connection takes everything back.
+    <DbConnection as diesel::Connection>::TransactionManager::commit_transaction(&mut connection)
+        .map_err(MigrationError::failed)?;
+    Ok(done)
+}
+
+fn refuse_if_too_new(connection: &mut DbConnection) -> Result<(), MigrationError> {
+    let Some(needs) = too_new(connection).map_err(MigrationError::failed)? else { return Ok(()) };
+    let known = known_migrations(connection).map_err(MigrationError::failed)?;
+    let newest = known.into_iter().map(|(version, _)| version).max().unwrap_or_default();
+    Err(MigrationError::TooNew { needs, newest })
+}
+
+/// The migration that the database says a release must know, if this one does not know it.
+fn too_new(connection: &mut DbConnection) -> QueryResult<Option<String>> {
+    use crate::schema::compatibility::dsl::{compatibility, needs_migration};
+    if !has_table(connection, "compatibility")? {
+        return Ok(None);
+    }
+    let needs: Option<String> = compatibility.select(needs_migration).first(connection).optional()?;
+    let known = known_migrations(connection)?;
+    Ok(needs.filter(|needs| known.iter().all(|(version, _)| version < needs)))
+}
+
+fn applied_versions(connection: &mut DbConnection) -> QueryResult<Vec<String>> {
+    if !has_table(connection, "__diesel_schema_migrations")? {
+        return Ok(Vec::new());
+    }
+    diesel::table! {
+        __diesel_schema_migrations (version) { version -> Text, }
+    }
+    __diesel_schema_migrations::table.select(__diesel_schema_migrations::version).load(connection)
+}
+
+fn has_table(connection: &mut DbConnection, name: &str) -> QueryResult<bool> {
+    #[derive(QueryableByName)]
+    struct Count {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        count: i64,
+    }
+    let query = match connection {
+        DbConnection::Sqlite(_) => "SELECT count(*) AS count FROM sqlite_master WHERE type = 'table' AND name = ?",
+        DbConnection::Postgres(_) => "SELECT count(*) AS count FROM pg_class WHERE oid = to_regclass($1)",
+    };
+    let found: Count = diesel::sql_query(query).bind::<diesel::sql_types::Text, _>(name).get_result(connection)?;
+    Ok(found.count > 0)
+}
+
+/// Version and name of every migration in the binary, oldest first.
+fn known_migrations(connection: &DbConnection) -> QueryResult<Vec<(String, String)>> {
+    use diesel::migration::{Migration, MigrationSource};
+    fn listed<DB: diesel::backend::Backend>(
+        migrations: diesel::migration::Result<Vec<Box<dyn Migration<DB>>>>,
+    ) -> QueryResult<Vec<(String, String)>> {
+        let migrations = migrations.map_err(QueryError::QueryBuilderError)?;
+        let mut known: Vec<_> =
+            migrations.iter().map(|it| (it.name().version().to_string(), it.name().to_string())).collect();
+        known.sort();
+        Ok(known)
+    }
+    match connection {
+        DbConnection::Sqlite(_) => listed::<diesel::sqlite::Sqlite>(SQLITE_MIGRATIONS.migrations()),
+        DbConnection::Postgres(_) => listed::<diesel::pg::Pg>(POSTGRES_MIGRATIONS.migrations()),
+    }
+}

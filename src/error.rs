@@ -1,0 +1,168 @@
+//! Everything that can go wrong with a request, as one type: a short text for whoever asked, the cause for the log.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+
+use crate::auth::passwords::PasswordRefusal;
+use crate::auth::throttle::RetryAfter;
+use crate::db::DbError;
+use crate::models::user::{FieldError, SaveError};
+
+/// Why a request is not answered as it was meant.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// 302: sign in first.
+    #[error("sign in first")]
+    SignIn {
+        /// Where to, with the way back.
+        location: String,
+    },
+    /// 400
+    #[error("{0}")]
+    BadRequest(String),
+    /// 401
+    #[error("{message}")]
+    Unauthorized {
+        /// The `WWW-Authenticate` header; `None` where it would make browsers ask for a password.
+        challenge: Option<String>,
+        /// What to do.
+        message: &'static str,
+    },
+    /// 403
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// 404
+    #[error("There is nothing at this address.")]
+    NotFound,
+    /// 405
+    #[error("This address does not answer this method.")]
+    MethodNotAllowed,
+    /// 412
+    #[error("{0}")]
+    PreconditionFailed(&'static str),
+    /// 413
+    #[error("This is more than is accepted here.")]
+    TooLarge,
+    /// 422
+    #[error("{}", .0.join("; "))]
+    Invalid(Vec<String>),
+    /// 429
+    #[error("Too many wrong passwords. Try again in {} minutes.", .0.as_secs().div_ceil(60).max(1))]
+    TooManyAttempts(Duration),
+    /// 503: hashing threads
+    #[error("Too many people are signing in at the moment. Try again in a few seconds.")]
+    Busy(Duration),
+    /// 503: it took too long
+    #[error("This took too long. Try again in a few seconds.")]
+    TimedOut,
+    /// 503 or 500
+    #[error("{}", database_text(.0))]
+    Database(#[from] DbError),
+    /// 500
+    #[error("Something went wrong here. It has been logged.")]
+    Internal(String),
+}
+
+fn database_text(error: &DbError) -> &'static str {
+    match error {
+        DbError::Unavailable(_) => "The database is not available at the moment. Try again in a few seconds.",
+        DbError::Busy(_) => "The database is busy at the moment. Try again in a few seconds.",
+        DbError::ReadOnly(_) => "This cannot be saved at the moment: the database cannot be written to.",
+        DbError::Query(_) => "Something went wrong here. It has been logged.",
+    }
+}
+
+/// What [`AppError`] leaves in its response for the layer that dresses errors as pages, JSON or XML.
+#[derive(Clone, Debug)]
+pub struct ErrorTexts(pub Vec<String>);
+
+impl AppError {
+    /// A mistake of ours; `cause` is for the log.
+    pub fn internal(cause: impl ToString) -> Self {
+        Self::Internal(cause.to_string())
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::TooManyAttempts(wait) | Self::Busy(wait) => Some(*wait),
+            Self::Database(DbError::Query(_)) => None,
+            Self::Database(_) | Self::TimedOut => Some(Duration::from_secs(5)),
+            _ => None,
+        }
+    }
+
+    fn log(&self) {
+        match self {
+            Self::Internal(cause) => tracing::error!(cause, "internal error"),
+            Self::Database(error @ DbError::Query(_)) => tracing::error!(%error, "internal error"),
+            Self::Database(error) => tracing::warn!(%error, "the database"),
+            _ => {}
+        }
+    }
+}
+
+impl ResponseError for AppError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::SignIn { .. } => StatusCode::FOUND,
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::PreconditionFailed(_) => StatusCode::PRECONDITION_FAILED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooManyAttempts(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Database(DbError::Query(_)) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Busy(_) | Self::TimedOut | Self::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.log();
+        let mut response = HttpResponse::build(self.status_code());
+        match self {
+            Self::SignIn { location } => {
+                response.insert_header((LOCATION, location.as_str()));
+            }
+            Self::Unauthorized { challenge: Some(challenge), .. } => {
+                response.insert_header((WWW_AUTHENTICATE, challenge.as_str()));
+            }
+            _ => {}
+        }
+        if let Some(wait) = self.retry_after() {
+            // Rounded up: coming back when it says must be late enough.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            response.insert_header((RETRY_AFTER, seconds.max(1)));
+        }
+        let texts = match self {
+            Self::Invalid(messages) => messages.clone(),
+            other => vec![other.to_string()],
+        };
+        response.extensions_mut().insert(ErrorTexts(texts));
+        response.finish()
+    }
+}
+
+impl From<PasswordRefusal> for AppError {
+    fn from(refusal: PasswordRefusal) -> Self {
+        match refusal {
+            PasswordRefusal::Wrong => Self::Forbidden("The password is wrong."),
+            PasswordRefusal::TooMany(RetryAfter(wait)) => Self::TooManyAttempts(wait),
+            PasswordRefusal::Busy(wait) => Self::Busy(wait),
+        }
+    }
+}
+
+impl From<SaveError> for AppError {
+    fn from(error: SaveError) -> Self {
+        match error {
+            SaveError::Invalid(errors) => Self::Invalid(errors.iter().map(FieldError::message).collect()),
+            SaveError::Database(error) => Self::Database(error),
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! The whole life of a token: made, found, used, ended.
+
+use std::collections::HashMap;
+
+use chrono::TimeDelta;
+use diesel::deserialize::FromSqlRow;
+use diesel::expression::AsExpression;
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Text, Timestamp as SqlTimestamp};
+
+use super::stored_as_text;
+use super::user::{User, UserStatus};
+use crate::auth::secret::{Digest, Secret};
+use crate::clock::Timestamp;
+use crate::db::DbConnection;
+use crate::schema::{tokens, users};
+
+/// Which kind of secret a token is.
+#[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[diesel(sql_type = Text)]
+pub enum TokenAction {
+    /// The API access key: everything its owner may do.
+    Api,
+    /// The Atom access key: reads feeds.
+    Feeds,
+    /// A browser's session.
+    Session,
+    /// Signs a browser in again.
+    Autologin,
+    /// Sets a new password.
+    Recovery,
+    /// Activates an account.
+    Register,
+    /// Stands in for a second factor, once.
+    TwofaBackupCode,
+    /// A kind of a newer release, which this one must not let in.
+    Unknown,
+}
+
+impl TokenAction {
+    /// As stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Feeds => "feeds",
+            Self::Session => "session",
+            Self::Autologin => "autologin",
+            Self::Recovery => "recovery",
+            Self::Register => "register",
+            Self::TwofaBackupCode => "twofa_backup_code",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    fn parse(text: &str) -> Self {
+        let known = [
+            Self::Api,
+            Self::Feeds,
+            Self::Session,
+            Self::Autologin,
+            Self::Recovery,
+            Self::Register,
+            Self::TwofaBackupCode,
+        ];
+        known.into_iter().find(|action| action.as_str() == text).unwrap_or(Self::Unknown)
+    }
+
+    /// Whether people call it a key, look at its last use, and make and reset it themselves.
+    pub fn is_key(self) -> bool {
+        matches!(self, Self::Api | Self::Feeds)
+    }
+
+    /// How many of them a person may hold; making one more ends the one that was unused for longest.
+    pub fn most_per_user(self) -> usize {
+        match self {
+            Self::Session | Self::Autologin | Self::TwofaBackupCode => 10,
+            Self::Api | Self::Feeds | Self::Recovery | Self::Register | Self::Unknown => 1,
+        }
+    }
+
+    /// How long it is valid since it was made; `None`: it does not age by itself.
+    fn lifetime(self) -> Option<TimeDelta> {
+        matches!(self, Self::Recovery | Self::Register).then(|| TimeDelta::days(1))
+    }
+}
+
+stored_as_text!(TokenAction);
+
+/// A row of `tokens`.
+#[derive(Queryable, Selectable, Clone, Debug)]
+#[diesel(table_name = tokens)]
+pub struct Token {
+    /// Never given twice: a pending use of a token that is gone cannot hit another.
+    pub id: i64,
+    /// Whom it stands for.
+    pub user_id: i64,
+    /// Which kind it is.
+    pub action: TokenAction,
+    /// The last four characters of its secret.
+    pub hint: String,
+    /// When it was made.
+    pub created_on: Timestamp,
+    /// The last use that is recorded; see [`Token::recorded_use`].
+    pub updated_on: Option<Timestamp>,
+}
+
+/// A use of a token, to be recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TokenUse {
+    /// Which.
+    pub token_id: i64,
+    /// When it was used, not when that is written.
+    pub used_on: Timestamp,
+}
+
+/// On what condition a use is written; whichever it is, last use never moves backwards.
+#[derive(Clone, Copy, Debug)]
+pub enum RecordIf {
+    /// The token was never used before.
+    FirstUse,
+    /// The use that is recorded stood there for a minute before `now`, the time of the write.
+    UnwrittenForAMinute {
+        /// The time of the write.
+        now: Timestamp,
+    },
+    /// It is later than the one recorded: at a clean stop.
+    Later,
+}
+
+/// The least time between two writes of one token's use.
+pub const WRITE_INTERVAL: TimeDelta = TimeDelta::minutes(1);
+
+impl Token {
+    /// The one way to verify a secret: the token that it is, if it is of one of `actions`, still valid, and its owner
+    /// active; with the owner, in one query. Says nothing about why there is none.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn find_active(
+        connection: &mut DbConnection,
+        actions: &[TokenAction],
+        digest: &Digest,
+        now: Timestamp,
+    ) -> QueryResult<Option<(Self, User)>> {
+        let found: Option<(Self, User)> = tokens::table
+            .inner_join(users::table)
+            .filter(tokens::digest.eq(digest.as_bytes()))
+            .filter(users::status.eq(UserStatus::Active))
+            .select((Self::as_select(), User::as_select()))
+            .first(connection)
+            .optional()?;
+        Ok(found.filter(|(token, _)| actions.contains(&token.action) && !token.has_aged(now)))
+    }
+
+    fn has_aged(&self, now: Timestamp) -> bool {
+        self.action.lifetime().is_some_and(|lifetime| now - self.created_on >= lifetime)
+    }
+
+    /// The last use that the row knows. A row that Rails wrote was never used while `updated_on` is `created_on`.
+    pub fn recorded_use(&self) -> Option<Timestamp> {
+        self.updated_on.filter(|updated_on| *updated_on > self.created_on)
+    }
+
+    /// Makes a token of `action` for a person, and ends the longest unused ones that are too many.
+    ///
+    /// # Errors
+    /// Those of the queries.
+    pub fn issue(
+        connection: &mut DbConnection,
+        user_id: i64,
+        action: TokenAction,
+        now: Timestamp,
+    ) -> QueryResult<(Self, Secret)> {
+        User::lock_row(connection, user_id)?;
+        let mut held = Self::of_user(connection, user_id, &[action])?;
+        held.sort_by_key(|token| (token.updated_on.unwrap_or(token.created_on), token.id));
+        let too_many = (held.len() + 1).saturating_sub(action.most_per_user());
+        for token in &held[..too_many] {
+            Self::delete(connection, token.id)?;
+        }
+        let secret = Secret::generate();
+        let token = Self::insert(connection, user_id, action, &secret, now)?;
+        Ok((token, secret))
+    }
+
+    /// Makes a key in place of `replaces`, which must be the one that the person has (`None`: has none), so that the
+    /// same wish sent twice is granted once. `None`: the key is another by now, and nothing was done.
+    ///
+    /// # Errors
+    /// Those of the queries.
+    pub fn issue_in_place_of(
+        connection: &mut DbConnection,
+        user_id: i64,
+        action: TokenAction,
+        replaces: Option<i64>,
+        now: Timestamp,
+    ) -> QueryResult<Option<(Self, Secret)>> {
+        User::lock_row(connection, user_id)?;
+        let held = Self::of_user(connection, user_id, &[action])?.first().map(|token| token.id);
+        if held != replaces {
+            return Ok(None);
+        }
+        Self::issue(connection, user_id, action, now).map(Some)
+    }
+
+    /// Stores a token with a secret that is already known. The row is read back by its digest, as both databases can.
+    ///
+    /// # Errors
+    /// Those of the queries.
+    pub fn insert(
+        connection: &mut DbConnection,
+        user_id: i64,
+        action: TokenAction,
+        secret: &Secret,
+        created_on: Timestamp,
+    ) -> QueryResult<Self> {
+        let digest = secret.digest();
+        let values = (
+            tokens::user_id.eq(user_id),
+            tokens::action.eq(action),
+            tokens::digest.eq(digest.as_bytes()),
+            tokens::hint.eq(secret.hint()),
+            tokens::created_on.eq(created_on),
+        );
+        diesel::insert_into(tokens::table).values(values).execute(connection)?;
+        tokens::table.filter(tokens::digest.eq(digest.as_bytes())).select(Self::as_select()).first(connection)
+    }
+
+    /// The tokens of a person that are of one of `actions`, oldest first.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn of_user(connection: &mut DbConnection, user_id: i64, actions: &[TokenAction]) -> QueryResult<Vec<Self>> {
+        let all: Vec<Self> = tokens::table
+            .filter(tokens::user_id.eq(user_id))
+            .order(tokens::id)
+            .select(Self::as_select())
+            .load(connection)?;
+        Ok(all.into_iter().filter(|token| actions.contains(&token.action)).collect())
+    }
+
+    /// The token with this id.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn find(connection: &mut DbConnection, id: i64) -> QueryResult<Option<Self>> {
+        tokens::table.find(id).select(Self::as_select()).first(connection).optional()
+    }
+
+    /// Every key with its owner's login, by login.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn keys(connection: &mut DbConnection) -> QueryResult<Vec<(Self, String)>> {
+        tokens::table
+            .inner_join(users::table)
+            .filter(tokens::action.eq_any([TokenAction::Api, TokenAction::Feeds]))
+            .order((super::user::lower(users::login), tokens::id))
+            .select((Self::as_select(), users::login))
+            .load(connection)
+    }
+
+    /// Ends a token; `false`: there was none.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn delete(connection: &mut DbConnection, id: i64) -> QueryResult<bool> {
+        diesel::delete(tokens::table.find(id)).execute(connection).map(|rows| rows > 0)
+    }
+
+    /// Ends everything of a person that stands for a sign-in by password. Keys go on.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn end_sessions(connection: &mut DbConnection, user_id: i64) -> QueryResult<()> {
+        let signed_in = [TokenAction::Session, TokenAction::Autologin, TokenAction::Recovery];
+        for token in Self::of_user(connection, user_id, &signed_in)? {
+            Self::delete(connection, token.id)?;
+        }
+        Ok(())
+    }
+
+    /// Records uses, in the order of their ids, and returns the tokens whose row was written.
+    ///
+    /// # Errors
+    /// Those of the queries.
+    pub fn record_uses(connection: &mut DbConnection, uses: &[TokenUse], record_if: RecordIf) -> QueryResult<Vec<i64>> {
+        match connection {
+            DbConnection::Sqlite(sqlite) => record_one_by_one(sqlite, uses, record_if),
+            DbConnection::Postgres(postgres) => record_at_once(postgres, uses, record_if),
+        }
+    }
+
+    /// What the rows of `ids` say of the last use. Those that are missing are gone.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn recorded_uses(connection: &mut DbConnection, ids: &[i64]) -> QueryResult<HashMap<i64, Option<Timestamp>>> {
+        let rows: Vec<Self> =
+            tokens::table.filter(tokens::id.eq_any(ids)).select(Self::as_select()).load(connection)?;
+        Ok(rows.into_iter().map(|token| (token.id, token.recorded_use())).collect())
+    }
+}
+
+/// In SQLite a statement costs no round trip.
+fn record_one_by_one(
+    connection: &mut SqliteConnection,
+    uses: &[TokenUse],
+    record_if: RecordIf,
+) -> QueryResult<Vec<i64>> {
+    let mut written = Vec::new();
+    for TokenUse { token_id, used_on } in uses.iter().copied() {
+        let row = tokens::table.find(token_id);
+        let unused = tokens::updated_on.is_null();
+        let set = tokens::updated_on.eq(used_on);
+        let earlier = tokens::updated_on.lt(used_on);
+        let rows = match record_if {
+            RecordIf::FirstUse => {
+                let unused = unused.or(tokens::updated_on.le(tokens::created_on.nullable()));
+                diesel::update(row.filter(unused)).set(set).execute(connection)
+            }
+            RecordIf::UnwrittenForAMinute { now } => {
+                let unwritten = tokens::updated_on.le(now - WRITE_INTERVAL);
+                diesel::update(row.filter(unused.or(earlier.and(unwritten)))).set(set).execute(connection)
+            }
+            RecordIf::Later => diesel::update(row.filter(unused.or(earlier))).set(set).execute(connection),
+        }?;
+        if rows > 0 {
+            written.push(token_id);
+        }
+    }
+    Ok(written)
+}
+
+/// In PostgreSQL a batch is one statement. It locks its rows in the order of their ids first: batches of several
+/// processes that overlap would deadlock otherwise. The condition stands in it twice, once to lock no row in vain,
+/// and once for what another has written meanwhile.
+fn record_at_once(connection: &mut PgConnection, uses: &[TokenUse], record_if: RecordIf) -> QueryResult<Vec<i64>> {
+    #[derive(QueryableByName)]
+    struct Written {
+        #[diesel(sql_type = BigInt)]
+        id: i64,
+    }
+    let (condition, now) = match record_if {
+        RecordIf::FirstUse => ("tokens.updated_on <= tokens.created_on", Timestamp::default()),
+        RecordIf::UnwrittenForAMinute { now } => ("tokens.updated_on < used.used_on AND tokens.updated_on <= $3", now),
+        RecordIf::Later => ("tokens.updated_on < used.used_on", Timestamp::default()),
+    };
+    let statement = format!(
+        "WITH due AS (
+             SELECT tokens.id, used.used_on
+             FROM tokens JOIN unnest($1, $2) AS used (id, used_on) ON used.id = tokens.id
+             WHERE tokens.updated_on IS NULL OR ({condition})
+             ORDER BY tokens.id FOR UPDATE OF tokens
+         )
+         UPDATE tokens SET updated_on = used.used_on FROM due AS used
+         WHERE tokens.id = used.id AND (tokens.updated_on IS NULL OR ({condition}))
+         RETURNING tokens.id"
+    );
+    let (ids, times): (Vec<i64>, Vec<Timestamp>) = uses.iter().map(|it| (it.token_id, it.used_on)).unzip();
+    let written: Vec<Written> = diesel::sql_query(statement)
+        .bind::<Array<BigInt>, _>(ids)
+        .bind::<Array<SqlTimestamp>, _>(times)
+        .bind::<SqlTimestamp, _>(now - WRITE_INTERVAL)
+        .load(connection)?;
+    Ok(written.into_iter().map(|row| row.id).collect())
+}

@@ -1,0 +1,183 @@
+//! The one thread that writes behind: last uses, and what is told about sign-ins.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
+use tokio::sync::oneshot;
+
+use crate::clock::Clock;
+use crate::config::DatabaseUrl;
+use crate::db::{DbConnection, DbError, connect};
+use crate::last_use::LastUse;
+use crate::sign_ins::SignIns;
+
+/// How often it looks for what is due.
+const TICK: Duration = Duration::from_secs(1);
+/// How often it tries to write everything before the process stops all the same.
+const LAST_TRIES: u32 = 5;
+/// SQLite's write-ahead log is emptied when it has grown to this: under steady reads nothing else does it.
+const WAL_BYTES: u64 = 8 << 20;
+
+/// Wakes the recorder.
+#[derive(Default)]
+pub struct Bell {
+    orders: Mutex<Orders>,
+    rung: Condvar,
+}
+
+#[derive(Default)]
+struct Orders {
+    first_uses: bool,
+    flushes: Vec<oneshot::Sender<()>>,
+    stop: bool,
+}
+
+impl Bell {
+    /// There are first uses to write.
+    pub fn ring(&self) {
+        self.orders().first_uses = true;
+        self.rung.notify_one();
+    }
+
+    fn wait(&self, pause: bool) -> Orders {
+        let quiet = |orders: &mut Orders| !orders.stop && orders.flushes.is_empty() && (pause || !orders.first_uses);
+        let orders = self.orders();
+        let waited = self.rung.wait_timeout_while(orders, TICK, quiet);
+        let (mut orders, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let stop = orders.stop;
+        std::mem::replace(&mut *orders, Orders { stop, ..Orders::default() })
+    }
+
+    fn orders(&self) -> MutexGuard<'_, Orders> {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread, its connection, and what it writes.
+pub struct Recorder {
+    /// When each token was last used.
+    pub last_use: Arc<LastUse>,
+    /// Sign-ins that were refused, or came by Basic.
+    pub sign_ins: Arc<SignIns>,
+    bell: Arc<Bell>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Recorder {
+    /// Starts the thread. A first use waits for its write at most `patience`.
+    ///
+    /// # Errors
+    /// If the operating system gives no thread.
+    pub fn start(url: DatabaseUrl, clock: Clock, patience: Duration) -> std::io::Result<Self> {
+        let bell = Arc::new(Bell::default());
+        let last_use = Arc::new(LastUse::new(clock, patience, bell.clone()));
+        let sign_ins = Arc::new(SignIns::default());
+        let writer = Writer { url, connection: None, last_use: last_use.clone(), sign_ins: sign_ins.clone() };
+        let thread = std::thread::Builder::new().name("recorder".into()).spawn({
+            let bell = bell.clone();
+            move || writer.run(&bell)
+        })?;
+        Ok(Self { last_use, sign_ins, bell, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Writes what is due, and returns when that is done or has failed.
+    pub async fn flush(&self) {
+        let (done, wait) = oneshot::channel();
+        self.bell.orders().flushes.push(done);
+        self.bell.rung.notify_one();
+        // An error says that the thread has stopped, which is what was waited for.
+        let _ = wait.await;
+    }
+
+    /// Writes everything that is pending, and ends the thread. Blocks until that is done.
+    pub fn stop(&self) {
+        self.bell.orders().stop = true;
+        self.bell.rung.notify_one();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the recorder has panicked");
+        }
+    }
+}
+
+struct Writer {
+    url: DatabaseUrl,
+    connection: Option<DbConnection>,
+    last_use: Arc<LastUse>,
+    sign_ins: Arc<SignIns>,
+}
+
+impl Writer {
+    fn run(mut self, bell: &Bell) {
+        let mut failing = false;
+        let mut looked = Instant::now();
+        loop {
+            // After a failure first uses wait for the next tick: trying each time one comes would not help them.
+            let orders = bell.wait(failing);
+            if orders.stop {
+                return self.finish();
+            }
+            let look = looked.elapsed() >= TICK || !orders.flushes.is_empty();
+            let written = self.write(|this, connection| {
+                this.last_use.write_first_uses(connection)?;
+                if !look {
+                    return Ok(());
+                }
+                this.last_use.write_due(connection)?;
+                this.sign_ins.write(connection)
+            });
+            match (&written, failing) {
+                (Err(error), false) => tracing::warn!(%error, "uses wait in memory until they can be written"),
+                (Ok(()), true) => tracing::info!("uses are written again"),
+                _ => {}
+            }
+            failing = written.is_err();
+            if look {
+                looked = Instant::now();
+                self.shrink_wal();
+            }
+        }
+    }
+
+    fn finish(mut self) {
+        for tries_left in (0..LAST_TRIES).rev() {
+            let written = self.write(|this, connection| {
+                this.last_use.write_all(connection)?;
+                this.sign_ins.write(connection)
+            });
+            let Err(error) = written else { return };
+            let pending = self.last_use.pending_uses();
+            if tries_left == 0 {
+                tracing::error!(%error, pending, "stopped with uses that could not be written");
+            } else {
+                tracing::warn!(%error, pending, "trying again to write the last uses");
+                std::thread::sleep(TICK);
+            }
+        }
+    }
+
+    /// Does `work` on the connection, which is made when there is none and given up when it fails.
+    fn write(&mut self, work: impl FnOnce(&Self, &mut DbConnection) -> diesel::QueryResult<()>) -> Result<(), DbError> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => connect(&self.url).map_err(|error| DbError::Unavailable(error.to_string()))?,
+        };
+        work(self, &mut connection)?;
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    fn shrink_wal(&mut self) {
+        let Some(file) = self.url.file() else { return };
+        let mut wal = file.as_os_str().to_owned();
+        wal.push("-wal");
+        let grown = std::fs::metadata(&wal).is_ok_and(|wal| wal.len() > WAL_BYTES);
+        if let (true, Some(connection)) = (grown, &mut self.connection)
+            && let Err(error) = connection.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        {
+            tracing::debug!(%error, "the write-ahead log could not be emptied yet");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The tables, as both databases have them; a test compares this file with what `diesel print-schema` says.
+
+diesel::table! {
+    compatibility (needs_migration) {
+        needs_migration -> Text,
+    }
+}
+
+diesel::table! {
+    events (id) {
+        id -> BigInt,
+        user_id -> BigInt,
+        action -> Text,
+        token_id -> Nullable<BigInt>,
+        token_action -> Nullable<Text>,
+        token_hint -> Nullable<Text>,
+        address -> Text,
+        agent -> Text,
+        times -> BigInt,
+        hour -> Nullable<Timestamp>,
+        created_on -> Timestamp,
+        updated_on -> Timestamp,
+    }
+}
+
+diesel::table! {
+    tokens (id) {
+        id -> BigInt,
+        user_id -> BigInt,
+        action -> Text,
+        digest -> Binary,
+        hint -> Text,
+        created_on -> Timestamp,
+        updated_on -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    users (id) {
+        id -> BigInt,
+        login -> Text,
+        firstname -> Text,
+        lastname -> Text,
+        mail -> Text,
+        password_hash -> Nullable<Text>,
+        admin -> Bool,
+        status -> Text,
+        must_change_password -> Bool,
+        twofa_scheme -> Nullable<Text>,
+        language -> Text,
+        created_on -> Timestamp,
+        updated_on -> Timestamp,
+        last_login_on -> Nullable<Timestamp>,
+        passwd_changed_on -> Nullable<Timestamp>,
+    }
+}
+
+diesel::joinable!(events -> users (user_id));
+diesel::joinable!(tokens -> users (user_id));
+
+diesel::allow_tables_to_appear_in_same_query!(compatibility, events, tokens, users,);

@@ -1,0 +1,89 @@
+//! Sign-ins that are told behind the request: the refused ones, counted, and the time of the last by Basic.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use chrono::TimeDelta;
+use diesel::QueryResult;
+
+use crate::clock::Timestamp;
+use crate::db::{DbConnection, transaction};
+use crate::models::event::{Client, Refusals};
+use crate::models::user::User;
+
+/// Rows that are counted in memory at the same time, at most.
+const MOST_REFUSALS: usize = 10_000;
+
+/// What is not yet written about sign-ins.
+#[derive(Default)]
+pub struct SignIns(Mutex<Unwritten>);
+
+#[derive(Default)]
+struct Unwritten {
+    refusals: HashMap<(i64, String, Timestamp), Refusals>,
+    logins: HashMap<i64, Timestamp>,
+}
+
+impl SignIns {
+    /// Counts a sign-in as `user_id` that was refused.
+    pub fn refused(&self, user_id: i64, client: Client, at: Timestamp) {
+        let refusals = Refusals { user_id, client, times: 1, first_on: at, last_on: at };
+        self.unwritten().count(refusals);
+    }
+
+    /// Notes that `user` came in by Basic with a password: at most once a minute.
+    pub fn signed_in(&self, user: &User, at: Timestamp) {
+        if user.last_login_on.is_none_or(|last| last + TimeDelta::minutes(1) <= at) {
+            self.unwritten().logins.insert(user.id, at);
+        }
+    }
+
+    /// Writes everything. What cannot be written stays.
+    pub(crate) fn write(&self, connection: &mut DbConnection) -> QueryResult<()> {
+        let unwritten = std::mem::take(&mut *self.unwritten());
+        if unwritten.refusals.is_empty() && unwritten.logins.is_empty() {
+            return Ok(());
+        }
+        let written = transaction(connection, |connection| {
+            for refusals in unwritten.refusals.values() {
+                refusals.record(connection)?;
+            }
+            let mut logins: Vec<_> = unwritten.logins.iter().collect();
+            // In the order of ids: two processes that write the same people would deadlock otherwise.
+            logins.sort_unstable();
+            logins.into_iter().try_for_each(|(user_id, at)| User::record_login(connection, *user_id, *at))
+        });
+        if written.is_err() {
+            self.unwritten().merge(unwritten);
+        }
+        written
+    }
+
+    fn unwritten(&self) -> MutexGuard<'_, Unwritten> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Unwritten {
+    fn count(&mut self, more: Refusals) {
+        let key = (more.user_id, more.address().to_owned(), Refusals::hour(more.first_on));
+        if let Some(refusals) = self.refusals.get_mut(&key) {
+            refusals.times += more.times;
+            refusals.first_on = refusals.first_on.min(more.first_on);
+            refusals.last_on = refusals.last_on.max(more.last_on);
+            refusals.client = more.client;
+        } else if self.refusals.len() < MOST_REFUSALS {
+            self.refusals.insert(key, more);
+        } else {
+            tracing::warn!(user_id = more.user_id, "too many refused sign-ins to tell each of them apart");
+        }
+    }
+
+    fn merge(&mut self, earlier: Self) {
+        earlier.refusals.into_values().for_each(|refusals| self.count(refusals));
+        for (user_id, at) in earlier.logins {
+            let later = self.logins.entry(user_id).or_insert(at);
+            *later = at.max(*later);
+        }
+    }
+}
