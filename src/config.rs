@@ -150,9 +150,14 @@ impl PublicUrl {
         self.origin.starts_with("https://")
     }
 
-    /// The whole address of `path`, which begins with a slash.
+    /// The address of `path`, which begins with a slash, as links and redirects here name it.
+    pub fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.base_path)
+    }
+
+    /// The whole address of `path`, for use elsewhere.
     pub fn join(&self, path: &str) -> String {
-        format!("{}{}{path}", self.origin, self.base_path)
+        format!("{}{}", self.origin, self.path(path))
     }
 }
 

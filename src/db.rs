@@ -407,6 +407,15 @@ fn names(versions: Vec<diesel::migration::MigrationVersion<'_>>) -> Vec<String> 
     versions.iter().map(ToString::to_string).collect()
 }
 
+/// A row that refers to none, as SQLite names it.
+#[derive(QueryableByName)]
+struct Orphan {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    table: String,
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    parent: String,
+}
+
 /// The connection on which migrations run: in one transaction, which other processes wait for. SQLite checks no
 /// foreign keys meanwhile (rebuilding a table that others refer to would delete their rows), and all at the end.
 fn migrating<T>(
@@ -427,9 +436,11 @@ fn migrating<T>(
     refuse_if_too_new(&mut connection)?;
     let done = work(&mut connection)?;
     if let DbConnection::Sqlite(_) = connection {
-        let orphans = diesel::sql_query("PRAGMA foreign_key_check").execute(&mut connection);
-        if orphans.map_err(MigrationError::failed)? > 0 {
-            return Err(MigrationError::Failed("rows would be left that refer to none".into()));
+        let orphans: Vec<Orphan> =
+            diesel::sql_query("PRAGMA foreign_key_check").load(&mut connection).map_err(MigrationError::failed)?;
+        if let Some(orphan) = orphans.first() {
+            let what = format!("rows of {} would be left that refer to none in {}", orphan.table, orphan.parent);
+            return Err(MigrationError::Failed(what));
         }
     }
     // Without it, because an error came first, closing the connection takes everything back.

@@ -75,14 +75,18 @@ fn database_text(error: &DbError) -> &'static str {
     }
 }
 
-/// What [`AppError`] leaves in its response for the layer that dresses errors as pages, JSON or XML.
-#[derive(Clone, Debug)]
-pub struct ErrorTexts(pub Vec<String>);
-
 impl AppError {
     /// A mistake of ours; `cause` is for the log.
     pub fn internal(cause: impl ToString) -> Self {
         Self::Internal(cause.to_string())
+    }
+
+    /// What whoever asked is told: one sentence, or one a broken rule.
+    pub fn texts(&self) -> Vec<String> {
+        match self {
+            Self::Invalid(messages) => messages.clone(),
+            other => vec![other.to_string()],
+        }
     }
 
     fn retry_after(&self) -> Option<Duration> {
@@ -139,11 +143,6 @@ impl ResponseError for AppError {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             response.insert_header((RETRY_AFTER, seconds.max(1)));
         }
-        let texts = match self {
-            Self::Invalid(messages) => messages.clone(),
-            other => vec![other.to_string()],
-        };
-        response.extensions_mut().insert(ErrorTexts(texts));
         response.finish()
     }
 }

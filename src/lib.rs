@@ -1,13 +1,22 @@
 //! Latchkey: a self-hosted home for API keys that know when they were last used.
 
+pub mod api;
 pub mod app;
 pub mod auth;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod db;
 pub mod error;
 pub mod last_use;
+pub mod logging;
 pub mod models;
+pub mod pages;
 pub mod recorder;
+pub mod request_log;
+pub mod resource;
 pub mod schema;
+pub mod secret_key;
+pub mod server;
 pub mod sign_ins;
+pub mod static_files;

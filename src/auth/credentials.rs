@@ -103,11 +103,18 @@ impl Credentials {
     }
 }
 
-/// The parameter `key` of a query: the last one, as Rack takes it; `None` if it is missing or blank. `key[]` is
-/// another name.
+/// The parameter `key` of a query; `None` if it is missing or blank. `key[]` is another name.
 pub fn key_parameter(query: &str) -> Option<Secret> {
-    let (_, value) = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "key").last()?;
+    let value = parameter(query, "key")?;
     Some(value.trim()).filter(|key| !key.is_empty()).map(Secret::presented)
+}
+
+/// A parameter of a query: the last one of that name, as Rack takes it.
+pub fn parameter(query: &str, name: &str) -> Option<String> {
+    form_urlencoded::parse(query.as_bytes())
+        .filter(|(given, _)| given == name)
+        .last()
+        .map(|(_, value)| value.into_owned())
 }
 
 /// `query` without its `key` parameters, for addresses that are passed on.

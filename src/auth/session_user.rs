@@ -3,7 +3,7 @@
 use actix_session::{Session, SessionExt};
 use actix_web::dev::Payload;
 use actix_web::http::Method;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 
 use super::credentials::without_key;
@@ -28,6 +28,9 @@ pub struct SignedIn {
     /// The session's token.
     pub token: Token,
 }
+
+/// The login of who is signed in, left in the request for the frame of the page.
+pub struct SignedInAs(pub String);
 
 /// A person who is signed in, and may see every page of theirs.
 pub struct SessionUser {
@@ -61,8 +64,7 @@ impl FromRequest for SessionUser {
         Box::pin(async move {
             let SignedIn { user, token } = signed_in.await?;
             if user.must_change_password {
-                let location = format!("{}/my/password", App::of(&request)?.url.base_path());
-                return Err(AppError::SignIn { location });
+                return Err(AppError::SignIn { location: App::of(&request)?.url.path("/my/password") });
             }
             Ok(Self { user, token })
         })
@@ -81,7 +83,10 @@ pub async fn signed_in(app: &App, request: &HttpRequest) -> Result<Option<Signed
     };
     let goes_on = |token: &Token| token.user_id == user_id && is_current(app, token);
     let found = verify_token(app, request, SESSION, &Secret::presented(secret), goes_on).await?;
-    Ok(found.map(|(token, user)| SignedIn { user, token }))
+    Ok(found.map(|(token, user)| {
+        request.extensions_mut().insert(SignedInAs(user.login.clone()));
+        SignedIn { user, token }
+    }))
 }
 
 /// Whether a session has neither outlived its lifetime, since the sign-in, nor its timeout, since its last use.
@@ -99,10 +104,10 @@ fn sign_in_address(app: &App, request: &HttpRequest) -> String {
     let separator = if query.is_empty() { "" } else { "?" };
     let asked_for = match *request.method() {
         Method::GET | Method::HEAD => format!("{}{separator}{query}", request.path()),
-        _ => format!("{}/my/account", app.url.base_path()),
+        _ => app.url.path("/my/account"),
     };
     let query = form_urlencoded::Serializer::new(String::new()).append_pair("back_url", &asked_for).finish();
-    format!("{}/login?{query}", app.url.base_path())
+    app.url.path(&format!("/login?{query}"))
 }
 
 /// Puts a new session into the cookie, in place of whatever it held.

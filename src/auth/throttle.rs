@@ -21,11 +21,14 @@ const WINDOW: TimeDelta = TimeDelta::minutes(15);
 /// Counters in memory, of each kind; the one that was asked for longest ago makes room.
 const COUNTERS: NonZeroUsize = NonZeroUsize::new(50_000).unwrap();
 
+/// Held while an attempt is on its way.
+type LoginCounter = Arc<tokio::sync::Mutex<Counter>>;
+
 /// The counters. A login is never refused because of what other addresses do.
 pub struct Throttle {
     clock: Clock,
     addresses: Mutex<LruCache<IpAddr, AddressCounter>>,
-    logins: Mutex<LruCache<(IpAddr, Digest), Arc<tokio::sync::Mutex<Counter>>>>,
+    logins: Mutex<LruCache<(IpAddr, Digest), LoginCounter>>,
 }
 
 /// Too many wrong passwords; come back after this time.
@@ -97,7 +100,7 @@ impl Throttle {
         self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn logins(&self) -> MutexGuard<'_, LruCache<(IpAddr, Digest), Arc<tokio::sync::Mutex<Counter>>>> {
+    fn logins(&self) -> MutexGuard<'_, LruCache<(IpAddr, Digest), LoginCounter>> {
         self.logins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

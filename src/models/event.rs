@@ -8,6 +8,7 @@ use diesel::sql_types::{BigInt, Text, Timestamp as SqlTimestamp};
 
 use super::stored_as_text;
 use super::token::{Token, TokenAction};
+use super::user::unprintable;
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
 use crate::schema::events;
@@ -86,7 +87,7 @@ impl Client {
 
     /// A client at `address`, with what it says it is: cut to what is worth keeping, and printable.
     pub fn new(address: impl ToString, agent: &str) -> Self {
-        let printable = agent.chars().filter(|c| !c.is_control()).take(Self::LONGEST_AGENT);
+        let printable = agent.chars().filter(|c| !unprintable(*c)).take(Self::LONGEST_AGENT);
         Self { address: address.to_string(), agent: printable.collect() }
     }
 
@@ -147,15 +148,16 @@ impl Event {
         diesel::insert_into(events::table).values(values).execute(connection).map(|_| ())
     }
 
-    /// The latest of a person's events, latest first.
+    /// The latest of a person's events, latest first: `most` of them, after the first `skip`.
     ///
     /// # Errors
     /// Those of the query.
-    pub fn latest(connection: &mut DbConnection, user_id: i64, most: i64) -> QueryResult<Vec<Self>> {
+    pub fn latest(connection: &mut DbConnection, user_id: i64, skip: i64, most: i64) -> QueryResult<Vec<Self>> {
         events::table
             .filter(events::user_id.eq(user_id))
             .order((events::updated_on.desc(), events::id.desc()))
             .limit(most)
+            .offset(skip)
             .select(Self::as_select())
             .load(connection)
     }

@@ -65,6 +65,20 @@ impl TokenAction {
         known.into_iter().find(|action| action.as_str() == text).unwrap_or(Self::Unknown)
     }
 
+    /// What people call it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Api => "API access key",
+            Self::Feeds => "Atom access key",
+            Self::Session => "Session",
+            Self::Autologin => "Autologin",
+            Self::Recovery => "Password recovery",
+            Self::Register => "Activation",
+            Self::TwofaBackupCode => "Backup code",
+            Self::Unknown => "Key",
+        }
+    }
+
     /// Whether people call it a key, look at its last use, and make and reset it themselves.
     pub fn is_key(self) -> bool {
         matches!(self, Self::Api | Self::Feeds)

@@ -7,7 +7,7 @@ use diesel::sql_types::Text;
 
 use super::stored_as_text;
 use crate::clock::Timestamp;
-use crate::db::{DbConnection, DbError};
+use crate::db::{Database, DbConnection, DbError};
 use crate::schema::users;
 
 diesel::define_sql_function! {
@@ -201,6 +201,19 @@ impl Profile {
         Self { firstname: trim(self.firstname), lastname: trim(self.lastname), mail: trim(self.mail) }
     }
 
+    /// Stores it as that of the person `id`.
+    ///
+    /// # Errors
+    /// [`SaveError`], after which nothing is changed.
+    pub async fn save(self, database: &Database, id: i64, now: Timestamp) -> Result<(), SaveError> {
+        let errors = self.errors();
+        if !errors.is_empty() {
+            return Err(SaveError::Invalid(errors));
+        }
+        let saved = database.write(move |connection| User::update_profile(connection, id, &self, now)).await;
+        saved.map_err(SaveError::from)
+    }
+
     /// Every rule of names and mail that it breaks, in the order of the form.
     pub fn errors(&self) -> Vec<FieldError> {
         let mut errors = name_errors(UserField::Firstname, &self.firstname, 30);
@@ -262,7 +275,7 @@ fn presence_and_length(field: UserField, text: &str, longest: usize) -> Vec<Fiel
 }
 
 /// What neither XML nor PostgreSQL can hold, and what turns the writing of everything after it.
-fn unprintable(c: char) -> bool {
+pub(super) fn unprintable(c: char) -> bool {
     c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
@@ -307,10 +320,7 @@ impl User {
     }
 
     /// Stores new names and mail.
-    ///
-    /// # Errors
-    /// Those of the query; a mail that another has is a unique violation.
-    pub fn update_profile(connection: &mut DbConnection, id: i64, new: &Profile, now: Timestamp) -> QueryResult<()> {
+    fn update_profile(connection: &mut DbConnection, id: i64, new: &Profile, now: Timestamp) -> QueryResult<()> {
         let values = (
             users::firstname.eq(&new.firstname),
             users::lastname.eq(&new.lastname),

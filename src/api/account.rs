@@ -1,0 +1,127 @@
+//! `/my/account`
+
+use std::fmt::Display;
+
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::format::Format;
+use crate::app::App;
+use crate::auth::api_user::ApiUser;
+use crate::error::AppError;
+use crate::models::user::{Profile, User};
+use crate::pages::moment::iso8601;
+
+#[derive(Serialize)]
+struct Account {
+    id: i64,
+    login: String,
+    admin: bool,
+    firstname: String,
+    lastname: String,
+    mail: String,
+    created_on: String,
+    last_login_on: Option<String>,
+}
+
+impl From<User> for Account {
+    fn from(user: User) -> Self {
+        Self {
+            id: user.id,
+            login: user.login,
+            admin: user.admin,
+            firstname: user.firstname,
+            lastname: user.lastname,
+            mail: user.mail,
+            created_on: iso8601(user.created_on),
+            last_login_on: user.last_login_on.map(iso8601),
+        }
+    }
+}
+
+/// What people may change about themselves; every other field is ignored.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Changes {
+    firstname: Option<String>,
+    lastname: Option<String>,
+    mail: Option<String>,
+}
+
+/// `GET /my/account.{json,xml}`
+///
+/// # Errors
+/// If it cannot be written in this format.
+pub async fn show(format: Format, me: ApiUser) -> Result<HttpResponse, AppError> {
+    format.respond("user", &Account::from(me.user))
+}
+
+/// `PUT /my/account.{json,xml}`
+///
+/// # Errors
+/// Broken rules; a body that cannot be read; those of the database.
+pub async fn update(
+    app: web::Data<App>,
+    request: HttpRequest,
+    format: Format,
+    me: ApiUser,
+    body: web::Bytes,
+) -> Result<HttpResponse, AppError> {
+    let changes = match body_format(&request).unwrap_or(format) {
+        Format::Json => from_json(&body)?,
+        Format::Xml => from_xml(&body)?,
+    };
+    let User { id, firstname, lastname, mail, .. } = me.user;
+    let profile = Profile {
+        firstname: changes.firstname.unwrap_or(firstname),
+        lastname: changes.lastname.unwrap_or(lastname),
+        mail: changes.mail.unwrap_or(mail),
+    };
+    profile.trimmed().save(&app.database, id, app.clock.now()).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// What the body says it is; `None`: something else, such as the form that curl claims to send unless told otherwise.
+fn body_format(request: &HttpRequest) -> Option<Format> {
+    let media_type = request.headers().get(CONTENT_TYPE)?.to_str().ok()?.split(';').next()?.trim();
+    match media_type.to_ascii_lowercase().as_str() {
+        "application/json" | "text/json" => Some(Format::Json),
+        "application/xml" | "text/xml" => Some(Format::Xml),
+        _ => None,
+    }
+}
+
+fn from_json(body: &[u8]) -> Result<Changes, AppError> {
+    let unreadable = |error| AppError::BadRequest(format!("The JSON could not be read: {error}."));
+    let document: Value = serde_json::from_slice(body).map_err(unreadable)?;
+    let field = |name: &str| document.get("user").and_then(|user| user.get(name)).map(json_text).transpose();
+    Ok(Changes { firstname: field("firstname")?, lastname: field("lastname")?, mail: field("mail")? })
+}
+
+/// Text, as Rails takes it: null is empty, numbers and truth values are written out.
+fn json_text(value: &Value) -> Result<String, AppError> {
+    match value {
+        Value::Null => Ok(String::new()),
+        Value::String(text) => Ok(text.clone()),
+        Value::Bool(_) | Value::Number(_) => Ok(value.to_string()),
+        Value::Array(_) | Value::Object(_) => Err(AppError::BadRequest("Names and mail are text.".into())),
+    }
+}
+
+fn from_xml(body: &[u8]) -> Result<Changes, AppError> {
+    #[derive(Deserialize)]
+    enum Document {
+        #[serde(rename = "user")]
+        User(Changes),
+        #[serde(other)]
+        Other,
+    }
+    let unreadable = |error: &dyn Display| AppError::BadRequest(format!("The XML could not be read: {error}."));
+    let text = std::str::from_utf8(body).map_err(|error| unreadable(&error))?;
+    match quick_xml::de::from_str(text).map_err(|error| unreadable(&error))? {
+        Document::User(changes) => Ok(changes),
+        Document::Other => Ok(Changes::default()),
+    }
+}

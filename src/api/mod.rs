@@ -1,0 +1,7 @@
+//! What programs call: a file a resource, as Redmine's clients know it (`docs/api.md`).
+
+pub mod account;
+pub mod activity;
+pub mod format;
+pub mod health;
+pub mod users;

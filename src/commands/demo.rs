@@ -1,0 +1,148 @@
+//! `latchkey demo`: a throwaway database with keys in every state.
+
+use std::net::SocketAddr;
+
+use chrono::TimeDelta;
+
+use super::output::print;
+use super::serve::{listen, serve};
+use super::{Failure, cannot_open};
+use crate::app::App;
+use crate::auth::credentials::Password;
+use crate::auth::passwords::hash;
+use crate::auth::secret::Secret;
+use crate::clock::{Clock, Timestamp};
+use crate::config::{Config, DatabaseUrl};
+use crate::db::{self, Database, DbConnection};
+use crate::logging;
+use crate::models::event::{Client, Event, EventAction};
+use crate::models::token::{RecordIf, Token, TokenAction, TokenUse};
+use crate::models::user::{NewUser, Profile, User, UserStatus};
+
+const PASSWORD: &str = "open-sesame";
+
+/// A key: how long ago it was made and last used; `None`: never.
+struct DemoKey {
+    action: TokenAction,
+    made: TimeDelta,
+    used: Option<TimeDelta>,
+}
+
+struct DemoPerson {
+    login: &'static str,
+    names: (&'static str, &'static str),
+    about: &'static str,
+    admin: bool,
+    keys: Vec<DemoKey>,
+}
+
+fn people() -> Vec<DemoPerson> {
+    let (days, minutes) = (TimeDelta::days, TimeDelta::minutes);
+    let key = |action, made, used| DemoKey { action, made, used };
+    let (api, feeds) = (TokenAction::Api, TokenAction::Feeds);
+    vec![
+        DemoPerson {
+            login: "alice",
+            names: ("Alice", "Archer"),
+            about: "admin; keys used minutes and months ago",
+            admin: true,
+            keys: vec![key(api, days(96), Some(minutes(5))), key(feeds, days(500), Some(days(130)))],
+        },
+        DemoPerson {
+            login: "bob",
+            names: ("Bob", "Baker"),
+            about: "an API access key that was never used, no Atom access key",
+            admin: false,
+            keys: vec![key(api, days(12), None)],
+        },
+        DemoPerson {
+            login: "carol",
+            names: ("Carol", "Carter"),
+            about: "an API access key that was used two years ago, an Atom access key never used",
+            admin: false,
+            keys: vec![key(api, days(1100), Some(days(731))), key(feeds, days(300), None)],
+        },
+        DemoPerson { login: "dave", names: ("Dave", "Dyer"), about: "no key at all", admin: false, keys: Vec::new() },
+        DemoPerson {
+            login: "erin",
+            names: ("Erin", "Eliot"),
+            about: "locked: cannot sign in, and her key does not work",
+            admin: false,
+            keys: vec![key(api, days(200), Some(days(40)))],
+        },
+    ]
+}
+
+pub fn run(mut config: Config) -> Result<(), Failure> {
+    logging::start(if config.log == "info" { "warn" } else { &config.log }).map_err(Failure)?;
+    let failed = |error: std::io::Error| Failure(format!("cannot make a throwaway database: {error}"));
+    let folder = tempfile::Builder::new().prefix("latchkey-demo-").tempdir().map_err(failed)?;
+    config.database_url = DatabaseUrl::Sqlite(folder.path().join("latchkey.db"));
+    // The port of the settings if it is free, else any: a demo should just start.
+    let listener = listen(config.bind).or_else(|_| listen(SocketAddr::new(config.bind.ip(), 0)))?;
+    db::migrate(&config.database_url).map_err(|error| cannot_open(&config, &error))?;
+    let secret = fill(&Database::open(&config.database_url)?)?;
+    serve(config, listener, |app| print(&greeting(app, &secret)))?;
+    folder.close().map_err(|error| Failure(format!("cannot remove the throwaway database: {error}")))
+}
+
+/// Makes everybody and their keys, and gives the secret of Alice's API access key.
+fn fill(database: &Database) -> Result<Secret, Failure> {
+    let now = Clock::system().now();
+    let password_hash = hash(&Password::new(PASSWORD));
+    let secrets = database.write_now(|connection| {
+        people().iter().map(|person| add(connection, person, &password_hash, now)).collect::<Result<Vec<_>, _>>()
+    })?;
+    let of_alice = secrets.into_iter().flatten().next();
+    of_alice.ok_or_else(|| Failure("the demo has no key".into()))
+}
+
+/// Makes a person and their keys, and gives the secret of their first.
+fn add(
+    connection: &mut DbConnection,
+    person: &DemoPerson,
+    password_hash: &str,
+    now: Timestamp,
+) -> diesel::QueryResult<Option<Secret>> {
+    let profile = Profile {
+        firstname: person.names.0.into(),
+        lastname: person.names.1.into(),
+        mail: format!("{}@example.org", person.login),
+    };
+    let password_hash = Some(password_hash.to_owned());
+    let new = NewUser { login: person.login.into(), profile, password_hash, admin: person.admin };
+    let joined = person.keys.iter().map(|key| key.made).max().unwrap_or(TimeDelta::days(3));
+    let user = new.insert(connection, now - joined)?;
+    let client = Client::new("192.0.2.17", "nightly-report/2.1");
+    let mut first = None;
+    for key in &person.keys {
+        let secret = Secret::generate();
+        let token = Token::insert(connection, user.id, key.action, &secret, now - key.made)?;
+        Event::record(connection, user.id, EventAction::KeyCreated, Some(&token), &client, token.created_on)?;
+        if let Some(used) = key.used {
+            let recorded = TokenUse { token_id: token.id, used_on: now - used };
+            Token::record_uses(connection, &[recorded], RecordIf::Later)?;
+            let first_used = token.created_on + TimeDelta::minutes(7);
+            Event::record(connection, user.id, EventAction::KeyFirstUsed, Some(&token), &client, first_used)?;
+        }
+        first.get_or_insert(secret);
+    }
+    if person.login == "erin" {
+        User::set_status(connection, user.id, UserStatus::Locked, now)?;
+    }
+    Ok(first)
+}
+
+fn greeting(app: &App, secret: &Secret) -> String {
+    let mut text = format!("Latchkey is at {}\n\nSign in with the password {PASSWORD} as\n", app.url.join("/"));
+    for person in people() {
+        text += &format!("  {:6} {}\n", person.login, person.about);
+    }
+    text += &format!(
+        "\nUse Alice's key, then look at her account again:\n  curl -H 'X-Redmine-API-Key: {}' {}\n\n\
+         Everything is thrown away when this ends: press Ctrl-C.\n",
+        secret.expose(),
+        app.url.join("/users/current.json")
+    );
+    text
+}

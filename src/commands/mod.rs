@@ -1,0 +1,119 @@
+//! The command line: a file a subcommand.
+
+mod demo;
+mod key;
+mod migrate;
+mod output;
+mod password_input;
+mod serve;
+mod user;
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+use crate::db::{self, Database, DbError, MigrationError};
+use crate::models::user::{SaveError, User};
+
+/// A self-hosted home for API keys that know when they were last used.
+///
+/// `latchkey demo` shows it with a throwaway database. To run it for real: `latchkey user add LOGIN --mail MAIL`,
+/// then `latchkey serve`.
+#[derive(Parser)]
+#[command(name = "latchkey", version, arg_required_else_help = true, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    config: Config,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the pages and the API; applies pending migrations first
+    Serve,
+    /// Serve a throwaway database with a few people and keys, to look around
+    Demo,
+    /// Apply, take back or list the changes to the database's tables
+    #[command(subcommand)]
+    Migrate(migrate::Command),
+    /// Add, list, lock and unlock people, and set their passwords
+    #[command(subcommand)]
+    User(user::Command),
+    /// Add, list and revoke keys
+    #[command(subcommand)]
+    Key(key::Command),
+}
+
+/// Why a command failed, in one line that says what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Failure(String);
+
+/// Reads the command line, does what it says, and gives the exit code: 0 done, 1 failed, 2 misuse.
+pub fn run() -> ExitCode {
+    let Cli { command, config } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misuse(&error),
+    };
+    let done = match command {
+        Command::Serve => serve::run(config),
+        Command::Demo => demo::run(config),
+        Command::Migrate(command) => migrate::run(&config, &command),
+        Command::User(command) => user::run(&config, command),
+        Command::Key(command) => key::run(&config, command),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("latchkey: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Help and version are no errors; everything else is told in one line.
+fn misuse(error: &clap::Error) -> ExitCode {
+    let whole_text =
+        [ErrorKind::DisplayHelp, ErrorKind::DisplayVersion, ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand];
+    if whole_text.contains(&error.kind()) {
+        // Nothing can be said if not even this can be printed.
+        let _ = error.print();
+    } else {
+        let text = error.to_string();
+        let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+        let line = first.split_whitespace().collect::<Vec<_>>().join(" ");
+        eprintln!("latchkey: {line}; see latchkey --help");
+    }
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// The database that `config` names, with all migrations applied.
+fn open_database(config: &Config) -> Result<Database, Failure> {
+    let url = &config.database_url;
+    db::migrate(url).map_err(|error| cannot_open(config, &error))?;
+    Database::open(url).map_err(|error| Failure(format!("{error} (DATABASE_URL is {url})")))
+}
+
+fn cannot_open(config: &Config, error: &MigrationError) -> Failure {
+    Failure(format!("{error} (DATABASE_URL is {})", config.database_url))
+}
+
+impl From<DbError> for Failure {
+    fn from(error: DbError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<SaveError> for Failure {
+    fn from(error: SaveError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+fn find_user(database: &Database, login: &str) -> Result<User, Failure> {
+    let found = database.read_now(|connection| User::find_by_login(connection, login))?;
+    found.ok_or_else(|| Failure(format!("nobody has the login {login}; latchkey user list shows who there is")))
+}

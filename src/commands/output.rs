@@ -1,0 +1,42 @@
+//! Tables on standard output.
+
+use std::io::{self, Write};
+
+use crate::clock::Timestamp;
+use crate::pages::moment::iso8601;
+
+use super::Failure;
+
+/// Prints `rows` under `heading`, in columns as wide as they need to be.
+pub fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> Result<(), Failure> {
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([heading[column].chars().count()]).max().unwrap_or_default()
+    };
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |cells: [&str; N]| {
+        let padded: Vec<_> = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        padded.join("  ").trim_end().to_owned()
+    };
+    let mut text = line(heading) + "\n";
+    for row in rows {
+        text += &line(row.each_ref().map(String::as_str));
+        text.push('\n');
+    }
+    print(&text)
+}
+
+/// Prints `text` as it is. A reader that has gone away, as `head` does, is no error.
+pub fn print(text: &str) -> Result<(), Failure> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A time, or what is said where there is none.
+pub fn time_or(time: Option<Timestamp>, none: &str) -> String {
+    time.map_or_else(|| none.to_owned(), iso8601)
+}

@@ -1,0 +1,44 @@
+//! A new password, asked for on the terminal or read from standard input; never an argument, which others can see.
+
+use std::io::{IsTerminal, Read};
+
+use super::Failure;
+use crate::auth::credentials::Password;
+use crate::auth::passwords::{hash, new_password_errors};
+use crate::models::user::FieldError;
+
+/// Longer than any password that is accepted.
+const MOST_BYTES: u64 = 64 * 1024;
+
+/// The hash of a new password.
+pub fn read_hash(from_stdin: bool) -> Result<String, Failure> {
+    let password = if from_stdin { from_standard_input()? } else { from_terminal()? };
+    let errors = new_password_errors(&password);
+    if !errors.is_empty() {
+        return Err(Failure(errors.iter().map(FieldError::message).collect::<Vec<_>>().join("; ")));
+    }
+    Ok(hash(&password))
+}
+
+fn from_standard_input() -> Result<Password, Failure> {
+    let mut text = String::new();
+    let read = std::io::stdin().take(MOST_BYTES).read_to_string(&mut text);
+    read.map_err(|error| Failure(format!("cannot read the password from standard input: {error}")))?;
+    Ok(Password::new(text.trim_end_matches(['\r', '\n'])))
+}
+
+fn from_terminal() -> Result<Password, Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure(
+            "there is no terminal to ask for the password on: pipe it in with --password-stdin".into(),
+        ));
+    }
+    let ask = |prompt: &str| {
+        rpassword::prompt_password(prompt).map_err(|error| Failure(format!("cannot read the password: {error}")))
+    };
+    let password = ask("Password: ")?;
+    if ask("The same again: ")? != password {
+        return Err(Failure("the two passwords differ; nothing was done".into()));
+    }
+    Ok(Password::new(password))
+}

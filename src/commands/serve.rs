@@ -1,0 +1,80 @@
+//! `latchkey serve`
+
+use std::net::{SocketAddr, TcpListener};
+
+use actix_web::web;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Failure, cannot_open};
+use crate::app::{App, StartError};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::last_use::FIRST_USE_PATIENCE;
+use crate::{db, logging, secret_key, server};
+
+/// Connections that wait to be accepted, at most.
+const BACKLOG: i32 = 2048;
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+pub fn run(config: Config) -> Result<(), Failure> {
+    logging::start(&config.log).map_err(Failure)?;
+    // First of all: a second process on this port must not touch the database of the first.
+    let listener = listen(config.bind)?;
+    for name in db::migrate(&config.database_url).map_err(|error| cannot_open(&config, &error))? {
+        tracing::info!(name, "migration applied");
+    }
+    serve(config, listener, |_| Ok(()))
+}
+
+/// A listener on `address`.
+pub fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let cannot = |error: std::io::Error| {
+        Failure(format!("cannot listen on {address}: {error}; choose another address with LATCHKEY_BIND or --bind"))
+    };
+    let listener = TcpListener::bind(address).map_err(cannot)?;
+    // The standard library asks for a short queue; asking again changes it.
+    rustix::net::listen(&listener, BACKLOG).map_err(|error| cannot(error.into()))?;
+    Ok(listener)
+}
+
+/// Serves a database that is migrated until SIGTERM or SIGINT; a second one ends it at once. `greet` is called when
+/// all is ready.
+pub fn serve(
+    config: Config,
+    listener: TcpListener,
+    greet: impl FnOnce(&App) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure(format!("cannot serve: {error}"));
+    let key = secret_key::load(&config)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    let app = web::Data::new(App::start(config, bound, Clock::system(), FIRST_USE_PATIENCE)?);
+    let served = actix_web::rt::System::new().block_on(async {
+        let (mut terminate, mut interrupt) =
+            (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
+        let server = server::serve(app.clone(), key, listener).map_err(failed)?;
+        let handle = server.handle();
+        tracing::info!(address = %bound, url = app.url.join("/"), database = %app.config.database_url, "serving");
+        greet(&app)?;
+        let mut serving = tokio::spawn(server);
+        tokio::select! {
+            ended = &mut serving => return ended.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(failed),
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: requests in flight are ended first");
+        tokio::select! {
+            () = handle.stop(true) => {}
+            _ = terminate.recv() => handle.stop(false).await,
+            _ = interrupt.recv() => handle.stop(false).await,
+        }
+        Ok(())
+    });
+    app.recorder.stop();
+    tracing::info!("stopped");
+    served
+}

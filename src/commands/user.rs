@@ -1,0 +1,154 @@
+//! `latchkey user`
+
+use super::output::{print, table, time_or};
+use super::{Failure, find_user, open_database, password_input};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::db::Database;
+use crate::models::event::{Client, Event, EventAction};
+use crate::models::token::Token;
+use crate::models::user::{NewUser, Profile, SaveError, User, UserStatus};
+
+/// First names are this long at most.
+const LONGEST_FIRSTNAME: usize = 30;
+
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Add a person; asks for the password
+    Add {
+        /// What they sign in as: letters, digits and _ @ . -
+        login: String,
+        /// Their mail address
+        #[arg(long, value_name = "MAIL")]
+        mail: String,
+        /// Their first name [default: the login]
+        #[arg(long, value_name = "NAME")]
+        firstname: Option<String>,
+        /// Their last name
+        #[arg(long, value_name = "NAME", default_value = "-")]
+        lastname: String,
+        /// Make them an administrator
+        #[arg(long)]
+        admin: bool,
+        #[command(flatten)]
+        password: PasswordSource,
+    },
+    /// List everybody
+    List,
+    /// Shut a person out at once, with every session and key
+    Lock {
+        /// Who
+        login: String,
+    },
+    /// Let a person in again; keys that were not revoked work again
+    Unlock {
+        /// Who
+        login: String,
+    },
+    /// Set a person's password, which ends their sessions; asks for it
+    Password {
+        /// Who
+        login: String,
+        #[command(flatten)]
+        password: PasswordSource,
+    },
+}
+
+#[derive(clap::Args)]
+pub struct PasswordSource {
+    /// Read the password from standard input instead
+    #[arg(long)]
+    password_stdin: bool,
+    /// Make them choose another when they first sign in
+    #[arg(long)]
+    must_change: bool,
+}
+
+pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
+    let database = open_database(config)?;
+    match command {
+        Command::Add { login, mail, firstname, lastname, admin, password } => {
+            let firstname = firstname.unwrap_or_else(|| login.chars().take(LONGEST_FIRSTNAME).collect());
+            let profile = Profile { firstname, lastname, mail }.trimmed();
+            add(&database, NewUser { login, profile, password_hash: None, admin }, &password)
+        }
+        Command::List => list(&database),
+        Command::Lock { login } => set_status(&database, &login, UserStatus::Locked),
+        Command::Unlock { login } => set_status(&database, &login, UserStatus::Active),
+        Command::Password { login, password } => set_password(&database, &login, &password),
+    }
+}
+
+fn add(database: &Database, mut new: NewUser, password: &PasswordSource) -> Result<(), Failure> {
+    // Before the password is asked for: nobody likes to type it twice in vain.
+    let errors = new.errors();
+    if !errors.is_empty() {
+        return Err(SaveError::Invalid(errors).into());
+    }
+    new.password_hash = Some(password_input::read_hash(password.password_stdin)?);
+    let now = Clock::system().now();
+    let added = database.write_now(|connection| {
+        let user = new.insert(connection, now)?;
+        if password.must_change {
+            User::require_new_password(connection, user.id)?;
+        }
+        Ok(user)
+    });
+    let user = added.map_err(SaveError::from)?;
+    print(&format!("added {}, id {}\n", user.login, user.id))
+}
+
+fn list(database: &Database) -> Result<(), Failure> {
+    let users = database.read_now(User::all)?;
+    let row = |user: &User| {
+        let role = if user.admin { "admin" } else { "" };
+        let name = format!("{} {}", user.firstname, user.lastname);
+        let last = time_or(user.last_login_on, "never");
+        [
+            user.id.to_string(),
+            user.login.clone(),
+            user.status.as_str().into(),
+            role.into(),
+            name,
+            user.mail.clone(),
+            last,
+        ]
+    };
+    let rows: Vec<_> = users.iter().map(row).collect();
+    table(["ID", "LOGIN", "STATUS", "ROLE", "NAME", "MAIL", "LAST SIGN-IN"], &rows)
+}
+
+fn set_status(database: &Database, login: &str, to: UserStatus) -> Result<(), Failure> {
+    let user = find_user(database, login)?;
+    let now = Clock::system().now();
+    if user.status == to {
+        return print(&format!("{} is {} already\n", user.login, to.as_str()));
+    }
+    database.write_now(|connection| {
+        User::set_status(connection, user.id, to, now)?;
+        let action = match to {
+            UserStatus::Active => EventAction::Unlocked,
+            UserStatus::Registered | UserStatus::Locked => {
+                Token::end_sessions(connection, user.id)?;
+                EventAction::Locked
+            }
+        };
+        Event::record(connection, user.id, action, None, &Client::command_line(), now)
+    })?;
+    print(&format!("{} is {}\n", user.login, to.as_str()))
+}
+
+fn set_password(database: &Database, login: &str, password: &PasswordSource) -> Result<(), Failure> {
+    let user = find_user(database, login)?;
+    let hash = password_input::read_hash(password.password_stdin)?;
+    let now = Clock::system().now();
+    database.write_now(|connection| {
+        User::set_password(connection, user.id, &hash, now)?;
+        if password.must_change {
+            User::require_new_password(connection, user.id)?;
+        }
+        Token::end_sessions(connection, user.id)?;
+        Event::record(connection, user.id, EventAction::PasswordChanged, None, &Client::command_line(), now)
+    })?;
+    print(&format!("{} has a new password; their sessions have ended\n", user.login))
+}

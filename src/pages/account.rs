@@ -1,0 +1,121 @@
+//! *My account*: names and mail in a form, and beside it the keys.
+
+use actix_session::Session;
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use serde::Deserialize;
+
+use super::form::{Field, error_summary};
+use super::keys::KeyPanel;
+use super::moment::Moment;
+use super::shell::{Notice, Shell, page, see_other, see_other_with};
+use crate::app::App;
+use crate::auth::posted_form::PostedForm;
+use crate::auth::session_user::SessionUser;
+use crate::error::AppError;
+use crate::models::token::{Token, TokenAction};
+use crate::models::user::{FieldError, Profile, SaveError, User, UserField};
+
+#[derive(Template)]
+#[template(path = "my_account.html")]
+struct AccountPage {
+    shell: Shell,
+    firstname: Field,
+    lastname: Field,
+    mail: Field,
+    sidebar: Sidebar,
+}
+
+struct Sidebar {
+    login: String,
+    created: Moment,
+    api: KeyPanel,
+    atom: KeyPanel,
+}
+
+impl AccountPage {
+    fn error_summary(&self) -> Vec<(&'static str, String)> {
+        error_summary(&[("firstname", &self.firstname), ("lastname", &self.lastname), ("mail", &self.mail)])
+    }
+}
+
+/// The fields of the form.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct AccountForm {
+    firstname: String,
+    lastname: String,
+    mail: String,
+}
+
+/// `GET /`
+pub async fn home(app: web::Data<App>) -> HttpResponse {
+    see_other(&app.url.path("/my/account"))
+}
+
+/// `GET /my/account`
+///
+/// # Errors
+/// Those of the database.
+pub async fn show(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    me: SessionUser,
+) -> Result<HttpResponse, AppError> {
+    let user = me.user;
+    let profile =
+        Profile { firstname: user.firstname.clone(), lastname: user.lastname.clone(), mail: user.mail.clone() };
+    let shell = Shell::of(&app, &request, &session)?;
+    answer(StatusCode::OK, &app, shell, &user, profile, &[]).await
+}
+
+/// `POST /my/account`
+///
+/// # Errors
+/// Those of the database.
+pub async fn save(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    me: SessionUser,
+    PostedForm(form): PostedForm<AccountForm>,
+) -> Result<HttpResponse, AppError> {
+    let AccountForm { firstname, lastname, mail } = form;
+    let typed = Profile { firstname, lastname, mail }.trimmed();
+    match typed.clone().save(&app.database, me.user.id, app.clock.now()).await {
+        Ok(()) => Ok(see_other_with(&app, "/my/account", Notice::AccountSaved)),
+        Err(SaveError::Invalid(errors)) => {
+            let shell = Shell::of(&app, &request, &session)?;
+            answer(StatusCode::UNPROCESSABLE_ENTITY, &app, shell, &me.user, typed, &errors).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn answer(
+    status: StatusCode,
+    app: &App,
+    shell: Shell,
+    user: &User,
+    profile: Profile,
+    errors: &[FieldError],
+) -> Result<HttpResponse, AppError> {
+    let (user_id, kinds) = (user.id, [TokenAction::Api, TokenAction::Feeds]);
+    let keys = app.database.lookup(move |connection| Token::of_user(connection, user_id, &kinds)).await?;
+    let sidebar = Sidebar {
+        login: user.login.clone(),
+        created: Moment::new(user.created_on, app.clock.now()),
+        api: KeyPanel::new(app, TokenAction::Api, &keys),
+        atom: KeyPanel::new(app, TokenAction::Feeds, &keys),
+    };
+    let page_shown = AccountPage {
+        shell,
+        firstname: Field::new(profile.firstname, UserField::Firstname, errors),
+        lastname: Field::new(profile.lastname, UserField::Lastname, errors),
+        mail: Field::new(profile.mail, UserField::Mail, errors),
+        sidebar,
+    };
+    page(status, &page_shown)
+}

@@ -1,0 +1,96 @@
+//! *Activity*: what has happened to a person's account and keys.
+
+use actix_session::Session;
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+
+use super::moment::Moment;
+use super::shell::{Shell, page};
+use crate::app::App;
+use crate::auth::credentials::parameter;
+use crate::auth::session_user::SessionUser;
+use crate::error::AppError;
+use crate::models::event::{Event, EventAction};
+
+/// Rows on a page.
+const PER_PAGE: i64 = 50;
+/// Nobody turns more pages than this, and the database need not either.
+const LAST_PAGE: i64 = 1000;
+
+#[derive(Template)]
+#[template(path = "activity.html")]
+struct ActivityPage {
+    shell: Shell,
+    events: Vec<Row>,
+    newer: Option<i64>,
+    older: Option<i64>,
+}
+
+struct Row {
+    what: String,
+    detail: String,
+    /// A class of the stylesheet.
+    tone: &'static str,
+    times: i64,
+    at: Moment,
+    address: String,
+    agent: String,
+}
+
+/// `GET /activity`
+///
+/// # Errors
+/// Those of the database.
+pub async fn show(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    me: SessionUser,
+) -> Result<HttpResponse, AppError> {
+    let wanted = parameter(request.query_string(), "page").and_then(|page| page.parse::<i64>().ok());
+    let number = wanted.unwrap_or(1).clamp(1, LAST_PAGE);
+    let (user_id, skip) = (me.user.id, (number - 1) * PER_PAGE);
+    // One more than is shown tells whether there are older ones.
+    let events = app.database.read(move |connection| Event::latest(connection, user_id, skip, PER_PAGE + 1)).await?;
+    let has_older = events.len() > usize::try_from(PER_PAGE).unwrap_or(usize::MAX);
+    let now = app.clock.now();
+    let rows = events.into_iter().zip(0..PER_PAGE).map(|(event, _)| Row {
+        what: headline(&event),
+        detail: detail(&event),
+        tone: if event.action == EventAction::SignInRefused { "warning" } else { "" },
+        times: event.times,
+        at: Moment::new(event.updated_on, now),
+        address: event.address,
+        agent: event.agent,
+    });
+    let shown = ActivityPage {
+        shell: Shell::of(&app, &request, &session)?,
+        events: rows.collect(),
+        newer: (number > 1).then_some(number - 1),
+        older: (has_older && number < LAST_PAGE).then_some(number + 1),
+    };
+    page(StatusCode::OK, &shown)
+}
+
+/// What happened, in a few words, for pages and feeds.
+pub fn headline(event: &Event) -> String {
+    let key = event.token_action.map_or("Key", |action| action.label());
+    match event.action {
+        EventAction::SignedIn => "Signed in".to_owned(),
+        EventAction::SignInRefused => "Wrong password".to_owned(),
+        EventAction::KeyCreated => format!("{key} created"),
+        EventAction::KeyReset => format!("{key} reset"),
+        EventAction::KeyRevoked => format!("{key} revoked"),
+        EventAction::KeyFirstUsed => format!("{key} first used"),
+        EventAction::PasswordChanged => "Password changed".to_owned(),
+        EventAction::Locked => "Account locked".to_owned(),
+        EventAction::Unlocked => "Account unlocked".to_owned(),
+        EventAction::Unknown => "Something that this release does not know".to_owned(),
+    }
+}
+
+/// Which key it is about, by the end of its secret; empty: none.
+pub fn detail(event: &Event) -> String {
+    event.token_hint.as_ref().map(|hint| format!("····{hint}")).unwrap_or_default()
+}

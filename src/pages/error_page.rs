@@ -1,0 +1,48 @@
+//! What is shown in place of a page that cannot be.
+
+use actix_session::SessionExt;
+use actix_web::http::StatusCode;
+use actix_web::{HttpMessage, HttpRequest};
+use askama::Template;
+
+use super::shell::Shell;
+use crate::app::App;
+use crate::error::AppError;
+use crate::request_log::RequestId;
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage {
+    shell: Shell,
+    status: u16,
+    title: &'static str,
+    message: String,
+    request_id: String,
+}
+
+/// The page that tells of `status`, as HTML.
+///
+/// # Errors
+/// If even that page cannot be made.
+pub fn render(request: &HttpRequest, status: StatusCode, message: String) -> Result<String, AppError> {
+    let app = App::of(request)?;
+    let shell = Shell::of_error(&app, request, &request.get_session())?;
+    let request_id = request.extensions().get::<RequestId>().map(ToString::to_string).unwrap_or_default();
+    let error_page = ErrorPage { shell, status: status.as_u16(), title: title(status), message, request_id };
+    error_page.render().map_err(AppError::internal)
+}
+
+fn title(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        400 => "This request could not be read",
+        403 => "This is not allowed",
+        404 => "Page not found",
+        405 => "This cannot be done here",
+        413 => "This is too large",
+        422 => "This could not be saved",
+        429 => "Too many wrong passwords",
+        503 => "Not available at the moment",
+        500.. => "Something went wrong",
+        _ => "This did not work",
+    }
+}

@@ -1,0 +1,215 @@
+//! The two keys that a person has: made, reset, and their secret shown the one time.
+
+use actix_session::Session;
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use serde::Deserialize;
+
+use super::moment::Moment;
+use super::shell::{Shell, page, see_other};
+use crate::app::App;
+use crate::auth::posted_form::PostedForm;
+use crate::auth::session_user::SessionUser;
+use crate::error::AppError;
+use crate::models::event::{Event, EventAction};
+use crate::models::token::{Token, TokenAction};
+
+/// What pages show about one kind of key.
+pub struct KeyPanel {
+    /// What people call it.
+    pub name: &'static str,
+    /// Where it is made and reset.
+    pub path: &'static str,
+    /// What it is for.
+    pub purpose: &'static str,
+    /// The key, if there is one.
+    pub key: Option<Key>,
+}
+
+/// A key that there is.
+pub struct Key {
+    id: i64,
+    /// The last four characters of its secret.
+    pub hint: String,
+    /// When it was made.
+    pub created: Moment,
+    /// When it was last used; `None`: never.
+    pub last_used: Option<Moment>,
+}
+
+impl KeyPanel {
+    /// The panel of `action`, with the one of `keys` that is of this kind.
+    pub fn new(app: &App, action: TokenAction, keys: &[Token]) -> Self {
+        let (path, purpose) = match action {
+            TokenAction::Feeds => ("/my/atom_key", "Lets a feed reader follow your activity."),
+            _ => ("/my/api_key", "Lets programs call the API as you."),
+        };
+        let key = keys.iter().find(|token| token.action == action).map(|token| Key::new(app, token));
+        Self { name: action.label(), path, purpose, key }
+    }
+
+    /// What is said where there is none.
+    pub fn missing(&self) -> String {
+        format!("Missing an {}", self.name)
+    }
+}
+
+impl Key {
+    fn new(app: &App, token: &Token) -> Self {
+        let moment = |time| Moment::new(time, app.clock.now());
+        Self {
+            id: token.id,
+            hint: token.hint.clone(),
+            created: moment(token.created_on),
+            last_used: app.recorder.last_use.of(token).map(moment),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "key_reset.html")]
+struct ResetPage {
+    shell: Shell,
+    panel: KeyPanel,
+    replaces: i64,
+}
+
+#[derive(Template)]
+#[template(path = "key_made.html")]
+struct MadePage {
+    shell: Shell,
+    name: &'static str,
+    replaced: bool,
+    secret: String,
+    /// A command to try the key with.
+    curl: Option<String>,
+    /// Where a feed reader finds the feed, without the key.
+    feed: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "key_unchanged.html")]
+struct UnchangedPage {
+    shell: Shell,
+    panel: KeyPanel,
+}
+
+/// Names the key that is to be replaced; empty: there is none yet.
+#[derive(Deserialize)]
+pub struct KeyForm {
+    replaces: String,
+}
+
+/// `GET /my/api_key`: asks before a reset.
+///
+/// # Errors
+/// Those of the database.
+pub async fn ask_api(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    me: SessionUser,
+) -> Result<HttpResponse, AppError> {
+    ask(&app, &request, &session, &me, TokenAction::Api).await
+}
+
+/// `GET /my/atom_key`: asks before a reset.
+///
+/// # Errors
+/// Those of the database.
+pub async fn ask_atom(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    me: SessionUser,
+) -> Result<HttpResponse, AppError> {
+    ask(&app, &request, &session, &me, TokenAction::Feeds).await
+}
+
+/// `POST /my/api_key`: makes or resets it, and shows the secret.
+///
+/// # Errors
+/// Those of the database.
+pub async fn make_api(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    me: SessionUser,
+    PostedForm(form): PostedForm<KeyForm>,
+) -> Result<HttpResponse, AppError> {
+    make(&app, &request, &session, &me, TokenAction::Api, &form).await
+}
+
+/// `POST /my/atom_key`: makes or resets it, and shows the secret.
+///
+/// # Errors
+/// Those of the database.
+pub async fn make_atom(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    me: SessionUser,
+    PostedForm(form): PostedForm<KeyForm>,
+) -> Result<HttpResponse, AppError> {
+    make(&app, &request, &session, &me, TokenAction::Feeds, &form).await
+}
+
+async fn ask(
+    app: &App,
+    request: &HttpRequest,
+    session: &Session,
+    me: &SessionUser,
+    action: TokenAction,
+) -> Result<HttpResponse, AppError> {
+    let panel = panel_of(app, me.user.id, action).await?;
+    let Some(replaces) = panel.key.as_ref().map(|key| key.id) else {
+        return Ok(see_other(&app.url.path("/my/account")));
+    };
+    page(StatusCode::OK, &ResetPage { shell: Shell::of(app, request, session)?, panel, replaces })
+}
+
+async fn make(
+    app: &App,
+    request: &HttpRequest,
+    session: &Session,
+    me: &SessionUser,
+    action: TokenAction,
+    form: &KeyForm,
+) -> Result<HttpResponse, AppError> {
+    let replaces = match form.replaces.as_str() {
+        "" => None,
+        id => Some(id.parse().map_err(|_| AppError::BadRequest("The form names no key of yours.".into()))?),
+    };
+    let (user_id, now, client) = (me.user.id, app.clock.now(), app.addresses.client(request));
+    let made = app.database.write(move |connection| {
+        let made = Token::issue_in_place_of(connection, user_id, action, replaces, now)?;
+        if let Some((token, _)) = &made {
+            let what = if replaces.is_some() { EventAction::KeyReset } else { EventAction::KeyCreated };
+            Event::record(connection, user_id, what, Some(token), &client, now)?;
+        }
+        Ok(made)
+    });
+    let made = made.await?;
+    let shell = Shell::of(app, request, session)?;
+    let Some((_, secret)) = made else {
+        let panel = panel_of(app, user_id, action).await?;
+        return page(StatusCode::CONFLICT, &UnchangedPage { shell, panel });
+    };
+    let secret = secret.expose();
+    let try_it = || format!("curl -H 'X-Redmine-API-Key: {secret}' {}", app.url.join("/users/current.json"));
+    let shown = MadePage {
+        shell,
+        name: action.label(),
+        replaced: replaces.is_some(),
+        secret: secret.to_owned(),
+        curl: (action == TokenAction::Api).then(try_it),
+        feed: (action == TokenAction::Feeds).then(|| app.url.join("/activity.atom?key=KEY")),
+    };
+    page(StatusCode::OK, &shown)
+}
+
+async fn panel_of(app: &App, user_id: i64, action: TokenAction) -> Result<KeyPanel, AppError> {
+    let keys = app.database.lookup(move |connection| Token::of_user(connection, user_id, &[action])).await?;
+    Ok(KeyPanel::new(app, action, &keys))
+}

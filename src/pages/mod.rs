@@ -1,0 +1,11 @@
+//! What people look at: a file a page, with the struct that its template shows and its handlers.
+
+pub mod account;
+pub mod activity;
+pub mod error_page;
+pub mod form;
+pub mod keys;
+pub mod moment;
+pub mod password;
+pub mod shell;
+pub mod sign_in;

@@ -1,0 +1,118 @@
+//! What every page has around its content, and how a page becomes a response.
+
+use actix_session::Session;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, ContentType, LOCATION};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use askama::Template;
+
+use crate::app::App;
+use crate::auth::credentials::parameter;
+use crate::auth::session_user::{SignedInAs, form_token};
+use crate::config::PublicUrl;
+use crate::error::AppError;
+
+/// The frame of a page, as `templates/base.html` shows it.
+pub struct Shell {
+    url: PublicUrl,
+    /// Who is signed in.
+    pub login: Option<String>,
+    /// What proves that a form is ours.
+    pub form_token: String,
+    /// What has just been done.
+    pub notice: Option<&'static str>,
+}
+
+impl Shell {
+    /// The frame of the page that answers `request`, whose forms carry a token.
+    ///
+    /// # Errors
+    /// If the cookie cannot be written.
+    pub fn of(app: &App, request: &HttpRequest, session: &Session) -> Result<Self, AppError> {
+        Ok(Self { form_token: form_token(session)?, ..Self::without_form(app, request) })
+    }
+
+    /// The frame of a page that has no form but that to sign out. A stranger's cookie is left alone: a picture that is
+    /// missing must not replace the token of the form beside it.
+    ///
+    /// # Errors
+    /// If the cookie cannot be written.
+    pub fn of_error(app: &App, request: &HttpRequest, session: &Session) -> Result<Self, AppError> {
+        match Self::without_form(app, request) {
+            stranger @ Self { login: None, .. } => Ok(stranger),
+            _ => Self::of(app, request, session),
+        }
+    }
+
+    fn without_form(app: &App, request: &HttpRequest) -> Self {
+        let notice = parameter(request.query_string(), "notice").and_then(|name| Notice::named(&name));
+        Self {
+            url: app.url.clone(),
+            login: request.extensions().get::<SignedInAs>().map(|who| who.0.clone()),
+            form_token: String::new(),
+            notice: notice.map(Notice::text),
+        }
+    }
+
+    /// The address of `path` as a page links to it.
+    pub fn path(&self, path: &str) -> String {
+        self.url.path(path)
+    }
+}
+
+/// What a page says about what was done just before: carried in the address, as one of a few names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// Names and mail were saved.
+    AccountSaved,
+    /// The password was changed.
+    PasswordChanged,
+    /// The session was ended.
+    SignedOut,
+}
+
+impl Notice {
+    const ALL: [Self; 3] = [Self::AccountSaved, Self::PasswordChanged, Self::SignedOut];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::AccountSaved => "account_saved",
+            Self::PasswordChanged => "password_changed",
+            Self::SignedOut => "signed_out",
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::AccountSaved => "Your account has been saved.",
+            Self::PasswordChanged => "Your password has been changed. Other sessions have been signed out.",
+            Self::SignedOut => "You have signed out.",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|notice| notice.name() == name)
+    }
+}
+
+/// A page, for nobody's cache.
+///
+/// # Errors
+/// If the template cannot be filled in.
+pub fn page(status: StatusCode, template: &impl Template) -> Result<HttpResponse, AppError> {
+    let html = template.render().map_err(AppError::internal)?;
+    Ok(HttpResponse::build(status)
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .content_type(ContentType::html())
+        .body(html))
+}
+
+/// Goes on to `location`, by GET.
+pub fn see_other(location: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((LOCATION, location)).finish()
+}
+
+/// Goes on to the page at `path`, which says `notice`.
+pub fn see_other_with(app: &App, path: &str, notice: Notice) -> HttpResponse {
+    see_other(&app.url.path(&format!("{path}?notice={}", notice.name())))
+}

@@ -1,0 +1,140 @@
+//! Signing in and out.
+
+use actix_session::Session;
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use serde::Deserialize;
+
+use super::shell::{Notice, Shell, page, see_other, see_other_with};
+use crate::app::App;
+use crate::auth::credentials::{Password, parameter, without_key};
+use crate::auth::passwords::PasswordRefusal;
+use crate::auth::posted_form::{NoFields, PostedForm};
+use crate::auth::session_user::{self, SignedIn};
+use crate::auth::verify::verify_password;
+use crate::error::AppError;
+use crate::models::event::{Event, EventAction};
+use crate::models::token::{Token, TokenAction};
+use crate::models::user::User;
+
+const WRONG: &str = "The login or password is wrong.";
+const SECOND_FACTOR: &str = "This account asks for a second factor, which is not possible here. Its keys still work; \
+                             to sign in, ask an administrator.";
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignInPage {
+    shell: Shell,
+    username: String,
+    back_url: String,
+    error: Option<&'static str>,
+}
+
+/// The fields of the form.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct SignInForm {
+    username: String,
+    password: String,
+    back_url: String,
+}
+
+/// `GET /login`
+///
+/// # Errors
+/// Those of the database.
+pub async fn show(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    me: Option<SignedIn>,
+) -> Result<HttpResponse, AppError> {
+    let back_url = parameter(request.query_string(), "back_url").unwrap_or_default();
+    if me.is_some() {
+        return Ok(see_other(&way_back(&app, &back_url)));
+    }
+    let shell = Shell::of(&app, &request, &session)?;
+    page(StatusCode::OK, &SignInPage { shell, username: String::new(), back_url, error: None })
+}
+
+/// `POST /login`
+///
+/// # Errors
+/// Those of the database; too many wrong passwords, or too many that wait to be hashed.
+pub async fn sign_in(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    before: Option<SignedIn>,
+    PostedForm(form): PostedForm<SignInForm>,
+) -> Result<HttpResponse, AppError> {
+    let password = Password::new(form.password);
+    let refused = match verify_password(&app, &request, form.username.trim(), &password).await? {
+        Ok(user) if user.twofa_scheme.is_some() => SECOND_FACTOR,
+        Ok(user) => {
+            start_session(&app, &request, &session, &user, before).await?;
+            return Ok(see_other(&way_back(&app, &form.back_url)));
+        }
+        Err(PasswordRefusal::Wrong) => WRONG,
+        Err(refusal) => return Err(refusal.into()),
+    };
+    let shell = Shell::of(&app, &request, &session)?;
+    let again = SignInPage { shell, username: form.username, back_url: form.back_url, error: Some(refused) };
+    page(StatusCode::UNPROCESSABLE_ENTITY, &again)
+}
+
+/// A new session, in place of the one that this browser may have had.
+async fn start_session(
+    app: &App,
+    request: &HttpRequest,
+    session: &Session,
+    user: &User,
+    before: Option<SignedIn>,
+) -> Result<(), AppError> {
+    let (user_id, now, client) = (user.id, app.clock.now(), app.addresses.client(request));
+    let issued = app.database.write(move |connection| {
+        if let Some(before) = before {
+            Token::delete(connection, before.token.id)?;
+        }
+        Event::record(connection, user_id, EventAction::SignedIn, None, &client, now)?;
+        User::record_login(connection, user_id, now)?;
+        Token::issue(connection, user_id, TokenAction::Session, now)
+    });
+    let (_, secret) = issued.await?;
+    session_user::start(session, user, &secret)
+}
+
+/// `POST /logout`: ends this session and no other.
+///
+/// # Errors
+/// Those of the database.
+pub async fn sign_out(
+    app: web::Data<App>,
+    session: Session,
+    me: Option<SignedIn>,
+    _form: PostedForm<NoFields>,
+) -> Result<HttpResponse, AppError> {
+    if let Some(me) = me {
+        app.database.write(move |connection| Token::delete(connection, me.token.id)).await?;
+    }
+    session.purge();
+    Ok(see_other_with(&app, "/login", Notice::SignedOut))
+}
+
+/// Where the person wanted to go, if that is a page of ours; else *My account*. Secrets do not go along.
+fn way_back(app: &App, back_url: &str) -> String {
+    let home = || app.url.path("/my/account");
+    // Browsers take a backslash for a slash, and leave control characters out.
+    let odd = |c: char| c.is_control() || c.is_whitespace() || c == '\\' || !c.is_ascii();
+    let below_us = back_url.strip_prefix(app.url.base_path()).is_some_and(|rest| rest.starts_with('/'));
+    if !below_us || back_url.starts_with("//") || back_url.contains(odd) {
+        return home();
+    }
+    let (path, query) = back_url.split('#').next().and_then(|it| it.split_once('?')).unwrap_or((back_url, ""));
+    let path = path.split('#').next().unwrap_or_default();
+    match without_key(query) {
+        query if query.is_empty() => path.to_owned(),
+        query => format!("{path}?{query}"),
+    }
+}

@@ -1,0 +1,76 @@
+//! One line a request in the log. What stands in addresses, headers and bodies may be secret: none of it does.
+
+use std::fmt;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+use actix_web::HttpMessage;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+
+use crate::app::App;
+use crate::auth::verify::Authenticated;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Names a request in the log, in the answer's `X-Request-Id` and on error pages.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestId {
+    process: u32,
+    number: u32,
+}
+
+impl RequestId {
+    fn next() -> Self {
+        static PROCESS: LazyLock<u32> = LazyLock::new(|| getrandom::u32().unwrap_or_else(|_| std::process::id()));
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        Self { process: *PROCESS, number: NEXT.fetch_add(1, Ordering::Relaxed) }
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}-{:08x}", self.process, self.number)
+    }
+}
+
+/// Writes the line when the answer is ready.
+///
+/// # Errors
+/// Those of what it wraps.
+pub async fn log(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let started = Instant::now();
+    let id = RequestId::next();
+    request.extensions_mut().insert(id);
+    let mut response = next.call(request).await?;
+    if let Ok(value) = HeaderValue::try_from(id.to_string()) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    let request = response.request();
+    let who = request.extensions().get::<Authenticated>().copied();
+    let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    tracing::info!(
+        request_id = %id,
+        method = known_method(request.method().as_str()),
+        route = request.match_pattern().as_deref().unwrap_or("-"),
+        status = response.status().as_u16(),
+        duration_us,
+        user_id = who.map(|who| who.user_id),
+        token_id = who.and_then(|who| who.token_id),
+        address = App::of(request).map(|app| app.addresses.of(request)).ok().map(tracing::field::display),
+        "request"
+    );
+    Ok(response)
+}
+
+/// A method is text of the client's choice, too.
+fn known_method(method: &str) -> &str {
+    const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
+    if KNOWN.contains(&method) { method } else { "other" }
+}

@@ -1,0 +1,106 @@
+//! The HTTP server: what surrounds every request, and the whole table of routes.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_session::SessionMiddleware;
+use actix_session::config::{BrowserSession, CookieContentSecurity};
+use actix_session::storage::CookieSessionStore;
+use actix_web::cookie::{Key, SameSite};
+use actix_web::dev::{HttpServiceFactory, Server};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use actix_web::middleware::{DefaultHeaders, from_fn};
+use actix_web::{HttpServer, web};
+
+use crate::api;
+use crate::app::App;
+use crate::config::{PublicUrl, SecretKey};
+use crate::pages;
+use crate::request_log;
+use crate::resource::at;
+use crate::static_files;
+
+/// The largest body that is read: no form and no document of ours comes near.
+const LARGEST_BODY: usize = 64 * 1024;
+/// How long a client may take to send a request's headers.
+const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+/// How long requests in flight are waited for at a stop, in seconds.
+const STOP_WITHIN: u64 = 30;
+/// Nothing inline, nothing from elsewhere.
+const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+                              form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Every address that is answered, below the base path.
+fn routes(url: &PublicUrl, key: &SecretKey) -> impl HttpServiceFactory + use<> {
+    web::scope(url.base_path())
+        // Who watches the process, and what browsers load.
+        .service(at("/healthz").get(api::health::healthz))
+        .service(at("/readyz").get(api::health::readyz))
+        .service(at("/static/{name}").get(static_files::show))
+        // Programs, by key or password.
+        .service(at("/users/current.{format:json|xml}").get(api::users::current))
+        .service(at("/my/account.{format:json|xml}").get(api::account::show).put(api::account::update))
+        .service(at("/activity.atom").get(api::activity::feed))
+        // People, by session.
+        .service(
+            web::scope("")
+                .wrap(sessions(url, key))
+                .service(at("/").get(pages::account::home))
+                .service(at("/login").get(pages::sign_in::show).post(pages::sign_in::sign_in))
+                .service(at("/logout").post(pages::sign_in::sign_out))
+                .service(at("/my/account").get(pages::account::show).post(pages::account::save))
+                .service(at("/my/password").get(pages::password::show).post(pages::password::change))
+                .service(at("/my/api_key").get(pages::keys::ask_api).post(pages::keys::make_api))
+                .service(at("/my/atom_key").get(pages::keys::ask_atom).post(pages::keys::make_atom))
+                .service(at("/activity").get(pages::activity::show))
+                .service(at("{anything:.*}").nothing_here()),
+        )
+}
+
+/// The cookie: encrypted and authenticated; it ends with the browser, or with the session's token.
+fn sessions(url: &PublicUrl, key: &SecretKey) -> SessionMiddleware<CookieSessionStore> {
+    let (name, path) = match url.is_https() {
+        true => ("__Host-latchkey", "/"),
+        false => ("latchkey", if url.base_path().is_empty() { "/" } else { url.base_path() }),
+    };
+    SessionMiddleware::builder(CookieSessionStore::default(), Key::derive_from(key.as_bytes()))
+        .cookie_content_security(CookieContentSecurity::Private)
+        .session_lifecycle(BrowserSession::default())
+        .cookie_name(name.to_owned())
+        .cookie_path(path.to_owned())
+        .cookie_secure(url.is_https())
+        .cookie_http_only(true)
+        .cookie_same_site(SameSite::Lax)
+        .build()
+}
+
+fn headers() -> DefaultHeaders {
+    DefaultHeaders::new()
+        .add((CONTENT_SECURITY_POLICY, CONTENT_POLICY))
+        .add((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .add((X_FRAME_OPTIONS, "DENY"))
+        // Not no-referrer, which makes browsers send `Origin: null` with our own forms.
+        .add((REFERRER_POLICY, "same-origin"))
+        .add((CACHE_CONTROL, "no-store"))
+}
+
+/// Answers on `listener` until it is told to stop; it then ends the requests in flight first. Signals are the
+/// caller's to handle, and so is [`Recorder::stop`](crate::recorder::Recorder::stop) after the end.
+///
+/// # Errors
+/// If the operating system gives no threads.
+pub fn serve(app: web::Data<App>, key: SecretKey, listener: TcpListener) -> std::io::Result<Server> {
+    let server = HttpServer::new(move || {
+        actix_web::App::new()
+            .app_data(app.clone())
+            .app_data(web::PayloadConfig::new(LARGEST_BODY))
+            .app_data(web::FormConfig::default().limit(LARGEST_BODY))
+            .wrap(headers())
+            .wrap(from_fn(request_log::log))
+            .service(routes(&app.url, &key))
+    });
+    let server = server.disable_signals().shutdown_timeout(STOP_WITHIN).client_request_timeout(HEADERS_WITHIN);
+    Ok(server.listen(listener)?.run())
+}
