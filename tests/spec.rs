@@ -1,1 +1,5 @@
+//! What Latchkey does, as people and programs see it: through HTTP and the command line, on both databases.
 
+mod support;
+
+mod api;

@@ -182,7 +182,8 @@ impl Browser {
 
     /// Whether something on the page is wider than the screen.
     pub async fn scrolls_sideways(&self) -> bool {
-        self.evaluate("const page = document.documentElement; return page.scrollWidth > screen.width").await == json!(true)
+        self.evaluate("const page = document.documentElement; return page.scrollWidth > screen.width").await
+            == json!(true)
     }
 
     /// Presses and releases a key (`Tab`, `Enter`, `a`), with others held if named: `Shift+Tab`.

@@ -1,0 +1,165 @@
+//! Databases, one for each test.
+
+use std::env;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use latchkey::config::DatabaseUrl;
+use latchkey::db::{self, DbConnection};
+use tempfile::TempDir;
+
+/// The kind of database that a test runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Db {
+    Sqlite,
+    Postgres,
+}
+
+/// A database that only this test uses. Its folder goes with it; PostgreSQL's whole server is thrown away at the end.
+pub struct TestDatabase {
+    pub url: DatabaseUrl,
+    folder: TempDir,
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+impl TestDatabase {
+    /// With no table in it.
+    pub fn empty(db: Db) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = match db {
+            Db::Sqlite => DatabaseUrl::Sqlite(folder.path().join("latchkey.db")),
+            Db::Postgres => create_postgres("template0"),
+        };
+        Self { url, folder }
+    }
+
+    /// With every migration applied.
+    pub fn migrated(db: Db) -> Self {
+        match db {
+            Db::Sqlite => {
+                let database = Self::empty(db);
+                std::fs::copy(sqlite_template(), database.url.file().expect("a file")).expect("a copy");
+                database
+            }
+            Db::Postgres => {
+                Self { url: create_postgres(postgres_template()), folder: tempfile::tempdir().expect("a folder") }
+            }
+        }
+    }
+
+    /// Where the files of this test may go.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The value for `DATABASE_URL`.
+    pub fn setting(&self) -> String {
+        setting_of(&self.url)
+    }
+
+    pub fn connect(&self) -> DbConnection {
+        db::connect(&self.url).expect("a connection")
+    }
+
+    pub fn execute(&self, statements: &str) {
+        self.connect().batch_execute(statements).unwrap_or_else(|error| panic!("{error} in {statements}"));
+    }
+
+    /// The one number that `query` gives as `number`.
+    pub fn number(&self, query: &str) -> i64 {
+        let found: Number = diesel::sql_query(query).get_result(&mut self.connect()).expect(query);
+        found.number
+    }
+
+    /// Every row of a table as one text, to see whether anything in it has changed.
+    pub fn dump(&self, table: &str) -> String {
+        #[derive(QueryableByName)]
+        struct Line {
+            #[diesel(sql_type = diesel::sql_types::Text)]
+            line: String,
+        }
+        let columns = match table {
+            "tokens" => ["id", "user_id", "action", "hint", "created_on", "updated_on"].as_slice(),
+            "users" => &["id", "login", "firstname", "lastname", "mail", "status", "password_hash"],
+            other => panic!("no columns are known of {other}"),
+        };
+        let cells = columns.iter().map(|column| format!("coalesce(CAST({column} AS TEXT), '-')"));
+        let line = cells.collect::<Vec<_>>().join(" || ' ' || ");
+        let query = format!("SELECT {line} AS line FROM {table} ORDER BY id");
+        let lines: Vec<Line> = diesel::sql_query(query).load(&mut self.connect()).expect("rows");
+        lines.into_iter().map(|line| line.line + "\n").collect()
+    }
+
+    /// From now on counts, in the database itself, how often rows of `tokens` are updated.
+    pub fn count_updates_of_tokens(&self) {
+        self.execute("CREATE TABLE counted_updates (token_id BIGINT NOT NULL)");
+        self.execute(match &self.url {
+            DatabaseUrl::Sqlite(_) => {
+                "CREATE TRIGGER count_updates AFTER UPDATE ON tokens
+                 BEGIN INSERT INTO counted_updates VALUES (NEW.id); END"
+            }
+            DatabaseUrl::Postgres(_) => {
+                "CREATE FUNCTION count_update() RETURNS trigger LANGUAGE plpgsql AS
+                 'BEGIN INSERT INTO counted_updates VALUES (NEW.id); RETURN NEW; END';
+                 CREATE TRIGGER count_updates AFTER UPDATE ON tokens FOR EACH ROW EXECUTE FUNCTION count_update()"
+            }
+        });
+    }
+
+    /// How often the row of a token was updated since.
+    pub fn updates_of(&self, token_id: i64) -> i64 {
+        self.number(&format!("SELECT count(*) AS number FROM counted_updates WHERE token_id = {token_id}"))
+    }
+}
+
+fn setting_of(url: &DatabaseUrl) -> String {
+    match url {
+        DatabaseUrl::Sqlite(path) => path.display().to_string(),
+        DatabaseUrl::Postgres(url) => url.clone(),
+    }
+}
+
+/// Copied for each test: applying the migrations each time would take longer than most tests do.
+fn sqlite_template() -> &'static Path {
+    static TEMPLATE: OnceLock<TestDatabase> = OnceLock::new();
+    let template = TEMPLATE.get_or_init(|| {
+        let template = TestDatabase::empty(Db::Sqlite);
+        db::migrate(&template.url).expect("migrations");
+        template.execute("PRAGMA wal_checkpoint(TRUNCATE)");
+        template
+    });
+    template.url.file().expect("a file")
+}
+
+fn postgres_template() -> &'static str {
+    static TEMPLATE: OnceLock<String> = OnceLock::new();
+    TEMPLATE.get_or_init(|| {
+        let template = create_postgres("template0");
+        db::migrate(&template).expect("migrations");
+        let name = setting_of(&template);
+        name.rsplit_once('/').expect("a path").1.to_owned()
+    })
+}
+
+fn create_postgres(template: &str) -> DatabaseUrl {
+    static CREATED: AtomicU32 = AtomicU32::new(0);
+    // PostgreSQL refuses to copy a template twice at the same time.
+    static ONE_BY_ONE: Mutex<()> = Mutex::new(());
+    let _turn = ONE_BY_ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let server = env::var("LATCHKEY_TEST_POSTGRES").expect("LATCHKEY_TEST_POSTGRES, which bin/test sets");
+    let name = format!("latchkey_{}_{}", std::process::id(), CREATED.fetch_add(1, Ordering::Relaxed));
+    let mut connection = PgConnection::establish(&server).expect("the PostgreSQL server of the tests");
+    let create = format!("CREATE DATABASE {name} TEMPLATE {template}");
+    connection.batch_execute(&create).unwrap_or_else(|error| panic!("{create}: {error}"));
+    let (place, _) = server.rsplit_once('/').expect("a database in LATCHKEY_TEST_POSTGRES");
+    DatabaseUrl::Postgres(format!("{place}/{name}"))
+}

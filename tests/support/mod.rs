@@ -1,0 +1,43 @@
+//! The one harness: a Latchkey that runs, over a database of its own, and people and programs who use it.
+
+pub mod browser;
+pub mod command_line;
+pub mod database;
+pub mod log;
+pub mod process;
+pub mod site;
+pub mod visitor;
+
+pub use command_line::CommandLine;
+pub use database::Db;
+pub use database::Db::{Postgres, Sqlite};
+pub use process::Process;
+pub use site::{Key, Site};
+pub use visitor::{Page, Visitor};
+
+/// Everybody's password, until they change it.
+pub const PASSWORD: &str = "a-test-password-9f3c";
+
+/// What an answer was: status, headers and text, for tests that look at more than one of them.
+pub struct Answer {
+    pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    pub async fn of(request: reqwest::RequestBuilder) -> Self {
+        let response = request.send().await.expect("an answer");
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Self { status, headers, text: response.text().await.expect("a body of text") }
+    }
+
+    /// A header's value; `None`: it is not there.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().expect("a header in ASCII"))
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {}", self.text))
+    }
+}

@@ -1,0 +1,79 @@
+//! A Latchkey in a process of its own, for tests that kill it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Stdio};
+
+use super::command_line::CommandLine;
+use super::{Answer, Visitor, log};
+
+/// `latchkey serve` on a free port.
+pub struct Process {
+    /// Where it listens: `http://127.0.0.1:PORT`.
+    pub url: String,
+    child: Child,
+    log: std::thread::JoinHandle<()>,
+}
+
+impl Process {
+    /// Starts it, and waits until it says that it serves. `flags` follow `serve`.
+    pub fn serve(command_line: &CommandLine, flags: &[&str]) -> Self {
+        let arguments = [&["serve", "--bind=127.0.0.1:0", "--log=debug"], flags].concat();
+        let mut command = command_line.command(&arguments);
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary");
+        let mut lines = BufReader::new(child.stderr.take().expect("its log"));
+        let mut kept = log::file("processes");
+        let mut said = String::new();
+        let address = loop {
+            let mut line = String::new();
+            assert!(lines.read_line(&mut line).expect("its log") > 0, "it ended without serving:\n{said}");
+            said += &line;
+            let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+            if entry["message"] == "serving" {
+                break entry["address"].as_str().expect("an address").to_owned();
+            }
+        };
+        kept.write_all(said.as_bytes()).expect("a log");
+        let log = std::thread::spawn(move || {
+            let mut rest = Vec::new();
+            let _ = lines.read_to_end(&mut rest);
+            kept.write_all(&rest).expect("a log");
+        });
+        Self { url: format!("http://{address}"), child, log }
+    }
+
+    pub fn visitor(&self) -> Visitor {
+        Visitor::new(&self.url)
+    }
+
+    pub async fn get_with_key(&self, path: &str, secret: &str) -> Answer {
+        let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+        Answer::of(http.get(format!("{}{path}", self.url)).header("X-Redmine-API-Key", secret)).await
+    }
+
+    /// SIGKILL: it gets no chance to do anything more.
+    pub fn kill(mut self) {
+        self.child.kill().expect("to kill it");
+        self.ended();
+    }
+
+    /// SIGTERM; does not wait for the end.
+    pub fn terminate(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("to signal it");
+    }
+
+    /// Waits for its end, and gives its exit code.
+    pub fn ended(mut self) -> Option<i32> {
+        let status = self.child.wait().expect("its end");
+        let log = std::mem::replace(&mut self.log, std::thread::spawn(|| ()));
+        log.join().expect("its log");
+        status.code()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

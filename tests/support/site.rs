@@ -1,0 +1,219 @@
+//! A Latchkey that runs inside the test's process, so that the test can move its clock and look into it.
+
+use std::net::TcpListener;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::web;
+use chrono::TimeDelta;
+use clap::Parser;
+use latchkey::app::App;
+use latchkey::auth::credentials::Password;
+use latchkey::auth::passwords::hash;
+use latchkey::auth::secret::Secret;
+use latchkey::clock::{Clock, Timestamp};
+use latchkey::config::Config;
+use latchkey::models::token::{Token, TokenAction};
+use latchkey::models::user::{NewUser, Profile, User};
+use latchkey::server;
+use reqwest::Method;
+
+use super::database::{Db, TestDatabase};
+use super::log;
+use super::visitor::Visitor;
+use super::{Answer, PASSWORD};
+
+/// The server, its database and its clock.
+pub struct Site {
+    /// Where it listens: `http://127.0.0.1:PORT`.
+    pub url: String,
+    pub app: web::Data<App>,
+    pub clock: Clock,
+    pub database: TestDatabase,
+    http: reqwest::Client,
+    handle: ServerHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A key and its secret.
+#[derive(Clone, Debug)]
+pub struct Key {
+    pub id: i64,
+    pub secret: String,
+}
+
+/// How a site differs from the usual one.
+pub struct Setup {
+    /// Flags of the command line.
+    pub flags: Vec<String>,
+    /// How long a first use waits for its write: long, so that nothing hangs on how fast the machine is.
+    pub patience: Duration,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { flags: Vec::new(), patience: Duration::from_secs(30) }
+    }
+}
+
+/// The time at which every site starts.
+pub fn start_time() -> Timestamp {
+    "2026-11-24T09:30:00.25".parse().expect("a time")
+}
+
+#[derive(Parser)]
+struct Settings {
+    #[command(flatten)]
+    config: Config,
+}
+
+impl Site {
+    pub async fn start(db: Db) -> Self {
+        Self::start_with(db, &[]).await
+    }
+
+    /// With flags of the command line, such as `--session-timeout=1h`.
+    pub async fn start_with(db: Db, flags: &[&str]) -> Self {
+        let flags = flags.iter().map(ToString::to_string).collect();
+        Self::set_up(TestDatabase::migrated(db), Setup { flags, ..Setup::default() }).await
+    }
+
+    pub async fn set_up(database: TestDatabase, setup: Setup) -> Self {
+        log::start();
+        let database_flag = format!("--database-url={}", database.setting());
+        let secret_key = "--secret-key=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+        let fixed = ["latchkey", &database_flag, secret_key].map(str::to_owned);
+        let Settings { config } = Settings::try_parse_from(fixed.into_iter().chain(setup.flags)).expect("settings");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let bound = listener.local_addr().expect("an address");
+        let clock = Clock::standing(start_time());
+        let key = config.secret_key.clone().expect("a key");
+        let app = App::start(config, bound, clock.clone(), setup.patience).expect("an app");
+        let app = web::Data::new(app);
+        let (send_handle, handle) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn({
+            let app = app.clone();
+            move || {
+                actix_web::rt::System::new().block_on(async move {
+                    let server = server::serve(app, key, listener).expect("a server");
+                    send_handle.send(server.handle()).expect("the test still there");
+                    server.await.expect("a server that ends well");
+                });
+            }
+        });
+        let handle = handle.recv().expect("a server that starts");
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .expect("an HTTP client");
+        Self { url: format!("http://{bound}"), app, clock, database, http, handle, thread: Some(thread) }
+    }
+
+    /// Moves the clock on.
+    pub fn later(&self, span: TimeDelta) {
+        self.clock.set(self.clock.now() + span);
+    }
+
+    /// Waits until everything that is due has been written.
+    pub async fn flush(&self) {
+        self.app.recorder.flush().await;
+    }
+
+    /// Adds an active person, `LOGIN@example.org`, with [`PASSWORD`].
+    pub async fn add_user(&self, login: &str) -> User {
+        self.add_person(login, false).await
+    }
+
+    pub async fn add_admin(&self, login: &str) -> User {
+        self.add_person(login, true).await
+    }
+
+    async fn add_person(&self, login: &str, admin: bool) -> User {
+        log::note_secret(PASSWORD);
+        let profile = Profile {
+            firstname: "Test".into(),
+            lastname: format!("Person {login}"),
+            mail: format!("{login}@example.org"),
+        };
+        let password_hash = Some(hash(&Password::new(PASSWORD)));
+        let new = NewUser { login: login.to_owned(), profile, password_hash, admin };
+        let now = self.clock.now();
+        self.app.database.write(move |connection| new.insert(connection, now)).await.expect("a new user")
+    }
+
+    /// Sets columns of a user's row, as SQL.
+    pub fn set_user(&self, user: &User, set: &str) {
+        self.database.execute(&format!("UPDATE users SET {set} WHERE id = {}", user.id));
+    }
+
+    /// Makes a key of a person, of any kind.
+    pub async fn add_key(&self, user: &User, action: TokenAction) -> Key {
+        let (user_id, now) = (user.id, self.clock.now());
+        let made = self.app.database.write(move |connection| Token::issue(connection, user_id, action, now)).await;
+        let (token, secret) = made.expect("a new key");
+        log::note_secret(secret.expose());
+        Key { id: token.id, secret: secret.expose().to_owned() }
+    }
+
+    /// Stores a key with a secret of another form, as keys that were moved in have.
+    pub async fn add_foreign_key(&self, user: &User, action: TokenAction, secret: &str) -> Key {
+        let (user_id, now, secret) = (user.id, self.clock.now(), Secret::presented(secret));
+        let kept = secret.expose().to_owned();
+        let made = self.app.database.write(move |c| Token::insert(c, user_id, action, &secret, now)).await;
+        Key { id: made.expect("a new key").id, secret: kept }
+    }
+
+    /// The row of a token; `None`: it is gone.
+    pub fn token(&self, id: i64) -> Option<Token> {
+        self.app.database.read_now(|connection| Token::find(connection, id)).expect("a query")
+    }
+
+    /// What the row of a token says of its last use.
+    pub fn recorded_use(&self, key: &Key) -> Option<Timestamp> {
+        self.token(key.id).expect("a token").recorded_use()
+    }
+
+    pub fn user(&self, login: &str) -> User {
+        let found = self.app.database.read_now(|connection| User::find_by_login(connection, login));
+        found.expect("a query").expect("a user")
+    }
+
+    /// A request of a program, to which the test adds what it wants.
+    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.url))
+    }
+
+    pub fn get(&self, path: &str) -> reqwest::RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    /// The answer to a request by key.
+    pub async fn get_with_key(&self, path: &str, key: &Key) -> Answer {
+        Answer::of(self.get(path).header("X-Redmine-API-Key", &key.secret)).await
+    }
+
+    /// Somebody at a browser, not yet signed in.
+    pub fn visitor(&self) -> Visitor {
+        Visitor::new(&self.url)
+    }
+
+    /// Somebody at a browser, signed in with [`PASSWORD`].
+    pub async fn signed_in(&self, login: &str) -> Visitor {
+        let visitor = self.visitor();
+        visitor.sign_in(login, PASSWORD).await;
+        visitor
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        // Sent at once; the thread ends when it is done.
+        drop(self.handle.stop(false));
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        self.app.recorder.stop();
+    }
+}
