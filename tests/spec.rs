@@ -3,3 +3,6 @@
 mod support;
 
 mod api;
+mod commands;
+mod last_use;
+mod migrations;

@@ -10,7 +10,7 @@ mod user;
 
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
 use crate::config::Config;
@@ -22,7 +22,7 @@ use crate::models::user::{SaveError, User};
 /// `latchkey demo` shows it with a throwaway database. To run it for real: `latchkey user add LOGIN --mail MAIL`,
 /// then `latchkey serve`.
 #[derive(Parser)]
-#[command(name = "latchkey", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(name = "latchkey", version, disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -87,7 +87,16 @@ fn misuse(error: &clap::Error) -> ExitCode {
         let line = first.split_whitespace().collect::<Vec<_>>().join(" ");
         eprintln!("latchkey: {line}; see latchkey --help");
     }
+    // Which database it is, is less how the command is used than where it runs.
+    if error.kind() == ErrorKind::ValueValidation && names_database(error) {
+        return ExitCode::FAILURE;
+    }
     u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+fn names_database(error: &clap::Error) -> bool {
+    let argument = error.get(ContextKind::InvalidArg);
+    matches!(argument, Some(ContextValue::String(name)) if name.starts_with("--database-url"))
 }
 
 /// The database that `config` names, with all migrations applied.

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Stdio};
+use std::thread::JoinHandle;
 
 use super::command_line::CommandLine;
 use super::{Answer, Visitor, log};
@@ -11,7 +12,7 @@ pub struct Process {
     /// Where it listens: `http://127.0.0.1:PORT`.
     pub url: String,
     child: Child,
-    log: std::thread::JoinHandle<()>,
+    log: Option<JoinHandle<String>>,
 }
 
 impl Process {
@@ -34,11 +35,12 @@ impl Process {
         };
         kept.write_all(said.as_bytes()).expect("a log");
         let log = std::thread::spawn(move || {
-            let mut rest = Vec::new();
-            let _ = lines.read_to_end(&mut rest);
-            kept.write_all(&rest).expect("a log");
+            let mut rest = String::new();
+            let _ = lines.read_to_string(&mut rest);
+            kept.write_all(rest.as_bytes()).expect("a log");
+            said + &rest
         });
-        Self { url: format!("http://{address}"), child, log }
+        Self { url: format!("http://{address}"), child, log: Some(log) }
     }
 
     pub fn visitor(&self) -> Visitor {
@@ -53,7 +55,6 @@ impl Process {
     /// SIGKILL: it gets no chance to do anything more.
     pub fn kill(mut self) {
         self.child.kill().expect("to kill it");
-        self.ended();
     }
 
     /// SIGTERM; does not wait for the end.
@@ -64,10 +65,13 @@ impl Process {
 
     /// Waits for its end, and gives its exit code.
     pub fn ended(mut self) -> Option<i32> {
-        let status = self.child.wait().expect("its end");
-        let log = std::mem::replace(&mut self.log, std::thread::spawn(|| ()));
-        log.join().expect("its log");
-        status.code()
+        self.child.wait().expect("its end").code()
+    }
+
+    /// Waits for its end, and gives all that it logged.
+    pub fn log(mut self) -> String {
+        self.child.wait().expect("its end");
+        self.log.take().expect("its log").join().expect("its log")
     }
 }
 
@@ -75,5 +79,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // What it logged has to be kept before the test ends.
+        let _ = self.log.take().map(JoinHandle::join);
     }
 }

@@ -1,0 +1,59 @@
+//! `latchkey demo`: the README's first command.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use crate::support::command_line::binary;
+use crate::support::*;
+
+#[tokio::test]
+async fn the_demo_says_where_to_go_and_its_curl_line_works() {
+    let temp = tempfile::tempdir().expect("a folder");
+    let mut demo = binary()
+        .args(["demo", "--bind=127.0.0.1:0"])
+        .env("TMPDIR", temp.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary");
+    let lines = BufReader::new(demo.stdout.take().expect("its output")).lines();
+    let mut greeting = String::new();
+    for line in lines {
+        greeting += &(line.expect("a line") + "\n");
+        if greeting.contains("Ctrl-C") {
+            break;
+        }
+    }
+    let after = |word: &str| greeting.split_once(word).map(|(_, rest)| rest).expect(word);
+    let url = after("Latchkey is at ").lines().next().expect("an address").trim_end_matches('/');
+    let password = after("password ").split_whitespace().next().expect("a password");
+    let secret = after("X-Redmine-API-Key: ").split('\'').next().expect("a secret");
+    log::note_secret(secret);
+
+    let alice = Visitor::new(url);
+    alice.sign_in("alice", password).await;
+    let account = alice.get("/my/account").await;
+    assert!(account.shows("API access key Last used: 5 minutes ago"), "{}", account.text());
+    assert!(account.shows("Atom access key Last used: 4 months ago"), "{}", account.text());
+    let curl = greeting.lines().find(|line| line.contains("curl")).expect("a curl line");
+    let answer = Command::new("sh").args(["-c", &format!("{curl} -s")]).output().expect("curl");
+    assert!(String::from_utf8_lossy(&answer.stdout).contains("\"login\":\"alice\""), "{answer:?}");
+    assert!(alice.get("/my/account").await.shows("API access key Last used: less than a minute ago"));
+
+    for (login, shows) in [
+        ("bob", ["API access key Never used", "Missing an Atom access key"]),
+        ("carol", ["API access key Last used: about 2 years ago", "Atom access key Never used"]),
+        ("dave", ["Missing an API access key", "Missing an Atom access key"]),
+    ] {
+        let visitor = Visitor::new(url);
+        visitor.sign_in(login, password).await;
+        let account = visitor.get("/my/account").await;
+        assert!(shows.iter().all(|text| account.shows(text)), "{login}: {}", account.text());
+    }
+    assert_eq!(Visitor::new(url).try_sign_in("erin", password).await.status, 422, "erin is locked");
+
+    let pid = rustix::process::Pid::from_child(&demo);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("Ctrl-C");
+    assert_eq!(demo.wait().expect("its end").code(), Some(0));
+    assert_eq!(std::fs::read_dir(temp.path()).expect("the folder").count(), 0, "everything is thrown away");
+}

@@ -1,0 +1,75 @@
+//! `latchkey key`
+
+use rstest::rstest;
+
+use crate::support::database::TestDatabase;
+use crate::support::*;
+
+#[rstest]
+#[tokio::test]
+async fn a_key_is_added_listed_used_and_revoked(#[values(Sqlite, Postgres)] db: Db) {
+    let database = TestDatabase::migrated(db);
+    let latchkey = CommandLine::on(&database).with("LATCHKEY_SECRET_KEY", &"k".repeat(64));
+    latchkey.add_user("alice", PASSWORD);
+    latchkey.add_user("bob", PASSWORD);
+
+    // The secret alone, so that KEY=$(latchkey key add alice) works.
+    let added = latchkey.run(&["key", "add", "alice"]).done();
+    let secret = added.stdout.trim_end();
+    log::note_secret(secret);
+    assert!(secret.starts_with("lk_") && secret.len() == 49 && added.stdout.lines().count() == 1, "{}", added.stdout);
+    assert!(!added.stderr.contains(secret), "{}", added.stderr);
+
+    let rows = |arguments: &[&str]| {
+        let list = latchkey.run(&[&["key", "list"], arguments].concat()).done().stdout;
+        assert!(list.starts_with("ID  LOGIN"), "{list}");
+        list.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let cells = |row: &str| row.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let row = cells(&rows(&[])[0]);
+    assert_eq!(row[1..4], ["alice", "api", &secret[45..]]);
+    assert_eq!(row[5], "never");
+    assert!(rows(&["bob"]).is_empty());
+
+    let process = Process::serve(&latchkey, &[]);
+    assert_eq!(process.get_with_key("/users/current.json", secret).await.status, 200);
+    assert_ne!(cells(&rows(&["ALICE"])[0])[5], "never");
+
+    let id = row[0].as_str();
+    let revoked = latchkey.run(&["key", "revoke", id]).done().stdout;
+    assert_eq!(revoked, format!("revoked API access key {id}, which ends in {}\n", &secret[45..]));
+    assert_eq!(process.get_with_key("/users/current.json", secret).await.status, 401);
+    let line = latchkey.run(&["key", "revoke", id]).refused(1);
+    assert_eq!(line, format!("latchkey: no key has the id {id}; latchkey key list shows them"));
+    let alice = process.visitor();
+    alice.sign_in("alice", PASSWORD).await;
+    let activity = alice.get("/activity").await;
+    for happened in ["API access key created", "API access key first used", "API access key revoked"] {
+        assert!(activity.shows(happened), "{happened}");
+    }
+}
+
+#[rstest]
+fn adding_a_second_key_of_a_kind_replaces_the_first_and_says_so(#[values(Sqlite, Postgres)] db: Db) {
+    let database = TestDatabase::migrated(db);
+    let latchkey = CommandLine::on(&database);
+    latchkey.add_user("alice", PASSWORD);
+    latchkey.add_key("alice");
+    assert!(latchkey.run(&["key", "add", "alice", "--action", "feeds"]).done().stderr.contains("created"));
+    assert!(latchkey.run(&["key", "add", "alice"]).done().stderr.contains("has stopped working"));
+    let kinds = "SELECT count(DISTINCT action) * 100 + count(*) AS number FROM tokens";
+    assert_eq!(database.number(kinds), 202);
+}
+
+#[rstest]
+fn a_session_is_no_key_to_revoke(#[values(Sqlite, Postgres)] db: Db) {
+    let database = TestDatabase::migrated(db);
+    let latchkey = CommandLine::on(&database);
+    latchkey.add_user("alice", PASSWORD);
+    latchkey.add_key("alice");
+    database.execute("UPDATE tokens SET action = 'session'");
+    let id = database.number("SELECT id AS number FROM tokens").to_string();
+    latchkey.run(&["key", "revoke", &id]).refused(1);
+    assert_eq!(database.number("SELECT count(*) AS number FROM tokens"), 1);
+    latchkey.run(&["key", "add", "nobody"]).refused(1);
+}

@@ -1,0 +1,69 @@
+//! Help, and what is said to who gets the command line wrong.
+
+use rstest::rstest;
+
+use crate::support::database::TestDatabase;
+use crate::support::*;
+
+fn latchkey() -> CommandLine {
+    CommandLine::on(&TestDatabase::empty(Sqlite))
+}
+
+#[test]
+fn help_names_every_setting_with_its_variable_and_default() {
+    let help = latchkey().run(&["--help"]).done().stdout;
+    for setting in [
+        "DATABASE_URL",
+        "LATCHKEY_BIND",
+        "LATCHKEY_URL",
+        "LATCHKEY_SECRET_KEY",
+        "LATCHKEY_SESSION_LIFETIME",
+        "LATCHKEY_SESSION_TIMEOUT",
+        "LATCHKEY_TRUSTED_PROXIES",
+        "LATCHKEY_REALM",
+        "LATCHKEY_LOG",
+        "[default: latchkey.db]",
+        "[default: 127.0.0.1:3000]",
+        "[default: 30d]",
+        "[default: 24h]",
+        "[default: \"Redmine API\"]",
+        "[default: info]",
+    ] {
+        assert!(help.contains(setting), "{setting} in {help}");
+    }
+    for command in ["serve", "demo", "migrate", "user", "key"] {
+        assert!(help.contains(&format!("\n  {command}  ")), "{command} in {help}");
+        assert!(latchkey().run(&[command, "--help"]).done().stdout.contains("Usage: latchkey"), "{command}");
+    }
+}
+
+#[test]
+fn help_never_shows_the_values_of_secret_settings() {
+    let secret = "a-very-secret-key-".repeat(4);
+    let help = latchkey().with("LATCHKEY_SECRET_KEY", &secret).with("DATABASE_URL", "postgres://u:hidden@h/d");
+    let help = help.run(&["--help"]).done().stdout;
+    assert!(!help.contains(&secret) && !help.contains("hidden"));
+}
+
+#[test]
+fn no_command_at_all_is_told_which_there_are() {
+    let line = latchkey().run(&[]).refused(2);
+    assert!(line.contains("serve, demo, migrate, user, key"), "{line}");
+}
+
+#[rstest]
+#[case(&["fly"], "fly")]
+#[case(&["serve", "--colour"], "--colour")]
+#[case(&["user", "add", "alice"], "--mail")]
+#[case(&["key", "revoke", "seven"], "seven")]
+#[case(&["key", "add", "alice", "--action", "session"], "session")]
+#[case(&["serve", "--bind", "nowhere"], "nowhere")]
+#[case(&["serve", "--session-timeout", "soon"], "30d, 24h")]
+#[case(&["serve", "--secret-key", "short"], "openssl rand")]
+#[case(&["serve", "--url", "ftp://example.org"], "http://HOST")]
+#[case(&["serve", "--trusted-proxies", "10.0.0.0/99"], "10.0.0.0/8")]
+#[case(&["serve", "--realm", "a\"b"], "quotes")]
+fn misuse_is_told_in_one_line_with_exit_code_2(#[case] arguments: &[&str], #[case] says: &str) {
+    let line = latchkey().run(arguments).refused(2);
+    assert!(line.starts_with("latchkey: ") && line.contains(says) && line.contains("--help"), "{line}");
+}

@@ -1,0 +1,5 @@
+mod demo;
+mod key;
+mod misuse;
+mod serve;
+mod user;

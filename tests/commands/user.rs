@@ -1,0 +1,101 @@
+//! `latchkey user`
+
+use rstest::rstest;
+
+use crate::support::database::TestDatabase;
+use crate::support::*;
+
+fn command_line(database: &TestDatabase) -> CommandLine {
+    CommandLine::on(database).with("LATCHKEY_SECRET_KEY", &"k".repeat(64))
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_person_who_was_added_can_sign_in(#[values(Sqlite, Postgres)] db: Db) {
+    // On a database that is not even there yet.
+    let database = TestDatabase::empty(db);
+    let latchkey = command_line(&database);
+    let add = ["user", "add", "alice", "--mail", "alice@example.org", "--firstname", "Alice", "--lastname", "Archer"];
+    let input = format!("{PASSWORD}\n");
+    let added = latchkey.run_with_input(&[&add[..], &["--admin", "--password-stdin"]].concat(), &input).done();
+    assert_eq!(added.stdout, "added alice, id 1\n");
+    let list = latchkey.run(&["user", "list"]).done().stdout;
+    let row: Vec<_> = list.lines().nth(1).expect("a row").split_whitespace().collect();
+    assert_eq!(row, ["1", "alice", "active", "admin", "Alice", "Archer", "alice@example.org", "never"]);
+
+    let process = Process::serve(&latchkey, &[]);
+    let alice = process.visitor();
+    alice.sign_in("ALICE", PASSWORD).await;
+    assert_eq!(alice.get("/my/account").await.value_of("firstname"), "Alice");
+    assert!(!latchkey.run(&["user", "list"]).done().stdout.contains("never"));
+}
+
+#[rstest]
+#[tokio::test]
+async fn locking_ends_sessions_and_keys_at_once_and_unlocking_brings_the_keys_back(#[values(Sqlite, Postgres)] db: Db) {
+    let database = TestDatabase::migrated(db);
+    let latchkey = command_line(&database);
+    latchkey.add_user("alice", PASSWORD);
+    let secret = latchkey.add_key("alice");
+    let process = Process::serve(&latchkey, &[]);
+    let alice = process.visitor();
+    alice.sign_in("alice", PASSWORD).await;
+    let by_key = async || process.get_with_key("/users/current.json", &secret).await.status;
+    assert_eq!(by_key().await, 200);
+
+    assert_eq!(latchkey.run(&["user", "lock", "alice"]).done().stdout, "alice is locked\n");
+    assert_eq!(by_key().await, 401);
+    assert!(!alice.is_signed_in().await);
+    assert_eq!(process.visitor().try_sign_in("alice", PASSWORD).await.status, 422);
+    assert_eq!(latchkey.run(&["user", "lock", "alice"]).done().stdout, "alice is locked already\n");
+
+    assert_eq!(latchkey.run(&["user", "unlock", "alice"]).done().stdout, "alice is active\n");
+    assert_eq!(by_key().await, 200);
+    assert!(!alice.is_signed_in().await, "the session has ended for good");
+    alice.sign_in("alice", PASSWORD).await;
+    let activity = alice.get("/activity").await;
+    assert!(activity.shows("Account locked") && activity.shows("Account unlocked") && activity.shows("command line"));
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_new_password_ends_sessions_and_can_ask_for_another(#[values(Sqlite, Postgres)] db: Db) {
+    let database = TestDatabase::migrated(db);
+    let latchkey = command_line(&database);
+    latchkey.add_user("alice", PASSWORD);
+    let process = Process::serve(&latchkey, &[]);
+    let alice = process.visitor();
+    alice.sign_in("alice", PASSWORD).await;
+    let new = "another-test-password";
+    let arguments = ["user", "password", "alice", "--password-stdin", "--must-change"];
+    latchkey.run_with_input(&arguments, new).done();
+    assert!(!alice.is_signed_in().await);
+    assert_eq!(alice.try_sign_in("alice", PASSWORD).await.status, 422);
+    alice.sign_in("alice", new).await;
+    assert_eq!(alice.get("/my/account").await.location(), "/my/password");
+}
+
+#[rstest]
+fn what_cannot_be_is_refused_in_one_line_and_changes_nothing(#[values(Sqlite, Postgres)] db: Db) {
+    let database = TestDatabase::migrated(db);
+    let latchkey = command_line(&database);
+    latchkey.add_user("alice", PASSWORD);
+    let before = database.dump("users");
+    let mail = "--mail=other@example.org";
+    let add = |login, mail| ["user", "add", login, mail, "--password-stdin"];
+    for (arguments, password, says) in [
+        (&add("Alice", mail)[..], PASSWORD, "Login has already been taken"),
+        (&add("bob", "--mail=ALICE@example.org"), PASSWORD, "Email has already been taken"),
+        (&add("bob", "--mail=bob"), PASSWORD, "Email is invalid"),
+        (&add("b ob", mail), PASSWORD, "Login may hold letters, digits and _ @ . - only"),
+        (&add("", mail), PASSWORD, "Login cannot be blank"),
+        (&add("bob", mail), "1234567", "Password is too short (minimum is 8 characters)"),
+        (&add("bob", mail)[..4], PASSWORD, "--password-stdin"),
+        (&["user", "lock", "nobody"], "", "nobody has the login nobody; latchkey user list shows who there is"),
+        (&["user", "password", "alice", "--password-stdin"], "short", "Password is too short"),
+    ] {
+        let line = latchkey.run_with_input(arguments, password).refused(1);
+        assert!(line.contains(says), "{arguments:?}: {line}");
+    }
+    assert_eq!(database.dump("users"), before);
+}
