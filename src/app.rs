@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::config::{Config, PublicUrl};
 use crate::db::Database;
 use crate::error::AppError;
+use crate::metrics::Metrics;
 use crate::recorder::Recorder;
 
 /// Settings, database, clock, and the parts that remember something between requests.
@@ -27,6 +28,8 @@ pub struct App {
     pub recorder: Recorder,
     /// Passwords, and who guesses too many.
     pub passwords: Passwords,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Where requests come from.
     pub addresses: ClientAddresses,
 }
@@ -46,12 +49,14 @@ impl App {
         let database = Database::open(&config.database_url)
             .map_err(|error| StartError(format!("{error} (DATABASE_URL is {})", config.database_url)))?;
         let no_thread = |error| StartError(format!("cannot start: {error}"));
-        let recorder = Recorder::start(config.database_url.clone(), clock.clone(), patience).map_err(no_thread)?;
+        let metrics = Metrics::default();
+        let recorder = Recorder::start(config.database_url.clone(), clock.clone(), patience, metrics.flushes.clone());
         Ok(Self {
             url: config.public_url(bound),
             addresses: ClientAddresses::new(config.trusted_proxies.clone()),
             passwords: Passwords::start(clock.clone()).map_err(no_thread)?,
-            recorder,
+            recorder: recorder.map_err(no_thread)?,
+            metrics,
             database,
             clock,
             config,

@@ -52,6 +52,10 @@ pub struct Config {
     #[arg(default_value = "Redmine API", value_parser = parse_realm)]
     pub realm: String,
 
+    /// The address and port of Prometheus' GET /metrics; keep it from strangers [default: none]
+    #[arg(long, global = true, env = "LATCHKEY_METRICS_BIND", value_name = "ADDRESS:PORT")]
+    pub metrics_bind: Option<SocketAddr>,
+
     /// What is logged: error, warn, info, debug or trace, or a filter such as latchkey=debug,info
     #[arg(long, global = true, env = "LATCHKEY_LOG", value_name = "FILTER")]
     #[arg(default_value = "info")]

@@ -196,6 +196,11 @@ impl Database {
         &self.url
     }
 
+    /// How many connections there are, and how many of them are idle.
+    pub fn pool_state(&self) -> diesel::r2d2::State {
+        self.pool.state()
+    }
+
     /// Runs `query`, one short indexed read. SQLite answers it from memory in less time than it takes to hand it to
     /// another thread, so there it runs where it is called.
     ///

@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use diesel::QueryResult;
@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::clock::{Clock, Timestamp};
 use crate::db::{DbConnection, transaction};
+use crate::metrics::Flushes;
 use crate::models::event::{Client, Event, EventAction};
 use crate::models::token::{RecordIf, Token, TokenUse, WRITE_INTERVAL};
 use crate::recorder::Bell;
@@ -34,6 +35,7 @@ pub struct LastUse {
     bell: Arc<Bell>,
     pending: Mutex<HashMap<i64, Pending>>,
     answered_unwritten: AtomicU64,
+    flushes: Flushes,
 }
 
 struct Pending {
@@ -64,8 +66,8 @@ impl Pending {
 
 impl LastUse {
     /// Nothing pending. A first use waits for its write at most `patience`; `bell` wakes the thread that writes it.
-    pub fn new(clock: Clock, patience: Duration, bell: Arc<Bell>) -> Self {
-        Self { clock, patience, bell, pending: Mutex::default(), answered_unwritten: AtomicU64::new(0) }
+    pub fn new(clock: Clock, patience: Duration, bell: Arc<Bell>, flushes: Flushes) -> Self {
+        Self { clock, patience, bell, pending: Mutex::default(), answered_unwritten: AtomicU64::new(0), flushes }
     }
 
     /// Records that `token`, whose row was just read, authenticated a request. In memory only, but for a first use,
@@ -155,6 +157,7 @@ impl LastUse {
         };
         uses.sort_unstable();
         for batch in uses.chunks(BATCH) {
+            let started = Instant::now();
             let recorded = transaction(connection, |connection| {
                 let written = Token::record_uses(connection, batch, record_if)?;
                 if let RecordIf::FirstUse = record_if {
@@ -163,6 +166,7 @@ impl LastUse {
                 let ids: Vec<i64> = batch.iter().map(|it| it.token_id).collect();
                 Token::recorded_uses(connection, &ids)
             })?;
+            self.flushes.duration.observe(started.elapsed().as_secs_f64());
             self.settle(batch, &recorded);
         }
         Ok(())

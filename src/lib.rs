@@ -10,6 +10,7 @@ pub mod db;
 pub mod error;
 pub mod last_use;
 pub mod logging;
+pub mod metrics;
 pub mod models;
 pub mod pages;
 pub mod recorder;

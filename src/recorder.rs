@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::config::DatabaseUrl;
 use crate::db::{DbConnection, DbError, connect};
 use crate::last_use::LastUse;
+use crate::metrics::Flushes;
 use crate::sign_ins::SignIns;
 
 /// How often it looks for what is due.
@@ -70,11 +71,11 @@ impl Recorder {
     ///
     /// # Errors
     /// If the operating system gives no thread.
-    pub fn start(url: DatabaseUrl, clock: Clock, patience: Duration) -> std::io::Result<Self> {
+    pub fn start(url: DatabaseUrl, clock: Clock, patience: Duration, flushes: Flushes) -> std::io::Result<Self> {
         let bell = Arc::new(Bell::default());
-        let last_use = Arc::new(LastUse::new(clock, patience, bell.clone()));
+        let last_use = Arc::new(LastUse::new(clock, patience, bell.clone(), flushes.clone()));
         let sign_ins = Arc::new(SignIns::default());
-        let writer = Writer { url, connection: None, last_use: last_use.clone(), sign_ins: sign_ins.clone() };
+        let writer = Writer { url, connection: None, last_use: last_use.clone(), sign_ins: sign_ins.clone(), flushes };
         let thread = std::thread::Builder::new().name("recorder".into()).spawn({
             let bell = bell.clone();
             move || writer.run(&bell)
@@ -107,6 +108,7 @@ struct Writer {
     connection: Option<DbConnection>,
     last_use: Arc<LastUse>,
     sign_ins: Arc<SignIns>,
+    flushes: Flushes,
 }
 
 impl Writer {
@@ -158,8 +160,19 @@ impl Writer {
         }
     }
 
-    /// Does `work` on the connection, which is made when there is none and given up when it fails.
     fn write(&mut self, work: impl FnOnce(&Self, &mut DbConnection) -> diesel::QueryResult<()>) -> Result<(), DbError> {
+        let written = self.try_write(work);
+        if written.is_err() {
+            self.flushes.failures.inc();
+        }
+        written
+    }
+
+    /// Does `work` on the connection, which is made when there is none and given up when it fails.
+    fn try_write(
+        &mut self,
+        work: impl FnOnce(&Self, &mut DbConnection) -> diesel::QueryResult<()>,
+    ) -> Result<(), DbError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => connect(&self.url).map_err(|error| DbError::Unavailable(error.to_string()))?,

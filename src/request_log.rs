@@ -54,18 +54,21 @@ pub async fn log(
     }
     let request = response.request();
     let who = request.extensions().get::<Authenticated>().copied();
+    let app = App::of(request)?;
+    let route = request.match_pattern().unwrap_or_else(|| "-".to_owned());
     let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     tracing::info!(
         request_id = %id,
         method = known_method(request.method().as_str()),
-        route = request.match_pattern().as_deref().unwrap_or("-"),
+        route,
         status = response.status().as_u16(),
         duration_us,
         user_id = who.map(|who| who.user_id),
         token_id = who.and_then(|who| who.token_id),
-        address = App::of(request).map(|app| app.addresses.of(request)).ok().map(tracing::field::display),
+        address = %app.addresses.of(request),
         "request"
     );
+    app.metrics.count_request(route, response.status().as_u16());
     Ok(response)
 }
 

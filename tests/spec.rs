@@ -5,4 +5,6 @@ mod support;
 mod api;
 mod commands;
 mod last_use;
+mod metrics;
 mod migrations;
+mod several_processes;

@@ -11,6 +11,7 @@ use super::secret::Secret;
 use super::verify::{verify_password, verify_token};
 use crate::app::App;
 use crate::error::AppError;
+use crate::metrics::{Method, Outcome};
 use crate::models::token::{Token, TokenAction};
 use crate::models::user::User;
 
@@ -50,23 +51,46 @@ impl FromRequest for FeedUser {
         Box::pin(async move {
             let app = App::of(&request)?;
             let key = key_parameter(request.query_string()).ok_or_else(refused_key)?;
-            let found = verify_token(&app, &request, FEEDS, &key, |_| true).await?;
-            found.map(|(_, user)| Self { user }).ok_or_else(refused_key)
+            let found = verify_token(&app, &request, FEEDS, &key, |_| true).await;
+            let found = found.and_then(|found| found.map(|(_, user)| Self { user }).ok_or_else(refused_key));
+            app.metrics.count_authentication(Method::Feed, Outcome::of(&found));
+            found
         })
     }
 }
 
 async fn authenticate(request: &HttpRequest) -> Result<ApiUser, AppError> {
     let app = App::of(request)?;
-    let (caller, token) = match Credentials::of_api_request(request.query_string(), request.headers()) {
-        Credentials::Key(secret) => by_key(&app, request, &secret).await?.ok_or_else(refused_key)?,
-        Credentials::Bearer(secret) => by_key(&app, request, &secret).await?.ok_or_else(refused_bearer)?,
-        Credentials::Basic { username, password } => by_basic(&app, request, &username, &password).await?,
-        Credentials::UnreadableKey => return Err(refused_key()),
-        Credentials::Absent | Credentials::UnreadableAuthorization => return Err(basic_challenge(&app)),
-    };
+    let credentials = Credentials::of_api_request(request.query_string(), request.headers());
+    let method = method_of(&credentials);
+    let caller = caller(&app, request, credentials).await;
+    if let Some(method) = method {
+        app.metrics.count_authentication(method, Outcome::of(&caller));
+    }
+    let (caller, token) = caller?;
     let user = switched(&app, request, caller).await?;
     Ok(ApiUser { user, token })
+}
+
+/// What is counted as an attempt; nothing presented is none.
+fn method_of(credentials: &Credentials) -> Option<Method> {
+    match credentials {
+        Credentials::Absent => None,
+        Credentials::Key(_) | Credentials::UnreadableKey => Some(Method::Key),
+        Credentials::Bearer(_) => Some(Method::Bearer),
+        Credentials::Basic { .. } | Credentials::UnreadableAuthorization => Some(Method::Basic),
+    }
+}
+
+/// Whose credentials these are, and by which key.
+async fn caller(app: &App, request: &HttpRequest, credentials: Credentials) -> Result<(User, Option<Token>), AppError> {
+    match credentials {
+        Credentials::Key(secret) => by_key(app, request, &secret).await?.ok_or_else(refused_key),
+        Credentials::Bearer(secret) => by_key(app, request, &secret).await?.ok_or_else(refused_bearer),
+        Credentials::Basic { username, password } => by_basic(app, request, &username, &password).await,
+        Credentials::UnreadableKey => Err(refused_key()),
+        Credentials::Absent | Credentials::UnreadableAuthorization => Err(basic_challenge(app)),
+    }
 }
 
 async fn by_key(app: &App, request: &HttpRequest, secret: &Secret) -> Result<Option<(User, Option<Token>)>, AppError> {

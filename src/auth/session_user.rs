@@ -11,6 +11,7 @@ use super::secret::{Secret, random_base62};
 use super::verify::verify_token;
 use crate::app::App;
 use crate::error::AppError;
+use crate::metrics::{self, Outcome};
 use crate::models::token::{Token, TokenAction};
 use crate::models::user::User;
 
@@ -82,8 +83,9 @@ pub async fn signed_in(app: &App, request: &HttpRequest) -> Result<Option<Signed
         return Ok(None);
     };
     let goes_on = |token: &Token| token.user_id == user_id && is_current(app, token);
-    let found = verify_token(app, request, SESSION, &Secret::presented(secret), goes_on).await?;
-    Ok(found.map(|(token, user)| {
+    let found = verify_token(app, request, SESSION, &Secret::presented(secret), goes_on).await;
+    app.metrics.count_authentication(metrics::Method::Session, Outcome::of_found(&found));
+    Ok(found?.map(|(token, user)| {
         request.extensions_mut().insert(SignedInAs(user.login.clone()));
         SignedIn { user, token }
     }))

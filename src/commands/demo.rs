@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use chrono::TimeDelta;
 
 use super::output::print;
-use super::serve::{listen, serve};
+use super::serve::{BIND, listen, serve};
 use super::{Failure, cannot_open};
 use crate::app::App;
 use crate::auth::credentials::Password;
@@ -79,7 +79,7 @@ pub fn run(mut config: Config) -> Result<(), Failure> {
     let folder = tempfile::Builder::new().prefix("latchkey-demo-").tempdir().map_err(failed)?;
     config.database_url = DatabaseUrl::Sqlite(folder.path().join("latchkey.db"));
     // The port of the settings if it is free, else any: a demo should just start.
-    let listener = listen(config.bind).or_else(|_| listen(SocketAddr::new(config.bind.ip(), 0)))?;
+    let listener = listen(config.bind, BIND).or_else(|_| listen(SocketAddr::new(config.bind.ip(), 0), BIND))?;
     db::migrate(&config.database_url).map_err(|error| cannot_open(&config, &error))?;
     let secret = fill(&Database::open(&config.database_url)?)?;
     serve(config, listener, |app| print(&greeting(app, &secret)))?;

@@ -10,8 +10,10 @@ use crate::app::{App, StartError};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::last_use::FIRST_USE_PATIENCE;
-use crate::{db, logging, secret_key, server};
+use crate::{db, logging, metrics, secret_key, server};
 
+/// The setting of the address.
+pub const BIND: &str = "LATCHKEY_BIND";
 /// Connections that wait to be accepted, at most.
 const BACKLOG: i32 = 2048;
 
@@ -24,17 +26,17 @@ impl From<StartError> for Failure {
 pub fn run(config: Config) -> Result<(), Failure> {
     logging::start(&config.log).map_err(Failure)?;
     // First of all: a second process on this port must not touch the database of the first.
-    let listener = listen(config.bind)?;
+    let listener = listen(config.bind, BIND)?;
     for name in db::migrate(&config.database_url).map_err(|error| cannot_open(&config, &error))? {
         tracing::info!(name, "migration applied");
     }
     serve(config, listener, |_| Ok(()))
 }
 
-/// A listener on `address`.
-pub fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+/// A listener on `address`, which `setting` names.
+pub fn listen(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {
     let cannot = |error: std::io::Error| {
-        Failure(format!("cannot listen on {address}: {error}; choose another address with LATCHKEY_BIND or --bind"))
+        Failure(format!("cannot listen on {address}: {error}; choose another address with {setting}"))
     };
     let listener = TcpListener::bind(address).map_err(cannot)?;
     // The standard library asks for a short queue; asking again changes it.
@@ -52,12 +54,18 @@ pub fn serve(
     let failed = |error: std::io::Error| Failure(format!("cannot serve: {error}"));
     let key = secret_key::load(&config)?;
     let bound = listener.local_addr().map_err(failed)?;
+    let metrics_listener = config.metrics_bind.map(|address| listen(address, "LATCHKEY_METRICS_BIND")).transpose()?;
     let app = web::Data::new(App::start(config, bound, Clock::system(), FIRST_USE_PATIENCE)?);
     let served = actix_web::rt::System::new().block_on(async {
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
         let server = server::serve(app.clone(), key, listener).map_err(failed)?;
         let handle = server.handle();
+        if let Some(listener) = metrics_listener {
+            tracing::info!(address = %listener.local_addr().map_err(failed)?, "metrics are at /metrics");
+            // Until the process ends: the last requests are worth watching too.
+            tokio::spawn(metrics::serve(app.clone(), listener).map_err(failed)?);
+        }
         tracing::info!(address = %bound, url = app.url.join("/"), database = %app.config.database_url, "serving");
         greet(&app)?;
         let mut serving = tokio::spawn(server);

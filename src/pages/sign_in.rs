@@ -14,6 +14,7 @@ use crate::auth::posted_form::{NoFields, PostedForm};
 use crate::auth::session_user::{self, SignedIn};
 use crate::auth::verify::verify_password;
 use crate::error::AppError;
+use crate::metrics::{Method, Outcome};
 use crate::models::event::{Event, EventAction};
 use crate::models::token::{Token, TokenAction};
 use crate::models::user::User;
@@ -70,7 +71,9 @@ pub async fn sign_in(
     PostedForm(form): PostedForm<SignInForm>,
 ) -> Result<HttpResponse, AppError> {
     let password = Password::new(form.password);
-    let refused = match verify_password(&app, &request, form.username.trim(), &password).await? {
+    let verified = verify_password(&app, &request, form.username.trim(), &password).await?;
+    app.metrics.count_authentication(Method::SignIn, Outcome::of_password(&verified));
+    let refused = match verified {
         Ok(user) if user.twofa_scheme.is_some() => SECOND_FACTOR,
         Ok(user) => {
             start_session(&app, &request, &session, &user, before).await?;

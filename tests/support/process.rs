@@ -11,6 +11,8 @@ use super::{Answer, Visitor, log};
 pub struct Process {
     /// Where it listens: `http://127.0.0.1:PORT`.
     pub url: String,
+    /// Where its metrics are, if it was told to have some.
+    pub metrics: Option<String>,
     child: Child,
     log: Option<JoinHandle<String>>,
 }
@@ -23,14 +25,17 @@ impl Process {
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary");
         let mut lines = BufReader::new(child.stderr.take().expect("its log"));
         let mut kept = log::file("processes");
-        let mut said = String::new();
+        let (mut said, mut metrics) = (String::new(), None);
         let address = loop {
             let mut line = String::new();
             assert!(lines.read_line(&mut line).expect("its log") > 0, "it ended without serving:\n{said}");
             said += &line;
             let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-            if entry["message"] == "serving" {
-                break entry["address"].as_str().expect("an address").to_owned();
+            let address = entry["address"].as_str().map(str::to_owned);
+            match entry["message"].as_str() {
+                Some("serving") => break address.expect("an address"),
+                Some("metrics are at /metrics") => metrics = address,
+                _ => {}
             }
         };
         kept.write_all(said.as_bytes()).expect("a log");
@@ -40,7 +45,7 @@ impl Process {
             kept.write_all(rest.as_bytes()).expect("a log");
             said + &rest
         });
-        Self { url: format!("http://{address}"), child, log: Some(log) }
+        Self { url: format!("http://{address}"), metrics, child, log: Some(log) }
     }
 
     pub fn visitor(&self) -> Visitor {

@@ -1,0 +1,150 @@
+//! Several processes on one database: what one does counts in the others at the next request.
+
+use futures_util::future::join_all;
+use reqwest::{Client, RequestBuilder};
+use rstest::rstest;
+
+use crate::support::database::TestDatabase;
+use crate::support::*;
+
+const CURRENT: &str = "/users/current.json";
+
+struct Cluster {
+    latchkey: CommandLine,
+    database: TestDatabase,
+    processes: Vec<Process>,
+}
+
+impl Cluster {
+    /// Two processes on a SQLite file, three on PostgreSQL; Alice is there.
+    fn start(db: Db) -> Self {
+        let database = TestDatabase::migrated(db);
+        let latchkey = CommandLine::on(&database).with("LATCHKEY_SECRET_KEY", &"k".repeat(64));
+        latchkey.add_user("alice", PASSWORD);
+        let count = if db == Sqlite { 2 } else { 3 };
+        let processes = (0..count).map(|_| Process::serve(&latchkey, &[])).collect();
+        Self { latchkey, database, processes }
+    }
+
+    /// The status of the same request to each process.
+    async fn statuses(&self, build: impl Fn(RequestBuilder) -> RequestBuilder) -> Vec<u16> {
+        let http = Client::builder().no_proxy().build().expect("an HTTP client");
+        let ask = |process: &Process| Answer::of(build(http.get(format!("{}{CURRENT}", process.url))));
+        join_all(self.processes.iter().map(ask)).await.into_iter().map(|answer| answer.status).collect()
+    }
+
+    fn all(&self, status: u16) -> Vec<u16> {
+        vec![status; self.processes.len()]
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn who_signs_in_on_one_is_known_on_all(#[values(Sqlite, Postgres)] db: Db) {
+    let cluster = Cluster::start(db);
+    let mut alice = cluster.processes[0].visitor();
+    alice.sign_in("alice", PASSWORD).await;
+    for process in &cluster.processes {
+        alice.url.clone_from(&process.url);
+        assert!(alice.is_signed_in().await);
+    }
+    // On the last: signing out there counts on the first.
+    assert_eq!(alice.post("/logout", &[]).await.status, 303);
+    alice.url.clone_from(&cluster.processes[0].url);
+    assert!(!alice.is_signed_in().await);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_key_that_is_reset_or_revoked_on_one_is_refused_on_all(#[values(Sqlite, Postgres)] db: Db) {
+    let cluster = Cluster::start(db);
+    let old = cluster.latchkey.add_key("alice");
+    let with = |secret: String| move |request: RequestBuilder| request.header("X-Redmine-API-Key", &secret);
+    assert_eq!(cluster.statuses(with(old.clone())).await, cluster.all(200));
+
+    let alice = cluster.processes[0].visitor();
+    alice.sign_in("alice", PASSWORD).await;
+    let id = alice.get("/my/api_key").await.value_of("replaces");
+    let new = alice.make_key("/my/api_key", &id).await;
+    assert_eq!(cluster.statuses(with(old)).await, cluster.all(401));
+    assert_eq!(cluster.statuses(with(new.clone())).await, cluster.all(200));
+
+    let id = alice.get("/my/api_key").await.value_of("replaces");
+    cluster.latchkey.run(&["key", "revoke", &id]).done();
+    assert_eq!(cluster.statuses(with(new)).await, cluster.all(401));
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_password_that_is_changed_on_one_is_refused_on_all(#[values(Sqlite, Postgres)] db: Db) {
+    let cluster = Cluster::start(db);
+    let with = |password: &'static str| move |request: RequestBuilder| request.basic_auth("alice", Some(password));
+    // Each process remembers the password from now on.
+    assert_eq!(cluster.statuses(with(PASSWORD)).await, cluster.all(200));
+    let alice = cluster.processes[0].visitor();
+    alice.sign_in("alice", PASSWORD).await;
+    let new = "a-new-test-password-77";
+    log::note_secret(new);
+    let fields = [("password", PASSWORD), ("new_password", new), ("new_password_confirmation", new)];
+    assert_eq!(alice.post("/my/password", &fields).await.status, 303);
+    assert_eq!(cluster.statuses(with(PASSWORD)).await, cluster.all(401));
+    assert_eq!(cluster.statuses(with(new)).await, cluster.all(200));
+
+    cluster.latchkey.run(&["user", "lock", "alice"]).done();
+    assert_eq!(cluster.statuses(with(new)).await, cluster.all(401));
+}
+
+#[rstest]
+#[tokio::test]
+async fn all_of_them_together_write_a_key_once_a_minute(#[values(Sqlite, Postgres)] db: Db) {
+    let cluster = Cluster::start(db);
+    let secret = cluster.latchkey.add_key("alice");
+    let id = cluster.database.number("SELECT max(id) AS number FROM tokens");
+    cluster.database.count_updates_of_tokens();
+    let started = std::time::Instant::now();
+    for _ in 0..100 {
+        let statuses = cluster.statuses(|request| request.header("X-Redmine-API-Key", &secret)).await;
+        assert_eq!(statuses, cluster.all(200));
+    }
+    let updates = cluster.database.updates_of(id);
+    let minutes_ended = i64::try_from(started.elapsed().as_secs() / 60).expect("a number");
+    assert!((1..=1 + minutes_ended).contains(&updates), "{updates} updates, {minutes_ended} minutes ended meanwhile");
+}
+
+/// Batches of several processes that overlap, in any order: none deadlocks, and the latest use wins.
+#[rstest]
+fn overlapping_batches_neither_deadlock_nor_lose_a_use(#[values(Sqlite, Postgres)] db: Db) {
+    use latchkey::db::transaction;
+    use latchkey::models::token::{RecordIf, Token, TokenUse};
+
+    let database = TestDatabase::migrated(db);
+    let latchkey = CommandLine::on(&database);
+    latchkey.add_user("alice", PASSWORD);
+    let digest = |n: u32| if db == Sqlite { format!("x'{n:08x}'") } else { format!("'\\x{n:08x}'::bytea") };
+    let rows: Vec<_> =
+        (1..=200).map(|n| format!("(1, 'session', {}, 'wxyz', '2026-01-01 00:00:00', NULL)", digest(n))).collect();
+    let rows = rows.join(",");
+    database
+        .execute(&format!("INSERT INTO tokens (user_id, action, digest, hint, created_on, updated_on) VALUES {rows}"));
+    let start: latchkey::clock::Timestamp = "2026-06-01T00:00:00".parse().expect("a time");
+    std::thread::scope(|scope| {
+        for writer in 0..4i64 {
+            let mut connection = database.connect();
+            scope.spawn(move || {
+                for round in 0..20i64 {
+                    let used_on = start + chrono::TimeDelta::seconds(round * 4 + writer);
+                    let mut uses: Vec<_> = (1..=200).map(|token_id| TokenUse { token_id, used_on }).collect();
+                    if writer % 2 == 1 {
+                        uses.reverse();
+                    }
+                    let written = transaction(&mut connection, |connection| {
+                        Token::record_uses(connection, &uses, RecordIf::Later)
+                    });
+                    written.expect("a batch");
+                }
+            });
+        }
+    });
+    let latest = "SELECT count(*) AS number FROM tokens WHERE updated_on = '2026-06-01 00:01:19'";
+    assert_eq!(database.number(latest), 200);
+}
