@@ -1,7 +1,6 @@
 //! What all requests of a process share.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use actix_web::{HttpRequest, web};
 
@@ -40,17 +39,17 @@ pub struct App {
 pub struct StartError(pub String);
 
 impl App {
-    /// Opens the database and starts the threads. `bound` is the address that is listened on; a first use waits for
-    /// its write at most `patience`.
+    /// Opens the database and starts the threads. `bound` is the address that is listened on.
     ///
     /// # Errors
     /// [`StartError`] if the database cannot be reached, or the operating system gives no thread.
-    pub fn start(config: Config, bound: SocketAddr, clock: Clock, patience: Duration) -> Result<Self, StartError> {
+    pub fn start(config: Config, bound: SocketAddr, clock: Clock) -> Result<Self, StartError> {
         let database = Database::open(&config.database_url)
             .map_err(|error| StartError(format!("{error} (DATABASE_URL is {})", config.database_url)))?;
         let no_thread = |error| StartError(format!("cannot start: {error}"));
         let metrics = Metrics::default();
-        let recorder = Recorder::start(config.database_url.clone(), clock.clone(), patience, metrics.flushes.clone());
+        let patience = config.first_use_patience.duration();
+        let recorder = Recorder::start(database.clone(), clock.clone(), patience, metrics.flushes.clone());
         Ok(Self {
             url: config.public_url(bound),
             addresses: ClientAddresses::new(config.trusted_proxies.clone()),

@@ -52,6 +52,11 @@ pub struct Config {
     #[arg(default_value = "Redmine API", value_parser = parse_realm)]
     pub realm: String,
 
+    /// How long the first use of a key may hold its request up until it is safely written, such as 250ms
+    #[arg(long, global = true, env = "LATCHKEY_FIRST_USE_PATIENCE", value_name = "SPAN")]
+    #[arg(default_value = "250ms")]
+    pub first_use_patience: Span,
+
     /// The address and port of Prometheus' GET /metrics; keep it from strangers [default: none]
     #[arg(long, global = true, env = "LATCHKEY_METRICS_BIND", value_name = "ADDRESS:PORT")]
     pub metrics_bind: Option<SocketAddr>,
@@ -227,6 +232,11 @@ impl Span {
     pub fn limit(self) -> Option<chrono::TimeDelta> {
         self.0.and_then(|span| chrono::TimeDelta::from_std(span).ok())
     }
+
+    /// The span, where 0 is a span like others.
+    pub fn duration(self) -> Duration {
+        self.0.unwrap_or_default()
+    }
 }
 
 impl FromStr for Span {
@@ -239,16 +249,17 @@ impl FromStr for Span {
         }
         let wrong = || "use a number and a unit, such as 30d, 24h, 90m or 45s, or 0".to_owned();
         let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-        let seconds = match &text[digits.len()..] {
-            "s" => 1,
-            "m" => 60,
-            "h" => 3600,
-            "d" => 86400,
+        let milliseconds = match &text[digits.len()..] {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
             _ => return Err(wrong()),
         };
         let number: u32 = digits.trim().parse().map_err(|_| wrong())?;
         let number = Some(number).filter(|number| *number > 0);
-        Ok(Self(number.map(|number| Duration::from_secs(u64::from(number) * seconds))))
+        Ok(Self(number.map(|number| Duration::from_millis(u64::from(number) * milliseconds))))
     }
 }
 

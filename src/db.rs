@@ -1,5 +1,6 @@
 //! The database: one connection type for SQLite and PostgreSQL, the pool, and the migrations.
 
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
@@ -36,9 +37,12 @@ pub enum DbError {
     /// Somebody else holds what is needed, for longer than is waited.
     #[error("the database is busy: {0}")]
     Busy(String),
-    /// It answers, but cannot write now: read-only, or its disk is full.
+    /// It answers, but cannot be written to now.
     #[error("the database cannot be written to: {0}")]
     ReadOnly(String),
+    /// Its disk is full.
+    #[error("the database has no room: {0}")]
+    Full(String),
     /// A mistake of ours.
     #[error("the query failed: {0}")]
     Query(QueryError),
@@ -54,6 +58,8 @@ impl From<QueryError> for DbError {
             Self::Unavailable(text)
         } else if says(READ_ONLY) {
             Self::ReadOnly(text)
+        } else if says(FULL) {
+            Self::Full(text)
         } else if says(BUSY) {
             Self::Busy(text)
         } else {
@@ -74,8 +80,8 @@ const UNAVAILABLE: &[&str] = &[
     "could not send data to server",
     "SSL connection has been closed",
 ];
-const READ_ONLY: &[&str] =
-    &["readonly database", "read-only transaction", "is full", "disk I/O error", "No space left on device"];
+const READ_ONLY: &[&str] = &["readonly database", "read-only transaction"];
+const FULL: &[&str] = &["is full", "disk I/O error", "No space left on device"];
 const BUSY: &[&str] = &["is locked", "due to statement timeout", "due to lock timeout"];
 
 /// Opens one connection, set up as every connection of ours is.
@@ -102,7 +108,10 @@ pub fn connect(url: &DatabaseUrl) -> ConnectionResult<DbConnection> {
             };
             let mut connection = PgConnection::establish(&url)
                 .map_err(|error| ConnectionError::BadConnection(one_line(&error.to_string())))?;
-            diesel::sql_query("SET TIME ZONE 'UTC'").execute(&mut connection).map_err(refused)?;
+            // What others lock is waited for as long as SQLite's writer is.
+            for setting in ["TIME ZONE 'UTC'", "lock_timeout = 5000", "statement_timeout = 20000"] {
+                diesel::sql_query(format!("SET {setting}")).execute(&mut connection).map_err(refused)?;
+            }
             Ok(DbConnection::Postgres(connection))
         }
     }
@@ -140,11 +149,8 @@ fn begin(connection: &mut DbConnection) -> QueryResult<()> {
     }
 }
 
-/// A pooled connection that knows when it is of no more use.
-struct Pooled {
-    connection: DbConnection,
-    broken: bool,
-}
+/// A pooled connection; `None`: it was closed, being of no more use.
+struct Pooled(Option<DbConnection>);
 
 struct Manager(DatabaseUrl);
 
@@ -153,16 +159,17 @@ impl diesel::r2d2::ManageConnection for Manager {
     type Error = ConnectionError;
 
     fn connect(&self) -> Result<Pooled, ConnectionError> {
-        connect(&self.0).map(|connection| Pooled { connection, broken: false })
+        connect(&self.0).map(|connection| Pooled(Some(connection)))
     }
 
     fn is_valid(&self, pooled: &mut Pooled) -> Result<(), ConnectionError> {
-        let ping = pooled.connection.ping();
+        let closed = || ConnectionError::BadConnection("closed".into());
+        let ping = pooled.0.as_mut().ok_or_else(closed)?.ping();
         ping.map_err(|error| ConnectionError::BadConnection(error.to_string()))
     }
 
     fn has_broken(&self, pooled: &mut Pooled) -> bool {
-        pooled.broken || std::thread::panicking()
+        pooled.0.is_none() || std::thread::panicking()
     }
 }
 
@@ -170,7 +177,28 @@ impl diesel::r2d2::ManageConnection for Manager {
 #[derive(Clone)]
 pub struct Database {
     pool: diesel::r2d2::Pool<Manager>,
+    /// Held, shared, by everybody who holds a connection.
+    in_use: Arc<RwLock<()>>,
     url: DatabaseUrl,
+}
+
+/// A connection that is in use, and what says so.
+struct CheckedOut<'a> {
+    pooled: diesel::r2d2::PooledConnection<Manager>,
+    _in_use: RwLockReadGuard<'a, ()>,
+}
+
+impl CheckedOut<'_> {
+    /// Runs `work`, and closes the connection if that shows it to be of no more use.
+    fn run<T>(&mut self, work: impl FnOnce(&mut DbConnection) -> QueryResult<T>) -> Result<T, DbError> {
+        let connection =
+            self.pooled.0.as_mut().ok_or_else(|| DbError::Unavailable("the connection is closed".into()))?;
+        let done = work(connection).map_err(DbError::from);
+        if let Err(DbError::Unavailable(_) | DbError::ReadOnly(_)) = done {
+            self.pooled.0 = None;
+        }
+        done
+    }
 }
 
 impl Database {
@@ -188,7 +216,7 @@ impl Database {
             .test_on_check_out(false)
             .error_handler(Box::new(LogPoolError))
             .build_unchecked(Manager(url.clone()));
-        Ok(Self { pool, url: url.clone() })
+        Ok(Self { pool, in_use: Arc::default(), url: url.clone() })
     }
 
     /// Which database it is.
@@ -248,16 +276,17 @@ impl Database {
     /// # Errors
     /// [`DbError`], after which nothing is changed.
     pub fn write_now<T>(&self, work: impl FnOnce(&mut DbConnection) -> QueryResult<T>) -> Result<T, DbError> {
-        let mut pooled = self.checkout()?;
+        let mut connection = self.checkout()?;
         // A write cannot be repeated when its connection breaks half-way, so it starts on one that answers.
-        while pooled.connection.ping().is_err() {
-            pooled.broken = true;
-            drop(pooled);
-            pooled = self.checkout()?;
+        for _ in 0..POOL_SIZE {
+            if connection.run(R2D2Connection::ping).is_ok() {
+                break;
+            }
+            connection.pooled.0 = None;
+            drop(connection);
+            connection = self.checkout()?;
         }
-        let done = transaction(&mut pooled.connection, work).map_err(DbError::from);
-        pooled.broken = matches!(done, Err(DbError::Unavailable(_) | DbError::ReadOnly(_)));
-        done
+        connection.run(|connection| transaction(connection, work))
     }
 
     /// [`Database::read`] on the thread that calls it.
@@ -267,18 +296,28 @@ impl Database {
     pub fn read_now<T>(&self, queries: impl Fn(&mut DbConnection) -> QueryResult<T>) -> Result<T, DbError> {
         // A restart of the server breaks every idle connection; each is tried at most once.
         for _ in 0..POOL_SIZE {
-            let mut pooled = self.checkout()?;
-            match queries(&mut pooled.connection).map_err(DbError::from) {
-                Err(DbError::Unavailable(_)) => pooled.broken = true,
+            match self.checkout()?.run(&queries) {
+                Err(DbError::Unavailable(_)) => {}
                 done => return done,
             }
         }
-        let mut pooled = self.checkout()?;
-        queries(&mut pooled.connection).map_err(DbError::from)
+        self.checkout()?.run(queries)
     }
 
-    fn checkout(&self) -> Result<diesel::r2d2::PooledConnection<Manager>, DbError> {
-        self.pool.get().map_err(|error| DbError::Unavailable(one_line(&error.to_string())))
+    /// Closes every connection, when those in use have come back. A process that has opened a SQLite file while it
+    /// was read-only cannot write to it until its last connection is closed: they share what they know of the
+    /// write-ahead log.
+    pub fn close_connections(&self) {
+        let _in_use_by_none = self.in_use.write().unwrap_or_else(PoisonError::into_inner);
+        let mut idle: Vec<_> = std::iter::from_fn(|| self.pool.try_get()).collect();
+        // All of them, before the pool makes the first new one.
+        idle.iter_mut().for_each(|pooled| pooled.0 = None);
+    }
+
+    fn checkout(&self) -> Result<CheckedOut<'_>, DbError> {
+        let in_use = self.in_use.read().unwrap_or_else(PoisonError::into_inner);
+        let pooled = self.pool.get().map_err(|error| DbError::Unavailable(one_line(&error.to_string())))?;
+        Ok(CheckedOut { pooled, _in_use: in_use })
     }
 }
 
@@ -340,6 +379,10 @@ pub struct MigrationState {
 /// # Errors
 /// [`MigrationError`].
 pub fn migrate(url: &DatabaseUrl) -> Result<Vec<String>, MigrationError> {
+    // Nothing is written where nothing is to be done: the database may be read-only just now.
+    if is_migrated(&mut connect(url)?).map_err(MigrationError::failed)? {
+        return Ok(Vec::new());
+    }
     migrating(url, |harness| harness.run_pending())
 }
 
@@ -434,8 +477,10 @@ fn migrating<T>(
     }
     begin(&mut connection).map_err(MigrationError::failed)?;
     if let DbConnection::Postgres(postgres) = &mut connection {
-        // Any number will do, if it is always the same.
-        let locked = postgres.batch_execute("SELECT pg_advisory_xact_lock(7305808869229538)");
+        // Another process may be at it. Any number will do for the lock, if it is always the same.
+        let locked = postgres.batch_execute(
+            "SET lock_timeout = 60000; SET statement_timeout = 0; SELECT pg_advisory_xact_lock(7305808869229538)",
+        );
         locked.map_err(MigrationError::failed)?;
     }
     refuse_if_too_new(&mut connection)?;

@@ -70,7 +70,9 @@ fn database_text(error: &DbError) -> &'static str {
     match error {
         DbError::Unavailable(_) => "The database is not available at the moment. Try again in a few seconds.",
         DbError::Busy(_) => "The database is busy at the moment. Try again in a few seconds.",
-        DbError::ReadOnly(_) => "This cannot be saved at the moment: the database cannot be written to.",
+        DbError::ReadOnly(_) | DbError::Full(_) => {
+            "This cannot be saved at the moment: the database cannot be written to."
+        }
         DbError::Query(_) => "Something went wrong here. It has been logged.",
     }
 }

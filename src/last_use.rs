@@ -22,9 +22,6 @@ use crate::models::event::{Client, Event, EventAction};
 use crate::models::token::{RecordIf, Token, TokenUse, WRITE_INTERVAL};
 use crate::recorder::Bell;
 
-/// How long a first use waits for its write before the request is answered all the same.
-pub const FIRST_USE_PATIENCE: Duration = Duration::from_millis(250);
-
 /// Uses written in one transaction, at most: others want to write too.
 const BATCH: usize = 1000;
 

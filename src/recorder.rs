@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::clock::Clock;
 use crate::config::DatabaseUrl;
-use crate::db::{DbConnection, DbError, connect};
+use crate::db::{Database, DbConnection, DbError, connect};
 use crate::last_use::LastUse;
 use crate::metrics::Flushes;
 use crate::sign_ins::SignIns;
@@ -71,11 +71,12 @@ impl Recorder {
     ///
     /// # Errors
     /// If the operating system gives no thread.
-    pub fn start(url: DatabaseUrl, clock: Clock, patience: Duration, flushes: Flushes) -> std::io::Result<Self> {
+    pub fn start(database: Database, clock: Clock, patience: Duration, flushes: Flushes) -> std::io::Result<Self> {
         let bell = Arc::new(Bell::default());
         let last_use = Arc::new(LastUse::new(clock, patience, bell.clone(), flushes.clone()));
         let sign_ins = Arc::new(SignIns::default());
-        let writer = Writer { url, connection: None, last_use: last_use.clone(), sign_ins: sign_ins.clone(), flushes };
+        let writer =
+            Writer { database, connection: None, last_use: last_use.clone(), sign_ins: sign_ins.clone(), flushes };
         let thread = std::thread::Builder::new().name("recorder".into()).spawn({
             let bell = bell.clone();
             move || writer.run(&bell)
@@ -104,7 +105,7 @@ impl Recorder {
 }
 
 struct Writer {
-    url: DatabaseUrl,
+    database: Database,
     connection: Option<DbConnection>,
     last_use: Arc<LastUse>,
     sign_ins: Arc<SignIns>,
@@ -162,8 +163,11 @@ impl Writer {
 
     fn write(&mut self, work: impl FnOnce(&Self, &mut DbConnection) -> diesel::QueryResult<()>) -> Result<(), DbError> {
         let written = self.try_write(work);
-        if written.is_err() {
+        if let Err(error) = &written {
             self.flushes.failures.inc();
+            if let (DbError::ReadOnly(_), DatabaseUrl::Sqlite(_)) = (error, self.database.url()) {
+                self.database.close_connections();
+            }
         }
         written
     }
@@ -175,7 +179,7 @@ impl Writer {
     ) -> Result<(), DbError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => connect(&self.url).map_err(|error| DbError::Unavailable(error.to_string()))?,
+            None => connect(self.database.url()).map_err(|error| DbError::Unavailable(error.to_string()))?,
         };
         work(self, &mut connection)?;
         self.connection = Some(connection);
@@ -183,7 +187,7 @@ impl Writer {
     }
 
     fn shrink_wal(&mut self) {
-        let Some(file) = self.url.file() else { return };
+        let Some(file) = self.database.url().file() else { return };
         let mut wal = file.as_os_str().to_owned();
         wal.push("-wal");
         let grown = std::fs::metadata(&wal).is_ok_and(|wal| wal.len() > WAL_BYTES);

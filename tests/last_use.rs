@@ -1,7 +1,5 @@
 //! Last use, rule by rule (`docs/architecture.md`, "Last use, exactly").
 
-use std::time::Duration;
-
 use chrono::TimeDelta;
 use diesel::connection::SimpleConnection;
 use latchkey::config::DatabaseUrl;
@@ -10,7 +8,7 @@ use latchkey::models::token::TokenAction;
 use rstest::rstest;
 
 use crate::support::database::TestDatabase;
-use crate::support::site::{Setup, start_time};
+use crate::support::site::start_time;
 use crate::support::*;
 
 const CURRENT: &str = "/users/current.json";
@@ -115,8 +113,7 @@ async fn two_hundred_requests_at_once_are_one_update(#[values(Sqlite, Postgres)]
 #[rstest]
 #[tokio::test]
 async fn a_first_use_that_cannot_be_written_in_time_is_answered_and_named(#[values(Sqlite, Postgres)] db: Db) {
-    let patience = Duration::from_millis(1);
-    let site = Site::set_up(TestDatabase::migrated(db), Setup { patience, ..Setup::default() }).await;
+    let site = Site::start_with(db, &["--first-use-patience=1ms"]).await;
     let alice = site.add_user("alice").await;
     // An id that no other test's token has, to find it in the log that they share.
     let id = if db == Sqlite { 770_001 } else { 770_002 };

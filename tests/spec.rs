@@ -4,6 +4,7 @@ mod support;
 
 mod api;
 mod commands;
+mod faults;
 mod last_use;
 mod metrics;
 mod migrations;

@@ -9,7 +9,6 @@ use super::{Failure, cannot_open};
 use crate::app::{App, StartError};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::last_use::FIRST_USE_PATIENCE;
 use crate::{db, logging, metrics, secret_key, server};
 
 /// The setting of the address.
@@ -55,7 +54,7 @@ pub fn serve(
     let key = secret_key::load(&config)?;
     let bound = listener.local_addr().map_err(failed)?;
     let metrics_listener = config.metrics_bind.map(|address| listen(address, "LATCHKEY_METRICS_BIND")).transpose()?;
-    let app = web::Data::new(App::start(config, bound, Clock::system(), FIRST_USE_PATIENCE)?);
+    let app = web::Data::new(App::start(config, bound, Clock::system())?);
     let served = actix_web::rt::System::new().block_on(async {
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);

@@ -22,6 +22,8 @@ fn help_names_every_setting_with_its_variable_and_default() {
         "LATCHKEY_TRUSTED_PROXIES",
         "LATCHKEY_REALM",
         "LATCHKEY_METRICS_BIND",
+        "LATCHKEY_FIRST_USE_PATIENCE",
+        "[default: 250ms]",
         "LATCHKEY_LOG",
         "[default: latchkey.db]",
         "[default: 127.0.0.1:3000]",

@@ -42,6 +42,11 @@ impl TestDatabase {
         Self { url, folder }
     }
 
+    /// One that is somewhere else.
+    pub fn at(url: DatabaseUrl) -> Self {
+        Self { url, folder: tempfile::tempdir().expect("a folder") }
+    }
+
     /// With every migration applied.
     pub fn migrated(db: Db) -> Self {
         match db {

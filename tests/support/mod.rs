@@ -3,10 +3,14 @@
 pub mod browser;
 pub mod command_line;
 pub mod database;
+pub mod load;
 pub mod log;
+pub mod machine;
 pub mod process;
 pub mod site;
 pub mod visitor;
+
+use std::time::{Duration, Instant};
 
 pub use command_line::CommandLine;
 pub use database::Db;
@@ -17,6 +21,15 @@ pub use visitor::{Page, Visitor};
 
 /// Everybody's password, until they change it.
 pub const PASSWORD: &str = "a-test-password-9f3c";
+
+/// Waits until something has happened that nobody tells of; panics when that takes too long.
+pub async fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !happened() {
+        assert!(Instant::now() < deadline, "{what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
 
 /// What an answer was: status, headers and text, for tests that look at more than one of them.
 pub struct Answer {

@@ -57,9 +57,10 @@ impl Process {
         Answer::of(http.get(format!("{}{path}", self.url)).header("X-Redmine-API-Key", secret)).await
     }
 
-    /// SIGKILL: it gets no chance to do anything more.
-    pub fn kill(mut self) {
+    /// SIGKILL: it gets no chance to do anything more. Gives all that it logged.
+    pub fn kill(mut self) -> String {
         self.child.kill().expect("to kill it");
+        self.log()
     }
 
     /// SIGTERM; does not wait for the end.

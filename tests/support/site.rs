@@ -2,7 +2,6 @@
 
 use std::net::TcpListener;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::web;
@@ -43,26 +42,13 @@ pub struct Key {
     pub secret: String,
 }
 
-/// How a site differs from the usual one.
-pub struct Setup {
-    /// Flags of the command line.
-    pub flags: Vec<String>,
-    /// How long a first use waits for its write: long, so that nothing hangs on how fast the machine is.
-    pub patience: Duration,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self { flags: Vec::new(), patience: Duration::from_secs(30) }
-    }
-}
-
 /// The time at which every site starts.
 pub fn start_time() -> Timestamp {
     "2026-11-24T09:30:00.25".parse().expect("a time")
 }
 
 #[derive(Parser)]
+#[command(args_override_self = true)]
 struct Settings {
     #[command(flatten)]
     config: Config,
@@ -75,21 +61,20 @@ impl Site {
 
     /// With flags of the command line, such as `--session-timeout=1h`.
     pub async fn start_with(db: Db, flags: &[&str]) -> Self {
-        let flags = flags.iter().map(ToString::to_string).collect();
-        Self::set_up(TestDatabase::migrated(db), Setup { flags, ..Setup::default() }).await
-    }
-
-    pub async fn set_up(database: TestDatabase, setup: Setup) -> Self {
+        let database = TestDatabase::migrated(db);
         log::start();
         let database_flag = format!("--database-url={}", database.setting());
         let secret_key = "--secret-key=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-        let fixed = ["latchkey", &database_flag, secret_key].map(str::to_owned);
-        let Settings { config } = Settings::try_parse_from(fixed.into_iter().chain(setup.flags)).expect("settings");
+        // Long, so that nothing hangs on how fast the machine is; a test's own flag comes later, and wins.
+        let patience = "--first-use-patience=30s";
+        let fixed = ["latchkey", &database_flag, secret_key, patience].map(str::to_owned);
+        let Settings { config } =
+            Settings::try_parse_from(fixed.into_iter().chain(flags.iter().map(ToString::to_string))).expect("settings");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let bound = listener.local_addr().expect("an address");
         let clock = Clock::standing(start_time());
         let key = config.secret_key.clone().expect("a key");
-        let app = App::start(config, bound, clock.clone(), setup.patience).expect("an app");
+        let app = App::start(config, bound, clock.clone()).expect("an app");
         let app = web::Data::new(app);
         let (send_handle, handle) = std::sync::mpsc::channel();
         let thread = std::thread::spawn({

@@ -1,0 +1,30 @@
+//! Faults, made to happen: each test first proves that its fault is there.
+
+mod crowd;
+mod killed;
+mod postgres_away;
+mod sqlite_cannot_write;
+
+use latchkey::auth::secret::Secret;
+use latchkey::clock::Clock;
+use latchkey::models::token::{Token, TokenAction};
+
+use crate::support::database::TestDatabase;
+use crate::support::log;
+
+/// As many API access keys as a test wants, all of the first person: their ids and secrets.
+fn make_keys(database: &TestDatabase, count: usize) -> Vec<(i64, String)> {
+    let (mut connection, now) = (database.connect(), Clock::system().now());
+    let make = |_| {
+        let secret = Secret::generate();
+        let token = Token::insert(&mut connection, 1, TokenAction::Api, &secret, now).expect("a key");
+        log::note_secret(secret.expose());
+        (token.id, secret.expose().to_owned())
+    };
+    (0..count).map(make).collect()
+}
+
+/// Whether the row of a token says that it was never used.
+fn is_unused(database: &TestDatabase, id: i64) -> bool {
+    database.number(&format!("SELECT count(*) AS number FROM tokens WHERE id = {id} AND updated_on IS NULL")) == 1
+}
