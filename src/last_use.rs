@@ -124,18 +124,27 @@ impl LastUse {
     }
 
     /// Writes the first uses. What cannot be written stays pending.
-    pub(crate) fn write_first_uses(&self, connection: &mut DbConnection) -> QueryResult<()> {
+    ///
+    /// # Errors
+    /// Those of the queries.
+    pub fn write_first_uses(&self, connection: &mut DbConnection) -> QueryResult<()> {
         self.write(connection, RecordIf::FirstUse, |pending| pending.first_use.is_some())
     }
 
     /// Writes the uses that have waited for their minute. What cannot be written stays pending.
-    pub(crate) fn write_due(&self, connection: &mut DbConnection) -> QueryResult<()> {
+    ///
+    /// # Errors
+    /// Those of the queries.
+    pub fn write_due(&self, connection: &mut DbConnection) -> QueryResult<()> {
         let now = self.clock.now();
         self.write(connection, RecordIf::UnwrittenForAMinute { now }, |pending| pending.is_due(now))
     }
 
     /// Writes everything, the minute or not: the process is about to stop.
-    pub(crate) fn write_all(&self, connection: &mut DbConnection) -> QueryResult<()> {
+    ///
+    /// # Errors
+    /// Those of the queries.
+    pub fn write_all(&self, connection: &mut DbConnection) -> QueryResult<()> {
         self.write_first_uses(connection)?;
         self.write(connection, RecordIf::Later, |_| true)
     }

@@ -6,6 +6,7 @@ mod api;
 mod commands;
 mod faults;
 mod last_use;
+mod last_use_model;
 mod metrics;
 mod migrations;
 mod several_processes;
