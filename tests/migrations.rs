@@ -7,6 +7,7 @@ use reqwest::StatusCode;
 use rstest::rstest;
 
 use crate::support::database::TestDatabase;
+use crate::support::load::Load;
 use crate::support::*;
 
 /// The stock diesel CLI in the project's folder, with the project's file for this database.
@@ -135,6 +136,43 @@ async fn readyz_fails_for_missing_migrations_and_not_for_newer_ones(#[values(Sql
     assert_eq!(readyz().await, StatusCode::OK);
     site.database.execute("DELETE FROM __diesel_schema_migrations WHERE version = '20261124000003'");
     assert_eq!(readyz().await, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+/// An upgrade without a gap: the next release has added its columns and tables, and this one goes on beside it.
+#[rstest]
+#[tokio::test]
+async fn a_release_keeps_running_when_the_next_one_adds_its_migration(#[values(Sqlite, Postgres)] db: Db) {
+    let database = TestDatabase::migrated(db);
+    let latchkey = CommandLine::on(&database).with("LATCHKEY_SECRET_KEY", &"k".repeat(64));
+    latchkey.add_user("alice", PASSWORD);
+    let secret = latchkey.add_key("alice");
+    let process = Process::serve(&latchkey, &[]);
+    let load = Load::start(&process.url, std::slice::from_ref(&secret));
+    let alice = process.visitor();
+    alice.sign_in("alice", PASSWORD).await;
+
+    let next = tempfile::tempdir().expect("a folder");
+    let migration = next.path().join("2099-01-01-000000_next_release");
+    std::fs::create_dir(&migration).expect("a folder");
+    let up =
+        "ALTER TABLE tokens ADD COLUMN name TEXT; ALTER TABLE users ADD COLUMN time_zone TEXT NOT NULL DEFAULT 'UTC';
+              CREATE TABLE services (id BIGINT PRIMARY KEY);";
+    std::fs::write(migration.join("up.sql"), up).expect("a file");
+    std::fs::write(migration.join("down.sql"), "DROP TABLE services;").expect("a file");
+    let folder = next.path().to_str().expect("a path");
+    diesel(&database, db, &["migration", "run", "--migration-dir", folder]);
+    assert_eq!(database.number("SELECT count(*) AS number FROM services"), 0, "the migration is there");
+
+    let id = alice.get("/my/api_key").await.value_of("replaces");
+    let reset = alice.make_key("/my/api_key", &id).await;
+    assert_eq!(process.get_with_key("/users/current.json", &reset).await.status, 200);
+    assert!(alice.get("/my/account").await.shows("API access key Last used: less than a minute ago"));
+    process.visitor().sign_in("alice", PASSWORD).await;
+    assert_eq!(process.get_with_key("/readyz", "").await.status, 200);
+    let statuses = load.stop().await.remove(0);
+    assert!(statuses.contains_key(&200) && statuses.keys().all(|status| [200, 401].contains(status)), "{statuses:?}");
+    // And it starts again, should it have to.
+    drop(Process::serve(&latchkey, &[]));
 }
 
 #[rstest]

@@ -10,3 +10,4 @@ mod last_use_model;
 mod metrics;
 mod migrations;
 mod several_processes;
+mod write_ahead_log;
