@@ -36,8 +36,8 @@ impl ClientAddresses {
             }
             return peer;
         }
-        let hops: Vec<&str> =
-            forwarded.into_iter().filter_map(|value| value.to_str().ok()).flat_map(|it| it.split(',')).collect();
+        // Bytes, not text: a header that is none may still end with what the proxy wrote.
+        let hops: Vec<&[u8]> = forwarded.into_iter().flat_map(|it| it.as_bytes().split(|byte| *byte == b',')).collect();
         let mut client = peer;
         for hop in hops.into_iter().rev() {
             // What a trusted proxy did not write cannot be told from a forgery: what it was sent by is known.
@@ -61,8 +61,8 @@ impl ClientAddresses {
     }
 }
 
-fn parse_hop(hop: &str) -> Option<IpAddr> {
-    let hop = hop.trim();
+fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
+    let hop = std::str::from_utf8(hop).ok()?.trim();
     let bracketed = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let address: Option<IpAddr> = bracketed.unwrap_or(hop).parse().ok();
     address.or_else(|| hop.parse::<SocketAddr>().ok().map(|it| it.ip())).map(|address| address.to_canonical())
