@@ -1,6 +1,7 @@
 //! What load balancers and service managers ask.
 
-use actix_web::{HttpResponse, web};
+use actix_web::http::header::ContentType;
+use actix_web::{HttpResponse, HttpResponseBuilder, web};
 
 use crate::app::App;
 use crate::db::is_migrated;
@@ -13,13 +14,17 @@ pub async fn healthz() -> &'static str {
 /// `GET /readyz`: the database answers, and has the migrations that this release needs.
 pub async fn readyz(app: web::Data<App>) -> HttpResponse {
     match app.database.read(is_migrated).await {
-        Ok(true) => HttpResponse::Ok().body("ready\n"),
+        Ok(true) => text(HttpResponse::Ok(), "ready\n"),
         Ok(false) => {
-            HttpResponse::ServiceUnavailable().body("the database lacks migrations: run latchkey migrate run\n")
+            text(HttpResponse::ServiceUnavailable(), "the database lacks migrations: run latchkey migrate run\n")
         }
         Err(error) => {
             tracing::warn!(%error, "not ready");
-            HttpResponse::ServiceUnavailable().body("the database does not answer\n")
+            text(HttpResponse::ServiceUnavailable(), "the database does not answer\n")
         }
     }
+}
+
+fn text(mut response: HttpResponseBuilder, text: &'static str) -> HttpResponse {
+    response.content_type(ContentType::plaintext()).body(text)
 }
