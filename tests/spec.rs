@@ -11,3 +11,4 @@ mod metrics;
 mod migrations;
 mod several_processes;
 mod write_ahead_log;
+mod strangers;

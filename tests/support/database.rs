@@ -104,6 +104,24 @@ impl TestDatabase {
         lines.into_iter().map(|line| line.line + "\n").collect()
     }
 
+    /// Everything that it holds: SQLite's files as they are; PostgreSQL's every value, written out, bytes in hex.
+    pub fn contents(&self) -> Vec<u8> {
+        #[derive(QueryableByName)]
+        struct Whole {
+            #[diesel(sql_type = diesel::sql_types::Text)]
+            whole: String,
+        }
+        if self.url.file().is_some() {
+            let files = std::fs::read_dir(self.folder()).expect("the folder").map(|file| file.expect("a file").path());
+            return files.flat_map(|file| std::fs::read(file).expect("a file")).collect();
+        }
+        let mut connection = self.connect();
+        connection.batch_execute("SET xmlbinary = hex").expect("a setting");
+        let query = "SELECT CAST(database_to_xml(true, false, '') AS text) AS whole";
+        let Whole { whole } = diesel::sql_query(query).get_result(&mut connection).expect(query);
+        whole.into_bytes()
+    }
+
     /// From now on counts, in the database itself, how often rows of `tokens` are updated.
     pub fn count_updates_of_tokens(&self) {
         self.execute("CREATE TABLE counted_updates (token_id BIGINT NOT NULL)");

@@ -39,3 +39,12 @@ pub fn note_secret(secret: &str) {
     // One write, so that lines of tests that run side by side do not mix.
     file.write_all(format!("{secret}\n").as_bytes()).expect("a line");
 }
+
+/// What servers inside this test's process have logged so far, as far as a line contains `text`.
+pub fn lines_with(text: &str) -> Vec<serde_json::Value> {
+    let path = folder().join(format!("spec-{}.log", process::id()));
+    let log = fs::read_to_string(path).expect("a log file");
+    // The end of it may be half a line.
+    let lines = log.lines().filter(|line| line.contains(text));
+    lines.filter_map(|line| serde_json::from_str(line).ok()).collect()
+}

@@ -2,8 +2,10 @@
 
 pub mod browser;
 pub mod command_line;
+pub mod cookie;
 pub mod database;
 pub mod load;
+pub mod hashing;
 pub mod log;
 pub mod machine;
 pub mod process;
@@ -15,6 +17,7 @@ use std::time::{Duration, Instant};
 pub use command_line::CommandLine;
 pub use database::Db;
 pub use database::Db::{Postgres, Sqlite};
+pub use hashing::HeldThreads;
 pub use process::Process;
 pub use site::{Key, Site};
 pub use visitor::{Page, Visitor};

@@ -42,6 +42,9 @@ pub struct Key {
     pub secret: String,
 }
 
+/// What the cookies of every site are encrypted with.
+pub const SECRET_KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
 /// The time at which every site starts.
 pub fn start_time() -> Timestamp {
     "2026-11-24T09:30:00.25".parse().expect("a time")
@@ -64,10 +67,10 @@ impl Site {
         let database = TestDatabase::migrated(db);
         log::start();
         let database_flag = format!("--database-url={}", database.setting());
-        let secret_key = "--secret-key=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+        let secret_key = format!("--secret-key={SECRET_KEY}");
         // Long, so that nothing hangs on how fast the machine is; a test's own flag comes later, and wins.
         let patience = "--first-use-patience=30s";
-        let fixed = ["latchkey", &database_flag, secret_key, patience].map(str::to_owned);
+        let fixed = ["latchkey", &database_flag, &secret_key, patience].map(str::to_owned);
         let Settings { config } =
             Settings::try_parse_from(fixed.into_iter().chain(flags.iter().map(ToString::to_string))).expect("settings");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -182,6 +185,11 @@ impl Site {
     /// Somebody at a browser, not yet signed in.
     pub fn visitor(&self) -> Visitor {
         Visitor::new(&self.url)
+    }
+
+    /// The same, on another machine: its connections come from `address`, which is one of 127.0.0.0/8.
+    pub fn visitor_at(&self, address: &str) -> Visitor {
+        Visitor::at(&self.url, address.parse().expect("an address"))
     }
 
     /// Somebody at a browser, signed in with [`PASSWORD`].

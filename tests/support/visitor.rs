@@ -1,5 +1,7 @@
 //! Somebody at a browser, as far as HTTP goes: cookies are kept, forms are sent with what stands in them.
 
+use std::net::IpAddr;
+
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, redirect};
 
@@ -67,7 +69,17 @@ impl Page {
 
 impl Visitor {
     pub fn new(url: &str) -> Self {
+        Self::connecting(url, None)
+    }
+
+    /// On another machine, whose address is `address`.
+    pub fn at(url: &str, address: IpAddr) -> Self {
+        Self::connecting(url, Some(address))
+    }
+
+    fn connecting(url: &str, from: Option<IpAddr>) -> Self {
         let http = reqwest::Client::builder()
+            .local_address(from)
             .no_proxy()
             .cookie_store(true)
             .user_agent("Test Browser/1.0")

@@ -1,0 +1,119 @@
+//! What a stranger learns from an answer: nothing.
+
+use std::collections::BTreeSet;
+
+use latchkey::models::token::TokenAction;
+use rstest::rstest;
+
+use super::*;
+
+/// Who may not come in, and why; the last two can be no login at all.
+const REFUSED: [(&str, &str); 8] = [
+    ("alice", "a-wrong-password"),
+    ("nobody", PASSWORD),
+    ("locked", PASSWORD),
+    ("registered", PASSWORD),
+    ("without", PASSWORD),
+    ("alice", ""),
+    ("no login, this", PASSWORD),
+    ("\u{fc}ml\u{e4}ut'; DROP TABLE users", PASSWORD),
+];
+
+async fn site_with_people(db: Db) -> Site {
+    let site = Site::start(db).await;
+    for login in ["alice", "locked", "registered", "without"] {
+        site.add_user(login).await;
+    }
+    site.set_user(&site.user("locked"), "status = 'locked'");
+    site.set_user(&site.user("registered"), "status = 'registered'");
+    site.set_user(&site.user("without"), "password_hash = NULL");
+    site
+}
+
+/// "Unknown login and wrong password cost the same work (tests count hash calls)", and get the same answer.
+#[rstest]
+#[tokio::test]
+async fn on_the_page_every_refused_sign_in_costs_and_says_the_same(#[values(Sqlite, Postgres)] db: Db) {
+    let site = site_with_people(db).await;
+    let mut said = Vec::new();
+    for (login, password) in REFUSED {
+        let before = site.app.passwords.hash_calls();
+        let answer = site.visitor().try_sign_in(login, password).await;
+        assert_eq!(site.app.passwords.hash_calls() - before, 1, "{login}");
+        assert_eq!(answer.status, 422, "{login}");
+        let names: BTreeSet<String> = answer.headers.keys().map(ToString::to_string).collect();
+        let token = answer.value_of("form_token");
+        let username = format!("value=\"{}\" autocomplete=\"username\"", html(login));
+        assert!(answer.html.contains(&username), "{login} is kept: {}", answer.html);
+        said.push((login, names, answer.html.replace(&token, "TOKEN").replace(&username, "USERNAME")));
+    }
+    for (login, names, html) in &said {
+        assert_eq!(names, &said[0].1, "{login} has other headers");
+        assert_eq!(html, &said[0].2, "{login} sees another page");
+    }
+}
+
+/// The same by Basic, where a program asks.
+#[rstest]
+#[tokio::test]
+async fn by_basic_every_refused_sign_in_costs_and_says_the_same(#[values(Sqlite, Postgres)] db: Db) {
+    let site = site_with_people(db).await;
+    let mut said = Vec::new();
+    for (login, password) in REFUSED {
+        let before = site.app.passwords.hash_calls();
+        let answer = Answer::of(site.get("/users/current.json").basic_auth(login, Some(password))).await;
+        assert_eq!(site.app.passwords.hash_calls() - before, 1, "{login}");
+        assert_eq!(answer.status, 401, "{login}");
+        let challenge = answer.header("WWW-Authenticate").map(ToOwned::to_owned);
+        let names: BTreeSet<String> = answer.headers.keys().map(ToString::to_string).collect();
+        said.push((login, challenge, names, answer.text));
+    }
+    for (login, challenge, names, text) in &said {
+        assert_eq!((challenge, names, text), (&said[0].1, &said[0].2, &said[0].3), "{login}");
+    }
+}
+
+/// "Basic looks the user name up as a key first and hashes only if that fails".
+#[rstest]
+#[tokio::test]
+async fn basic_hashes_only_what_is_no_key(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    let alice = site.add_user("alice").await;
+    let key = site.add_key(&alice, TokenAction::Api).await;
+    // A key may look like a login, even like somebody else's.
+    site.add_user("bob").await;
+    let foreign = site.add_foreign_key(&alice, TokenAction::Api, "bob").await;
+    for (username, owner, hashed) in [
+        (key.secret.as_str(), Some("alice"), 0),
+        (&foreign.secret, Some("alice"), 0),
+        ("alice", Some("alice"), 1),
+        ("nobody", None, 1),
+    ] {
+        let before = site.app.passwords.hash_calls();
+        let answer = Answer::of(site.get("/users/current.json").basic_auth(username, Some(PASSWORD))).await;
+        assert_eq!(answer.status, if owner.is_some() { 200 } else { 401 }, "as {owner:?}");
+        if let Some(owner) = owner {
+            assert_eq!(answer.json()["user"]["login"], owner);
+        }
+        assert_eq!(site.app.passwords.hash_calls() - before, hashed, "as {owner:?}");
+    }
+}
+
+/// Whoever guesses a key costs nothing but a look-up: no hashing, and no counting that could lock others out.
+#[rstest]
+#[tokio::test]
+async fn a_wrong_key_hashes_nothing(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    let before = site.app.passwords.hash_calls();
+    for number in 0..20 {
+        let key = Key { id: 0, secret: format!("a-guess-{number}") };
+        assert_eq!(site.get_with_key("/users/current.json", &key).await.status, 401);
+        assert_eq!(Answer::of(site.get("/users/current.json").bearer_auth(&key.secret)).await.status, 401);
+    }
+    assert_eq!(site.app.passwords.hash_calls(), before);
+}
+
+/// Text as an attribute holds it.
+fn html(text: &str) -> String {
+    text.replace('\'', "&#39;")
+}

@@ -1,0 +1,36 @@
+//! The session's cookie, as it comes and as nobody but the server can read it.
+
+use actix_web::cookie::{Cookie, CookieJar, Key};
+use reqwest::header::HeaderMap;
+use serde_json::{Map, Value};
+
+use super::log;
+use super::site::SECRET_KEY;
+
+/// The one cookie that an answer sets, still with its attributes; `None`: it sets none.
+pub fn set_by(headers: &HeaderMap) -> Option<Cookie<'static>> {
+    let mut all = headers.get_all("Set-Cookie").iter();
+    let first = all.next()?.to_str().expect("a cookie in ASCII").to_owned();
+    assert!(all.next().is_none(), "more than one cookie");
+    log::note_secret(first.split(';').next().and_then(|it| it.split_once('=')).expect("a name").1);
+    Some(Cookie::parse_encoded(first).expect("a cookie"))
+}
+
+/// As browsers send it back.
+pub fn sent_back(cookie: &Cookie<'_>) -> String {
+    cookie.encoded().stripped().to_string()
+}
+
+/// What stands in it, read with the key that every site of the tests has.
+pub fn opened(cookie: &Cookie<'static>) -> Map<String, Value> {
+    let mut jar = CookieJar::new();
+    jar.add_original(cookie.clone());
+    let key = Key::derive_from(SECRET_KEY.as_bytes());
+    let opened = jar.private(&key).get(cookie.name()).expect("a cookie that opens");
+    let held: Map<String, Value> = serde_json::from_str(opened.value()).expect("an object");
+    // Each value is JSON of its own.
+    let value = |text: &Value| serde_json::from_str(text.as_str().expect("text")).expect("a value");
+    let held: Map<String, Value> = held.iter().map(|(name, text)| (name.clone(), value(text))).collect();
+    held.values().filter_map(Value::as_str).for_each(log::note_secret);
+    held
+}

@@ -1,0 +1,49 @@
+//! Hashing threads that have no time, for as long as a test wants.
+
+use std::sync::mpsc;
+
+use latchkey::auth::passwords::HashingThreads;
+use tokio::sync::oneshot;
+
+use super::Site;
+
+/// Every hashing thread of a site, at work on something that ends when this is dropped.
+pub struct HeldThreads<'a> {
+    threads: &'a HashingThreads,
+    held: Vec<(mpsc::Sender<()>, oneshot::Receiver<()>)>,
+    queued: Vec<oneshot::Receiver<()>>,
+}
+
+impl<'a> HeldThreads<'a> {
+    pub async fn of(site: &'a Site) -> Self {
+        let threads = site.app.passwords.threads();
+        let mut held = Vec::new();
+        for _ in 0..threads.count() {
+            let (release, released) = mpsc::channel::<()>();
+            let (start, started) = oneshot::channel();
+            let done = threads.submit(move || {
+                let _ = start.send(());
+                let _ = released.recv();
+            });
+            held.push((release, done.expect("room in the queue")));
+            started.await.expect("a thread that takes it up");
+        }
+        Self { threads, held, queued: Vec::new() }
+    }
+
+    /// Lets nothing more into their queue; says how much had room in it.
+    pub fn fill_queue(&mut self) -> usize {
+        while let Some(waiting) = self.threads.submit(|| ()) {
+            self.queued.push(waiting);
+        }
+        self.queued.len()
+    }
+
+    /// Lets them go on, and waits until they do.
+    pub async fn release(self) {
+        for (release, done) in self.held {
+            drop(release);
+            done.await.expect("a thread that ends its work");
+        }
+    }
+}
