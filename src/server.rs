@@ -35,6 +35,8 @@ const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src '
 /// Every address that is answered, below the base path.
 fn routes(url: &PublicUrl, key: &SecretKey) -> impl HttpServiceFactory + use<> {
     web::scope(url.base_path())
+        // The public URL as people type it: without the slash at the end of its path.
+        .service(at("").get(pages::account::home))
         // Who watches the process, and what browsers load.
         .service(at("/healthz").get(api::health::healthz))
         .service(at("/readyz").get(api::health::readyz))
