@@ -50,7 +50,7 @@ pub enum AppError {
     #[error("{}", .0.join("; "))]
     Invalid(Vec<String>),
     /// 429
-    #[error("Too many wrong passwords. Try again in {} minutes.", .0.as_secs().div_ceil(60).max(1))]
+    #[error("Too many wrong passwords. Try again in {}.", minutes(*.0))]
     TooManyAttempts(Duration),
     /// 503: hashing threads
     #[error("Too many people are signing in at the moment. Try again in a few seconds.")]
@@ -64,6 +64,14 @@ pub enum AppError {
     /// 500
     #[error("Something went wrong here. It has been logged.")]
     Internal(String),
+}
+
+/// Rounded up: coming back when it says must be late enough.
+fn minutes(wait: Duration) -> String {
+    match wait.as_secs().div_ceil(60) {
+        0 | 1 => "1 minute".to_owned(),
+        minutes => format!("{minutes} minutes"),
+    }
 }
 
 fn database_text(error: &DbError) -> &'static str {
