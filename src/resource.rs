@@ -8,9 +8,13 @@ use actix_web::dev::{AppService, HttpServiceFactory, ServiceRequest, ServiceResp
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, ResponseError, guard, web};
+use actix_web::{
+    FromRequest, Handler, HttpMessage, HttpRequest, HttpResponse, Resource, Responder, ResponseError, guard, web,
+};
 
 use crate::api::format::Format;
+use crate::app::App;
+use crate::auth::session_user::{SignedInAs, signed_in};
 use crate::error::AppError;
 use crate::pages::error_page;
 
@@ -107,8 +111,21 @@ async fn answer(
         return Ok(response);
     }
     let (request, response) = response.into_parts();
+    if response.status().is_client_error() {
+        know_who_is_signed_in(&request).await;
+    }
     let response = with_body(&request, response);
     Ok(ServiceResponse::new(request, response))
+}
+
+/// Asks who is signed in if nobody has, so that the frame of the error page can say so: a form that is refused, or an
+/// address where nothing is, is answered before. Where there is no session, this asks nothing.
+async fn know_who_is_signed_in(request: &HttpRequest) {
+    let known = request.extensions().contains::<SignedInAs>();
+    if let (false, Ok(app)) = (known, App::of(request)) {
+        // Whatever goes wrong here, the error that there is already is the one to show.
+        let _ = signed_in(&app, request).await;
+    }
 }
 
 /// Whether nobody has written yet what is wrong.
