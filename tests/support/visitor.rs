@@ -139,5 +139,6 @@ pub async fn page(request: RequestBuilder) -> Page {
 fn unescaped(text: &str) -> String {
     let named = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#34;", "\""), ("&#39;", "'"), ("&#60;", "<")];
     let all = named.iter().fold(text.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain));
-    all.replace("&#62;", ">").replace("&#38;", "&").replace("&amp;", "&")
+    // The ampersand last, and once: what is written of it was escaped itself.
+    all.replace("&#62;", ">").replace("&amp;", "&").replace("&#38;", "&")
 }
