@@ -11,4 +11,5 @@ mod metrics;
 mod migrations;
 mod several_processes;
 mod write_ahead_log;
+mod pages;
 mod strangers;

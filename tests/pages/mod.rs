@@ -1,0 +1,24 @@
+//! Pages, as people see them.
+
+mod account;
+mod account_form;
+mod activity;
+mod activity_agents;
+mod base_path;
+mod errors;
+mod keys;
+mod must_change;
+mod password;
+mod session_ends;
+mod session_spans;
+mod sign_in;
+
+use crate::support::*;
+
+/// The part of a form that is about one field: from its label to the end of its input.
+fn field<'a>(page: &'a Page, id: &str) -> &'a str {
+    let from = page.html.find(&format!("<label for=\"{id}\"")).unwrap_or_else(|| panic!("no {id} in {}", page.html));
+    let input = page.html[from..].find("<input").map(|at| from + at).expect("an input");
+    let end = page.html[input..].find('>').map(|at| input + at).expect("its end");
+    &page.html[from..end]
+}
