@@ -64,6 +64,13 @@ impl Counter {
     }
 }
 
+impl AddressCounter {
+    fn refuses(&mut self, now: Timestamp) -> Option<RetryAfter> {
+        // Those on their way count as wrong, or a hundred at once would be as many more tries.
+        self.counter.refuses(now, MOST_FOR_AN_ADDRESS.saturating_sub(self.trying))
+    }
+}
+
 impl Throttle {
     /// Nothing counted yet.
     pub fn new(clock: Clock) -> Self {
@@ -77,6 +84,11 @@ impl Throttle {
     /// [`RetryAfter`].
     pub async fn attempt(&self, address: IpAddr, login: &str) -> Result<Attempt<'_>, RetryAfter> {
         let address = counted_address(address);
+        // Before the login gets a counter: who is refused anyway must not push those of others out of the memory.
+        let refused = self.addresses().get_mut(&address).and_then(|it| it.refuses(self.clock.now()));
+        if let Some(wait) = refused {
+            return Err(wait);
+        }
         // Digested: people type passwords and keys where the login belongs, and those are not for keeping.
         let login = Secret::presented(login.to_ascii_lowercase()).digest();
         let counter = self.logins().get_or_insert((address, login), Arc::default).clone();
@@ -87,9 +99,7 @@ impl Throttle {
         }
         let mut addresses = self.addresses();
         let of_address = addresses.get_or_insert_mut(address, AddressCounter::default);
-        // Those on their way count as wrong, or a hundred at once would be as many more tries.
-        let left = MOST_FOR_AN_ADDRESS.saturating_sub(of_address.trying);
-        if let Some(wait) = of_address.counter.refuses(now, left) {
+        if let Some(wait) = of_address.refuses(now) {
             return Err(wait);
         }
         of_address.trying += 1;
