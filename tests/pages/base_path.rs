@@ -32,7 +32,7 @@ async fn every_address_on_every_page_is_below_the_prefix_and_there(#[values(Sqli
     let signed_in = alice.post("/keys/login", &form).await;
     assert_eq!((signed_in.status, signed_in.location()), (303, "/keys/activity?page=1"));
     let reset = alice.get("/keys/my/api_key").await;
-    let mut pages = vec![
+    let pages = vec![
         ("sign in", sign_in),
         ("account", alice.get("/keys/my/account").await),
         ("asks", reset),

@@ -1,9 +1,12 @@
 //! "error pages 403/404/405/413/422/429/500/503 in the same dress", with the id of the request.
 
+use diesel::connection::SimpleConnection;
 use reqwest::Method;
 use rstest::rstest;
 
 use super::*;
+use crate::support::database::TestDatabase;
+use crate::support::site::Setup;
 use crate::support::visitor::page;
 
 /// What every error page shows.
@@ -139,6 +142,33 @@ async fn who_comes_while_too_many_sign_in_is_asked_to_come_back(#[values(Sqlite,
     let message = "Too many people are signing in at the moment. Try again in a few seconds.";
     assert_dressed("busy", &answer, 503, "Not available at the moment", message);
     held.release().await;
+}
+
+/// A database that somebody else holds: what was typed is not saved, and that is said.
+#[rstest]
+#[tokio::test]
+async fn who_cannot_save_because_the_database_is_busy_is_told_so(#[values(Sqlite, Postgres)] db: Db) {
+    let database = TestDatabase::migrated(db);
+    if let Some((_, name)) = database.setting().rsplit_once('/').filter(|_| db == Postgres) {
+        // As an administrator would set it; SQLite waits for 5 seconds by itself.
+        database.execute(&format!("ALTER DATABASE {name} SET lock_timeout = '200ms'"));
+    }
+    let site = Site::set_up(database, Setup::default()).await;
+    site.add_user("alice").await;
+    let alice = site.signed_in("alice").await;
+    assert!(alice.is_signed_in().await);
+    let mut other = site.database.connect();
+    let hold = if db == Sqlite { "BEGIN IMMEDIATE" } else { "BEGIN; LOCK TABLE users IN EXCLUSIVE MODE" };
+    other.batch_execute(hold).expect("a lock");
+    let fields = [("firstname", "A"), ("lastname", "B"), ("mail", "a@example.org")];
+    let answer = alice.post("/my/account", &fields).await;
+    let message = "The database is busy at the moment. Try again in a few seconds.";
+    assert_dressed("busy", &answer, 503, "Not available at the moment", message);
+    assert_signed_in("busy", &answer);
+    assert_eq!(answer.header("Retry-After"), Some("5"));
+    assert!(alice.is_signed_in().await, "what only reads goes on");
+    other.batch_execute("ROLLBACK").expect("an end");
+    assert_eq!(alice.post("/my/account", &fields).await.status, 303);
 }
 
 /// What went wrong here is for the log; the page says that it did, and names the request.

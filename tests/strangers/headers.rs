@@ -92,3 +92,36 @@ async fn no_two_answers_have_the_same_id(#[values(Sqlite, Postgres)] db: Db) {
     assert_eq!(ids.len(), 20);
     assert!(!ids.contains("mine"));
 }
+
+/// "strict CSP without inline code": nothing on a page depends on what the policy forbids.
+#[rstest]
+#[tokio::test]
+async fn no_page_has_code_or_style_inside(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    site.add_user("alice").await;
+    let alice = site.signed_in("alice").await;
+    let stranger = site.visitor();
+    let made = alice.post("/my/api_key", &[("replaces", "")]).await;
+    made.secret();
+    for (what, page) in [
+        ("sign in", stranger.get("/login").await),
+        ("a slip", stranger.try_sign_in("alice", "a-wrong-password").await),
+        ("account", alice.get("/my/account").await),
+        ("errors", alice.post("/my/account", &[]).await),
+        ("made", made),
+        ("asks", alice.get("/my/api_key").await),
+        ("nothing made", alice.post("/my/api_key", &[("replaces", "")]).await),
+        ("password", alice.get("/my/password").await),
+        ("activity", alice.get("/activity").await),
+        ("not found", alice.get("/nothing-here").await),
+    ] {
+        assert!(page.html.contains("</html>"), "{what}");
+        for tag in page.html.split('<').skip(1).filter_map(|it| it.split('>').next()) {
+            let words = tag.split_whitespace();
+            let inline = words.clone().any(|word| word.starts_with("on") || word.starts_with("style="));
+            assert!(!inline && !tag.starts_with("style") && !tag.contains("javascript:"), "{what}: <{tag}>");
+            assert!(!tag.starts_with("script") || tag.contains(" src=\"/static/"), "{what}: <{tag}>");
+            assert!(!tag.contains("src=\"http") && !tag.contains("href=\"http"), "{what}: <{tag}>");
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! "Secrets and strangers": what the design promises about those who have no business here, line by line.
 
+mod any_bytes;
 mod back_url;
 mod client_address;
 mod cookies;

@@ -210,3 +210,20 @@ async fn what_is_counted_takes_no_more_memory_than_50_000_addresses_do() {
     }
     assert!(guess(0).await, "made room");
 }
+
+/// Nor does an address that is refused already make others forgotten, by asking for ever more logins.
+#[tokio::test]
+async fn who_is_refused_fills_no_memory() {
+    let throttle = Throttle::new(Clock::standing(start_time()));
+    let guess = async |address: u8, login: &str| {
+        let attempt = throttle.attempt(Ipv4Addr::new(192, 0, 2, address).into(), login).await;
+        attempt.map(Attempt::wrong).is_ok()
+    };
+    for _ in 0..10 {
+        assert!(guess(1, "alice").await);
+    }
+    for number in 0..60_000 {
+        assert_eq!(guess(2, &format!("nobody{number}")).await, number < 100);
+    }
+    assert!(!guess(1, "alice").await, "still counted");
+}
