@@ -116,22 +116,35 @@ impl Browser {
         })
     }
 
-    async fn apply(&self, Options { width, height, scheme, javascript }: Options) {
+    /// Puts another screen, with other settings, in front of the person; the page stays.
+    pub async fn apply(&self, Options { width, height, scheme, javascript }: Options) {
         // A window cannot be narrower than 500 px, but a screen can. Phones take the width from the
         // page's `<meta name="viewport">`, so that a page without one fails as it does for people.
-        let screen = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
+        let screen = json!({
+            "width": width, "height": height, "screenWidth": width, "screenHeight": height,
+            "deviceScaleFactor": 1, "mobile": width < 600,
+        });
         self.devtools("Emulation.setDeviceMetricsOverride", screen).await;
 
         let scheme = match scheme {
             Scheme::Light => "light",
             Scheme::Dark => "dark",
         };
-        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        // Without motion, no picture or contrast is taken half-way from one colour to another.
+        let media = json!({ "features": [
+            { "name": "prefers-color-scheme", "value": scheme },
+            { "name": "prefers-reduced-motion", "value": "reduce" },
+        ] });
         self.devtools("Emulation.setEmulatedMedia", media).await;
 
         // The page's scripts only: those that chromedriver brings still run.
         let off = matches!(javascript, JavaScript::Off);
         self.devtools("Emulation.setScriptExecutionDisabled", json!({ "value": off })).await;
+    }
+
+    /// Shows the page as it would be printed.
+    pub async fn print_preview(&self) {
+        self.devtools("Emulation.setEmulatedMedia", json!({ "media": "print" })).await;
     }
 
     /// Opens a page and waits until it has loaded.
@@ -157,7 +170,8 @@ impl Browser {
         text_of(self.command(Method::GET, &format!("/element/{field}/property/value"), Value::Null).await)
     }
 
-    /// Clicks the button, link, checkbox or summary of that name, and waits for the page it leads to.
+    /// Clicks the button, link, checkbox or summary of that name, and waits for the page it leads to. A form
+    /// may set out a moment later: what the next step stands on is to be waited for with [`Browser::shows`].
     pub async fn click(&self, name: &str) {
         let button = self.find(&BUTTONS, name).await;
         self.command(Method::POST, &format!("/element/{button}/click"), json!({})).await;
@@ -195,15 +209,30 @@ impl Browser {
         self.command(Method::POST, "/actions", json!({ "actions": [keyboard] })).await;
     }
 
+    /// Presses the keys of a text, one after the other.
+    pub async fn type_text(&self, text: &str) {
+        for letter in text.chars() {
+            self.press(&letter.to_string()).await;
+        }
+    }
+
     /// What a screen reader calls the element that has the focus.
     pub async fn active_element_label(&self) -> String {
         let active = element_id(&self.command(Method::GET, "/element/active", Value::Null).await);
         text_of(self.command(Method::GET, &format!("/element/{active}/computedlabel"), Value::Null).await)
     }
 
+    /// The values of the cookies that go with the page.
+    pub async fn cookies(&self) -> Vec<String> {
+        let cookies = list_of(self.command(Method::GET, "/cookie", Value::Null).await);
+        cookies.into_iter().map(|mut cookie| text_of(cookie["value"].take())).collect()
+    }
+
     /// What the clipboard holds. The page must be one that browsers give a clipboard: https or loopback.
     pub async fn clipboard(&self) -> String {
-        self.devtools("Browser.grantPermissions", json!({ "permissions": ["clipboardReadWrite"] })).await;
+        // What is not named is taken away, also what pages have by themselves: to write after a click.
+        let permissions = json!({ "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"] });
+        self.devtools("Browser.grantPermissions", permissions).await;
         text_of(self.evaluate("return navigator.clipboard.readText()").await)
     }
 
@@ -396,10 +425,10 @@ const READING: &str = r"
     const name = e => tidy(label(e) || (e.matches('input') ? e.value : e.textContent));
 ";
 
-/// Runs axe and makes a line of each finding.
+/// Runs axe, with its rule of targets of 24 px too, and makes a line of each finding.
 const AXE_LINES: &str = r"
     const line = (rule, node) => `${rule.impact} ${rule.id} at ${node.target.join(' ')}: ${tidy(node.failureSummary)}`;
-    return axe.run().then(report => report.violations.flatMap(rule => rule.nodes.map(node => line(rule, node))));
+    return axe.run({ rules: { 'target-size': { enabled: true } } }).then(report => report.violations.flatMap(rule => rule.nodes.map(node => line(rule, node))));
 ";
 
 /// The protocol's code for a key: <https://www.w3.org/TR/webdriver2/#keyboard-actions>.
