@@ -3,6 +3,7 @@
 mod support;
 
 mod api;
+mod browser;
 mod commands;
 mod faults;
 mod last_use;

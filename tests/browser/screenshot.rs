@@ -1,0 +1,29 @@
+//! The picture in the README.
+
+use std::path::Path;
+
+use rstest::rstest;
+
+use super::people::add_alice;
+use super::sign_in;
+use crate::support::browser::{Browser, Options};
+use crate::support::*;
+
+/// Writes `docs/my-account.png` if `UPDATE_SCREENSHOTS` is set, else a file that nobody keeps.
+#[rstest]
+#[tokio::test]
+async fn my_account_has_its_picture_taken() {
+    let site = Site::start(Sqlite).await;
+    add_alice(&site).await;
+    let browser = Browser::start(Options { height: 560, ..Options::desktop() }).await;
+    sign_in(&browser, &site.url, "alice").await;
+    browser.shows("Last used: 5 minutes ago").await;
+    browser.shows("Never used").await;
+    let picture = match std::env::var_os("UPDATE_SCREENSHOTS") {
+        Some(_) => Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/my-account.png"),
+        None => site.database.folder().join("my-account.png"),
+    };
+    browser.screenshot(&picture).await;
+    let png = std::fs::read(picture).expect("the picture");
+    assert!(png.starts_with(b"\x89PNG"), "it is no PNG");
+}
