@@ -40,7 +40,7 @@ fn title(status: StatusCode) -> &'static str {
         405 => "This cannot be done here",
         413 => "This is too large",
         422 => "This could not be saved",
-        429 => "Too many wrong passwords",
+        429 => "Please wait a while",
         503 => "Not available at the moment",
         500.. => "Something went wrong",
         _ => "This did not work",
