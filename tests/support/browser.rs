@@ -170,11 +170,20 @@ impl Browser {
         text_of(self.command(Method::GET, &format!("/element/{field}/property/value"), Value::Null).await)
     }
 
-    /// Clicks the button, link, checkbox or summary of that name, and waits for the page it leads to. A form
-    /// may set out a moment later: what the next step stands on is to be waited for with [`Browser::shows`].
+    /// Clicks the button, link, checkbox or summary of that name, and waits for the page it leads to.
     pub async fn click(&self, name: &str) {
         let button = self.find(&BUTTONS, name).await;
+        // Chromedriver itself waits only for pages that are under way when it looks, and forms set out later.
+        let reference = json!({ ELEMENT: button });
+        let leads_away = json!({ "script": LEADS_AWAY, "args": [reference] });
+        let leads_away = self.command(Method::POST, "/execute/sync", leads_away).await;
         self.command(Method::POST, &format!("/element/{button}/click"), json!({})).await;
+        if let Some(from) = leads_away.as_f64() {
+            let arrived = "performance.timeOrigin !== args[0] && document.readyState === 'complete'";
+            if self.wait_for(arrived, json!([from])).await.is_none() {
+                panic!("{name:?} leads nowhere. The page still shows:\n{}", self.text().await);
+            }
+        }
     }
 
     /// Whether a button or link of that name is to be seen at this moment.
@@ -194,10 +203,11 @@ impl Browser {
         }
     }
 
-    /// Whether something on the page is wider than the screen.
+    /// Whether something on the page is wider than the screen, or than what a scroll bar leaves of it.
     pub async fn scrolls_sideways(&self) -> bool {
-        self.evaluate("const page = document.documentElement; return page.scrollWidth > screen.width").await
-            == json!(true)
+        let script = "const page = document.documentElement;
+                      return page.scrollWidth > Math.min(page.clientWidth, screen.width)";
+        self.evaluate(script).await == json!(true)
     }
 
     /// Presses and releases a key (`Tab`, `Enter`, `a`), with others held if named: `Shift+Tab`.
@@ -425,6 +435,14 @@ const READING: &str = r"
     const name = e => tidy(label(e) || (e.matches('input') ? e.value : e.textContent));
 ";
 
+/// When the page was opened, if a click on the element opens another; else nothing.
+const LEADS_AWAY: &str = r"
+    const [e] = arguments;
+    const away = e.matches('a[href]') ? e.href.split('#')[0] !== location.href.split('#')[0] || !e.hash
+        : e.type === 'submit' && e.form !== null;
+    return away ? performance.timeOrigin : null;
+";
+
 /// Runs axe, with its rule of targets of 24 px too, and makes a line of each finding.
 const AXE_LINES: &str = r"
     const line = (rule, node) => `${rule.impact} ${rule.id} at ${node.target.join(' ')}: ${tidy(node.failureSummary)}`;
@@ -448,10 +466,12 @@ fn program(variable: &str, default: &str) -> String {
     env::var(variable).unwrap_or_else(|_| default.to_owned())
 }
 
-/// The reference that the protocol wraps in an object under this key:
+/// The key under which the protocol wraps the reference to an element in an object:
 /// <https://www.w3.org/TR/webdriver2/#elements>.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
 fn element_id(reference: &Value) -> String {
-    text_of(reference["element-6066-11e4-a52e-4f735466cecf"].clone())
+    text_of(reference[ELEMENT].clone())
 }
 
 fn text_of(value: Value) -> String {
