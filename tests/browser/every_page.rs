@@ -1,11 +1,12 @@
 //! What holds on pages that the main job does not come by: forms with errors, empty states, error pages.
 
+use chrono::TimeDelta;
 use latchkey::models::token::TokenAction;
 use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::people::{add_alice, add_many_events, forget_events};
-use super::{assert_sound, assert_sound_but_for, sign_in};
+use super::{assert_console, assert_sound, assert_sound_but_for, sign_in};
 use crate::support::browser::{Browser, Options};
 use crate::support::*;
 
@@ -154,10 +155,14 @@ async fn error_pages_wear_the_same_dress_and_show_a_way_on(#[case] db: Db, #[cas
         assert_eq!(site.visitor().try_sign_in("alice", "a-wrong-password").await.status, 422);
     }
     sign_in(&browser, &site.url, "alice").await;
-    browser.shows("Error 429 Too many wrong passwords Too many wrong passwords. Try again in 15 minutes.").await;
+    browser.shows("Error 429 Please wait a while Too many wrong passwords. Try again in 15 minutes.").await;
     assert_sound_but_for(&browser, "429", &[429]).await;
+    site.later(TimeDelta::seconds(14 * 60 + 30));
+    sign_in(&browser, &site.url, "alice").await;
+    browser.shows("Too many wrong passwords. Try again in 1 minute.").await;
+    assert_console(&browser, "429", &[429]).await;
 
-    site.later(chrono::TimeDelta::minutes(15));
+    site.later(TimeDelta::seconds(30));
     sign_in(&browser, &site.url, "alice").await;
     browser.shows("Missing an API access key").await;
     browser.goto(&format!("{}/logout", site.url)).await;

@@ -15,7 +15,7 @@ use crate::support::*;
 async fn my_account_has_its_picture_taken() {
     let site = Site::start(Sqlite).await;
     add_alice(&site).await;
-    let browser = Browser::start(Options { height: 560, ..Options::desktop() }).await;
+    let browser = Browser::start(Options { height: 600, ..Options::desktop() }).await;
     sign_in(&browser, &site.url, "alice").await;
     browser.shows("Last used: 5 minutes ago").await;
     browser.shows("Never used").await;
