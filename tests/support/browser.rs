@@ -357,7 +357,22 @@ struct Driver {
 }
 
 impl Driver {
+    /// It takes a port that is free for IPv6 and then wants the same for IPv4, where a test beside this one may have
+    /// it: then it ends, and another is started.
     fn start() -> Self {
+        let mut last_words = String::new();
+        for _ in 0..10 {
+            match Self::try_start() {
+                Ok(driver) => return driver,
+                Err(said) if said.contains("port not available") => last_words = said,
+                Err(said) => panic!("chromedriver ended without naming its port:\n{said}"),
+            }
+        }
+        panic!("chromedriver finds no port:\n{last_words}");
+    }
+
+    /// A driver, or what it said before it ended.
+    fn try_start() -> Result<Self, String> {
         let path = program("CHROMEDRIVER", "/usr/bin/chromedriver");
         let mut process = Command::new(&path)
             .arg("--port=0")
@@ -367,8 +382,13 @@ impl Driver {
             .spawn()
             .unwrap_or_else(|error| panic!("{path}: {error}; bin/test installs it"));
         let mut output = BufReader::new(process.stdout.take().expect("the driver's output, piped"));
-        let port = announced_port(&mut output);
-        Self { process, port, _output: output }
+        match announced_port(&mut output) {
+            Ok(port) => Ok(Self { process, port, _output: output }),
+            Err(said) => {
+                let _ = process.wait();
+                Err(said)
+            }
+        }
     }
 }
 
@@ -379,16 +399,16 @@ impl Drop for Driver {
     }
 }
 
-/// Reads up to "ChromeDriver was started successfully on port 38143."
-fn announced_port(output: &mut impl BufRead) -> u16 {
+/// Reads up to "ChromeDriver was started successfully on port 38143."; if that does not come, gives what did.
+fn announced_port(output: &mut impl BufRead) -> Result<u16, String> {
     let mut said = String::new();
     while output.read_line(&mut said).expect("to read what chromedriver says") > 0 {
         let port = said.rsplit_once("successfully on port ").map(|(_, port)| port.trim_end().trim_end_matches('.'));
         if let Some(port) = port {
-            return port.parse().unwrap_or_else(|_| panic!("chromedriver named the port {port:?}"));
+            return Ok(port.parse().unwrap_or_else(|_| panic!("chromedriver named the port {port:?}")));
         }
     }
-    panic!("chromedriver ended without naming its port:\n{said}");
+    Err(said)
 }
 
 /// An error as the protocol gives it: a code, a message and a stack trace that helps nobody.
