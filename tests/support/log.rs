@@ -24,7 +24,9 @@ pub fn file(name: &str) -> File {
 pub fn start() {
     static STARTED: Once = Once::new();
     STARTED.call_once(|| {
-        let filter = tracing_subscriber::EnvFilter::new("trace,h2=off,hyper=off,hyper_util=off,reqwest=off,mio=off");
+        let filter = tracing_subscriber::EnvFilter::new(
+            "trace,cookie_store=off,h2=off,hyper=off,hyper_util=off,reqwest=off,mio=off",
+        );
         tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(Mutex::new(file("spec"))).init();
     });
 }
