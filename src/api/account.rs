@@ -4,6 +4,8 @@ use std::fmt::Display;
 
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
+use quick_xml::events::Event;
+use quick_xml::reader::Reader;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -120,8 +122,32 @@ fn from_xml(body: &[u8]) -> Result<Changes, AppError> {
     }
     let unreadable = |error: &dyn Display| AppError::BadRequest(format!("The XML could not be read: {error}."));
     let text = std::str::from_utf8(body).map_err(|error| unreadable(&error))?;
+    if !is_one_element(text).map_err(|error| unreadable(&error))? {
+        return Err(unreadable(&"it is not one element that ends"));
+    }
     match quick_xml::de::from_str(text).map_err(|error| unreadable(&error))? {
         Document::User(changes) => Ok(changes),
         Document::Other => Ok(Changes::default()),
+    }
+}
+
+/// Whether there is one root element, and nothing but white space beside it. What reads the fields stops when it has
+/// them, and would take half a document for a whole one.
+fn is_one_element(text: &str) -> Result<bool, quick_xml::Error> {
+    let mut reader = Reader::from_str(text);
+    let (mut depth, mut roots) = (0u32, 0u32);
+    loop {
+        match reader.read_event()? {
+            Event::Start(_) => {
+                roots += u32::from(depth == 0);
+                depth += 1;
+            }
+            Event::Empty(_) => roots += u32::from(depth == 0),
+            Event::End(_) => depth -= 1,
+            Event::Text(text) if depth == 0 && !text.trim_ascii().is_empty() => return Ok(false),
+            Event::CData(_) | Event::GeneralRef(_) if depth == 0 => return Ok(false),
+            Event::Eof => return Ok(depth == 0 && roots == 1),
+            _ => {}
+        }
     }
 }
