@@ -1,1 +1,9 @@
+//! The API as programs know it: who may come in, and what each address answers.
+
+mod account_rules;
+mod account_shown;
+mod account_updated;
+mod authentication;
+mod errors;
+mod health;
 mod users_current;
