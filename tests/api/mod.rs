@@ -3,6 +3,7 @@
 mod account_rules;
 mod account_shown;
 mod account_updated;
+mod activity_atom;
 mod authentication;
 mod errors;
 mod health;
