@@ -4,6 +4,7 @@ mod account_rules;
 mod account_shown;
 mod account_updated;
 mod activity_atom;
+mod any_bytes;
 mod authentication;
 mod errors;
 mod health;

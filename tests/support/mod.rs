@@ -11,6 +11,7 @@ pub mod machine;
 pub mod process;
 pub mod site;
 pub mod visitor;
+pub mod wire;
 pub mod xml;
 
 use std::time::{Duration, Instant};

@@ -1,0 +1,186 @@
+//! What strangers may send: anything, and what is almost right.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// Letters that databases, markup, addresses or terminals trip over, among all others.
+pub fn odd_text(longest: usize) -> impl Strategy<Value = String> {
+    let odd = "\0\u{1}\u{7f}\u{85}\u{202E}\u{FEFF}\u{FFFD}\u{FFFE}\u{FFFF}\u{10FFFF}<>&\"'%+;=\\/\r\n\t ,:[]{}🔑é";
+    let odd: Vec<char> = odd.chars().collect();
+    let letter = prop_oneof![3 => select(odd), 2 => any::<char>(), 3 => prop::char::range('a', 'z')];
+    vec(letter, 0..longest).prop_map(|letters| letters.into_iter().collect())
+}
+
+/// Names and mail that may well be right.
+pub fn plausible_text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        odd_text(40),
+        "[A-Za-z '-]{1,30}",
+        "[a-z]{1,8}@[a-z]{1,8}\\.org",
+        "\\PC{1,30}",
+        Just("x".repeat(300)),
+        Just(String::new())
+    ]
+}
+
+/// Bytes that may stand in a header's value, and some that may not; no line ends, which would end it.
+pub fn header_value() -> impl Strategy<Value = Vec<u8>> {
+    let visible = (0x20..=0xff_u8).prop_filter("DEL", |byte| *byte != 0x7f);
+    let printable = vec(visible, 0..60);
+    let any = vec(any::<u8>(), 0..60);
+    let text = odd_text(30).prop_map(String::into_bytes);
+    prop_oneof![4 => printable, 1 => any, 2 => text].prop_map(|mut value| {
+        value.iter_mut().filter(|byte| matches!(byte, b'\r' | b'\n')).for_each(|byte| *byte = b' ');
+        value
+    })
+}
+
+/// Without the control characters, at which a server stops reading.
+pub fn readable_header_value() -> impl Strategy<Value = Vec<u8>> {
+    header_value().prop_map(|mut value| {
+        value.iter_mut().filter(|byte| byte.is_ascii_control()).for_each(|byte| *byte = b'?');
+        value
+    })
+}
+
+/// `right` as it is, or cut off, or with one byte changed.
+pub fn almost(right: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+    (right, any::<prop::sample::Index>(), any::<u8>(), 0..4).prop_map(|(mut right, at, byte, how)| {
+        if right.is_empty() {
+            return right;
+        }
+        let at = at.index(right.len());
+        match how {
+            0 => right.truncate(at),
+            1 => right[at] = byte,
+            2 => right.insert(at, byte),
+            _ => {}
+        }
+        right
+    })
+}
+
+/// Path and query that a client may put into a request line: no blanks and no control characters.
+pub fn target_part() -> impl Strategy<Value = Vec<u8>> {
+    let escape = any::<u8>().prop_map(|byte| format!("%{byte:02x}").into_bytes());
+    let broken =
+        select(vec!["%", "%z", "%0", "%%", "%u0041", "+", "&", ";", "=", "key=", "key[]=", "..", "//", "\\", "?"]);
+    let piece = prop_oneof![
+        3 => escape,
+        2 => broken.prop_map(|text| text.as_bytes().to_vec()),
+        1 => (0x21..=0xff_u8).prop_map(|byte| vec![byte]),
+        3 => "[a-z0-9./]{1,6}".prop_map(String::into_bytes),
+    ];
+    vec(piece, 0..16).prop_map(|pieces| pieces.concat())
+}
+
+/// Documents in JSON, whole and broken, flat and deep.
+pub fn json() -> impl Strategy<Value = Vec<u8>> {
+    let field = select(vec!["firstname", "lastname", "mail", "admin", "id", "user", "", "x"]);
+    let text = plausible_text().prop_map(serde_json::Value::from);
+    let leaf = prop_oneof![
+        6 => text,
+        1 => any::<i64>().prop_map(serde_json::Value::from),
+        1 => any::<f64>().prop_map(serde_json::Value::from),
+        1 => Just(serde_json::Value::Null),
+        1 => any::<bool>().prop_map(serde_json::Value::from),
+    ];
+    let flat = prop::collection::btree_map(field.clone(), leaf.clone(), 0..4)
+        .prop_map(|fields| serde_json::json!({ "user": fields }).to_string().into_bytes());
+    let nested = leaf.prop_recursive(5, 30, 4, move |inner| {
+        let fields = vec((field.clone(), inner.clone()), 0..4);
+        prop_oneof![
+            vec(inner, 0..4).prop_map(serde_json::Value::from),
+            fields.prop_map(|fields| fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
+        ]
+    });
+    let deep =
+        (select(vec!["[", "{\"user\":", "[{\"a\":"]), 1..5000_usize).prop_map(|(open, depth)| open.repeat(depth));
+    let escapes = select(vec![
+        r#"{"user":{"firstname":"\u0000"}}"#,
+        r#"{"user":{"firstname":"\ud83d\udd11"}}"#,
+        r#"{"user":{"firstname":"\ud800"}}"#,
+        r#"{"user":{"firstname":1e999}}"#,
+        r#"{"user":{"firstname":"a","firstname":"b"}}"#,
+        r#"{"user":[{"firstname":"a"}]}"#,
+        r#"["user"]"#,
+        "\u{FEFF}{}",
+    ]);
+    prop_oneof![
+        4 => flat.clone(),
+        3 => almost(flat),
+        2 => nested.prop_map(|value| value.to_string().into_bytes()),
+        1 => deep.prop_map(String::into_bytes),
+        2 => escapes.prop_map(|text| text.as_bytes().to_vec()),
+        1 => vec(any::<u8>(), 0..200),
+    ]
+}
+
+/// Documents in XML, whole and broken, flat and deep, with entities of every kind.
+pub fn xml() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        3 => select(vec![
+            "<user>", "</user>", "<firstname>", "</firstname>", "<firstname/>", "<mail>", "</mail>", "<user/>", "<a:user>",
+            "<user firstname=\"x\">", "<user a='1' a='2'>", "<firstname xsi:nil=\"true\"/>", "<![CDATA[", "]]>", "<!--",
+            "-->", "<?pi", "?>", "<", ">", "&", ";", "\"",
+            "<!DOCTYPE user [<!ENTITY a \"&a;&a;\">]>", "<!DOCTYPE", "<?xml version=\"1.0\" encoding=\"UTF-16\"?>",
+            "<?xml version=\"9\"?>",
+        ]).prop_map(str::to_owned),
+        1 => entity(),
+        1 => odd_text(10),
+    ];
+    let pieces = vec(piece, 0..14).prop_map(|pieces| pieces.concat());
+    let content = prop_oneof![
+        3 => plausible_text().prop_map(|text| quick_xml::escape::escape(text.as_str()).into_owned()),
+        1 => plausible_text().prop_map(|text| format!("<![CDATA[{text}]]>")),
+        1 => vec(entity(), 0..3).prop_map(|entities| entities.concat()),
+    ];
+    let field = select(vec!["firstname", "lastname", "mail", "admin", "x"]);
+    let fields = vec((field, content), 0..4);
+    let flat = fields.prop_map(|fields| {
+        let fields = fields.iter().map(|(name, content)| format!("<{name}>{content}</{name}>"));
+        format!("<user>{}</user>", fields.collect::<String>()).into_bytes()
+    });
+    let deep = (1..7000_usize, any::<bool>()).prop_map(|(depth, ends)| {
+        let end = if ends { "</a>".repeat(depth) + "</user>" } else { String::new() };
+        format!("<user>{}{end}", "<a>".repeat(depth))
+    });
+    prop_oneof![
+        4 => flat.clone(),
+        3 => almost(flat),
+        4 => pieces.prop_map(String::into_bytes),
+        1 => deep.prop_map(String::into_bytes),
+        1 => vec(any::<u8>(), 0..200),
+    ]
+}
+
+fn entity() -> impl Strategy<Value = String> {
+    let known = ["amp", "lt", "quot", "a", "nbsp", "#0", "#1", "#xFFFE", "#xD800", "#x110000", "#65", "#", "", "#-1"];
+    select(known.to_vec()).prop_map(|name| format!("&{name};"))
+}
+
+/// What browsers send, and what only looks like it.
+pub fn form() -> impl Strategy<Value = Vec<u8>> {
+    let field = select(vec![
+        "username",
+        "password",
+        "back_url",
+        "firstname",
+        "lastname",
+        "mail",
+        "new_password",
+        "new_password_confirmation",
+        "replaces",
+        "form_token",
+        "",
+    ]);
+    let value = prop_oneof![
+        3 => plausible_text(),
+        1 => any::<i64>().prop_map(|number| number.to_string()),
+        1 => select(vec!["alice", "/my/account", "//evil.example", "/\\evil", "/%0d%0aSet-Cookie:x"]).prop_map(str::to_owned),
+    ];
+    let fields = vec((field, value), 0..6)
+        .prop_map(|fields| form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish().into_bytes());
+    prop_oneof![4 => fields.clone(), 2 => almost(fields), 2 => target_part(), 1 => vec(any::<u8>(), 0..200)]
+}

@@ -1,0 +1,107 @@
+//! Requests as bytes on the wire: HTTP clients refuse to send what strangers may.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+/// A request, written as it stands here.
+#[derive(Clone, Debug)]
+pub struct RawRequest {
+    pub method: &'static str,
+    /// Path and query.
+    pub target: Vec<u8>,
+    pub headers: Vec<(String, Vec<u8>)>,
+    pub body: Body,
+}
+
+/// What follows the headers.
+#[derive(Clone, Debug)]
+pub enum Body {
+    None,
+    /// With its length.
+    Whole(Vec<u8>),
+    /// After `Transfer-Encoding: chunked`, whether it is that or not; then the connection is half closed.
+    Chunked(Vec<u8>),
+}
+
+/// What came back: the status, and everything as text.
+#[derive(Debug)]
+pub struct RawAnswer {
+    pub status: u16,
+    pub text: String,
+}
+
+impl RawRequest {
+    pub fn get(target: impl Into<Vec<u8>>) -> Self {
+        Self { method: "GET", target: target.into(), headers: Vec::new(), body: Body::None }
+    }
+
+    pub fn with(mut self, name: &str, value: impl Into<Vec<u8>>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// With `body`, sent by `method`.
+    pub fn sending(self, method: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        Self { method, body: Body::Whole(body.into()), ..self }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = [self.method.as_bytes(), b" ", &self.target, b" HTTP/1.1\r\n"].concat();
+        bytes.extend_from_slice(b"Host: latchkey.test\r\nConnection: close\r\n");
+        for (name, value) in &self.headers {
+            bytes.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
+        }
+        match &self.body {
+            Body::None => bytes.extend_from_slice(b"\r\n"),
+            Body::Whole(body) => {
+                bytes.extend(format!("Content-Length: {}\r\n\r\n", body.len()).into_bytes());
+                bytes.extend(body);
+            }
+            Body::Chunked(body) => {
+                bytes.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
+                bytes.extend(body);
+            }
+        }
+        bytes
+    }
+
+    /// Whether that is the whole answer. The server may wait for a while before it closes the connection.
+    fn is_answered_by(&self, read: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(read);
+        let Some((headers, _)) = text.split_once("\r\n\r\n") else { return false };
+        let length = headers.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let length: Option<usize> = length.and_then(|length| length.parse().ok());
+        self.method == "HEAD" || length.is_some_and(|length| read.len() >= headers.len() + 4 + length)
+    }
+
+    /// Sends it to `url` on a connection of its own.
+    ///
+    /// # Errors
+    /// There was no answer: a server that breaks off says nothing.
+    pub fn send(&self, url: &str) -> Result<RawAnswer, String> {
+        let failed = |what: &str, error: std::io::Error| format!("{what}: {error}");
+        let address = url.strip_prefix("http://").expect("a URL of http");
+        let mut stream = TcpStream::connect(address).map_err(|error| failed("connecting", error))?;
+        stream.set_read_timeout(Some(Duration::from_secs(60))).map_err(|error| failed("a time limit", error))?;
+        // It may refuse before it has read everything, and close.
+        let _ = stream.write_all(&self.bytes());
+        if let Body::Chunked(_) = self.body {
+            let _ = stream.shutdown(Shutdown::Write);
+        }
+        let (mut read, mut part) = (Vec::new(), [0; 4096]);
+        let ended = loop {
+            match stream.read(&mut part) {
+                Ok(0) => break Ok(()),
+                Ok(length) => read.extend_from_slice(&part[..length]),
+                Err(error) => break Err(error),
+            }
+            if self.is_answered_by(&read) {
+                break Ok(());
+            }
+        };
+        let text = String::from_utf8_lossy(&read).into_owned();
+        let status = text.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).and_then(|it| it.parse().ok());
+        status.map(|status| RawAnswer { status, text }).ok_or_else(|| format!("no answer ({ended:?})"))
+    }
+}
