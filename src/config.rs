@@ -108,8 +108,15 @@ impl fmt::Display for DatabaseUrl {
             Self::Sqlite(path) => write!(f, "{}", path.display()),
             Self::Postgres(url) => {
                 let (_, rest) = url.split_once("://").unwrap_or(("", url));
-                let place = rest.split(['?', '#']).next().unwrap_or_default();
-                write!(f, "postgres://{}", place.rsplit_once('@').map_or(place, |(_, host)| host))
+                let (authority, name) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+                // libpq takes everything up to an @ for user and password, a question mark too.
+                let host = match authority.rsplit_once('@') {
+                    Some((user, _)) if user.contains(['?', '#']) => "…",
+                    Some((_, host)) => host,
+                    None => authority,
+                };
+                let place = format!("{host}{name}");
+                write!(f, "postgres://{}", place.split(['?', '#']).next().unwrap_or_default())
             }
         }
     }
@@ -276,5 +283,108 @@ fn parse_realm(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err("use printable ASCII without quotes or backslashes".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_database_is_named_by_a_path_or_a_url() {
+        let sqlite = |path: &str| Ok(DatabaseUrl::Sqlite(path.into()));
+        let postgres = |url: &str| Ok(DatabaseUrl::Postgres(url.to_owned()));
+        for (text, url) in [
+            ("latchkey.db", sqlite("latchkey.db")),
+            ("/var/lib/latchkey.db", sqlite("/var/lib/latchkey.db")),
+            ("sqlite://data/latchkey.db", sqlite("data/latchkey.db")),
+            ("sqlite:///data/latchkey.db", sqlite("/data/latchkey.db")),
+            ("postgres://u:p@h/d", postgres("postgres://u:p@h/d")),
+            ("postgresql:///d?host=/run", postgres("postgresql:///d?host=/run")),
+        ] {
+            assert_eq!(text.parse::<DatabaseUrl>(), url, "{text}");
+        }
+        for text in ["", ":memory:", "file:x?mode=memory", "sqlite://", "sqlite://:memory:", "mysql://u:p@h/d"] {
+            assert!(text.parse::<DatabaseUrl>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_public_url_is_what_browsers_make_of_it() {
+        for (text, origin, base_path) in [
+            ("http://keys.example.org", "http://keys.example.org", ""),
+            ("https://Keys.Example.ORG:443/", "https://keys.example.org", ""),
+            ("http://keys.example.org:80/a/b/", "http://keys.example.org", "/a/b"),
+            ("https://keys.example.org:80", "https://keys.example.org:80", ""),
+            ("http://[::1]:3000/latchkey", "http://[::1]:3000", "/latchkey"),
+        ] {
+            let url: PublicUrl = text.parse().expect(text);
+            assert_eq!((url.origin(), url.base_path()), (origin, base_path), "{text}");
+            assert_eq!(url.join("/login"), format!("{origin}{base_path}/login"), "{text}");
+        }
+        for text in
+            ["", "keys.example.org", "/latchkey", "ftp://x", "http://", "http://u:p@x", "http://x/?q", "http://x/{a}"]
+        {
+            assert!(text.parse::<PublicUrl>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_span_is_a_number_and_a_unit() {
+        let seconds = |seconds| Ok(Span::of(Duration::from_secs(seconds)));
+        for (text, span) in [
+            ("45s", seconds(45)),
+            ("90m", seconds(5400)),
+            ("24h", seconds(86400)),
+            (" 30d ", seconds(2_592_000)),
+            ("4294967295d", seconds(4_294_967_295 * 86400)),
+            ("0", Ok(Span(None))),
+            ("0s", Ok(Span(None))),
+        ] {
+            assert_eq!(text.parse::<Span>(), span, "{text}");
+        }
+        for text in ["", "d", "30", "-1d", "1.5h", "30 days", "30w", "4294967296d", "1dd", "é"] {
+            assert!(text.parse::<Span>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_key_is_long_and_never_printed() {
+        assert!("0".repeat(63).parse::<SecretKey>().is_err());
+        let key: SecretKey = format!(" {}\n", "0".repeat(64)).parse().expect("a key");
+        assert_eq!((key.as_bytes(), format!("{key:?}").as_str()), ("0".repeat(64).as_bytes(), "SecretKey(…)"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_setting_makes_its_parser_panic(text in "\\PC*|[0-9a-z:/.@?#%\\[\\]]*") {
+            let _ = (text.parse::<DatabaseUrl>(), text.parse::<Span>(), text.parse::<SecretKey>());
+            let _ = (parse_network(&text), parse_realm(&text));
+            if let Ok(url) = text.parse::<PublicUrl>() {
+                let again = url.join("").parse::<PublicUrl>();
+                prop_assert_eq!(Ok(&url), again.as_ref());
+                prop_assert!(!url.base_path().ends_with('/'));
+            }
+        }
+
+        /// libpq takes a password up to the `@`, whatever other signs it has.
+        #[test]
+        fn a_database_is_shown_without_its_password(user in "[a-z]{1,8}", password in "[!-.0-~]{1,20}") {
+            let parse = |text: String| text.parse::<DatabaseUrl>().expect("a URL");
+            let url = parse(format!("postgres://{user}:{password}@host:5432/name?sslmode=disable"));
+            let shown = url.to_string();
+            prop_assert!(["postgres://host:5432/name", "postgres://…/name"].contains(&shown.as_str()), "{shown}");
+            prop_assert_eq!(format!("{url:?}"), shown);
+            let url = parse(format!("postgres://host:5432/name?user={user}&password={password}"));
+            prop_assert_eq!(url.to_string(), "postgres://host:5432/name");
+        }
+
+        #[test]
+        fn a_realm_that_is_taken_can_be_quoted(realm in "\\PC{0,20}|[ -~]{0,20}") {
+            let quotable = realm.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\');
+            prop_assert_eq!(parse_realm(&realm).is_ok(), quotable);
+        }
     }
 }
