@@ -127,3 +127,87 @@ pub fn without_key(query: &str) -> String {
 pub fn text_of(value: &HeaderValue) -> Option<&str> {
     std::str::from_utf8(value.as_bytes()).ok().map(str::trim)
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderName;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn headers(values: &[(&'static str, &[u8])]) -> HeaderMap {
+        let values = values.iter().filter_map(|(name, value)| {
+            let name: HeaderName = name.parse().expect("a name");
+            Some((name, HeaderValue::from_bytes(value).ok()?))
+        });
+        values.collect()
+    }
+
+    fn query(parameters: &[(&str, &str)]) -> String {
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish()
+    }
+
+    /// Text that may stand in a header.
+    fn visible() -> impl Strategy<Value = String> {
+        "\\PC{1,40}".prop_map(|text| text.trim().to_owned()).prop_filter("blank", |text| !text.is_empty())
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_presented_is_read(query: String, key: Option<Vec<u8>>, authorization: Vec<u8>) {
+            let values = [(API_KEY_HEADER, key.as_deref().unwrap_or_default()), ("authorization", &authorization)];
+            let presented = Credentials::of_api_request(&query, &headers(&values));
+            if let Credentials::Key(secret) | Credentials::Bearer(secret) = &presented {
+                prop_assert!(!secret.expose().is_empty() && secret.expose().trim() == secret.expose());
+            }
+        }
+
+        #[test]
+        fn basic_is_read_as_it_was_written(username in "[^:]{1,30}", password: String, padded: bool, blanks in "[ \t]{1,3}") {
+            use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+            let text = format!("{username}:{password}");
+            let encoded = if padded { STANDARD.encode(&text) } else { STANDARD_NO_PAD.encode(&text) };
+            let value = format!("bAsIc{blanks}{encoded}{blanks}");
+            let presented = Credentials::of_api_request("", &headers(&[("authorization", value.as_bytes())]));
+            prop_assert_eq!(presented, Credentials::Basic { username, password: Password::new(password) });
+        }
+
+        #[test]
+        fn the_first_that_is_present_decides(first in visible(), second in visible(), third in visible()) {
+            let (header, bearer) = (second.as_bytes(), format!("Bearer {third}"));
+            let both = headers(&[(API_KEY_HEADER, header), ("authorization", bearer.as_bytes())]);
+            let presented = |query: &str, headers: &HeaderMap| Credentials::of_api_request(query, headers);
+            let key = |text: &str| Credentials::Key(Secret::presented(text));
+            prop_assert_eq!(presented(&query(&[("key", &first)]), &both), key(&first));
+            for absent in [query(&[]), query(&[("key", " ")]), query(&[("key[]", &first)])] {
+                prop_assert_eq!(presented(&absent, &both), key(&second));
+                let alone = headers(&[(API_KEY_HEADER, b" "), ("authorization", bearer.as_bytes())]);
+                prop_assert_eq!(presented(&absent, &alone), Credentials::Bearer(Secret::presented(third.as_str())));
+            }
+        }
+
+        #[test]
+        fn a_query_without_its_key_keeps_the_rest(
+            pairs in proptest::collection::vec(("key|key\\[\\]|page|\\PC{0,3}", "\\PC{0,9}"), 0..6)
+        ) {
+            let pairs: Vec<_> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let left = without_key(&query(&pairs));
+            let others: Vec<_> = pairs.into_iter().filter(|(name, _)| !["key", "key[]"].contains(name)).collect();
+            prop_assert_eq!(left, query(&others));
+        }
+
+        #[test]
+        fn what_is_presented_is_never_printed(secret in "[a-z0-9]{12,40}") {
+            use base64::engine::general_purpose::STANDARD;
+            let basic = format!("Basic {}", STANDARD.encode(format!("alice:{secret}")));
+            let bearer = format!("Bearer {secret}");
+            for value in [basic, bearer] {
+                let presented = Credentials::of_api_request("", &headers(&[("authorization", value.as_bytes())]));
+                let printed = format!("{presented:?}");
+                prop_assert!(!printed.contains(&secret));
+            }
+            let presented = Credentials::of_api_request(&query(&[("key", &secret)]), &HeaderMap::new());
+            prop_assert_eq!(format!("{presented:?}"), "Key(Secret(…))");
+        }
+    }
+}

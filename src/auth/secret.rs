@@ -104,3 +104,73 @@ fn checksum(body: &str) -> String {
     }
     digits.iter().copied().map(char::from).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_new_secret_has_our_form_and_is_no_other() {
+        let secrets: std::collections::BTreeSet<_> = (0..1000).map(|_| Secret::generate().0).collect();
+        assert_eq!(secrets.len(), 1000);
+        for secret in secrets {
+            assert!(secret.starts_with("lk_") && secret.len() == 49, "{secret}");
+            assert!(secret[3..].bytes().all(|byte| byte.is_ascii_alphanumeric()), "{secret}");
+            assert!(!Secret(secret.clone()).is_mistyped(), "{secret}");
+        }
+    }
+
+    /// Scanners compute it, so that it must never change: CRC-32 over everything before it, in base62, digits first.
+    #[test]
+    fn the_checksum_is_that_of_the_documents() {
+        let body = format!("lk_{}", "0".repeat(40));
+        assert_eq!(crc32fast::hash(body.as_bytes()), 0x3601_2EBF);
+        assert_eq!(checksum(&body), "0zJgFz");
+        assert!(!Secret(format!("{body}0zJgFz")).is_mistyped());
+        assert!(Secret(format!("{body}0zJgF0")).is_mistyped());
+    }
+
+    #[test]
+    fn every_letter_of_base62_is_as_likely() {
+        let text = random_base62(62 * 1000);
+        assert_eq!(text.len(), 62 * 1000);
+        for letter in BASE62 {
+            let times = text.bytes().filter(|byte| byte == letter).count();
+            // More than nine standard deviations: never, in the life of this test.
+            assert!((700..1300).contains(&times), "{} came {times} times", char::from(*letter));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn one_wrong_letter_or_two_swapped_are_known(at in 3..49usize, other in "[0-9A-Za-z]", swap in 3..48usize) {
+            let secret = Secret::generate().0;
+            let mut mistyped = secret.clone();
+            mistyped.replace_range(at..=at, &other);
+            prop_assert_eq!(Secret(mistyped.clone()).is_mistyped(), mistyped != secret);
+            let mut swapped = secret.clone().into_bytes();
+            swapped.swap(swap, swap + 1);
+            let swapped = String::from_utf8(swapped).expect("ASCII");
+            prop_assert_eq!(Secret(swapped.clone()).is_mistyped(), swapped != secret);
+        }
+
+        #[test]
+        fn secrets_of_another_form_are_left_to_the_database(text in "\\PC{0,60}|[0-9a-f]{40}|lk_[^0-9A-Za-z]{46}") {
+            let ours = text.len() == 49 && text.starts_with("lk_") && text[3..].bytes().all(|it| it.is_ascii_alphanumeric());
+            prop_assume!(!ours);
+            prop_assert!(!Secret(text).is_mistyped());
+        }
+
+        #[test]
+        fn a_secret_is_known_by_its_end_and_never_printed(text in "\\PC{8,40}") {
+            let secret = Secret::presented(text.as_str());
+            prop_assert!(text.ends_with(&secret.hint()) && secret.hint().chars().count() == 4);
+            prop_assert_eq!(format!("{secret:?}"), "Secret(…)");
+            prop_assert!(secret.digest() == Secret::presented(text.as_str()).digest());
+            let longer = Secret::presented(text + " ");
+            prop_assert!(secret.digest() != longer.digest());
+        }
+    }
+}
