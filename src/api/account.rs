@@ -2,8 +2,9 @@
 
 use std::fmt::Display;
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use quick_xml::events::Event;
 use quick_xml::reader::Reader;
 use serde::{Deserialize, Serialize};
@@ -69,8 +70,12 @@ pub async fn update(
     request: HttpRequest,
     format: Format,
     me: ApiUser,
-    body: web::Bytes,
+    payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
+    // Not an extractor of the handler: those run side by side, and a body that is refused would cut short who asks,
+    // and the recording of that use.
+    let body =
+        web::Bytes::from_request(&request, &mut payload.into_inner()).await.map_err(|error| body_error(&error))?;
     let changes = match body_format(&request).unwrap_or(format) {
         Format::Json => from_json(&body)?,
         Format::Xml => from_xml(&body)?,
@@ -83,6 +88,13 @@ pub async fn update(
     };
     profile.trimmed().save(&app.database, id, app.clock.now()).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+fn body_error(error: &actix_web::Error) -> AppError {
+    match error.as_response_error().status_code() {
+        StatusCode::PAYLOAD_TOO_LARGE => AppError::TooLarge,
+        _ => AppError::BadRequest("The body could not be read.".into()),
+    }
 }
 
 /// What the body says it is; `None`: something else, such as the form that curl claims to send unless told otherwise.

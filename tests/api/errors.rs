@@ -95,3 +95,19 @@ async fn a_body_that_is_too_large_is_refused(#[values(Sqlite, Postgres)] db: Db)
     assert_eq!(xml.text, format!(r#"<?xml version="1.0" encoding="UTF-8"?>{errors}"#));
     assert_eq!(site.user("alice").firstname, "Ann");
 }
+
+/// Who asks comes first: a stranger is told nothing else, and a key that sends too much has been used.
+#[rstest]
+#[tokio::test]
+async fn a_body_that_is_too_large_is_looked_at_after_the_key(#[values(Sqlite, Postgres)] db: Db) {
+    for (body, status) in [("x".repeat(70_000), 413), ("{".to_owned(), 400)] {
+        let site = Site::start(db).await;
+        let alice = site.add_user("alice").await;
+        let key = site.add_key(&alice, TokenAction::Api).await;
+        let put = || site.request(Method::PUT, "/my/account.json").body(body.clone());
+        assert_eq!(Answer::of(put()).await.status, 401, "a stranger, before {status}");
+        assert_eq!(Answer::of(put().header("X-Redmine-API-Key", "wrong")).await.status, 401, "before {status}");
+        assert_eq!(Answer::of(put().header("X-Redmine-API-Key", &key.secret)).await.status, status);
+        assert!(site.recorded_use(&key).is_some(), "a first use is durable before the answer, {status} or not");
+    }
+}
