@@ -25,6 +25,8 @@ async fn an_error_comes_in_the_format_of_the_address(#[values(Sqlite, Postgres)]
         ("/activity.atom", 401, "text/plain; charset=utf-8", wrong.to_owned()),
         ("/nothing.json", 404, "application/json; charset=utf-8", json(nothing)),
         ("/nothing/here.xml", 404, "application/xml; charset=utf-8", xml(nothing)),
+        ("/nothing%0Ahere.json", 404, "application/json; charset=utf-8", json(nothing)),
+        ("/users/current.json/", 404, "text/html; charset=utf-8", String::new()),
         ("/users/current.txt", 404, "text/html; charset=utf-8", String::new()),
         ("/users/current", 404, "text/html; charset=utf-8", String::new()),
         ("/users/2.json", 404, "application/json; charset=utf-8", json(nothing)),

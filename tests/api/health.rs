@@ -56,3 +56,20 @@ async fn a_site_beside_a_newer_release_stays_ready(#[values(Sqlite, Postgres)] d
     assert_eq!(ask(&site, "/readyz").await.0, 503, "too old for the database");
     assert_eq!(ask(&site, "/healthz").await.0, 200);
 }
+
+/// "`/readyz` (database […])": it fails while the database is away, and programs are told when to come back. A file
+/// does not go away, so that this is about PostgreSQL.
+#[tokio::test]
+async fn a_site_whose_database_is_away_is_healthy_but_not_ready() {
+    let site = Site::start(Postgres).await;
+    let alice = site.add_user("alice").await;
+    let key = site.add_key(&alice, latchkey::models::token::TokenAction::Api).await;
+    assert_eq!(site.get_with_key("/users/current.json", &key).await.status, 200);
+    site.database.drop_postgres();
+    assert_eq!(ask(&site, "/readyz").await, (503, "the database does not answer\n".to_owned()));
+    assert_eq!(ask(&site, "/healthz").await, (200, "ok\n".to_owned()));
+    let told = "The database is not available at the moment. Try again in a few seconds.";
+    let answer = site.get_with_key("/users/current.json", &key).await;
+    assert_eq!((answer.status, answer.text.as_str()), (503, format!(r#"{{"errors":["{told}"]}}"#).as_str()));
+    assert_eq!(answer.header("Retry-After"), Some("5"));
+}

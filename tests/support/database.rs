@@ -79,6 +79,15 @@ impl TestDatabase {
         self.connect().batch_execute(statements).unwrap_or_else(|error| panic!("{error} in {statements}"));
     }
 
+    /// Takes the database away, with everybody who is connected to it.
+    pub fn drop_postgres(&self) {
+        let setting = self.setting();
+        let name = setting.rsplit_once('/').expect("a PostgreSQL database").1;
+        let server = env::var("LATCHKEY_TEST_POSTGRES").expect("LATCHKEY_TEST_POSTGRES, which bin/test sets");
+        let mut connection = PgConnection::establish(&server).expect("the PostgreSQL server of the tests");
+        connection.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).expect("to drop it");
+    }
+
     /// The one number that `query` gives as `number`.
     pub fn number(&self, query: &str) -> i64 {
         let found: Number = diesel::sql_query(query).get_result(&mut self.connect()).expect(query);
