@@ -101,6 +101,9 @@ pub fn connect(url: &DatabaseUrl) -> ConnectionResult<DbConnection> {
             Ok(DbConnection::Sqlite(connection))
         }
         DatabaseUrl::Postgres(url) => {
+            // Before libpq does it in its own way: OpenSSL must not be taken down at the end of the process, while the
+            // pool may be making a connection on another thread.
+            openssl_sys::init();
             let separator = if url.contains('?') { '&' } else { '?' };
             let url = match url.contains("connect_timeout=") {
                 true => url.clone(),

@@ -197,7 +197,7 @@ fn what_pages_show_is_what_a_simple_model_says(#[values(Sqlite, Postgres)] db: D
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let held = runner.run(&vec(step(), 1..60), |steps| {
         let mut world = World::new(&database);
-        let mut rows = vec![None; KEYS];
+        let mut rows = [None; KEYS];
         for step in steps {
             world.take(step);
             world.check()?;

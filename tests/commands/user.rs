@@ -75,6 +75,16 @@ async fn a_new_password_ends_sessions_and_can_ask_for_another(#[values(Sqlite, P
     assert_eq!(alice.get("/my/account").await.location(), "/my/password");
 }
 
+/// However soon it is over: the pool may still be making connections then.
+#[rstest]
+fn a_command_that_is_soon_over_ends_as_it_should(#[values(Sqlite, Postgres)] db: Db) {
+    let database = TestDatabase::migrated(db);
+    let latchkey = command_line(&database);
+    for _ in 0..100 {
+        latchkey.run(&["user", "lock", "nobody"]).refused(1);
+    }
+}
+
 #[rstest]
 fn what_cannot_be_is_refused_in_one_line_and_changes_nothing(#[values(Sqlite, Postgres)] db: Db) {
     let database = TestDatabase::migrated(db);

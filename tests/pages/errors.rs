@@ -5,8 +5,6 @@ use reqwest::Method;
 use rstest::rstest;
 
 use super::*;
-use crate::support::database::TestDatabase;
-use crate::support::site::Setup;
 use crate::support::visitor::page;
 
 /// What every error page shows.
@@ -125,7 +123,7 @@ async fn who_guesses_too_often_sees_how_long_to_wait(#[values(Sqlite, Postgres)]
     }
     let answer = site.visitor().try_sign_in("alice", "a-wrong-password").await;
     let message = "Too many wrong passwords. Try again in 15 minutes.";
-    assert_dressed("too many", &answer, 429, "Too many wrong passwords", message);
+    assert_dressed("too many", &answer, 429, "Please wait a while", message);
     site.later(chrono::TimeDelta::seconds(14 * 60 + 30));
     let answer = site.visitor().try_sign_in("alice", "a-wrong-password").await;
     assert!(answer.shows("Try again in 1 minute."), "{}", answer.text());
@@ -148,12 +146,7 @@ async fn who_comes_while_too_many_sign_in_is_asked_to_come_back(#[values(Sqlite,
 #[rstest]
 #[tokio::test]
 async fn who_cannot_save_because_the_database_is_busy_is_told_so(#[values(Sqlite, Postgres)] db: Db) {
-    let database = TestDatabase::migrated(db);
-    if let Some((_, name)) = database.setting().rsplit_once('/').filter(|_| db == Postgres) {
-        // As an administrator would set it; SQLite waits for 5 seconds by itself.
-        database.execute(&format!("ALTER DATABASE {name} SET lock_timeout = '200ms'"));
-    }
-    let site = Site::set_up(database, Setup::default()).await;
+    let site = Site::start(db).await;
     site.add_user("alice").await;
     let alice = site.signed_in("alice").await;
     assert!(alice.is_signed_in().await);
