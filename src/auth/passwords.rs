@@ -101,10 +101,11 @@ impl Passwords {
         if welcome.is_some_and(|user| self.remembers(user, password)) {
             return Ok(());
         }
-        let stored = user.and_then(|user| user.password_hash.clone());
+        let stored = user.and_then(|user| user.password_hash.clone()).filter(|stored| is_ours(stored));
         let has_password = stored.is_some();
         let stored = stored.unwrap_or_else(|| self.nobodys_hash.clone());
-        let right = self.hashing(password.clone(), move |password| matches(&password, &stored)).await?;
+        let calls = self.hash_calls.clone();
+        let right = self.hashing(password.clone(), move |password| matches(&password, &stored, &calls)).await?;
         match welcome {
             Some(user) if right && has_password => {
                 self.remember(user, password);
@@ -122,7 +123,12 @@ impl Passwords {
     /// # Errors
     /// [`PasswordRefusal::Busy`].
     pub async fn hash(&self, password: &Password) -> Result<String, PasswordRefusal> {
-        self.hashing(password.clone(), |password| hash(&password)).await
+        let calls = self.hash_calls.clone();
+        let counted = move |password: Password| {
+            calls.fetch_add(1, Ordering::SeqCst);
+            hash(&password)
+        };
+        self.hashing(password.clone(), counted).await
     }
 
     /// How many passwords were hashed: equal work is shown by counting it, not by timing it.
@@ -140,12 +146,7 @@ impl Passwords {
         password: Password,
         work: impl FnOnce(Password) -> T + Send + 'static,
     ) -> Result<T, PasswordRefusal> {
-        let calls = self.hash_calls.clone();
-        let counted = move || {
-            calls.fetch_add(1, Ordering::SeqCst);
-            work(password)
-        };
-        let done = self.threads.submit(counted).ok_or(PasswordRefusal::Busy(QUEUE_RETRY))?;
+        let done = self.threads.submit(move || work(password)).ok_or(PasswordRefusal::Busy(QUEUE_RETRY))?;
         done.await.map_err(|_| PasswordRefusal::Busy(QUEUE_RETRY))
     }
 
@@ -197,9 +198,17 @@ pub fn hash(password: &Password) -> String {
     hash.expect("the default parameters are valid").to_string()
 }
 
-fn matches(password: &Password, stored: &str) -> bool {
-    PasswordHash::new(stored)
-        .is_ok_and(|stored| Argon2::default().verify_password(password.expose().as_bytes(), &stored).is_ok())
+/// Whether `stored` is something that a password can be hashed against; that of another system is not.
+fn is_ours(stored: &str) -> bool {
+    PasswordHash::new(stored).is_ok_and(|stored| stored.algorithm == argon2::ARGON2ID_IDENT)
+}
+
+/// Counts in `calls` only what is really hashed.
+fn matches(password: &Password, stored: &str, calls: &AtomicU64) -> bool {
+    PasswordHash::new(stored).is_ok_and(|stored| {
+        calls.fetch_add(1, Ordering::SeqCst);
+        Argon2::default().verify_password(password.expose().as_bytes(), &stored).is_ok()
+    })
 }
 
 type Job = Box<dyn FnOnce() + Send>;
