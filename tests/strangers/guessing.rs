@@ -8,12 +8,14 @@ use rstest::rstest;
 use super::*;
 
 /// Who may not come in, and why; the last two can be no login at all.
-const REFUSED: [(&str, &str); 8] = [
+const REFUSED: [(&str, &str); 10] = [
     ("alice", "a-wrong-password"),
     ("nobody", PASSWORD),
     ("locked", PASSWORD),
     ("registered", PASSWORD),
     ("without", PASSWORD),
+    ("moved-in", PASSWORD),
+    ("moved-in-too", PASSWORD),
     ("alice", ""),
     ("no login, this", PASSWORD),
     ("\u{fc}ml\u{e4}ut'; DROP TABLE users", PASSWORD),
@@ -21,12 +23,16 @@ const REFUSED: [(&str, &str); 8] = [
 
 async fn site_with_people(db: Db) -> Site {
     let site = Site::start(db).await;
-    for login in ["alice", "locked", "registered", "without"] {
+    for login in ["alice", "locked", "registered", "without", "moved-in", "moved-in-too"] {
         site.add_user(login).await;
     }
     site.set_user(&site.user("locked"), "status = 'locked'");
     site.set_user(&site.user("registered"), "status = 'registered'");
     site.set_user(&site.user("without"), "password_hash = NULL");
+    // Hashes of other systems, which say nothing here.
+    site.set_user(&site.user("moved-in"), "password_hash = '5baa61e4c9b93f3f0682250b6cf8331b7ee68fd8'");
+    let scrypt = "$scrypt$ln=16,r=8,p=1$aM15713r3Xsvxbi31lqr1Q$nFNh2CVHVjNldFVKDHDlm4CbdRSCdEBsjjJxD+iCs5E";
+    site.set_user(&site.user("moved-in-too"), &format!("password_hash = '{scrypt}'"));
     site
 }
 
