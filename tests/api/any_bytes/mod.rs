@@ -100,7 +100,12 @@ impl Stormed {
         let config = Config { cases, failure_persistence: None, max_shrink_iters: 500, ..Config::default() };
         let done = TestRunner::new(config).run(&kind, |value| {
             let request = request(value);
-            let answer = request.send(&self.site.url).map_err(TestCaseError::fail)?;
+            let answer = match (request.send(&self.site.url), &request.body) {
+                (Ok(answer), _) => answer,
+                // Who hangs up in the middle of a request need not be answered.
+                (Err(_), Body::BrokenOff(_)) => return Ok(()),
+                (Err(error), _) => return Err(TestCaseError::fail(error)),
+            };
             prop_assert!((200..500).contains(&answer.status), "{}", answer.text);
             *self.seen.lock().expect("a count").entry(answer.status).or_default() += 1;
             then(&request, &answer)
@@ -279,7 +284,7 @@ async fn no_bytes_in_a_body_or_its_type_give_a_5xx(#[values(Sqlite, Postgres)] d
         let length = format!("{:x}\r\n", body.len()).into_bytes();
         Body::Chunked([length, body, b"\r\n0\r\n\r\n".to_vec()].concat())
     });
-    let broken = body().prop_map(Body::Chunked);
+    let broken = body().prop_map(Body::BrokenOff);
     let bodies = prop_oneof![3 => whole, 2 => chunked, 1 => broken];
     let address = select(vec!["/my/account.json", "/my/account.xml", "/users/current.json", "/healthz"]);
     stormed.withstands(200, (address, media_type, bodies), |(address, media_type, body)| {
