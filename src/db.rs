@@ -104,11 +104,7 @@ pub fn connect(url: &DatabaseUrl) -> ConnectionResult<DbConnection> {
             // Before libpq does it in its own way: OpenSSL must not be taken down at the end of the process, while the
             // pool may be making a connection on another thread.
             openssl_sys::init();
-            let separator = if url.contains('?') { '&' } else { '?' };
-            let url = match url.contains("connect_timeout=") {
-                true => url.clone(),
-                false => format!("{url}{separator}connect_timeout=3"),
-            };
+            let url = with_connect_timeout(url);
             let mut connection = PgConnection::establish(&url)
                 .map_err(|error| ConnectionError::BadConnection(one_line(&error.to_string())))?;
             // What others lock is waited for as long as SQLite's writer is.
@@ -118,6 +114,19 @@ pub fn connect(url: &DatabaseUrl) -> ConnectionResult<DbConnection> {
             Ok(DbConnection::Postgres(connection))
         }
     }
+}
+
+/// `url`, which says how long a connection is waited for if it did not yet. A question mark in its password begins no
+/// parameters: libpq takes everything up to an `@` before the first slash for user and password.
+fn with_connect_timeout(url: &str) -> String {
+    let (_, rest) = url.split_once("://").unwrap_or(("", url));
+    let (authority, _) = rest.split_once('/').unwrap_or((rest, ""));
+    let place = if authority.contains('@') { rest.split_once('@').map_or(rest, |(_, place)| place) } else { rest };
+    if place.contains("connect_timeout=") {
+        return url.to_owned();
+    }
+    let separator = if place.contains('?') { '&' } else { '?' };
+    format!("{url}{separator}connect_timeout=3")
 }
 
 fn one_line(text: &str) -> String {
@@ -559,5 +568,24 @@ fn known_migrations(connection: &DbConnection) -> QueryResult<Vec<(String, Strin
     match connection {
         DbConnection::Sqlite(_) => listed::<diesel::sqlite::Sqlite>(SQLITE_MIGRATIONS.migrations()),
         DbConnection::Postgres(_) => listed::<diesel::pg::Pg>(POSTGRES_MIGRATIONS.migrations()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_waited_for_three_seconds_unless_the_url_says_otherwise() {
+        for (url, asked_for) in [
+            ("postgres://h/d", "postgres://h/d?connect_timeout=3"),
+            ("postgres://h", "postgres://h?connect_timeout=3"),
+            ("postgres://u:p@h/d?sslmode=require", "postgres://u:p@h/d?sslmode=require&connect_timeout=3"),
+            ("postgres://u:p?w@h/d", "postgres://u:p?w@h/d?connect_timeout=3"),
+            ("postgres:///d?host=/run&user=a@b", "postgres:///d?host=/run&user=a@b&connect_timeout=3"),
+            ("postgres://h/d?connect_timeout=9", "postgres://h/d?connect_timeout=9"),
+        ] {
+            assert_eq!(with_connect_timeout(url), asked_for, "{url}");
+        }
     }
 }
