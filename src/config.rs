@@ -94,6 +94,10 @@ impl FromStr for DatabaseUrl {
         if path.contains("://") {
             return Err("use a path, sqlite://PATH or postgres://…".into());
         }
+        let is_keyword = |word: &str| ["host=", "dbname=", "service="].iter().any(|it| word.starts_with(it));
+        if path.split_whitespace().any(is_keyword) {
+            return Err("write it as a URL: postgres://USER:PASSWORD@HOST/NAME".into());
+        }
         if path.is_empty() || path.starts_with(':') || path.starts_with("file:") {
             return Err("name a file: SQLite's in-memory and file: names cannot be shared by connections".into());
         }

@@ -1,5 +1,6 @@
 //! Everything that can go wrong with a request, as one type: a short text for whoever asked, the cause for the log.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -154,6 +155,12 @@ impl ResponseError for AppError {
             response.insert_header((RETRY_AFTER, seconds.max(1)));
         }
         response.finish()
+    }
+}
+
+impl From<Infallible> for AppError {
+    fn from(never: Infallible) -> Self {
+        match never {}
     }
 }
 

@@ -15,9 +15,10 @@ pub async fn healthz() -> &'static str {
 pub async fn readyz(app: web::Data<App>) -> HttpResponse {
     match app.database.read(is_migrated).await {
         Ok(true) => text(HttpResponse::Ok(), "ready\n"),
-        Ok(false) => {
-            text(HttpResponse::ServiceUnavailable(), "the database lacks migrations: run latchkey migrate run\n")
-        }
+        Ok(false) => text(
+            HttpResponse::ServiceUnavailable(),
+            "the database does not fit this release: see latchkey migrate status\n",
+        ),
         Err(error) => {
             tracing::warn!(%error, "not ready");
             text(HttpResponse::ServiceUnavailable(), "the database does not answer\n")

@@ -14,8 +14,15 @@ use super::session_user::known_form_token;
 use crate::app::App;
 use crate::error::AppError;
 
-/// The fields of a form. There is no other way for a handler to read one, so none can forget to ask where it is from.
-pub struct PostedForm<T>(pub T);
+/// A form, and who sent it. There is no other way for a handler to read one, so none can forget to ask where it is
+/// from. `Who` is an extractor, asked before the body is looked at: side by side, a body that is refused would cut
+/// short who asks, and the recording of that use.
+pub struct Posted<Who, Form> {
+    /// Who sent it.
+    pub who: Who,
+    /// Its fields.
+    pub form: Form,
+}
 
 /// A form that is nothing but its button.
 #[derive(Deserialize)]
@@ -30,13 +37,17 @@ enum SentFrom {
     Elsewhere,
 }
 
-impl<T: DeserializeOwned + 'static> FromRequest for PostedForm<T> {
+impl<Who, Form> FromRequest for Posted<Who, Form>
+where
+    Who: FromRequest + 'static,
+    Form: DeserializeOwned + 'static,
+    AppError: From<Who::Error>,
+{
     type Error = AppError;
     type Future = LocalBoxFuture<'static, Result<Self, AppError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let fields = web::Form::<Vec<(String, String)>>::from_request(request, payload);
-        let request = request.clone();
+        let (request, mut payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let app = App::of(&request)?;
             let sent_from = sent_from(&request, &app);
@@ -45,7 +56,9 @@ impl<T: DeserializeOwned + 'static> FromRequest for PostedForm<T> {
                     "This form was sent from another site. Open the page here and send it again.",
                 ));
             }
-            let web::Form(mut fields) = fields.await.map_err(|error| form_error(&error))?;
+            let who = Who::from_request(&request, &mut Payload::None).await?;
+            let fields = web::Form::<Vec<(String, String)>>::from_request(&request, &mut payload).await;
+            let web::Form(mut fields) = fields.map_err(|error| form_error(&error))?;
             let token = fields.iter().position(|(name, _)| name == "form_token").map(|at| fields.swap_remove(at).1);
             if sent_from == SentFrom::Unsaid && !is_form_token(&request, token.as_deref().unwrap_or_default()) {
                 return Err(AppError::Forbidden(
@@ -53,9 +66,9 @@ impl<T: DeserializeOwned + 'static> FromRequest for PostedForm<T> {
                 ));
             }
             let fields = MapDeserializer::<_, ValueError>::new(fields.into_iter());
-            let form = T::deserialize(fields)
+            let form = Form::deserialize(fields)
                 .map_err(|error| AppError::BadRequest(format!("The form is not complete: {error}.")))?;
-            Ok(Self(form))
+            Ok(Self { who, form })
         })
     }
 }

@@ -8,6 +8,7 @@ mod password_input;
 mod serve;
 mod user;
 
+use std::error::Error as _;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -82,21 +83,33 @@ fn misuse(error: &clap::Error) -> ExitCode {
         // Nothing can be said if not even this can be printed.
         let _ = error.print();
     } else {
-        let text = error.to_string();
-        let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
-        let line = first.split_whitespace().collect::<Vec<_>>().join(" ");
-        eprintln!("latchkey: {line}; see latchkey --help");
+        eprintln!("latchkey: {}; see latchkey --help", line_of(error));
     }
     // Which database it is, is less how the command is used than where it runs.
-    if error.kind() == ErrorKind::ValueValidation && names_database(error) {
+    if wrong_value_of(error).is_some_and(|setting| setting.starts_with("--database-url")) {
         return ExitCode::FAILURE;
     }
     u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
-fn names_database(error: &clap::Error) -> bool {
-    let argument = error.get(ContextKind::InvalidArg);
-    matches!(argument, Some(ContextValue::String(name)) if name.starts_with("--database-url"))
+/// What clap says in several, which would show the values of settings that are secret.
+fn line_of(error: &clap::Error) -> String {
+    let secret = ["--database-url", "--secret-key"];
+    let text = match (wrong_value_of(error).filter(|it| secret.iter().any(|name| it.starts_with(name))), error.source())
+    {
+        (Some(setting), Some(cause)) => format!("{setting} is wrong: {cause}"),
+        _ => error.to_string(),
+    };
+    let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+    first.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The argument whose value could not be read.
+fn wrong_value_of(error: &clap::Error) -> Option<&str> {
+    match error.get(ContextKind::InvalidArg)? {
+        ContextValue::String(argument) if error.kind() == ErrorKind::ValueValidation => Some(argument),
+        _ => None,
+    }
 }
 
 /// The database that `config` names, with all migrations applied.

@@ -11,7 +11,7 @@ use super::keys::KeyPanel;
 use super::moment::Moment;
 use super::shell::{Notice, Shell, page, see_other, see_other_with};
 use crate::app::App;
-use crate::auth::posted_form::PostedForm;
+use crate::auth::posted_form::Posted;
 use crate::auth::session_user::SessionUser;
 use crate::error::AppError;
 use crate::models::token::{Token, TokenAction};
@@ -79,8 +79,7 @@ pub async fn save(
     app: web::Data<App>,
     request: HttpRequest,
     session: Session,
-    me: SessionUser,
-    PostedForm(form): PostedForm<AccountForm>,
+    Posted { who: me, form }: Posted<SessionUser, AccountForm>,
 ) -> Result<HttpResponse, AppError> {
     let AccountForm { firstname, lastname, mail } = form;
     let typed = Profile { firstname, lastname, mail }.trimmed();

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::moment::Moment;
 use super::shell::{Shell, page, see_other};
 use crate::app::App;
-use crate::auth::posted_form::PostedForm;
+use crate::auth::posted_form::Posted;
 use crate::auth::session_user::SessionUser;
 use crate::error::AppError;
 use crate::models::event::{Event, EventAction};
@@ -135,8 +135,7 @@ pub async fn make_api(
     app: web::Data<App>,
     request: HttpRequest,
     session: Session,
-    me: SessionUser,
-    PostedForm(form): PostedForm<KeyForm>,
+    Posted { who: me, form }: Posted<SessionUser, KeyForm>,
 ) -> Result<HttpResponse, AppError> {
     make(&app, &request, &session, &me, TokenAction::Api, &form).await
 }
@@ -149,8 +148,7 @@ pub async fn make_atom(
     app: web::Data<App>,
     request: HttpRequest,
     session: Session,
-    me: SessionUser,
-    PostedForm(form): PostedForm<KeyForm>,
+    Posted { who: me, form }: Posted<SessionUser, KeyForm>,
 ) -> Result<HttpResponse, AppError> {
     make(&app, &request, &session, &me, TokenAction::Feeds, &form).await
 }

@@ -11,7 +11,7 @@ use super::shell::{Notice, Shell, page, see_other_with};
 use crate::app::App;
 use crate::auth::credentials::Password;
 use crate::auth::passwords::{PasswordRefusal, new_password_errors};
-use crate::auth::posted_form::PostedForm;
+use crate::auth::posted_form::Posted;
 use crate::auth::session_user::{self, SignedIn};
 use crate::auth::verify::verify_password;
 use crate::error::AppError;
@@ -70,8 +70,7 @@ pub async fn change(
     app: web::Data<App>,
     request: HttpRequest,
     session: Session,
-    me: SignedIn,
-    PostedForm(form): PostedForm<PasswordForm>,
+    Posted { who: me, form }: Posted<SignedIn, PasswordForm>,
 ) -> Result<HttpResponse, AppError> {
     let (current, new) = (Password::new(form.password), Password::new(form.new_password));
     let mut errors = new_password_errors(&new);

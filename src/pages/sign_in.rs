@@ -10,7 +10,7 @@ use super::shell::{Notice, Shell, page, see_other, see_other_with};
 use crate::app::App;
 use crate::auth::credentials::{Password, parameter, without_key};
 use crate::auth::passwords::PasswordRefusal;
-use crate::auth::posted_form::{NoFields, PostedForm};
+use crate::auth::posted_form::{NoFields, Posted};
 use crate::auth::session_user::{self, SignedIn};
 use crate::auth::verify::verify_password;
 use crate::error::AppError;
@@ -67,8 +67,7 @@ pub async fn sign_in(
     app: web::Data<App>,
     request: HttpRequest,
     session: Session,
-    before: Option<SignedIn>,
-    PostedForm(form): PostedForm<SignInForm>,
+    Posted { who: before, form }: Posted<Option<SignedIn>, SignInForm>,
 ) -> Result<HttpResponse, AppError> {
     let password = Password::new(form.password);
     let verified = verify_password(&app, &request, form.username.trim(), &password).await?;
@@ -115,8 +114,7 @@ async fn start_session(
 pub async fn sign_out(
     app: web::Data<App>,
     session: Session,
-    me: Option<SignedIn>,
-    _form: PostedForm<NoFields>,
+    Posted { who: me, form: NoFields {} }: Posted<Option<SignedIn>, NoFields>,
 ) -> Result<HttpResponse, AppError> {
     if let Some(me) = me {
         app.database.write(move |connection| Token::delete(connection, me.token.id)).await?;

@@ -36,7 +36,7 @@ async fn a_site_whose_database_lacks_a_migration_is_not_ready(#[values(Sqlite, P
     let newest = site.database.number(NEWEST);
     site.database.execute(&format!("DELETE FROM __diesel_schema_migrations WHERE version = '{newest}'"));
     let (status, text) = ask(&site, "/readyz").await;
-    assert_eq!((status, text.as_str()), (503, "the database lacks migrations: run latchkey migrate run\n"));
+    assert_eq!((status, text.as_str()), (503, "the database does not fit this release: see latchkey migrate status\n"));
     assert_eq!(ask(&site, "/healthz").await.0, 200, "the process is well");
     site.database.execute(&format!("INSERT INTO __diesel_schema_migrations (version) VALUES ('{newest}')"));
     assert_eq!(ask(&site, "/readyz").await.0, 200);

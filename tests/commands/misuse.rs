@@ -62,11 +62,12 @@ fn no_command_at_all_is_told_which_there_are() {
 #[case(&["key", "add", "alice", "--action", "session"], "session")]
 #[case(&["serve", "--bind", "nowhere"], "nowhere")]
 #[case(&["serve", "--session-timeout", "soon"], "30d, 24h")]
-#[case(&["serve", "--secret-key", "short"], "openssl rand")]
+#[case(&["serve", "--secret-key", "hidden"], "openssl rand")]
 #[case(&["serve", "--url", "ftp://example.org"], "http://HOST")]
 #[case(&["serve", "--trusted-proxies", "10.0.0.0/99"], "10.0.0.0/8")]
 #[case(&["serve", "--realm", "a\"b"], "quotes")]
 fn misuse_is_told_in_one_line_with_exit_code_2(#[case] arguments: &[&str], #[case] says: &str) {
     let line = latchkey().run(arguments).refused(2);
     assert!(line.starts_with("latchkey: ") && line.contains(says) && line.contains("--help"), "{line}");
+    assert!(!line.contains("hidden"), "{line}");
 }

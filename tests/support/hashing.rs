@@ -39,11 +39,14 @@ impl<'a> HeldThreads<'a> {
         self.queued.len()
     }
 
-    /// Lets them go on, and waits until they do.
+    /// Lets them go on, and waits until they and the queue have nothing more to do.
     pub async fn release(self) {
         for (release, done) in self.held {
             drop(release);
             done.await.expect("a thread that ends its work");
+        }
+        for waiting in self.queued {
+            waiting.await.expect("a thread that works the queue off");
         }
     }
 }

@@ -20,8 +20,10 @@ pub enum Body {
     None,
     /// With its length.
     Whole(Vec<u8>),
-    /// After `Transfer-Encoding: chunked`, whether it is that or not; then the connection is half closed.
+    /// In chunks, as they stand here.
     Chunked(Vec<u8>),
+    /// In chunks, but it breaks off, or is no chunk at all; then the connection is half closed.
+    BrokenOff(Vec<u8>),
 }
 
 /// What came back: the status, and everything as text.
@@ -58,7 +60,7 @@ impl RawRequest {
                 bytes.extend(format!("Content-Length: {}\r\n\r\n", body.len()).into_bytes());
                 bytes.extend(body);
             }
-            Body::Chunked(body) => {
+            Body::Chunked(body) | Body::BrokenOff(body) => {
                 bytes.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
                 bytes.extend(body);
             }
@@ -86,7 +88,7 @@ impl RawRequest {
         stream.set_read_timeout(Some(Duration::from_secs(60))).map_err(|error| failed("a time limit", error))?;
         // It may refuse before it has read everything, and close.
         let _ = stream.write_all(&self.bytes());
-        if let Body::Chunked(_) = self.body {
+        if let Body::BrokenOff(_) = self.body {
             let _ = stream.shutdown(Shutdown::Write);
         }
         let (mut read, mut part) = (Vec::new(), [0; 4096]);
