@@ -140,7 +140,7 @@ async fn readyz_fails_for_missing_migrations_and_not_for_newer_ones(#[values(Sql
 
 /// An upgrade without a gap: the next release has added its columns and tables, and this one goes on beside it.
 #[rstest]
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_release_keeps_running_when_the_next_one_adds_its_migration(#[values(Sqlite, Postgres)] db: Db) {
     let database = TestDatabase::migrated(db);
     let latchkey = CommandLine::on(&database).with("LATCHKEY_SECRET_KEY", &"k".repeat(64));

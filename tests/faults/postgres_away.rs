@@ -8,7 +8,7 @@ use crate::support::load::Load;
 use crate::support::machine::PostgresServer;
 use crate::support::*;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn requests_get_503_while_postgresql_is_away_and_no_use_is_lost() {
     let server = PostgresServer::start();
     let database = TestDatabase::at(server.url());
