@@ -3,6 +3,7 @@
 //! next request".
 
 use chrono::TimeDelta;
+use futures_util::future::join_all;
 use rstest::rstest;
 
 use super::*;
@@ -31,6 +32,18 @@ async fn a_right_password_is_hashed_once_a_minute(#[values(Sqlite, Postgres)] db
     site.later(TimeDelta::seconds(1));
     assert_eq!(basic(&site, PASSWORD).await, 200);
     assert_eq!(hashed(), 2, "the minute is that of the hashing, not of the last use");
+}
+
+/// Those that come at once wait for the first, and are then as good as remembered.
+#[rstest]
+#[tokio::test]
+async fn a_right_password_that_comes_many_times_at_once_is_hashed_once(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    site.add_user("alice").await;
+    let before = site.app.passwords.hash_calls();
+    let statuses = join_all((0..30).map(|_| basic(&site, PASSWORD))).await;
+    assert_eq!(statuses, [200; 30]);
+    assert_eq!(site.app.passwords.hash_calls() - before, 1);
 }
 
 #[rstest]
