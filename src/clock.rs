@@ -8,6 +8,11 @@ use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
 /// A point in time: UTC, microseconds, as both databases store it.
 pub type Timestamp = NaiveDateTime;
 
+/// RFC 3339 in UTC, to the second: as Redmine's API writes it.
+pub fn iso8601(time: Timestamp) -> String {
+    time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 /// Tells the time, in UTC and whole microseconds.
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Option<Arc<AtomicI64>>);

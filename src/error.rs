@@ -1,6 +1,5 @@
 //! Everything that can go wrong with a request, as one type: a short text for whoever asked, the cause for the log.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -15,9 +14,9 @@ use crate::models::user::{FieldError, SaveError};
 /// Why a request is not answered as it was meant.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// 302: sign in first.
-    #[error("sign in first")]
-    SignIn {
+    /// 302: something else comes first, such as to sign in.
+    #[error("something else comes first")]
+    Redirect {
         /// Where to, with the way back.
         location: String,
     },
@@ -122,7 +121,7 @@ impl AppError {
 impl ResponseError for AppError {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::SignIn { .. } => StatusCode::FOUND,
+            Self::Redirect { .. } => StatusCode::FOUND,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
@@ -141,7 +140,7 @@ impl ResponseError for AppError {
         self.log();
         let mut response = HttpResponse::build(self.status_code());
         match self {
-            Self::SignIn { location } => {
+            Self::Redirect { location } => {
                 response.insert_header((LOCATION, location.as_str()));
             }
             Self::Unauthorized { challenge: Some(challenge), .. } => {
@@ -158,16 +157,15 @@ impl ResponseError for AppError {
     }
 }
 
-impl From<Infallible> for AppError {
-    fn from(never: Infallible) -> Self {
-        match never {}
-    }
-}
+/// What is said to somebody whose password is right, and not enough.
+pub const SECOND_FACTOR: &str = "This account asks for a second factor, which is not possible here. Its keys still \
+                                 work; to sign in, ask an administrator.";
 
 impl From<PasswordRefusal> for AppError {
     fn from(refusal: PasswordRefusal) -> Self {
         match refusal {
             PasswordRefusal::Wrong => Self::Forbidden("The password is wrong."),
+            PasswordRefusal::SecondFactor => Self::Forbidden(SECOND_FACTOR),
             PasswordRefusal::TooMany(RetryAfter(wait)) => Self::TooManyAttempts(wait),
             PasswordRefusal::Busy(wait) => Self::Busy(wait),
         }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use diesel::QueryResult;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 use crate::clock::{Clock, Timestamp};
 use crate::db::{DbConnection, transaction};
@@ -45,8 +45,8 @@ struct Pending {
 struct FirstUse {
     token: Token,
     client: Client,
-    /// Requests that wait for the write; they go on when their sender is dropped.
-    waiting: Vec<oneshot::Sender<()>>,
+    /// Requests that wait for the write watch it; they go on when it is dropped.
+    written: watch::Sender<()>,
     /// A request has been answered before the write, so that a crash can lose it and waiting protects nothing more.
     answered: bool,
 }
@@ -70,8 +70,8 @@ impl LastUse {
     /// Records that `token`, whose row was just read, authenticated a request. In memory only, but for a first use,
     /// which is durable when this returns, or `patience` has passed, whichever is first. `client` is asked for then.
     pub async fn touch(&self, token: &Token, client: impl FnOnce() -> Client) {
-        let Some(written) = self.note(token, client) else { return };
-        if tokio::time::timeout(self.patience, written).await.is_ok() {
+        let Some(mut written) = self.note(token, client) else { return };
+        if tokio::time::timeout(self.patience, written.changed()).await.is_ok() {
             return;
         }
         if let Some(first_use) = self.pending().get_mut(&token.id).and_then(|pending| pending.first_use.as_mut()) {
@@ -82,7 +82,7 @@ impl LastUse {
     }
 
     /// Notes a use; gives what a first use has to wait for.
-    fn note(&self, token: &Token, client: impl FnOnce() -> Client) -> Option<oneshot::Receiver<()>> {
+    fn note(&self, token: &Token, client: impl FnOnce() -> Client) -> Option<watch::Receiver<()>> {
         // Later than the creation, so that only rows that Rails wrote read as never used.
         let used_on = self.clock.now().max(token.created_on + TimeDelta::microseconds(1));
         let recorded_on = token.recorded_use();
@@ -95,13 +95,12 @@ impl LastUse {
         }
         let first_use = pending.first_use.get_or_insert_with(|| {
             let (token, client) = (token.clone(), client());
-            FirstUse { token, client, waiting: Vec::new(), answered: false }
+            FirstUse { token, client, written: watch::Sender::default(), answered: false }
         });
         if first_use.answered {
             return None;
         }
-        let (waiting, written) = oneshot::channel();
-        first_use.waiting.push(waiting);
+        let written = first_use.written.subscribe();
         drop(all);
         self.bell.ring();
         Some(written)

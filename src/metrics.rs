@@ -132,7 +132,7 @@ impl Outcome {
     pub fn of_password<T>(verified: &Result<T, PasswordRefusal>) -> Self {
         match verified {
             Ok(_) => Self::Accepted,
-            Err(PasswordRefusal::Wrong) => Self::Refused,
+            Err(PasswordRefusal::Wrong | PasswordRefusal::SecondFactor) => Self::Refused,
             Err(PasswordRefusal::TooMany(_) | PasswordRefusal::Busy(_)) => Self::Undecided,
         }
     }
@@ -183,9 +183,11 @@ impl Collector for State {
             None,
             answered.metric_type(),
         )?)?;
-        let pending = i64::try_from(last_use.pending_uses()).unwrap_or(i64::MAX);
+        let number = |number| i64::try_from(number).unwrap_or(i64::MAX);
+        let (pending, hashing) = (number(last_use.pending_uses()), number(self.0.passwords.threads().waiting()));
         for (name, help, value) in [
             ("pending_uses", "Tokens with a last use that is not written yet", pending),
+            ("hashing_queue", "Passwords that wait to be hashed", hashing),
             ("pool_connections", "Connections to the database in the pool", i64::from(pool.connections)),
             ("pool_idle_connections", "Of those, the ones that no request holds", i64::from(pool.idle_connections)),
         ] {

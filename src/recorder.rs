@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::clock::Clock;
 use crate::config::DatabaseUrl;
-use crate::db::{Database, DbConnection, DbError, connect};
+use crate::db::{BUSY_TIMEOUT, Database, DbConnection, DbError, connect};
 use crate::last_use::LastUse;
 use crate::metrics::Flushes;
 use crate::sign_ins::SignIns;
@@ -63,7 +63,7 @@ pub struct Recorder {
     /// Sign-ins that were refused, or came by Basic.
     pub sign_ins: Arc<SignIns>,
     bell: Arc<Bell>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<JoinHandle<bool>>>,
 }
 
 impl Recorder {
@@ -75,8 +75,14 @@ impl Recorder {
         let bell = Arc::new(Bell::default());
         let last_use = Arc::new(LastUse::new(clock, patience, bell.clone(), flushes.clone()));
         let sign_ins = Arc::new(SignIns::default());
-        let writer =
-            Writer { database, connection: None, last_use: last_use.clone(), sign_ins: sign_ins.clone(), flushes };
+        let writer = Writer {
+            database,
+            connection: None,
+            last_use: last_use.clone(),
+            sign_ins: sign_ins.clone(),
+            flushes,
+            read_only: false,
+        };
         let thread = std::thread::Builder::new().name("recorder".into()).spawn({
             let bell = bell.clone();
             move || writer.run(&bell)
@@ -93,14 +99,17 @@ impl Recorder {
         let _ = wait.await;
     }
 
-    /// Writes everything that is pending, and ends the thread. Blocks until that is done.
-    pub fn stop(&self) {
+    /// Writes everything that is pending, and ends the thread. Blocks until that is done; `false`: it could not be.
+    pub fn stop(&self) -> bool {
         self.bell.orders().stop = true;
         self.bell.rung.notify_one();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if thread.is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the recorder has panicked");
-        }
+        thread.is_none_or(|thread| {
+            thread.join().unwrap_or_else(|_| {
+                tracing::error!("the recorder has panicked");
+                false
+            })
+        })
     }
 }
 
@@ -110,10 +119,12 @@ struct Writer {
     last_use: Arc<LastUse>,
     sign_ins: Arc<SignIns>,
     flushes: Flushes,
+    /// The last attempt found the database read-only.
+    read_only: bool,
 }
 
 impl Writer {
-    fn run(mut self, bell: &Bell) {
+    fn run(mut self, bell: &Bell) -> bool {
         let mut failing = false;
         let mut looked = Instant::now();
         loop {
@@ -123,34 +134,35 @@ impl Writer {
                 return self.finish();
             }
             let look = looked.elapsed() >= TICK || !orders.flushes.is_empty();
-            let written = self.write(|this, connection| {
+            let uses = self.write(|this, connection| {
                 this.last_use.write_first_uses(connection)?;
-                if !look {
-                    return Ok(());
-                }
-                this.last_use.write_due(connection)?;
-                this.sign_ins.write(connection)
+                if look { this.last_use.write_due(connection) } else { Ok(()) }
             });
-            match (&written, failing) {
+            match (&uses, failing) {
                 (Err(error), false) => tracing::warn!(%error, "uses wait in memory until they can be written"),
                 (Ok(()), true) => tracing::info!("uses are written again"),
                 _ => {}
             }
-            failing = written.is_err();
+            failing = uses.is_err();
             if look {
-                looked = Instant::now();
+                // On their own: what is wrong with these must not hold up first uses.
+                if let Err(error) = self.write(|this, connection| this.sign_ins.write(connection)) {
+                    tracing::warn!(%error, "what is told of sign-ins waits in memory until it can be written");
+                }
                 self.shrink_wal();
+                looked = Instant::now();
             }
         }
     }
 
-    fn finish(mut self) {
+    /// Whether everything could be written.
+    fn finish(mut self) -> bool {
         for tries_left in (0..LAST_TRIES).rev() {
             let written = self.write(|this, connection| {
                 this.last_use.write_all(connection)?;
                 this.sign_ins.write(connection)
             });
-            let Err(error) = written else { return };
+            let Err(error) = written else { return true };
             let pending = self.last_use.pending_uses();
             if tries_left == 0 {
                 tracing::error!(%error, pending, "stopped with uses that could not be written");
@@ -159,15 +171,21 @@ impl Writer {
                 std::thread::sleep(TICK);
             }
         }
+        false
     }
 
     fn write(&mut self, work: impl FnOnce(&Self, &mut DbConnection) -> diesel::QueryResult<()>) -> Result<(), DbError> {
         let written = self.try_write(work);
-        if let Err(error) = &written {
+        let was_read_only = self.read_only;
+        self.read_only = matches!(written, Err(DbError::ReadOnly(_)));
+        // On SQLite nothing can be written until every connection from that time is closed; on PostgreSQL each of them
+        // would still refuse its next write.
+        let is_sqlite = matches!(self.database.url(), DatabaseUrl::Sqlite(_));
+        if (self.read_only && is_sqlite) || (was_read_only && written.is_ok()) {
+            self.database.close_connections();
+        }
+        if written.is_err() {
             self.flushes.failures.inc();
-            if let (DbError::ReadOnly(_), DatabaseUrl::Sqlite(_)) = (error, self.database.url()) {
-                self.database.close_connections();
-            }
         }
         written
     }
@@ -191,10 +209,14 @@ impl Writer {
         let mut wal = file.as_os_str().to_owned();
         wal.push("-wal");
         let grown = std::fs::metadata(&wal).is_ok_and(|wal| wal.len() > WAL_BYTES);
-        if let (true, Some(connection)) = (grown, &mut self.connection)
-            && let Err(error) = connection.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        {
+        let Some(connection) = self.connection.as_mut().filter(|_| grown) else { return };
+        // Without waiting for anybody: it would keep other writers away for as long as somebody reads, as a backup does.
+        let emptied = connection
+            .batch_execute("PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)")
+            .and_then(|()| connection.batch_execute(BUSY_TIMEOUT));
+        if let Err(error) = emptied {
             tracing::debug!(%error, "the write-ahead log could not be emptied yet");
+            self.connection = None;
         }
     }
 }

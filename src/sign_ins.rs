@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::TimeDelta;
 use diesel::QueryResult;
+use diesel::result::{DatabaseErrorKind::ForeignKeyViolation, Error::DatabaseError};
 
 use crate::clock::Timestamp;
 use crate::db::{DbConnection, transaction};
@@ -45,18 +46,25 @@ impl SignIns {
             return Ok(());
         }
         let written = transaction(connection, |connection| {
-            for refusals in unwritten.refusals.values() {
-                refusals.record(connection)?;
-            }
+            // In order: two processes that write about the same people would deadlock otherwise.
+            let mut refusals: Vec<_> = unwritten.refusals.iter().collect();
+            refusals.sort_unstable_by_key(|(key, _)| *key);
+            refusals.into_iter().try_for_each(|(_, refusals)| refusals.record(connection))?;
             let mut logins: Vec<_> = unwritten.logins.iter().collect();
-            // In the order of ids: two processes that write the same people would deadlock otherwise.
             logins.sort_unstable();
             logins.into_iter().try_for_each(|(user_id, at)| User::record_login(connection, *user_id, *at))
         });
-        if written.is_err() {
-            self.unwritten().merge(unwritten);
+        match written {
+            Err(DatabaseError(ForeignKeyViolation, _)) => {
+                tracing::warn!("a person is gone: what was to be told of sign-ins in the last second is not");
+                Ok(())
+            }
+            Err(error) => {
+                self.unwritten().merge(unwritten);
+                Err(error)
+            }
+            Ok(()) => Ok(()),
         }
-        written
     }
 
     fn unwritten(&self) -> MutexGuard<'_, Unwritten> {

@@ -351,3 +351,32 @@ async fn each_way_to_present_a_key_records_its_use(#[values(Sqlite, Postgres)] d
         assert!(site.recorded_use(&key).is_some(), "{way}");
     }
 }
+
+/// Rule 2: no UPDATE is even sent that the row in hand shows to be needless. PostgreSQL can count statements.
+#[tokio::test]
+async fn no_statement_is_sent_for_uses_within_the_minute() {
+    let (site, key) = site_with_key(Postgres).await;
+    site.database.execute(
+        "CREATE TABLE statements (number BIGINT NOT NULL);
+         CREATE FUNCTION count_statement() RETURNS trigger LANGUAGE plpgsql AS
+         'BEGIN INSERT INTO statements VALUES (1); RETURN NULL; END';
+         CREATE TRIGGER count_statements AFTER UPDATE ON tokens FOR EACH STATEMENT EXECUTE FUNCTION count_statement()",
+    );
+    let sent = || site.database.number("SELECT count(*) AS number FROM statements");
+    for _ in 0..20 {
+        use_key(&site, &key).await;
+        site.later(seconds(2));
+        site.flush().await;
+    }
+    assert_eq!(sent(), 1, "the first use");
+    site.later(seconds(30));
+    site.flush().await;
+    assert_eq!(sent(), 2, "and what waited for its minute");
+}
+
+/// Rule 1: what a response has promised survives a power cut.
+#[test]
+fn sqlite_writes_are_synchronous() {
+    let database = TestDatabase::migrated(Sqlite);
+    assert_eq!(database.number("SELECT synchronous AS number FROM pragma_synchronous"), 2, "FULL");
+}

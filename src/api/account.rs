@@ -13,9 +13,9 @@ use serde_json::Value;
 use super::format::Format;
 use crate::app::App;
 use crate::auth::api_user::ApiUser;
+use crate::clock::iso8601;
 use crate::error::AppError;
 use crate::models::user::{Profile, User};
-use crate::pages::moment::iso8601;
 
 #[derive(Serialize)]
 struct Account {
@@ -80,13 +80,13 @@ pub async fn update(
         Format::Json => from_json(&body)?,
         Format::Xml => from_xml(&body)?,
     };
-    let User { id, firstname, lastname, mail, .. } = me.user;
+    let before = me.user.profile();
     let profile = Profile {
-        firstname: changes.firstname.unwrap_or(firstname),
-        lastname: changes.lastname.unwrap_or(lastname),
-        mail: changes.mail.unwrap_or(mail),
+        firstname: changes.firstname.unwrap_or(before.firstname),
+        lastname: changes.lastname.unwrap_or(before.lastname),
+        mail: changes.mail.unwrap_or(before.mail),
     };
-    profile.trimmed().save(&app.database, id, app.clock.now()).await?;
+    profile.trimmed().save(&app.database, &me.user, app.clock.now()).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -6,10 +6,9 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::auth::api_user::FeedUser;
+use crate::clock::iso8601;
 use crate::error::AppError;
 use crate::models::event::Event;
-use crate::pages::activity::{detail, headline};
-use crate::pages::moment::iso8601;
 
 /// Entries of a feed.
 const ENTRIES: i64 = 50;
@@ -90,11 +89,11 @@ fn entry(page: &str, event: &Event) -> Entry {
     let times = if event.times > 1 { format!(" ×{}", event.times) } else { String::new() };
     let place = if event.address.is_empty() { "the command line" } else { &event.address };
     let with = if event.agent.is_empty() { String::new() } else { format!(" with {}", event.agent) };
-    let detail = detail(event);
+    let detail = event.key_hint();
     let about = if detail.is_empty() { detail } else { format!("{detail}, ") };
     Entry {
         id: format!("{page}#event-{}", event.id),
-        title: format!("{}{times}", headline(event)),
+        title: format!("{}{times}", event.headline()),
         published: iso8601(event.created_on),
         updated: iso8601(event.updated_on),
         link: Link { rel: "alternate", media_type: "text/html", href: page.to_owned() },

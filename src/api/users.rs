@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use super::format::Format;
 use crate::auth::api_user::ApiUser;
+use crate::clock::iso8601;
 use crate::error::AppError;
 use crate::models::user::User;
-use crate::pages::moment::iso8601;
 
 /// A person as `/users/current` shows them. The field `api_key` is left out: no secret is stored that could stand in it.
 #[derive(Serialize)]

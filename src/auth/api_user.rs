@@ -117,13 +117,11 @@ async fn by_basic(
 
 async fn by_login(app: &App, request: &HttpRequest, login: &str, password: &Password) -> Result<User, AppError> {
     match verify_password(app, request, login, password).await? {
-        // A password alone must not stand in where two factors were asked for.
-        Ok(user) if user.twofa_scheme.is_some() => Err(basic_challenge(app)),
         Ok(user) => {
             app.recorder.sign_ins.signed_in(&user, app.clock.now());
             Ok(user)
         }
-        Err(PasswordRefusal::Wrong) => Err(basic_challenge(app)),
+        Err(PasswordRefusal::Wrong | PasswordRefusal::SecondFactor) => Err(basic_challenge(app)),
         Err(refusal) => Err(refusal.into()),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -37,6 +37,8 @@ const QUEUE_RETRY: Duration = Duration::from_secs(2);
 pub enum PasswordRefusal {
     /// It is wrong, or there is nobody of that login who may come in.
     Wrong,
+    /// It is right, but must not stand in where two factors are asked for.
+    SecondFactor,
     /// Too many were wrong.
     TooMany(RetryAfter),
     /// Too many wait to be hashed.
@@ -218,6 +220,7 @@ type Job = Box<dyn FnOnce() + Send>;
 pub struct HashingThreads {
     queue: SyncSender<Job>,
     count: usize,
+    waiting: Arc<AtomicUsize>,
 }
 
 impl HashingThreads {
@@ -230,7 +233,7 @@ impl HashingThreads {
             let jobs = jobs.clone();
             std::thread::Builder::new().name("hashing".into()).spawn(move || work_off(&jobs))?;
         }
-        Ok(Self { queue, count })
+        Ok(Self { queue, count, waiting: Arc::default() })
     }
 
     /// How many there are.
@@ -238,16 +241,39 @@ impl HashingThreads {
         self.count
     }
 
+    /// How many passwords wait for one.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::SeqCst)
+    }
+
     /// Has `work` done by the next thread that is free; `None` if too many wait for one already.
     pub fn submit<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<oneshot::Receiver<T>> {
         let (done, result) = oneshot::channel();
+        let place = Place::taken(&self.waiting);
         let job = Box::new(move || {
+            drop(place);
             // Nobody waits any more for what a client gave up on: that is not hashed.
             if !done.is_closed() {
                 let _ = done.send(work());
             }
         });
         self.queue.try_send(job).ok().map(|()| result)
+    }
+}
+
+/// A place in the queue, counted until it is dropped.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn taken(waiting: &Arc<AtomicUsize>) -> Self {
+        waiting.fetch_add(1, Ordering::SeqCst);
+        Self(waiting.clone())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -39,9 +39,8 @@ enum SentFrom {
 
 impl<Who, Form> FromRequest for Posted<Who, Form>
 where
-    Who: FromRequest + 'static,
+    Who: FromRequest<Error = AppError> + 'static,
     Form: DeserializeOwned + 'static,
-    AppError: From<Who::Error>,
 {
     type Error = AppError;
     type Future = LocalBoxFuture<'static, Result<Self, AppError>>;

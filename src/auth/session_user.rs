@@ -30,6 +30,9 @@ pub struct SignedIn {
     pub token: Token,
 }
 
+/// A person who is signed in, or nobody. Not an `Option`: that would take an error of the database for nobody.
+pub struct MaybeSignedIn(pub Option<SignedIn>);
+
 /// The login of who is signed in, left in the request for the frame of the page.
 pub struct SignedInAs(pub String);
 
@@ -50,7 +53,20 @@ impl FromRequest for SignedIn {
         Box::pin(async move {
             let app = App::of(&request)?;
             let found = signed_in(&app, &request).await?;
-            found.ok_or_else(|| AppError::SignIn { location: sign_in_address(&app, &request) })
+            found.ok_or_else(|| AppError::Redirect { location: sign_in_address(&app, &request) })
+        })
+    }
+}
+
+impl FromRequest for MaybeSignedIn {
+    type Error = AppError;
+    type Future = LocalBoxFuture<'static, Result<Self, AppError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let app = App::of(&request)?;
+            signed_in(&app, &request).await.map(Self)
         })
     }
 }
@@ -65,7 +81,7 @@ impl FromRequest for SessionUser {
         Box::pin(async move {
             let SignedIn { user, token } = signed_in.await?;
             if user.must_change_password {
-                return Err(AppError::SignIn { location: App::of(&request)?.url.path("/my/password") });
+                return Err(AppError::Redirect { location: App::of(&request)?.url.path("/my/password") });
             }
             Ok(Self { user, token })
         })
@@ -116,10 +132,10 @@ fn sign_in_address(app: &App, request: &HttpRequest) -> String {
 ///
 /// # Errors
 /// If the cookie cannot be written.
-pub fn start(session: &Session, user: &User, secret: &Secret) -> Result<(), AppError> {
+pub fn start(session: &Session, user_id: i64, secret: &Secret) -> Result<(), AppError> {
     session.renew();
     session.clear();
-    session.insert(USER_ID, user.id).map_err(AppError::internal)?;
+    session.insert(USER_ID, user_id).map_err(AppError::internal)?;
     session.insert(SECRET, secret.expose()).map_err(AppError::internal)?;
     session.insert(FORM_TOKEN, random_base62(32)).map_err(AppError::internal)
 }

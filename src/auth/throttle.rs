@@ -103,7 +103,7 @@ impl Throttle {
             return Err(wait);
         }
         of_address.trying += 1;
-        Ok(Attempt { throttle: self, address, counter })
+        Ok(Attempt { throttle: self, key: (address, login), counter })
     }
 
     fn addresses(&self) -> MutexGuard<'_, LruCache<IpAddr, AddressCounter>> {
@@ -118,7 +118,7 @@ impl Throttle {
 /// One password on its way. Dropped, it was right, or not tried.
 pub struct Attempt<'a> {
     throttle: &'a Throttle,
-    address: IpAddr,
+    key: (IpAddr, Digest),
     counter: OwnedMutexGuard<Counter>,
 }
 
@@ -127,7 +127,7 @@ impl Attempt<'_> {
     pub fn wrong(mut self) {
         let now = self.throttle.clock.now();
         self.counter.count(now);
-        if let Some(of_address) = self.throttle.addresses().get_mut(&self.address) {
+        if let Some(of_address) = self.throttle.addresses().get_mut(&self.key.0) {
             of_address.counter.count(now);
         }
     }
@@ -135,8 +135,14 @@ impl Attempt<'_> {
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
-        if let Some(of_address) = self.throttle.addresses().get_mut(&self.address) {
+        if let Some(of_address) = self.throttle.addresses().get_mut(&self.key.0) {
             of_address.trying = of_address.trying.saturating_sub(1);
+        }
+        // A counter that counts nothing takes the place of one that does. The map and this attempt hold it: if nobody
+        // else does, it can go.
+        let mut logins = self.throttle.logins();
+        if self.counter.wrong == 0 && logins.peek(&self.key).is_some_and(|counter| Arc::strong_count(counter) == 2) {
+            logins.pop(&self.key);
         }
     }
 }

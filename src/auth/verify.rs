@@ -57,6 +57,7 @@ pub async fn verify_password(
     let address = app.addresses.of(request);
     let verified = app.passwords.verify(user.as_ref(), login, password, address).await;
     Ok(match (verified, user) {
+        (Ok(()), Some(user)) if user.twofa_scheme.is_some() => Err(PasswordRefusal::SecondFactor),
         (Ok(()), Some(user)) => {
             request.extensions_mut().insert(Authenticated { user_id: user.id, token_id: None });
             Ok(user)

@@ -2,12 +2,11 @@
 
 use super::output::{print, table, time_or};
 use super::{Failure, find_user, open_database};
-use crate::clock::Clock;
+use crate::clock::{Clock, iso8601};
 use crate::config::Config;
 use crate::db::Database;
 use crate::models::event::{Client, Event, EventAction};
 use crate::models::token::{Token, TokenAction};
-use crate::pages::moment::iso8601;
 
 #[derive(clap::Subcommand)]
 pub enum Command {

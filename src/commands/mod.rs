@@ -112,11 +112,23 @@ fn wrong_value_of(error: &clap::Error) -> Option<&str> {
     }
 }
 
-/// The database that `config` names, with all migrations applied.
+/// The database that `config` names, made or brought up to date where that is needed.
+fn make_database(config: &Config) -> Result<Database, Failure> {
+    db::migrate(&config.database_url).map_err(|error| cannot_open(config, &error))?;
+    open_database(config)
+}
+
+/// The database that `config` names, as it is: to look at it must neither make nor upgrade one.
 fn open_database(config: &Config) -> Result<Database, Failure> {
     let url = &config.database_url;
-    db::migrate(url).map_err(|error| cannot_open(config, &error))?;
-    Database::open(url).map_err(|error| Failure(format!("{error} (DATABASE_URL is {url})")))
+    if url.file().is_some_and(|file| !file.exists()) {
+        return Err(Failure(format!("there is no database {url}; latchkey user add makes it (DATABASE_URL names it)")));
+    }
+    let database = Database::open(url).map_err(|error| Failure(format!("{error} (DATABASE_URL is {url})")))?;
+    match db::is_up_to_date(url).map_err(|error| cannot_open(config, &error))? {
+        true => Ok(database),
+        false => Err(Failure(format!("the database {url} lacks migrations; latchkey migrate run applies them"))),
+    }
 }
 
 fn cannot_open(config: &Config, error: &MigrationError) -> Failure {

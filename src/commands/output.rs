@@ -2,10 +2,8 @@
 
 use std::io::{self, Write};
 
-use crate::clock::Timestamp;
-use crate::pages::moment::iso8601;
-
 use super::Failure;
+use crate::clock::{Timestamp, iso8601};
 
 /// Prints `rows` under `heading`, in columns as wide as they need to be.
 pub fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 
 use actix_web::web;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, cannot_open};
@@ -32,6 +33,14 @@ pub fn run(config: Config) -> Result<(), Failure> {
     serve(config, listener, |_| Ok(()))
 }
 
+/// Each connection is an open file, of which a process may have a thousand unless it asks for more.
+fn allow_many_connections() {
+    let limits = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limits.maximum, ..limits }) {
+        tracing::warn!(%error, limit = limits.current, "cannot raise the limit of open files");
+    }
+}
+
 /// A listener on `address`, which `setting` names.
 pub fn listen(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {
     let cannot = |error: std::io::Error| {
@@ -51,6 +60,7 @@ pub fn serve(
     greet: impl FnOnce(&App) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure(format!("cannot serve: {error}"));
+    allow_many_connections();
     let key = secret_key::load(&config)?;
     let bound = listener.local_addr().map_err(failed)?;
     let metrics_listener = config.metrics_bind.map(|address| listen(address, "LATCHKEY_METRICS_BIND")).transpose()?;
@@ -81,7 +91,10 @@ pub fn serve(
         }
         Ok(())
     });
-    app.recorder.stop();
+    let all_written = app.recorder.stop();
     tracing::info!("stopped");
+    if !all_written {
+        return Err(Failure("stopped with last uses that could not be written; the log says why".into()));
+    }
     served
 }

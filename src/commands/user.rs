@@ -1,16 +1,13 @@
 //! `latchkey user`
 
 use super::output::{print, table, time_or};
-use super::{Failure, find_user, open_database, password_input};
+use super::{Failure, find_user, make_database, open_database, password_input};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Database;
 use crate::models::event::{Client, Event, EventAction};
 use crate::models::token::Token;
 use crate::models::user::{NewUser, Profile, SaveError, User, UserStatus};
-
-/// First names are this long at most.
-const LONGEST_FIRSTNAME: usize = 30;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -65,10 +62,13 @@ pub struct PasswordSource {
 }
 
 pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
-    let database = open_database(config)?;
+    let database = match command {
+        Command::Add { .. } => make_database(config)?,
+        _ => open_database(config)?,
+    };
     match command {
         Command::Add { login, mail, firstname, lastname, admin, password } => {
-            let firstname = firstname.unwrap_or_else(|| login.chars().take(LONGEST_FIRSTNAME).collect());
+            let firstname = firstname.unwrap_or_else(|| login.chars().take(Profile::LONGEST_FIRSTNAME).collect());
             let profile = Profile { firstname, lastname, mail }.trimmed();
             add(&database, NewUser { login, profile, password_hash: None, admin }, &password)
         }

@@ -122,6 +122,28 @@ pub struct Event {
 }
 
 impl Event {
+    /// What happened, in a few words.
+    pub fn headline(&self) -> String {
+        let key = self.token_action.map_or("Key", TokenAction::label);
+        match self.action {
+            EventAction::SignedIn => "Signed in".to_owned(),
+            EventAction::SignInRefused => "Wrong password".to_owned(),
+            EventAction::KeyCreated => format!("{key} created"),
+            EventAction::KeyReset => format!("{key} reset"),
+            EventAction::KeyRevoked => format!("{key} revoked"),
+            EventAction::KeyFirstUsed => format!("{key} first used"),
+            EventAction::PasswordChanged => "Password changed".to_owned(),
+            EventAction::Locked => "Account locked".to_owned(),
+            EventAction::Unlocked => "Account unlocked".to_owned(),
+            EventAction::Unknown => "Something that this release does not know".to_owned(),
+        }
+    }
+
+    /// Which key it is about, by the end of its secret; empty: none.
+    pub fn key_hint(&self) -> String {
+        self.token_hint.as_ref().map(|hint| format!("····{hint}")).unwrap_or_default()
+    }
+
     /// Records what happened to a person, or to `token` of theirs.
     ///
     /// # Errors

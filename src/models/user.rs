@@ -195,28 +195,33 @@ impl From<DbError> for SaveError {
 }
 
 impl Profile {
+    /// The most characters of a first name.
+    pub const LONGEST_FIRSTNAME: usize = 30;
+
     /// The same without blanks around its parts.
     pub fn trimmed(self) -> Self {
         let trim = |text: String| text.trim().to_owned();
         Self { firstname: trim(self.firstname), lastname: trim(self.lastname), mail: trim(self.mail) }
     }
 
-    /// Stores it as that of the person `id`.
+    /// Stores what in it differs from `user`, whose it is. The rest is left as it is by now: somebody else may be
+    /// changing that.
     ///
     /// # Errors
     /// [`SaveError`], after which nothing is changed.
-    pub async fn save(self, database: &Database, id: i64, now: Timestamp) -> Result<(), SaveError> {
+    pub async fn save(self, database: &Database, user: &User, now: Timestamp) -> Result<(), SaveError> {
         let errors = self.errors();
         if !errors.is_empty() {
             return Err(SaveError::Invalid(errors));
         }
-        let saved = database.write(move |connection| User::update_profile(connection, id, &self, now)).await;
+        let (id, before) = (user.id, user.profile());
+        let saved = database.write(move |connection| User::update_profile(connection, id, &before, &self, now)).await;
         saved.map_err(SaveError::from)
     }
 
     /// Every rule of names and mail that it breaks, in the order of the form.
     pub fn errors(&self) -> Vec<FieldError> {
-        let mut errors = name_errors(UserField::Firstname, &self.firstname, 30);
+        let mut errors = name_errors(UserField::Firstname, &self.firstname, Self::LONGEST_FIRSTNAME);
         errors.extend(name_errors(UserField::Lastname, &self.lastname, 255));
         errors.extend(mail_errors(&self.mail));
         errors
@@ -246,12 +251,13 @@ fn mail_errors(mail: &str) -> Vec<FieldError> {
     if !errors.is_empty() {
         return errors;
     }
-    let plain = |c: char| !c.is_whitespace() && !unprintable(c) && !r#"<>()[]\,;:""#.contains(c);
+    // ASCII only: beyond it the databases do not agree on what differs by case alone.
+    let plain = |c: char| c.is_ascii_graphic() && !r#"<>()[]\,;:""#.contains(c);
     let label = |label: &str| {
         !label.is_empty()
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label.chars().all(|c| c.is_alphanumeric() || c == '-')
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
     };
     let valid = mail.chars().all(plain)
         && mail.split_once('@').is_some_and(|(local, domain)| {
@@ -300,31 +306,52 @@ impl User {
         users::table.order(lower(users::login)).select(Self::as_select()).load(connection)
     }
 
+    /// What they say about themselves.
+    pub fn profile(&self) -> Profile {
+        let Self { firstname, lastname, mail, .. } = self.clone();
+        Profile { firstname, lastname, mail }
+    }
+
     /// Whether they may do anything.
     pub fn is_active(&self) -> bool {
         self.status == UserStatus::Active
     }
 
-    /// Locks the row, so that what is decided about this person's tokens is decided by one at a time. SQLite has one
-    /// writer anyway.
+    /// Locks the row, so that what is decided about this person is decided by one at a time: the first thing that a
+    /// transaction about one person does. SQLite has one writer anyway. Foreign keys may still refer to the row
+    /// meanwhile: the recorder's events do, and would deadlock with a stronger lock.
     ///
     /// # Errors
     /// Those of the query; `NotFound`: the person is gone.
-    pub fn lock_row(connection: &mut DbConnection, id: i64) -> QueryResult<()> {
-        let row = users::table.find(id).select(users::id);
+    pub fn lock_row(connection: &mut DbConnection, id: i64) -> QueryResult<Self> {
+        let row = users::table.find(id);
         match connection {
-            DbConnection::Sqlite(sqlite) => row.first::<i64>(sqlite),
-            DbConnection::Postgres(postgres) => row.for_update().first(postgres),
+            DbConnection::Sqlite(sqlite) => row.select(Self::as_select()).first(sqlite),
+            DbConnection::Postgres(postgres) => row.select(Self::as_select()).for_no_key_update().first(postgres),
         }
-        .map(|_| ())
     }
 
-    /// Stores new names and mail.
-    fn update_profile(connection: &mut DbConnection, id: i64, new: &Profile, now: Timestamp) -> QueryResult<()> {
+    /// Locks the row, and tells whether a password that was right for `self`, as it was read before, still lets in:
+    /// hashing takes its time, and by now the password may be another, or not enough, or the person locked.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn is_still_let_in(&self, connection: &mut DbConnection) -> QueryResult<bool> {
+        let now = Self::lock_row(connection, self.id)?;
+        Ok(now.is_active() && now.twofa_scheme.is_none() && now.password_hash == self.password_hash)
+    }
+
+    fn update_profile(
+        connection: &mut DbConnection,
+        id: i64,
+        before: &Profile,
+        new: &Profile,
+        now: Timestamp,
+    ) -> QueryResult<()> {
         let values = (
-            users::firstname.eq(&new.firstname),
-            users::lastname.eq(&new.lastname),
-            users::mail.eq(&new.mail),
+            (new.firstname != before.firstname).then(|| users::firstname.eq(&new.firstname)),
+            (new.lastname != before.lastname).then(|| users::lastname.eq(&new.lastname)),
+            (new.mail != before.mail).then(|| users::mail.eq(&new.mail)),
             users::updated_on.eq(now),
         );
         diesel::update(users::table.find(id)).set(values).execute(connection).map(|_| ())

@@ -65,9 +65,9 @@ pub async fn show(
     me: SessionUser,
 ) -> Result<HttpResponse, AppError> {
     let user = me.user;
-    let profile =
-        Profile { firstname: user.firstname.clone(), lastname: user.lastname.clone(), mail: user.mail.clone() };
-    let shell = Shell::of(&app, &request, &session)?;
+    let profile = user.profile();
+    let notices = [Notice::AccountSaved, Notice::PasswordChanged];
+    let shell = Shell::of(&app, &request, &session)?.saying(&request, &notices);
     answer(StatusCode::OK, &app, shell, &user, profile, &[]).await
 }
 
@@ -83,7 +83,7 @@ pub async fn save(
 ) -> Result<HttpResponse, AppError> {
     let AccountForm { firstname, lastname, mail } = form;
     let typed = Profile { firstname, lastname, mail }.trimmed();
-    match typed.clone().save(&app.database, me.user.id, app.clock.now()).await {
+    match typed.clone().save(&app.database, &me.user, app.clock.now()).await {
         Ok(()) => Ok(see_other_with(&app, "/my/account", Notice::AccountSaved)),
         Err(SaveError::Invalid(errors)) => {
             let shell = Shell::of(&app, &request, &session)?;

@@ -56,8 +56,8 @@ pub async fn show(
     let has_older = events.len() > usize::try_from(PER_PAGE).unwrap_or(usize::MAX);
     let now = app.clock.now();
     let rows = events.into_iter().zip(0..PER_PAGE).map(|(event, _)| Row {
-        what: headline(&event),
-        detail: detail(&event),
+        what: event.headline(),
+        detail: event.key_hint(),
         tone: if event.action == EventAction::SignInRefused { "warning" } else { "" },
         times: event.times,
         at: Moment::new(event.updated_on, now),
@@ -71,26 +71,4 @@ pub async fn show(
         older: (has_older && number < LAST_PAGE).then_some(number + 1),
     };
     page(StatusCode::OK, &shown)
-}
-
-/// What happened, in a few words, for pages and feeds.
-pub fn headline(event: &Event) -> String {
-    let key = event.token_action.map_or("Key", |action| action.label());
-    match event.action {
-        EventAction::SignedIn => "Signed in".to_owned(),
-        EventAction::SignInRefused => "Wrong password".to_owned(),
-        EventAction::KeyCreated => format!("{key} created"),
-        EventAction::KeyReset => format!("{key} reset"),
-        EventAction::KeyRevoked => format!("{key} revoked"),
-        EventAction::KeyFirstUsed => format!("{key} first used"),
-        EventAction::PasswordChanged => "Password changed".to_owned(),
-        EventAction::Locked => "Account locked".to_owned(),
-        EventAction::Unlocked => "Account unlocked".to_owned(),
-        EventAction::Unknown => "Something that this release does not know".to_owned(),
-    }
-}
-
-/// Which key it is about, by the end of its secret; empty: none.
-pub fn detail(event: &Event) -> String {
-    event.token_hint.as_ref().map(|hint| format!("····{hint}")).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use chrono::{Datelike, NaiveDate};
 
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, iso8601};
 
 /// A moment in the past.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,11 +24,6 @@ impl Moment {
             ago: span_in_words(time, now),
         }
     }
-}
-
-/// RFC 3339 in UTC, to the second: as Redmine's API writes it.
-pub fn iso8601(time: Timestamp) -> String {
-    time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 const HOUR: i64 = 60;

@@ -93,14 +93,21 @@ pub async fn change(
     }
     let hash = app.passwords.hash(&new).await?;
     let (user_id, now, client) = (me.user.id, app.clock.now(), app.addresses.client(&request));
+    let SignedIn { user, token } = me;
     let issued = app.database.write(move |connection| {
+        // Somebody may have ended this session, or set another password, while this one was hashed.
+        if !user.is_still_let_in(connection)? || Token::find(connection, token.id)?.is_none() {
+            return Ok(None);
+        }
         User::set_password(connection, user_id, &hash, now)?;
         Token::end_sessions(connection, user_id)?;
         Event::record(connection, user_id, EventAction::PasswordChanged, None, &client, now)?;
-        Token::issue(connection, user_id, TokenAction::Session, now)
+        Token::issue(connection, user_id, TokenAction::Session, now).map(Some)
     });
-    let (_, secret) = issued.await?;
-    session_user::start(&session, &me.user, &secret)?;
+    let Some((_, secret)) = issued.await? else {
+        return Err(AppError::Redirect { location: app.url.path("/login") });
+    };
+    session_user::start(&session, user_id, &secret)?;
     Ok(see_other_with(&app, "/my/account", Notice::PasswordChanged))
 }
 

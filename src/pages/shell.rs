@@ -44,13 +44,19 @@ impl Shell {
         }
     }
 
+    /// Says what was done just before, if the address tells it and it is one of `notices`, those of this page.
+    pub fn saying(self, request: &HttpRequest, notices: &[Notice]) -> Self {
+        let named = parameter(request.query_string(), "notice");
+        let notice = notices.iter().find(|notice| named.as_deref() == Some(notice.name()));
+        Self { notice: notice.map(|notice| notice.text()), ..self }
+    }
+
     fn without_form(app: &App, request: &HttpRequest) -> Self {
-        let notice = parameter(request.query_string(), "notice").and_then(|name| Notice::named(&name));
         Self {
             url: app.url.clone(),
             login: request.extensions().get::<SignedInAs>().map(|who| who.0.clone()),
             form_token: String::new(),
-            notice: notice.map(Notice::text),
+            notice: None,
         }
     }
 
@@ -72,8 +78,6 @@ pub enum Notice {
 }
 
 impl Notice {
-    const ALL: [Self; 3] = [Self::AccountSaved, Self::PasswordChanged, Self::SignedOut];
-
     fn name(self) -> &'static str {
         match self {
             Self::AccountSaved => "account_saved",
@@ -88,10 +92,6 @@ impl Notice {
             Self::PasswordChanged => "Your password has been changed. Other sessions have been signed out.",
             Self::SignedOut => "You have signed out.",
         }
-    }
-
-    fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|notice| notice.name() == name)
     }
 }
 

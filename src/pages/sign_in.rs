@@ -11,17 +11,15 @@ use crate::app::App;
 use crate::auth::credentials::{Password, parameter, without_key};
 use crate::auth::passwords::PasswordRefusal;
 use crate::auth::posted_form::{NoFields, Posted};
-use crate::auth::session_user::{self, SignedIn};
+use crate::auth::session_user::{self, MaybeSignedIn, SignedIn};
 use crate::auth::verify::verify_password;
-use crate::error::AppError;
+use crate::error::{AppError, SECOND_FACTOR};
 use crate::metrics::{Method, Outcome};
 use crate::models::event::{Event, EventAction};
 use crate::models::token::{Token, TokenAction};
 use crate::models::user::User;
 
 const WRONG: &str = "The login or password is wrong.";
-const SECOND_FACTOR: &str = "This account asks for a second factor, which is not possible here. Its keys still work; \
-                             to sign in, ask an administrator.";
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
@@ -49,13 +47,13 @@ pub async fn show(
     app: web::Data<App>,
     request: HttpRequest,
     session: Session,
-    me: Option<SignedIn>,
+    MaybeSignedIn(me): MaybeSignedIn,
 ) -> Result<HttpResponse, AppError> {
     let back_url = parameter(request.query_string(), "back_url").unwrap_or_default();
     if me.is_some() {
         return Ok(see_other(&way_back(&app, &back_url)));
     }
-    let shell = Shell::of(&app, &request, &session)?;
+    let shell = Shell::of(&app, &request, &session)?.saying(&request, &[Notice::SignedOut]);
     page(StatusCode::OK, &SignInPage { shell, username: String::new(), back_url, error: None })
 }
 
@@ -67,18 +65,20 @@ pub async fn sign_in(
     app: web::Data<App>,
     request: HttpRequest,
     session: Session,
-    Posted { who: before, form }: Posted<Option<SignedIn>, SignInForm>,
+    Posted { who: MaybeSignedIn(before), form }: Posted<MaybeSignedIn, SignInForm>,
 ) -> Result<HttpResponse, AppError> {
     let password = Password::new(form.password);
     let verified = verify_password(&app, &request, form.username.trim(), &password).await?;
     app.metrics.count_authentication(Method::SignIn, Outcome::of_password(&verified));
     let refused = match verified {
-        Ok(user) if user.twofa_scheme.is_some() => SECOND_FACTOR,
         Ok(user) => {
-            start_session(&app, &request, &session, &user, before).await?;
-            return Ok(see_other(&way_back(&app, &form.back_url)));
+            if start_session(&app, &request, &session, user, before).await? {
+                return Ok(see_other(&way_back(&app, &form.back_url)));
+            }
+            WRONG
         }
         Err(PasswordRefusal::Wrong) => WRONG,
+        Err(PasswordRefusal::SecondFactor) => SECOND_FACTOR,
         Err(refusal) => return Err(refusal.into()),
     };
     let shell = Shell::of(&app, &request, &session)?;
@@ -86,25 +86,30 @@ pub async fn sign_in(
     page(StatusCode::UNPROCESSABLE_ENTITY, &again)
 }
 
-/// A new session, in place of the one that this browser may have had.
+/// A new session, in place of the one that this browser may have had; `false`: the password is another by now, or the
+/// person locked.
 async fn start_session(
     app: &App,
     request: &HttpRequest,
     session: &Session,
-    user: &User,
+    user: User,
     before: Option<SignedIn>,
-) -> Result<(), AppError> {
+) -> Result<bool, AppError> {
     let (user_id, now, client) = (user.id, app.clock.now(), app.addresses.client(request));
     let issued = app.database.write(move |connection| {
+        if !user.is_still_let_in(connection)? {
+            return Ok(None);
+        }
         if let Some(before) = before {
             Token::delete(connection, before.token.id)?;
         }
         Event::record(connection, user_id, EventAction::SignedIn, None, &client, now)?;
         User::record_login(connection, user_id, now)?;
-        Token::issue(connection, user_id, TokenAction::Session, now)
+        Token::issue(connection, user_id, TokenAction::Session, now).map(Some)
     });
-    let (_, secret) = issued.await?;
-    session_user::start(session, user, &secret)
+    let Some((_, secret)) = issued.await? else { return Ok(false) };
+    session_user::start(session, user_id, &secret)?;
+    Ok(true)
 }
 
 /// `POST /logout`: ends this session and no other.
@@ -114,7 +119,7 @@ async fn start_session(
 pub async fn sign_out(
     app: web::Data<App>,
     session: Session,
-    Posted { who: me, form: NoFields {} }: Posted<Option<SignedIn>, NoFields>,
+    Posted { who: MaybeSignedIn(me), form: NoFields {} }: Posted<MaybeSignedIn, NoFields>,
 ) -> Result<HttpResponse, AppError> {
     if let Some(me) = me {
         app.database.write(move |connection| Token::delete(connection, me.token.id)).await?;

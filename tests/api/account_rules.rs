@@ -63,7 +63,6 @@ async fn mail_must_look_like_an_address(#[values(Sqlite, Postgres)] db: Db) {
         "o'brien@example.co.uk",
         "ALICE@EXAMPLE.ORG",
         "x_y-z@sub-domain.example.org",
-        "zoë@exämple.org",
         &format!("{}@example.org", "x".repeat(242)),
     ] {
         assert_eq!(save(&site, &key, "mail", mail).await, None, "{mail}");
@@ -72,6 +71,9 @@ async fn mail_must_look_like_an_address(#[values(Sqlite, Postgres)] db: Db) {
     let invalid = json!(["Email is invalid"]);
     for mail in [
         "nonsense",
+        // What differs by case beyond ASCII would be two addresses to the databases.
+        "zoë@example.org",
+        "zoe@exämple.org",
         "@example.org",
         "alice@",
         "a@b@c",

@@ -258,3 +258,24 @@ async fn a_stranger_saves_nothing(#[values(Sqlite, Postgres)] db: Db) {
     }
     assert_eq!(site.database.dump("users"), before);
 }
+
+/// Two programs that change different fields at once: neither undoes what the other does.
+#[rstest]
+#[tokio::test]
+async fn changes_of_different_fields_at_once_are_both_kept(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    let alice = site.add_user("alice").await;
+    let key = site.add_key(&alice, TokenAction::Api).await;
+    let put = |body: String| {
+        let request = site.request(Method::PUT, "/my/account.json").header("X-Redmine-API-Key", &key.secret);
+        Answer::of(request.header("Content-Type", "application/json").body(body))
+    };
+    for round in 0..20 {
+        let one = put(format!(r#"{{"user":{{"firstname":"First {round}"}}}}"#));
+        let other = put(format!(r#"{{"user":{{"lastname":"Last {round}"}}}}"#));
+        let (one, other) = tokio::join!(one, other);
+        assert_eq!((one.status, other.status), (204, 204));
+        let user = site.user("alice");
+        assert_eq!((user.firstname, user.lastname), (format!("First {round}"), format!("Last {round}")));
+    }
+}

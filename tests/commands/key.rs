@@ -61,6 +61,21 @@ fn adding_a_second_key_of_a_kind_replaces_the_first_and_says_so(#[values(Sqlite,
     assert_eq!(database.number(kinds), 202);
 }
 
+/// To look is not to make or to upgrade.
+#[test]
+fn what_only_looks_makes_no_database_and_upgrades_none() {
+    let database = TestDatabase::empty(Sqlite);
+    let latchkey = CommandLine::on(&database);
+    let line = latchkey.run(&["key", "list"]).refused(1);
+    assert!(line.contains("there is no database") && line.contains("latchkey user add"), "{line}");
+    assert!(!std::path::Path::new(&database.setting()).exists());
+
+    latchkey.run(&["migrate", "run"]).done();
+    latchkey.run(&["migrate", "revert"]).done();
+    let line = latchkey.run(&["user", "list"]).refused(1);
+    assert!(line.contains("lacks migrations; latchkey migrate run applies them"), "{line}");
+}
+
 #[rstest]
 fn a_session_is_no_key_to_revoke(#[values(Sqlite, Postgres)] db: Db) {
     let database = TestDatabase::migrated(db);

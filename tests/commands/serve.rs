@@ -119,6 +119,19 @@ async fn the_secret_key_is_made_once_and_kept_beside_the_sqlite_file() {
     assert_eq!(std::fs::read_to_string(&file).expect("the key"), key);
 }
 
+/// It holds mail addresses and password hashes.
+#[test]
+fn a_database_that_is_made_is_for_its_owners_eyes_only() {
+    let database = TestDatabase::empty(Sqlite);
+    let latchkey = CommandLine::on(&database);
+    latchkey.add_user("alice", PASSWORD);
+    let _process = Process::serve(&latchkey, &[]);
+    for name in ["latchkey.db", "latchkey.db-wal", "latchkey.db-shm"] {
+        let mode = std::fs::metadata(database.folder().join(name)).expect(name).permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
 #[test]
 fn postgresql_needs_a_secret_key_that_its_processes_share() {
     let database = TestDatabase::migrated(Postgres);

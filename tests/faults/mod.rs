@@ -3,6 +3,7 @@
 mod crowd;
 mod killed;
 mod postgres_away;
+mod postgres_read_only;
 mod sqlite_cannot_write;
 
 use latchkey::auth::secret::Secret;

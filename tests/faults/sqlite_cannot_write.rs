@@ -93,6 +93,35 @@ async fn locked_by_another_process() {
     scene.catches_up().await;
 }
 
+/// Writers that wait for the lock hold nothing that readers need.
+#[tokio::test]
+async fn locked_while_many_wait_to_write() {
+    let scene = Scene::set(TestDatabase::empty(Sqlite)).await;
+    let mut other = scene.database.connect();
+    other.batch_execute("BEGIN IMMEDIATE").expect("the lock");
+    let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+    let secret = &scene.keys[0].1;
+    let change = |number: u32| {
+        let request = http.put(format!("{}/my/account.json", scene.process.url));
+        let body = format!("{{\"user\":{{\"firstname\":\"Number {number}\"}}}}");
+        tokio::spawn(Answer::of(request.header("X-Redmine-API-Key", secret).body(body)))
+    };
+    let writers: Vec<_> = (0..16).map(change).collect();
+    for _ in 0..20 {
+        scene.use_key(0).await;
+        assert_eq!(scene.process.get_with_key("/healthz", "").await.status, 200);
+    }
+    assert!(!writers.iter().any(tokio::task::JoinHandle::is_finished), "all that was answered while they waited");
+    for writer in writers {
+        let answer = writer.await.expect("an answer");
+        assert_eq!(answer.status, 503, "{}", answer.text);
+        assert!(answer.header("Retry-After").is_some());
+    }
+    other.batch_execute("ROLLBACK").expect("the end of the lock");
+    scene.use_key(1).await;
+    scene.catches_up().await;
+}
+
 #[tokio::test]
 async fn a_full_disk() {
     let disk = SmallDisk::mount(4);

@@ -8,7 +8,8 @@ CREATE TABLE users (
     -- An Argon2id PHC string; NULL: no sign-in by password.
     password_hash TEXT,
     admin BOOLEAN NOT NULL DEFAULT FALSE,
-    status TEXT NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'registered', 'locked')),
+    -- active, registered or locked; what a release does not know is locked to it.
+    status TEXT NOT NULL DEFAULT 'active',
     must_change_password BOOLEAN NOT NULL DEFAULT FALSE,
     twofa_scheme TEXT,
     language TEXT NOT NULL DEFAULT 'en',
