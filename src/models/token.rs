@@ -156,13 +156,16 @@ impl Token {
         digest: &Digest,
         now: Timestamp,
     ) -> QueryResult<Option<(Self, User)>> {
-        let found: Option<(Self, User)> = tokens::table
+        let presented = tokens::table
             .inner_join(users::table)
             .filter(tokens::digest.eq(digest.as_bytes()))
-            .filter(users::status.eq(UserStatus::Active))
-            .select((Self::as_select(), User::as_select()))
-            .first(connection)
-            .optional()?;
+            .filter(users::status.eq(UserStatus::Active));
+        // This is every request: a query of a backend's own is written as text once, not each time it is asked.
+        let found: Option<(Self, User)> = match connection {
+            DbConnection::Sqlite(it) => presented.select((Self::as_select(), User::as_select())).get_result(it),
+            DbConnection::Postgres(it) => presented.select((Self::as_select(), User::as_select())).get_result(it),
+        }
+        .optional()?;
         Ok(found.filter(|(token, _)| actions.contains(&token.action) && !token.has_aged(now)))
     }
 
