@@ -1,0 +1,60 @@
+//! How long the product's lookup of a token takes: `lookup DATABASE_URL TOKENS SECONDS` looks up tokens whose secrets
+//! are `bench-1` to `bench-TOKENS`, uniformly at random, and prints nanoseconds a lookup. The first half of the time
+//! warms up.
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use latchkey::auth::secret::{Digest, Secret};
+use latchkey::clock::Clock;
+use latchkey::config::DatabaseUrl;
+use latchkey::db::Database;
+use latchkey::models::token::{Token, TokenAction};
+
+const ANY: &[TokenAction] = &[TokenAction::Api, TokenAction::Feeds, TokenAction::Session];
+/// Digests that are made before the clock runs.
+const BATCH: usize = 10_000;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [url, tokens, seconds] = arguments.as_slice() else { return Err("usage: lookup URL TOKENS SECONDS".into()) };
+    let database = Database::open(&url.parse::<DatabaseUrl>()?)?;
+    let (tokens, half) = (tokens.parse()?, Duration::from_secs_f64(seconds.parse::<f64>()? / 2.0));
+    let mut random = Random(u64::from(std::process::id()));
+    measure(&database, &mut random, tokens, half)?;
+    println!("{}", measure(&database, &mut random, tokens, half)?);
+    Ok(())
+}
+
+/// Nanoseconds a lookup, over `time` spent looking up.
+fn measure(database: &Database, random: &mut Random, tokens: u64, time: Duration) -> Result<u128, Box<dyn Error>> {
+    let now = Clock::system().now();
+    let (mut spent, mut lookups) = (Duration::ZERO, 0);
+    while spent < time {
+        let digests: Vec<Digest> = (0..BATCH).map(|_| secret(1 + random.next() % tokens).digest()).collect();
+        let started = Instant::now();
+        for digest in &digests {
+            let found = database.read_now(|connection| Token::find_active(connection, ANY, digest, now))?;
+            found.ok_or("a token is missing")?;
+        }
+        spent += started.elapsed();
+        lookups += BATCH as u128;
+    }
+    Ok(spent.as_nanos() / lookups)
+}
+
+fn secret(number: u64) -> Secret {
+    Secret::presented(format!("bench-{number}"))
+}
+
+/// SplitMix64: random enough to choose a row.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+}

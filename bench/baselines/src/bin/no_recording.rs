@@ -1,0 +1,9 @@
+//! Latchkey with nothing recorded.
+
+use std::process::ExitCode;
+
+use latchkey_baselines::last_use::{Recording, run};
+
+fn main() -> ExitCode {
+    run(Recording::Never)
+}

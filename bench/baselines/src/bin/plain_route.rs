@@ -1,0 +1,50 @@
+//! What actix-web does with as many workers when there is nothing to do: one route, no middleware, a JSON document like
+//! that of `/users/current.json`. `LATCHKEY_BIND` is the address.
+
+use actix_web::web::{self, Json};
+use actix_web::{App, HttpServer};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Document {
+    user: User,
+}
+
+#[derive(Serialize)]
+struct User {
+    id: i64,
+    login: &'static str,
+    admin: bool,
+    firstname: &'static str,
+    lastname: &'static str,
+    mail: &'static str,
+    created_on: &'static str,
+    updated_on: &'static str,
+    last_login_on: Option<&'static str>,
+    passwd_changed_on: Option<&'static str>,
+    twofa_scheme: Option<&'static str>,
+}
+
+async fn current() -> Json<Document> {
+    Json(Document {
+        user: User {
+            id: 1,
+            login: "person1",
+            admin: false,
+            firstname: "First",
+            lastname: "Last",
+            mail: "person1@example.org",
+            created_on: "2026-01-31T10:00:00Z",
+            updated_on: "2026-01-31T10:00:00Z",
+            last_login_on: None,
+            passwd_changed_on: None,
+            twofa_scheme: None,
+        },
+    })
+}
+
+#[actix_web::main]
+async fn main() -> std::io::Result<()> {
+    let address = std::env::var("LATCHKEY_BIND").map_err(std::io::Error::other)?;
+    HttpServer::new(|| App::new().route("/users/current.json", web::get().to(current))).bind(address)?.run().await
+}

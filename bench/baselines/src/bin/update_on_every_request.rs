@@ -1,0 +1,9 @@
+//! Latchkey with an UPDATE in the path of every request.
+
+use std::process::ExitCode;
+
+use latchkey_baselines::last_use::{Recording, run};
+
+fn main() -> ExitCode {
+    run(Recording::OnEveryRequest)
+}

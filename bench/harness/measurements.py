@@ -1,0 +1,263 @@
+"""What is measured, and in which order."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from . import load, report
+from .databases import Postgres, Sqlite, add_people_with_keys, mistyped, secrets
+from .servers import MemoryWatch, Server
+
+KEYS = 10_000
+PASSWORD = "a password of the bench"
+# The recorder looks every second: two flushes, and the start before them.
+SHORTEST_RECORDING_STEP = 3
+STARTS = 7
+UPDATE_REQUESTS = 100_000
+
+SECONDS = int(os.environ.get("BENCH_SECONDS", "5"))
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
+DATABASES = os.environ.get("BENCH_DATABASES", "sqlite,postgres").split(",")
+GROWTH = [int(size) for size in os.environ.get("BENCH_GROWTH", "1000,100000,5000000").split(",")]
+
+PROGRAMS = Path(os.environ.get("CARGO_TARGET_DIR", "target"), "release").resolve()
+WORK = Path("target/bench").resolve()
+RESULT = Path("target/bench.json")
+
+CURRENT = "/users/current.json"
+KEY_HEADER = "X-Redmine-API-Key"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A row of the table: a program under one kind of load."""
+
+    name: str
+    program: str
+    path: str = CURRENT
+    header: str = KEY_HEADER
+    values: str = "keys"
+    compares_recording: bool = False
+    writes: bool = False
+    refused: bool = False
+
+
+PLAIN = Step("plain actix-web route", "plain_route")
+SHIPPED = Step(CURRENT, "latchkey", compares_recording=True, writes=True)
+UNRECORDED = Step("  without any recording", "no_recording", compares_recording=True)
+STEPS = [
+    PLAIN,
+    SHIPPED,
+    UNRECORDED,
+    Step("  UPDATE once a minute in its path", "update_once_a_minute", compares_recording=True, writes=True),
+    Step("  UPDATE on every request", "update_on_every_request", compares_recording=True, writes=True),
+    Step("/my/account, a page with a session", "latchkey", path="/my/account", header="Cookie", values="cookies"),
+    Step("wrong keys, well-formed", "latchkey", values="wrong", refused=True),
+    Step("wrong keys, malformed", "latchkey", values="malformed", refused=True),
+]
+
+
+def run():
+    shutil.rmtree(WORK, ignore_errors=True)
+    WORK.mkdir(parents=True)
+    results = {"cores": os.cpu_count(), "seconds_a_step": SECONDS, "rounds": ROUNDS, "load_before": os.getloadavg()}
+    results["binary_mb"] = (PROGRAMS / "latchkey").stat().st_size / 1e6
+    for kind in DATABASES:
+        database = fresh_database(kind, "bench")
+        prepare(database)
+        results[database.title] = measure(database) | {"growth": growth(kind)}
+    results["load_after"] = os.getloadavg()
+    RESULT.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    shutil.rmtree(WORK)
+    print(report.table(results))
+    print(f"\n{RESULT} has all of it.")
+
+
+def measure(database):
+    return {
+        "rows": alternate(database),
+        "sign_ins": during_sign_ins(database),
+        "start_ms": starts(database),
+        "updates": updates_of_three_processes(database),
+    }
+
+
+def say(text):
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr)
+
+
+def fresh_database(kind, name):
+    database = Sqlite(WORK / f"{name}.db") if kind == "sqlite" else Postgres(name)
+    latchkey(database, "migrate", "run")
+    return database
+
+
+def latchkey(database, *arguments, stdin=""):
+    command = [PROGRAMS / "latchkey", *arguments]
+    environment = os.environ | {"DATABASE_URL": database.url}
+    subprocess.run(command, env=environment, input=stdin, text=True, check=True, stdout=subprocess.DEVNULL)
+
+
+def prepare(database):
+    """People, keys that are right and keys that are not, and somebody who is signed in."""
+    keys = secrets(1, KEYS)
+    add_people_with_keys(database, keys)
+    latchkey(database, "user", "password", "person1", "--password-stdin", stdin=PASSWORD)
+    with server("latchkey", database) as signed_in_at:
+        signed_in_at.answers("/healthz")
+        cookie = signed_in_at.sign_in("person1", PASSWORD)
+    values = {"keys": keys, "wrong": secrets(2, KEYS), "malformed": map(mistyped, keys), "cookies": [cookie]}
+    for name, lines in values.items():
+        (WORK / name).write_text("\n".join(lines) + "\n", encoding="ascii")
+
+
+def server(program, database, **settings):
+    serve = [] if program == "plain_route" else ["serve"]
+    return Server([PROGRAMS / program, *serve], database, WORK / f"{program}.log", **settings)
+
+
+def alternate(database):
+    """All steps, over and over, every other time backwards, so that what changes on the machine meets them alike."""
+    rounds = []
+    for number in range(ROUNDS):
+        say(f"{database.title}: round {number + 1} of {ROUNDS}")
+        steps = STEPS if number % 2 == 0 else STEPS[::-1]
+        rounds.append({step.name: take(step, database) for step in steps})
+    plain = [it[PLAIN.name]["requests_a_second"] for it in rounds]
+    unrecorded = [it[UNRECORDED.name]["requests_a_second"] for it in rounds]
+    rows = {}
+    for step in STEPS:
+        taken = [it[step.name] for it in rounds]
+        row = {figure: spread([it[figure] for it in taken]) for figure in taken[0] if taken[0][figure] is not None}
+        rate = [it["requests_a_second"] for it in taken]
+        row["share_of_plain"] = spread([mine / other for mine, other in zip(rate, plain)])
+        if step.compares_recording:
+            row["share_of_unrecorded"] = spread([mine / other for mine, other in zip(rate, unrecorded)])
+        rows[step.name] = row
+    return rows
+
+
+def spread(values):
+    return {"median": median(values), "least": min(values), "most": max(values)}
+
+
+def take(step, database):
+    seconds = max(SECONDS, SHORTEST_RECORDING_STEP) if step.compares_recording else SECONDS
+    database.set_last_use_back()
+    with server(step.program, database) as serving, contextlib.ExitStack() as watching:
+        value = (WORK / step.values).read_text(encoding="ascii").splitlines()[0]
+        if not step.refused:
+            serving.answers(step.path, **{step.header: value})
+        else:
+            serving.answers("/healthz")
+        memory = watching.enter_context(MemoryWatch(serving))
+        loaded = load.requests_with(step.header, WORK / step.values, serving.address + step.path, seconds)
+        rows_written = database.rows_written() if step.compares_recording else None
+    expected = loaded.requests if step.refused else 0
+    if loaded.failed or abs(loaded.refused - expected) > load.CONNECTIONS:
+        sys.exit(f"bench/run: {step.name} on {database.title}: not the answers that were expected: {loaded}")
+    if step.writes and not rows_written:
+        sys.exit(f"bench/run: {step.name} on {database.title} wrote no last use")
+    return {
+        "requests_a_second": loaded.requests_a_second,
+        "p50_ms": loaded.p50_ms,
+        "p99_ms": loaded.p99_ms,
+        "rss_anon_mb": memory.most,
+        "rows_written": rows_written,
+    }
+
+
+def during_sign_ins(database):
+    """Requests with keys, before and while a hundred clients try wrong passwords."""
+    say(f"{database.title}: wrong sign-ins")
+    with server("latchkey", database, LATCHKEY_TRUSTED_PROXIES="127.0.0.1") as serving:
+        serving.answers("/healthz")
+        address = serving.address + CURRENT
+        before, during, tried = [], [], []
+        for _ in range(ROUNDS):
+            before.append(load.requests_with(KEY_HEADER, WORK / "keys", address, SECONDS))
+            sign_ins = load.Wrk("sign_ins", serving.address + "/login", SECONDS + 3, connections=100, threads=1)
+            # Until all of them have begun.
+            time.sleep(2)
+            during.append(load.requests_with(KEY_HEADER, WORK / "keys", address, SECONDS))
+            tried.append(sign_ins.end().requests_a_second)
+    figures = lambda loads: {
+        "requests_a_second": spread([it.requests_a_second for it in loads]),
+        "p50_ms": spread([it.p50_ms for it in loads]),
+        "p99_ms": spread([it.p99_ms for it in loads]),
+        "failed": sum(it.failed + it.refused for it in loads),
+    }
+    return {"before": figures(before), "during": figures(during), "sign_ins_a_second": spread(tried)}
+
+
+def starts(database):
+    """Milliseconds from the start of the process to the first 200 with a key."""
+    say(f"{database.title}: starts")
+    key = (WORK / "keys").read_text(encoding="ascii").splitlines()[0]
+    times = []
+    for _ in range(STARTS):
+        with server("latchkey", database) as serving:
+            times.append(serving.answers(CURRENT, **{KEY_HEADER: key}))
+    return spread(times)
+
+
+def updates_of_three_processes(database):
+    """The UPDATEs that a hundred thousand requests with one key cause within a minute of its first."""
+    say(f"{database.title}: one key, three processes")
+    database.set_last_use_back()
+    database.count_updates()
+    one_key = WORK / "one_key"
+    one_key.write_text((WORK / "keys").read_text(encoding="ascii").splitlines()[0] + "\n", encoding="ascii")
+    with contextlib.ExitStack() as running:
+        logs = [WORK / f"process{number}.log" for number in (1, 2, 3)]
+        command = [PROGRAMS / "latchkey", "serve"]
+        processes = [running.enter_context(Server(command, database, log)) for log in logs]
+        for process in processes:
+            process.answers("/healthz")
+        requests, started = 0, time.monotonic()
+        while requests < UPDATE_REQUESTS and time.monotonic() < started + 50:
+            loads = [
+                load.Wrk("keys", it.address + CURRENT, 2, KEY_HEADER, str(one_key), connections=12, threads=1)
+                for it in processes
+            ]
+            requests += sum(it.end().requests for it in loads)
+        # Whatever is due now is written at the next look.
+        time.sleep(1.5)
+        seconds = time.monotonic() - started
+        updates = database.run("SELECT count(*) FROM bench_updates")
+    database.stop_counting_updates()
+    return {"requests": requests, "seconds": seconds, "updates": updates}
+
+
+def growth(kind):
+    """Nanoseconds a lookup, with ever more tokens in the table."""
+    databases = []
+    for size in GROWTH:
+        say(f"{kind}: {size} tokens")
+        databases.append(fresh_database(kind, f"growth{size}"))
+        databases[-1].fill(size)
+    rounds = []
+    for number in range(ROUNDS):
+        say(f"{kind}: lookups, round {number + 1} of {ROUNDS}")
+        order = list(zip(GROWTH, databases))[:: 1 if number % 2 == 0 else -1]
+        rounds.append({size: lookup(database, size) for size, database in order})
+    return {
+        str(size): {
+            "lookup_ns": spread([it[size] for it in rounds]),
+            "times_the_smallest": spread([it[size] / it[GROWTH[0]] for it in rounds]),
+        }
+        for size in GROWTH
+    }
+
+
+def lookup(database, tokens):
+    # Half of the time warms up.
+    command = [PROGRAMS / "lookup", database.url, str(tokens), str(SECONDS)]
+    return int(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)

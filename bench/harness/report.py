@@ -1,0 +1,99 @@
+"""The table, as text."""
+
+CURRENT = "/users/current.json"
+TITLES = ["SQLite", "PostgreSQL"]
+
+
+def table(results):
+    titles = [title for title in TITLES if title in results]
+    before, after = (" ".join(f"{it:.1f}" for it in results[when]) for when in ("load_before", "load_after"))
+    parts = [
+        f"{results['cores']} cores, load generator included; {results['rounds']} rounds of {results['seconds_a_step']} s "
+        f"a step; load average {before} before, {after} after; medians, spread in brackets"
+    ]
+    for title in titles:
+        parts += [rows(title, results[title]), others(results[title])]
+    parts.append(f"Size of the binary: {results['binary_mb']:.1f} MB")
+    parts.append(columns(targets(results, titles), "<>>>"))
+    return "\n\n".join(parts)
+
+
+def rows(title, measured):
+    heading = [title, "requests/s", "", "p50 ms", "p99 ms", "of plain", "", "of unrecorded", "", "rows written", "RssAnon MB"]
+    lines = [heading]
+    for name, row in measured["rows"].items():
+        lines.append(
+            [
+                name,
+                *with_spread(row["requests_a_second"], "{:.0f}"),
+                just_median(row["p50_ms"], "{:.2f}"),
+                just_median(row["p99_ms"], "{:.2f}"),
+                *with_spread(row["share_of_plain"], "{:.3f}"),
+                *with_spread(row.get("share_of_unrecorded"), "{:.3f}"),
+                just_median(row.get("rows_written"), "{:.0f}"),
+                just_median(row["rss_anon_mb"], "{:.1f}"),
+            ]
+        )
+    tried = just_median(measured["sign_ins"]["sign_ins_a_second"], "{:.0f}")
+    for when, name in (("before", f"{CURRENT} before"), ("during", f"  during 100 wrong sign-ins ({tried}/s)")):
+        row = measured["sign_ins"][when]
+        rate = with_spread(row["requests_a_second"], "{:.0f}")
+        lines.append([name, *rate, just_median(row["p50_ms"], "{:.2f}"), just_median(row["p99_ms"], "{:.2f}")])
+    return columns(lines, "<><>>><><>>")
+
+
+def others(measured):
+    lines = [["start to first 200", *with_spread(measured["start_ms"], "{:.0f} ms")]]
+    for tokens, row in measured["growth"].items():
+        times = just_median(row["times_the_smallest"], "{:.2f}")
+        time = with_spread(row["lookup_ns"], "{:.0f} ns")
+        lines.append([f"lookup, {int(tokens):,} tokens", *time, f"{times} times the smallest"])
+    updates = measured["updates"]
+    what = f"UPDATEs for {updates['requests']:,} requests with one key, three processes, in {updates['seconds']:.0f} s"
+    return columns(lines, "<><<") + f"\n{what}: {updates['updates']}"
+
+
+def targets(results, titles):
+    lines = [["figure", "must reach", "reached", ""]]
+
+    def line(title, what, target, value, reached, form):
+        lines.append([f"{title}: {what}", target, form.format(value), "yes" if reached else "NO"])
+
+    for title in titles:
+        measured = results[title]
+        shipped = measured["rows"][CURRENT]
+        least = {"SQLite": 0.25, "PostgreSQL": 0.11}[title]
+        share = shipped["share_of_plain"]["median"]
+        line(title, f"{CURRENT}, of the plain route", f"{least}", share, share >= least, "{:.3f}")
+        share = shipped["share_of_unrecorded"]["median"]
+        line(title, "with recording, of the same without", "0.97", share, share >= 0.97, "{:.3f}")
+        *_, (tokens, largest) = measured["growth"].items()
+        times = largest["times_the_smallest"]["median"]
+        line(title, f"lookup with {int(tokens):,} tokens", "≤ 1.5 times", times, times <= 1.5, "{:.2f}")
+        if title == "SQLite":
+            memory = shipped["rss_anon_mb"]["most"]
+            line(title, f"memory under {CURRENT}", "≤ 40 MB", memory, memory <= 40, "{:.1f}")
+        start = measured["start_ms"]["median"]
+        line(title, "start to first 200", "≤ 100 ms", start, start <= 100, "{:.0f}")
+        updates = measured["updates"]
+        reached = updates["updates"] in (1, 2) and updates["requests"] >= 100_000 and updates["seconds"] < 60
+        line(title, "UPDATEs for 100,000 requests", "1 (or 2)", updates["updates"], reached, "{}")
+    return lines
+
+
+def with_spread(values, form):
+    """The median, and in brackets the least and the most."""
+    if values is None:
+        return ["", ""]
+    least, most = form.format(values["least"]), form.format(values["most"])
+    return [form.format(values["median"]), f"({least.split(' ')[0]}–{most.split(' ')[0]})"]
+
+
+def just_median(values, form):
+    return "" if values is None else form.format(values["median"])
+
+
+def columns(lines, alignment):
+    widths = [max(len(line[at]) for line in lines if at < len(line)) for at in range(len(alignment))]
+    cells = lambda line: (f"{cell:{align}{width}}" for cell, align, width in zip(line, alignment, widths))
+    return "\n".join("  ".join(cells(line)).rstrip() for line in lines)
