@@ -9,6 +9,7 @@ use diesel::prelude::*;
 use diesel::r2d2::R2D2Connection;
 use diesel::result::{DatabaseErrorKind, Error as QueryError};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use tokio::sync::Semaphore;
 
 use crate::config::DatabaseUrl;
 
@@ -219,9 +220,9 @@ impl diesel::r2d2::ManageConnection for Manager {
 /// The database that all requests of a process share. Its clones share its pools.
 #[derive(Clone)]
 pub struct Database {
-    readers: diesel::r2d2::Pool<Manager>,
+    readers: Pool,
     /// PostgreSQL's are the same. SQLite has one writer at a time, and those that wait must not hold what readers need.
-    writers: diesel::r2d2::Pool<Manager>,
+    writers: Pool,
     /// Held, shared, by everybody who holds a connection.
     in_use: Arc<RwLock<()>>,
     url: DatabaseUrl,
@@ -253,9 +254,9 @@ impl Database {
     /// What the database says if it cannot be reached.
     pub fn open(url: &DatabaseUrl) -> Result<Self, DbError> {
         connect(url).map_err(|error| DbError::Unavailable(error.to_string()))?;
-        let readers = pool(url, POOL_SIZE);
+        let readers = Pool::of(url, POOL_SIZE);
         let writers = match url {
-            DatabaseUrl::Sqlite(_) => pool(url, 1),
+            DatabaseUrl::Sqlite(_) => Pool::of(url, 1),
             DatabaseUrl::Postgres(_) => readers.clone(),
         };
         Ok(Self { readers, writers, in_use: Arc::default(), url: url.clone() })
@@ -268,7 +269,7 @@ impl Database {
 
     /// How many connections there are to read by, and how many of them are idle.
     pub fn pool_state(&self) -> diesel::r2d2::State {
-        self.readers.state()
+        self.readers.connections.state()
     }
 
     /// Runs `query`, one short indexed read. SQLite answers it from memory in less time than it takes to hand it to
@@ -300,8 +301,7 @@ impl Database {
         T: Send + 'static,
         F: Fn(&mut DbConnection) -> QueryResult<T> + Send + 'static,
     {
-        let this = self.clone();
-        on_blocking_thread(move || this.read_now(queries)).await
+        self.in_turn(&self.readers, move |this| this.read_now(queries)).await
     }
 
     /// Runs `work` in a transaction that may write; see [`transaction`].
@@ -313,8 +313,7 @@ impl Database {
         T: Send + 'static,
         F: FnOnce(&mut DbConnection) -> QueryResult<T> + Send + 'static,
     {
-        let this = self.clone();
-        on_blocking_thread(move || this.write_now(work)).await
+        self.in_turn(&self.writers, move |this| this.write_now(work)).await
     }
 
     /// [`Database::write`] on the thread that calls it.
@@ -355,7 +354,7 @@ impl Database {
     /// cannot write until the last of them is closed.
     pub fn close_connections(&self) {
         let _in_use_by_none = self.in_use.write().unwrap_or_else(PoisonError::into_inner);
-        let idle_of = |pool: &diesel::r2d2::Pool<Manager>| std::iter::from_fn(|| pool.try_get()).collect::<Vec<_>>();
+        let idle_of = |pool: &Pool| std::iter::from_fn(|| pool.connections.try_get()).collect::<Vec<_>>();
         let mut idle = idle_of(&self.readers);
         idle.extend(idle_of(&self.writers));
         // All of them, before the pool makes the first new one.
@@ -364,32 +363,55 @@ impl Database {
 
     fn idle(&self) -> Option<CheckedOut<'_>> {
         let in_use = self.in_use.try_read().ok()?;
-        self.readers.try_get().map(|pooled| CheckedOut { pooled, _in_use: in_use })
+        self.readers.connections.try_get().map(|pooled| CheckedOut { pooled, _in_use: in_use })
     }
 
-    fn checkout(&self, pool: &diesel::r2d2::Pool<Manager>) -> Result<CheckedOut<'_>, DbError> {
+    /// Does `work` on a thread where waiting is allowed, when `pool` has a connection for it.
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        pool: &Pool,
+        work: impl FnOnce(&Self) -> Result<T, DbError> + Send + 'static,
+    ) -> Result<T, DbError> {
+        let turn = tokio::time::timeout(POOL_PATIENCE, pool.turns.clone().acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else {
+            return Err(DbError::Unavailable("all connections are in use".into()));
+        };
+        let this = self.clone();
+        let done = actix_web::web::block(move || {
+            // Until the end of the work, even if nobody waits for it any more.
+            let _turn = turn;
+            work(&this)
+        });
+        done.await.unwrap_or_else(|_| Err(DbError::Unavailable("the thread that asked it is gone".into())))
+    }
+
+    fn checkout(&self, pool: &Pool) -> Result<CheckedOut<'_>, DbError> {
         let in_use = self.in_use.read().unwrap_or_else(PoisonError::into_inner);
-        let pooled = pool.get().map_err(|error| DbError::Unavailable(one_line(&error.to_string())))?;
+        let pooled = pool.connections.get().map_err(|error| DbError::Unavailable(one_line(&error.to_string())))?;
         Ok(CheckedOut { pooled, _in_use: in_use })
     }
 }
 
-fn pool(url: &DatabaseUrl, size: u32) -> diesel::r2d2::Pool<Manager> {
-    // Tested where it matters (see `run`), not with a query of its own before every other.
-    diesel::r2d2::Pool::builder()
-        .max_size(size)
-        .min_idle(Some(1))
-        .connection_timeout(POOL_PATIENCE)
-        .test_on_check_out(false)
-        .error_handler(Box::new(LogPoolError))
-        .build_unchecked(Manager(url.clone()))
+/// Connections that are shared. Its clones are the same.
+#[derive(Clone)]
+struct Pool {
+    connections: diesel::r2d2::Pool<Manager>,
+    /// As many as there may be connections: who waits for one waits here, where it takes no thread.
+    turns: Arc<Semaphore>,
 }
 
-async fn on_blocking_thread<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, DbError> + Send + 'static,
-) -> Result<T, DbError> {
-    let done = actix_web::web::block(work).await;
-    done.unwrap_or_else(|_| Err(DbError::Unavailable("the thread that asked it is gone".into())))
+impl Pool {
+    fn of(url: &DatabaseUrl, size: u32) -> Self {
+        // Tested where it matters (see `run`), not with a query of its own before every other.
+        let connections = diesel::r2d2::Pool::builder()
+            .max_size(size)
+            .min_idle(Some(1))
+            .connection_timeout(POOL_PATIENCE)
+            .test_on_check_out(false)
+            .error_handler(Box::new(LogPoolError))
+            .build_unchecked(Manager(url.clone()));
+        Self { connections, turns: Arc::new(Semaphore::new(size as usize)) }
+    }
 }
 
 #[derive(Debug)]
