@@ -105,8 +105,15 @@ pub fn connect(url: &DatabaseUrl) -> ConnectionResult<DbConnection> {
             let mut connection = SqliteConnection::establish(&path.to_string_lossy())?;
             // busy_timeout comes first: connections that are opened side by side wait for each other's WAL.
             // synchronous=FULL: what a response has promised survives a power cut.
-            let pragmas =
-                [BUSY_TIMEOUT, "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"];
+            // mmap_size: a table that is larger than a connection's cache is read where the system has it in memory,
+            // without a call and a copy for every page.
+            let pragmas = [
+                BUSY_TIMEOUT,
+                "PRAGMA journal_mode = WAL",
+                "PRAGMA synchronous = FULL",
+                "PRAGMA foreign_keys = ON",
+                "PRAGMA mmap_size = 2147418112",
+            ];
             for pragma in pragmas {
                 diesel::sql_query(pragma).execute(&mut connection).map_err(refused)?;
             }
