@@ -237,27 +237,38 @@ def updates_of_three_processes(database):
 
 
 def growth(kind):
-    """Nanoseconds a lookup, with ever more tokens in the table."""
-    databases = []
+    """What the number of tokens in the table changes: the lookup by itself, and a request, both without recording."""
+    databases = {}
     for size in GROWTH:
         say(f"{kind}: {size} tokens")
-        databases.append(fresh_database(kind, f"growth{size}"))
-        databases[-1].fill(size)
+        databases[size] = fresh_database(kind, f"growth{size}")
+        databases[size].fill(size)
     rounds = []
     for number in range(ROUNDS):
         say(f"{kind}: lookups, round {number + 1} of {ROUNDS}")
-        order = list(zip(GROWTH, databases))[:: 1 if number % 2 == 0 else -1]
-        rounds.append({size: lookup(database, size) for size, database in order})
+        sizes = GROWTH if number % 2 == 0 else GROWTH[::-1]
+        rounds.append({size: look_up(databases[size], size) for size in sizes})
+    figures = lambda size, figure: spread([it[size][figure] for it in rounds])
+    times = lambda size, figure: spread([it[size][figure] / it[GROWTH[0]][figure] for it in rounds])
     return {
         str(size): {
-            "lookup_ns": spread([it[size] for it in rounds]),
-            "times_the_smallest": spread([it[size] / it[GROWTH[0]] for it in rounds]),
+            "lookup_us": figures(size, "lookup_us"),
+            "lookup_times_the_smallest": times(size, "lookup_us"),
+            "request_us": figures(size, "request_us"),
+            "request_times_the_smallest": times(size, "request_us"),
         }
         for size in GROWTH
     }
 
 
-def lookup(database, tokens):
+def look_up(database, tokens):
+    database.warm()
     # Half of the time warms up.
     command = [PROGRAMS / "lookup", database.url, str(tokens), str(SECONDS)]
-    return int(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    nanoseconds = int(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    with server("no_recording", database) as serving:
+        serving.answers(CURRENT, **{KEY_HEADER: "bench-1"})
+        loaded = load.Wrk("numbered_keys", serving.address + CURRENT, SECONDS, str(tokens)).end()
+    if loaded.failed or loaded.refused:
+        sys.exit(f"bench/run: with {tokens} tokens: not the answers that were expected: {loaded}")
+    return {"lookup_us": nanoseconds / 1000, "request_us": 1e6 / loaded.requests_a_second}
