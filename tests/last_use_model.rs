@@ -27,12 +27,34 @@ const PROCESSES: usize = 3;
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Use { process: usize, key: usize },
-    MoveClock { seconds: i64 },
-    WriteDue { process: usize },
-    Stop { process: usize },
-    Crash { process: usize },
-    Reset { key: usize },
+    Use {
+        process: usize,
+        key: usize,
+    },
+    /// Reads a key's row, as a request does that then takes its time.
+    Read {
+        key: usize,
+    },
+    /// Uses what was last read of a key, whatever has happened to it since.
+    UseWhatWasRead {
+        process: usize,
+        key: usize,
+    },
+    MoveClock {
+        seconds: i64,
+    },
+    WriteDue {
+        process: usize,
+    },
+    Stop {
+        process: usize,
+    },
+    Crash {
+        process: usize,
+    },
+    Reset {
+        key: usize,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -41,6 +63,8 @@ fn step() -> impl Strategy<Value = Step> {
     let seconds = prop_oneof![6 => 0..45i64, 2 => 45..200i64, 1 => 3600..8000i64, 1 => -4000..0i64];
     prop_oneof![
         8 => (process.clone(), key.clone()).prop_map(|(process, key)| Step::Use { process, key }),
+        2 => key.clone().prop_map(|key| Step::Read { key }),
+        4 => (process.clone(), key.clone()).prop_map(|(process, key)| Step::UseWhatWasRead { process, key }),
         6 => seconds.prop_map(|seconds| Step::MoveClock { seconds }),
         4 => process.clone().prop_map(|process| Step::WriteDue { process }),
         1 => process.clone().prop_map(|process| Step::Stop { process }),
@@ -100,6 +124,7 @@ struct World {
     clock: Clock,
     processes: Vec<LastUse>,
     ids: Vec<i64>,
+    read: Vec<Token>,
     model: Vec<ModelKey>,
 }
 
@@ -112,11 +137,14 @@ impl World {
             processes: (0..PROCESSES).map(|_| process(&clock)).collect(),
             clock,
             ids: Vec::new(),
+            read: Vec::new(),
             model: Vec::new(),
         };
         for _ in 0..KEYS {
             let id = world.make_key();
             world.ids.push(id);
+            let token = world.row(world.ids.len() - 1);
+            world.read.push(token);
             world.model.push(ModelKey::new(world.clock.now()));
         }
         world
@@ -132,17 +160,30 @@ impl World {
         Token::find(&mut self.connection, self.ids[key]).expect("a query").expect("a key")
     }
 
+    fn touch(&mut self, process: usize, token: &Token) {
+        let Self { runtime, connection, processes, .. } = self;
+        let last_use = &processes[process];
+        // The recorder's part is done when the request waits for it.
+        let write = async { last_use.write_first_uses(connection).expect("a write") };
+        runtime.block_on(async { tokio::join!(last_use.touch(token, Client::command_line), write) });
+    }
+
     fn take(&mut self, step: Step) {
         let now = self.clock.now();
         match step {
             Step::Use { process, key } => {
                 let token = self.row(key);
-                let Self { runtime, connection, processes, .. } = self;
-                let last_use = &processes[process];
-                // The recorder's part is done when the request waits for it.
-                let write = async { last_use.write_first_uses(connection).expect("a write") };
-                runtime.block_on(async { tokio::join!(last_use.touch(&token, Client::command_line), write) });
+                self.touch(process, &token);
                 self.model[key].use_it(process, now);
+            }
+            Step::Read { key } => self.read[key] = self.row(key),
+            Step::UseWhatWasRead { process, key } => {
+                let token = self.read[key].clone();
+                self.touch(process, &token);
+                // A use of a key that is gone counts for nobody.
+                if token.id == self.ids[key] {
+                    self.model[key].use_it(process, now);
+                }
             }
             Step::MoveClock { seconds } => self.clock.set(now + TimeDelta::seconds(seconds)),
             Step::WriteDue { process } => {

@@ -14,4 +14,5 @@ mod migrations;
 mod pages;
 mod several_processes;
 mod strangers;
+mod tokens;
 mod write_ahead_log;

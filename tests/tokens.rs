@@ -1,0 +1,77 @@
+//! How many tokens of a kind a person may hold, and how long they are valid.
+
+use chrono::TimeDelta;
+use latchkey::models::token::{RecordIf, Token, TokenAction, TokenUse};
+use rstest::rstest;
+
+use crate::support::*;
+
+/// Making one more ends the one that was unused for longest; a use counts as much as being made.
+#[rstest]
+#[tokio::test]
+async fn one_more_than_allowed_ends_the_one_unused_for_longest(
+    #[values(
+        (TokenAction::Api, 1), (TokenAction::Feeds, 1), (TokenAction::Session, 10), (TokenAction::Autologin, 10),
+        (TokenAction::Recovery, 1), (TokenAction::Register, 1), (TokenAction::TwofaBackupCode, 10)
+    )]
+    (action, most): (TokenAction, usize),
+    #[values(Sqlite, Postgres)] db: Db,
+) {
+    let site = Site::start(db).await;
+    let (alice, bob) = (site.add_user("alice").await, site.add_user("bob").await);
+    let of_bob = site.add_key(&bob, action).await;
+    let mut made = Vec::new();
+    for _ in 0..most {
+        site.later(TimeDelta::seconds(1));
+        made.push(site.add_key(&alice, action).await);
+    }
+    assert!(made.iter().all(|key| site.token(key.id).is_some()), "as many as allowed");
+    // The first is used now, so that the second is the one unused for longest, if there is one.
+    site.later(TimeDelta::seconds(1));
+    let used = TokenUse { token_id: made[0].id, used_on: site.clock.now() };
+    let recorded = site.app.database.write_now(|connection| Token::record_uses(connection, &[used], RecordIf::Later));
+    recorded.expect("a use");
+    site.later(TimeDelta::seconds(1));
+    let one_more = site.add_key(&alice, action).await;
+    let ended = made.get(1).unwrap_or(&made[0]).id;
+    let left: Vec<_> = made.iter().map(|key| key.id).filter(|id| site.token(*id).is_some()).collect();
+    assert_eq!(left, made.iter().map(|key| key.id).filter(|id| *id != ended).collect::<Vec<_>>());
+    assert!(site.token(one_more.id).is_some() && site.token(of_bob.id).is_some());
+}
+
+/// Recovery and activation are valid for a day; the others do not age by themselves.
+#[rstest]
+#[tokio::test]
+async fn recovery_and_activation_are_valid_for_a_day(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    let alice = site.add_user("alice").await;
+    let actions = [
+        (TokenAction::Recovery, true),
+        (TokenAction::Register, true),
+        (TokenAction::Api, false),
+        (TokenAction::Feeds, false),
+        (TokenAction::Session, false),
+        (TokenAction::Autologin, false),
+        (TokenAction::TwofaBackupCode, false),
+    ];
+    let mut tokens = Vec::new();
+    for (action, ages) in actions {
+        tokens.push((action, ages, site.add_key(&alice, action).await));
+    }
+    let found = |action: TokenAction, key: &Key| {
+        let digest = latchkey::auth::secret::Secret::presented(&*key.secret).digest();
+        let now = site.clock.now();
+        let found = site.app.database.read_now(|connection| Token::find_active(connection, &[action], &digest, now));
+        found.expect("a query").is_some()
+    };
+    site.later(TimeDelta::days(1) - TimeDelta::microseconds(1));
+    assert!(tokens.iter().all(|(action, _, key)| found(*action, key)));
+    site.later(TimeDelta::microseconds(1));
+    for (action, ages, key) in &tokens {
+        assert_eq!(found(*action, key), !ages, "{action:?}");
+    }
+    site.later(TimeDelta::days(4000));
+    for (action, ages, key) in &tokens {
+        assert_eq!(found(*action, key), !ages, "{action:?}");
+    }
+}
