@@ -131,7 +131,7 @@ def alternate(database):
         steps = STEPS if number % 2 == 0 else STEPS[::-1]
         rounds.append({step.name: take(step, database) for step in steps})
     plain = [it[PLAIN.name]["requests_a_second"] for it in rounds]
-    unrecorded = [it[UNRECORDED.name]["requests_a_second"] for it in rounds]
+    unrecorded = [it[UNRECORDED.name] for it in rounds]
     rows = {}
     for step in STEPS:
         taken = [it[step.name] for it in rounds]
@@ -139,7 +139,12 @@ def alternate(database):
         rate = [it["requests_a_second"] for it in taken]
         row["share_of_plain"] = spread([mine / other for mine, other in zip(rate, plain)])
         if step.compares_recording:
-            row["share_of_unrecorded"] = spread([mine / other for mine, other in zip(rate, unrecorded)])
+            row["share_of_unrecorded"] = spread(
+                [mine / other["requests_a_second"] for mine, other in zip(rate, unrecorded)]
+            )
+            row["processor_times_unrecorded"] = spread(
+                [mine["processor_us"] / other["processor_us"] for mine, other in zip(taken, unrecorded)]
+            )
         rows[step.name] = row
     return rows
 
@@ -158,7 +163,9 @@ def take(step, database):
         else:
             serving.answers("/healthz")
         memory = watching.enter_context(MemoryWatch(serving))
+        before = serving.processor_seconds()
         loaded = load.requests_with(step.header, WORK / step.values, serving.address + step.path, seconds)
+        processor_us = (serving.processor_seconds() - before) * 1e6 / loaded.requests
         rows_written = database.rows_written() if step.compares_recording else None
     expected = loaded.requests if step.refused else 0
     if loaded.failed or abs(loaded.refused - expected) > load.CONNECTIONS:
@@ -169,6 +176,7 @@ def take(step, database):
         "requests_a_second": loaded.requests_a_second,
         "p50_ms": loaded.p50_ms,
         "p99_ms": loaded.p99_ms,
+        "processor_us": processor_us,
         "rss_anon_mb": memory.most,
         "rows_written": rows_written,
     }

@@ -19,7 +19,8 @@ def table(results):
 
 
 def rows(title, measured):
-    heading = [title, "requests/s", "", "p50 ms", "p99 ms", "of plain", "", "of unrecorded", "", "rows written", "RssAnon MB"]
+    heading = [title, "requests/s", "", "p50 ms", "p99 ms", "of plain", "", "of unrecorded", ""]
+    heading += ["CPU µs", "rows written", "RssAnon MB"]
     lines = [heading]
     for name, row in measured["rows"].items():
         lines.append(
@@ -30,6 +31,7 @@ def rows(title, measured):
                 just_median(row["p99_ms"], "{:.2f}"),
                 *with_spread(row["share_of_plain"], "{:.3f}"),
                 *with_spread(row.get("share_of_unrecorded"), "{:.3f}"),
+                just_median(row["processor_us"], "{:.1f}"),
                 just_median(row.get("rows_written"), "{:.0f}"),
                 just_median(row["rss_anon_mb"], "{:.1f}"),
             ]
@@ -39,7 +41,7 @@ def rows(title, measured):
         row = measured["sign_ins"][when]
         rate = with_spread(row["requests_a_second"], "{:.0f}")
         lines.append([name, *rate, just_median(row["p50_ms"], "{:.2f}"), just_median(row["p99_ms"], "{:.2f}")])
-    return columns(lines, "<><>>><><>>")
+    return columns(lines, "<><>>><><>>>")
 
 
 def others(measured):

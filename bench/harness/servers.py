@@ -74,6 +74,12 @@ class Server:
         connection.close()
         return cookie.split(";")[0]
 
+    def processor_seconds(self):
+        """What the process has had of the processors: tells programs apart where others keep the machine busy."""
+        with open(f"/proc/{self._process.pid}/stat", encoding="utf-8") as stat:
+            user, system = stat.read().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     def memory(self):
         """RssAnon in MB (of 10⁶ bytes)."""
         with open(f"/proc/{self._process.pid}/status", encoding="ascii") as status:
