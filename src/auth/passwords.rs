@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use argon2::Argon2;
@@ -54,7 +54,7 @@ pub struct Passwords {
     /// Keys the MACs of what is remembered; new in each process.
     mac_key: [u8; 32],
     /// Hashed against where nobody is found, so that it costs the same.
-    nobodys_hash: String,
+    nobodys_hash: Arc<OnceLock<String>>,
     hash_calls: Arc<AtomicU64>,
 }
 
@@ -71,13 +71,20 @@ impl Passwords {
     pub fn start(clock: Clock) -> std::io::Result<Self> {
         let mut mac_key = [0; 32];
         getrandom::fill(&mut mac_key).map_err(std::io::Error::other)?;
+        let threads = HashingThreads::start()?;
+        let nobodys_hash = Arc::<OnceLock<String>>::default();
+        // The start does not wait for it; a hashing thread that needs it does.
+        std::thread::Builder::new().name("hashing".into()).spawn({
+            let nobodys_hash = nobodys_hash.clone();
+            move || nobodys_hash.get_or_init(hash_of_nobody).len()
+        })?;
         Ok(Self {
-            threads: HashingThreads::start()?,
+            threads,
             throttle: Throttle::new(clock.clone()),
             clock,
             remembered: Mutex::new(LruCache::new(REMEMBERED)),
             mac_key,
-            nobodys_hash: hash(&Password::new(super::secret::random_base62(20))),
+            nobodys_hash,
             hash_calls: Arc::default(),
         })
     }
@@ -105,9 +112,12 @@ impl Passwords {
         }
         let stored = user.and_then(|user| user.password_hash.clone()).filter(|stored| is_ours(stored));
         let has_password = stored.is_some();
-        let stored = stored.unwrap_or_else(|| self.nobodys_hash.clone());
-        let calls = self.hash_calls.clone();
-        let right = self.hashing(password.clone(), move |password| matches(&password, &stored, &calls)).await?;
+        let (calls, nobodys) = (self.hash_calls.clone(), self.nobodys_hash.clone());
+        let right = self.hashing(password.clone(), move |password| {
+            let stored = stored.as_deref().unwrap_or_else(|| nobodys.get_or_init(hash_of_nobody));
+            matches(&password, stored, &calls)
+        });
+        let right = right.await?;
         match welcome {
             Some(user) if right && has_password => {
                 self.remember(user, password);
@@ -198,6 +208,11 @@ pub fn hash(password: &Password) -> String {
     let salt = SaltString::encode_b64(&salt).expect("16 bytes are a salt");
     let hash = Argon2::default().hash_password(password.expose().as_bytes(), &salt);
     hash.expect("the default parameters are valid").to_string()
+}
+
+/// Of a password that nobody knows.
+fn hash_of_nobody() -> String {
+    hash(&Password::new(super::secret::random_base62(20)))
 }
 
 /// Whether `stored` is something that a password can be hashed against; that of another system is not.
