@@ -20,6 +20,7 @@ diesel::table! {
         hour -> Nullable<Timestamp>,
         created_on -> Timestamp,
         updated_on -> Timestamp,
+        other_login -> Nullable<Text>,
     }
 }
 

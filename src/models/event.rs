@@ -35,6 +35,16 @@ pub enum EventAction {
     Locked,
     /// Let in again.
     Unlocked,
+    /// An account was made, by an administrator.
+    AccountCreated,
+    /// Login, names or mail were changed by an administrator.
+    AccountChanged,
+    /// Somebody else's account was deleted.
+    AccountDeleted,
+    /// Made an administrator.
+    AdminGranted,
+    /// An administrator no more.
+    AdminRevoked,
     /// Something that a newer release knows.
     Unknown,
 }
@@ -52,6 +62,11 @@ impl EventAction {
             Self::PasswordChanged => "password_changed",
             Self::Locked => "locked",
             Self::Unlocked => "unlocked",
+            Self::AccountCreated => "account_created",
+            Self::AccountChanged => "account_changed",
+            Self::AccountDeleted => "account_deleted",
+            Self::AdminGranted => "admin_granted",
+            Self::AdminRevoked => "admin_revoked",
             Self::Unknown => "unknown",
         }
     }
@@ -67,6 +82,11 @@ impl EventAction {
             Self::PasswordChanged,
             Self::Locked,
             Self::Unlocked,
+            Self::AccountCreated,
+            Self::AccountChanged,
+            Self::AccountDeleted,
+            Self::AdminGranted,
+            Self::AdminRevoked,
         ];
         known.into_iter().find(|action| action.as_str() == text).unwrap_or(Self::Unknown)
     }
@@ -119,11 +139,22 @@ pub struct Event {
     pub created_on: Timestamp,
     /// When last.
     pub updated_on: Timestamp,
+    /// The other person whom it is about: who did it, or whose account was deleted.
+    pub other_login: Option<String>,
 }
 
 impl Event {
-    /// What happened, in a few words.
+    /// What happened, and who did it where that was somebody else, in a few words.
     pub fn headline(&self) -> String {
+        let what = self.what_happened();
+        match (&self.other_login, self.action) {
+            (Some(whose), EventAction::AccountDeleted) => format!("{what}: {whose}"),
+            (Some(who), _) => format!("{what} by {who}"),
+            (None, _) => what,
+        }
+    }
+
+    fn what_happened(&self) -> String {
         let key = self.token_action.map_or("Key", TokenAction::label);
         match self.action {
             EventAction::SignedIn => "Signed in".to_owned(),
@@ -135,6 +166,11 @@ impl Event {
             EventAction::PasswordChanged => "Password changed".to_owned(),
             EventAction::Locked => "Account locked".to_owned(),
             EventAction::Unlocked => "Account unlocked".to_owned(),
+            EventAction::AccountCreated => "Account created".to_owned(),
+            EventAction::AccountChanged => "Account changed".to_owned(),
+            EventAction::AccountDeleted => "Account deleted".to_owned(),
+            EventAction::AdminGranted => "Made an administrator".to_owned(),
+            EventAction::AdminRevoked => "Administrator no more".to_owned(),
             EventAction::Unknown => "Something that this release does not know".to_owned(),
         }
     }
@@ -156,6 +192,33 @@ impl Event {
         client: &Client,
         at: Timestamp,
     ) -> QueryResult<()> {
+        Self::insert(connection, user_id, action, token, client, None, at)
+    }
+
+    /// Records what happened to a person and has to do with another, whose login is `other_login`.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn record_with(
+        connection: &mut DbConnection,
+        user_id: i64,
+        action: EventAction,
+        other_login: &str,
+        client: &Client,
+        at: Timestamp,
+    ) -> QueryResult<()> {
+        Self::insert(connection, user_id, action, None, client, Some(other_login), at)
+    }
+
+    fn insert(
+        connection: &mut DbConnection,
+        user_id: i64,
+        action: EventAction,
+        token: Option<&Token>,
+        client: &Client,
+        other_login: Option<&str>,
+        at: Timestamp,
+    ) -> QueryResult<()> {
         let values = (
             events::user_id.eq(user_id),
             events::action.eq(action),
@@ -166,6 +229,7 @@ impl Event {
             events::agent.eq(&client.agent),
             events::created_on.eq(at),
             events::updated_on.eq(at),
+            events::other_login.eq(other_login),
         );
         diesel::insert_into(events::table).values(values).execute(connection).map(|_| ())
     }
@@ -212,7 +276,7 @@ impl Refusals {
         )
     }
 
-    /// Adds them to the row of their hour.
+    /// Adds them to the row of their hour. Those of a person who has been deleted meanwhile are nobody's.
     ///
     /// # Errors
     /// Those of the queries.
@@ -227,7 +291,7 @@ impl Refusals {
         let address = if known == 0 && told >= Self::MOST_ADDRESSES { "other addresses" } else { &self.client.address };
         // Both databases know this upsert, diesel only that of each.
         let upsert = "INSERT INTO events (user_id, action, address, agent, times, hour, created_on, updated_on)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE EXISTS (SELECT 1 FROM users WHERE users.id = $1)
              ON CONFLICT (user_id, action, address, hour) DO UPDATE
              SET times = events.times + excluded.times, agent = excluded.agent, updated_on = excluded.updated_on";
         diesel::sql_query(upsert)
