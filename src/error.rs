@@ -9,7 +9,11 @@ use actix_web::{HttpResponse, ResponseError};
 use crate::auth::passwords::PasswordRefusal;
 use crate::auth::throttle::RetryAfter;
 use crate::db::DbError;
+use crate::models::administration::Refusal;
 use crate::models::user::{FieldError, SaveError};
+
+/// What everybody else is told where administrators look after people.
+pub const FOR_ADMINISTRATORS: &str = "This is for administrators only.";
 
 /// Why a request is not answered as it was meant.
 #[derive(Debug, thiserror::Error)]
@@ -168,6 +172,15 @@ impl From<PasswordRefusal> for AppError {
             PasswordRefusal::SecondFactor => Self::Forbidden(SECOND_FACTOR),
             PasswordRefusal::TooMany(RetryAfter(wait)) => Self::TooManyAttempts(wait),
             PasswordRefusal::Busy(wait) => Self::Busy(wait),
+        }
+    }
+}
+
+impl From<Refusal> for AppError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Gone => Self::NotFound,
+            Refusal::OwnAccount | Refusal::LastAdministrator => Self::Invalid(vec![refusal.to_string()]),
         }
     }
 }

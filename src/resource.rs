@@ -63,6 +63,16 @@ impl At {
         self.answering(&[Method::PUT], handler)
     }
 
+    /// DELETE
+    pub fn delete<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.answering(&[Method::DELETE], handler)
+    }
+
     /// 404, whatever the method.
     pub fn nothing_here(self) -> impl HttpServiceFactory {
         let Self { resource, .. } = self;

@@ -43,6 +43,13 @@ fn routes(url: &PublicUrl, key: &SecretKey) -> impl HttpServiceFactory + use<> {
         .service(at("/static/{name}").get(static_files::show))
         // Programs, by key or password.
         .service(at("/users/current.{format:json|xml}").get(api::users::current))
+        .service(at("/users.{format:json|xml}").get(api::users::list).post(api::users::create))
+        .service(
+            at("/users/{id:[0-9]+}.{format:json|xml}")
+                .get(api::users::show)
+                .put(api::users::update)
+                .delete(api::users::delete),
+        )
         .service(at("/my/account.{format:json|xml}").get(api::account::show).put(api::account::update))
         .service(at("/activity.atom").get(api::activity::feed))
         // People, by session.

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod activity;
+pub mod document;
 pub mod format;
 pub mod health;
 pub mod users;

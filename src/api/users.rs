@@ -1,17 +1,27 @@
-//! `/users`
+//! `/users`: whom the caller is, and for administrators everybody, as Redmine's REST API has accounts.
 
-use actix_web::HttpResponse;
-use serde::Serialize;
+use actix_web::http::header::{CONTENT_TYPE, LOCATION};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
 
+use super::document::{Document, read};
 use super::format::Format;
-use crate::auth::api_user::ApiUser;
+use crate::app::App;
+use crate::auth::api_user::{AdminUser, ApiUser};
+use crate::auth::credentials::{Password, parameter};
+use crate::auth::passwords::new_password_errors;
 use crate::clock::iso8601;
 use crate::error::AppError;
-use crate::models::user::User;
+use crate::models::administration::{Addition, Administrator, Changes, PeopleFilter};
+use crate::models::user::{FieldError, NewUser, Profile, SaveError, User, UserField, UserStatus, login_errors};
 
-/// A person as `/users/current` shows them. The field `api_key` is left out: no secret is stored that could stand in it.
+/// People in one answer, unless `limit` says otherwise, and at most.
+const USUAL_LIMIT: i64 = 25;
+const LARGEST_LIMIT: i64 = 100;
+
+/// A person. The field `api_key` is left out: no secret is stored that could stand in it.
 #[derive(Serialize)]
-struct CurrentUser {
+struct Person {
     id: i64,
     login: String,
     admin: bool,
@@ -23,10 +33,14 @@ struct CurrentUser {
     last_login_on: Option<String>,
     passwd_changed_on: Option<String>,
     twofa_scheme: Option<String>,
+    /// Only administrators are told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<i64>,
 }
 
-impl From<User> for CurrentUser {
-    fn from(user: User) -> Self {
+impl Person {
+    /// What people are told about themselves.
+    fn themself(user: User) -> Self {
         Self {
             id: user.id,
             login: user.login,
@@ -39,8 +53,67 @@ impl From<User> for CurrentUser {
             last_login_on: user.last_login_on.map(iso8601),
             passwd_changed_on: user.passwd_changed_on.map(iso8601),
             twofa_scheme: user.twofa_scheme,
+            status: None,
         }
     }
+
+    /// What administrators are told about everybody.
+    fn for_administrators(user: User) -> Self {
+        let status = Some(user.status.number());
+        Self { status, ..Self::themself(user) }
+    }
+}
+
+#[derive(Serialize)]
+struct JsonList {
+    users: Vec<Person>,
+    total_count: i64,
+    offset: i64,
+    limit: i64,
+}
+
+#[derive(Serialize)]
+struct XmlList {
+    #[serde(rename = "@total_count")]
+    total_count: i64,
+    #[serde(rename = "@offset")]
+    offset: i64,
+    #[serde(rename = "@limit")]
+    limit: i64,
+    #[serde(rename = "@type")]
+    kind: &'static str,
+    user: Vec<Person>,
+}
+
+/// What administrators may say about a person; every other field is ignored.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct PersonDocument {
+    login: Option<String>,
+    firstname: Option<String>,
+    lastname: Option<String>,
+    mail: Option<String>,
+    password: Option<String>,
+    password_confirmation: Option<String>,
+    admin: Option<String>,
+    status: Option<String>,
+    must_change_passwd: Option<String>,
+    generate_password: Option<String>,
+}
+
+impl Document for PersonDocument {
+    const FIELDS: &'static [&'static str] = &[
+        "login",
+        "firstname",
+        "lastname",
+        "mail",
+        "password",
+        "password_confirmation",
+        "admin",
+        "status",
+        "must_change_passwd",
+        "generate_password",
+    ];
 }
 
 /// `GET /users/current.{json,xml}`
@@ -48,5 +121,244 @@ impl From<User> for CurrentUser {
 /// # Errors
 /// If it cannot be written in this format.
 pub async fn current(format: Format, me: ApiUser) -> Result<HttpResponse, AppError> {
-    format.respond("user", &CurrentUser::from(me.user))
+    format.respond("user", &Person::themself(me.user))
+}
+
+/// `GET /users.{json,xml}`: `status`, `name`, `offset`, `limit`.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list(
+    app: web::Data<App>,
+    request: HttpRequest,
+    format: Format,
+    _: AdminUser,
+) -> Result<HttpResponse, AppError> {
+    let query = request.query_string();
+    let (offset, limit) = offset_and_limit(query);
+    let name = parameter(query, "name").unwrap_or_default();
+    let filter = PeopleFilter { statuses: statuses(query), name };
+    let found = app.database.read(move |connection| filter.find(connection, offset, limit)).await?;
+    let (total_count, users) = (found.total, found.users.into_iter().map(Person::for_administrators).collect());
+    match format {
+        Format::Json => {
+            let list = JsonList { users, total_count, offset, limit };
+            let body = serde_json::to_string(&list).map_err(AppError::internal)?;
+            Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, format.content_type())).body(body))
+        }
+        Format::Xml => format.respond("users", &XmlList { total_count, offset, limit, kind: "array", user: users }),
+    }
+}
+
+/// As Redmine reads them: nothing is active people, an empty one everybody, and what is no status nobody.
+fn statuses(query: &str) -> Vec<UserStatus> {
+    match parameter(query, "status").as_deref() {
+        None => vec![UserStatus::Active],
+        Some("" | "*") => UserStatus::ALL.to_vec(),
+        Some(number) => UserStatus::numbered(number).into_iter().collect(),
+    }
+}
+
+/// As Redmine reads them: what is no number is 0, and `page` counts where there is no `offset`.
+fn offset_and_limit(query: &str) -> (i64, i64) {
+    let number = |name| {
+        let text = parameter(query, name).filter(|text| !text.trim().is_empty())?;
+        Some(text.trim().parse::<i64>().unwrap_or(0))
+    };
+    let limit = match number("limit").unwrap_or(0) {
+        ..1 => USUAL_LIMIT,
+        limit => limit.min(LARGEST_LIMIT),
+    };
+    let first_of_page = || number("page").map_or(0, |page| page.saturating_sub(1).saturating_mul(limit));
+    (number("offset").unwrap_or_else(first_of_page).max(0), limit)
+}
+
+/// `GET /users/ID.{json,xml}`: administrators see everybody, others themselves.
+///
+/// # Errors
+/// 403 for others; nobody has this id; those of the database.
+pub async fn show(
+    app: web::Data<App>,
+    request: HttpRequest,
+    format: Format,
+    me: ApiUser,
+) -> Result<HttpResponse, AppError> {
+    let id = id_of(&request);
+    if !me.user.admin && id == Some(me.user.id) {
+        return format.respond("user", &Person::themself(me.user));
+    }
+    me.administrator()?;
+    let user = find(&app, id).await?;
+    format.respond("user", &Person::for_administrators(user))
+}
+
+/// `POST /users.{json,xml}`
+///
+/// # Errors
+/// Broken rules; a body that cannot be read; those of the database.
+pub async fn create(
+    app: web::Data<App>,
+    request: HttpRequest,
+    format: Format,
+    AdminUser { user: me }: AdminUser,
+    payload: web::Payload,
+) -> Result<HttpResponse, AppError> {
+    let document: PersonDocument = read(&request, format, payload).await?;
+    let mut errors = Vec::new();
+    let password = document.password(&mut errors);
+    let status = document.status(&mut errors).unwrap_or(UserStatus::Active);
+    let admin = truth("admin", document.admin.as_deref())?.unwrap_or(false);
+    let must_change_password = truth("must_change_passwd", document.must_change_passwd.as_deref())?.unwrap_or(false);
+    document.refuse_to_generate(&mut errors)?;
+    let profile = Profile {
+        firstname: document.firstname.unwrap_or_default(),
+        lastname: document.lastname.unwrap_or_default(),
+        mail: document.mail.unwrap_or_default(),
+    };
+    let login = document.login.unwrap_or_default().trim().to_owned();
+    let mut new = NewUser { login, profile: profile.trimmed(), password_hash: None, admin };
+    errors.splice(0..0, new.errors());
+    if !errors.is_empty() {
+        return Err(SaveError::Invalid(errors).into());
+    }
+    new.password_hash = hash(&app, password).await?;
+    let (now, administrator) = (app.clock.now(), Administrator::new(&me, app.addresses.client(&request)));
+    let addition = Addition { new, status, must_change_password };
+    let added = app.database.write(move |connection| administrator.add(connection, &addition, now)).await;
+    let added = added.map_err(SaveError::from)?;
+    let location = app.url.join(&format!("/users/{}", added.id));
+    let body = format.write("user", &Person::for_administrators(added))?;
+    let headers = [(LOCATION, location.as_str()), (CONTENT_TYPE, format.content_type())];
+    let mut response = HttpResponse::Created();
+    for header in headers {
+        response.insert_header(header);
+    }
+    Ok(response.body(body))
+}
+
+/// `PUT /users/ID.{json,xml}`
+///
+/// # Errors
+/// Broken rules; nobody has this id; a body that cannot be read; those of the database.
+pub async fn update(
+    app: web::Data<App>,
+    request: HttpRequest,
+    format: Format,
+    AdminUser { user: me }: AdminUser,
+    payload: web::Payload,
+) -> Result<HttpResponse, AppError> {
+    let document: PersonDocument = read(&request, format, payload).await?;
+    let user = find(&app, id_of(&request)).await?;
+    let id = user.id;
+    let mut errors = Vec::new();
+    let password = document.password(&mut errors);
+    document.refuse_to_generate(&mut errors)?;
+    let trim = |text: Option<String>| text.map(|text| text.trim().to_owned());
+    let mut changes = Changes {
+        status: document.status(&mut errors),
+        admin: truth("admin", document.admin.as_deref())?,
+        must_change_password: truth("must_change_passwd", document.must_change_passwd.as_deref())?,
+        login: trim(document.login),
+        firstname: trim(document.firstname),
+        lastname: trim(document.lastname),
+        mail: trim(document.mail),
+        password_hash: None,
+    };
+    errors.splice(0..0, changed_errors(&changes, user));
+    if !errors.is_empty() {
+        return Err(SaveError::Invalid(errors).into());
+    }
+    changes.password_hash = hash(&app, password).await?;
+    let (now, administrator) = (app.clock.now(), Administrator::new(&me, app.addresses.client(&request)));
+    let changed = app.database.write(move |connection| administrator.change(connection, id, &changes, now)).await;
+    changed.map_err(SaveError::from)??;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// `DELETE /users/ID.{json,xml}`
+///
+/// # Errors
+/// One's own account; nobody has this id; those of the database.
+pub async fn delete(
+    app: web::Data<App>,
+    request: HttpRequest,
+    AdminUser { user: me }: AdminUser,
+) -> Result<HttpResponse, AppError> {
+    let id = id_of(&request).ok_or(AppError::NotFound)?;
+    let (now, administrator) = (app.clock.now(), Administrator::new(&me, app.addresses.client(&request)));
+    app.database.write(move |connection| administrator.delete(connection, id, now)).await??;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// The id that the address names; `None`: nobody can have it.
+fn id_of(request: &HttpRequest) -> Option<i64> {
+    request.match_info().get("id")?.parse().ok()
+}
+
+async fn find(app: &App, id: Option<i64>) -> Result<User, AppError> {
+    let id = id.ok_or(AppError::NotFound)?;
+    app.database.lookup(move |connection| User::find(connection, id)).await?.ok_or(AppError::NotFound)
+}
+
+/// The rules that `user` would break as `changes` make them.
+fn changed_errors(changes: &Changes, user: User) -> Vec<FieldError> {
+    let changed = |new: &Option<String>, old| new.clone().unwrap_or(old);
+    let profile = Profile {
+        firstname: changed(&changes.firstname, user.firstname),
+        lastname: changed(&changes.lastname, user.lastname),
+        mail: changed(&changes.mail, user.mail),
+    };
+    let mut errors = login_errors(&changed(&changes.login, user.login));
+    errors.extend(profile.errors());
+    errors
+}
+
+async fn hash(app: &App, password: Option<Password>) -> Result<Option<String>, AppError> {
+    match password {
+        Some(password) => Ok(Some(app.passwords.hash(&password).await?)),
+        None => Ok(None),
+    }
+}
+
+/// A truth value as Rails reads the usual ones; empty: nothing is said.
+fn truth(name: &str, text: Option<&str>) -> Result<Option<bool>, AppError> {
+    match text.map(|text| text.trim().to_ascii_lowercase()).as_deref() {
+        None | Some("") => Ok(None),
+        Some("true" | "t" | "1" | "on") => Ok(Some(true)),
+        Some("false" | "f" | "0" | "off") => Ok(Some(false)),
+        Some(_) => Err(AppError::BadRequest(format!("{name} must be true or false."))),
+    }
+}
+
+impl PersonDocument {
+    /// The new password; an empty one is none.
+    fn password(&self, errors: &mut Vec<FieldError>) -> Option<Password> {
+        let password = Password::new(self.password.as_deref().filter(|password| !password.is_empty())?);
+        errors.extend(new_password_errors(&password));
+        let confirmation = self.password_confirmation.as_deref();
+        if confirmation.is_some_and(|confirmation| confirmation != password.expose()) {
+            errors.push(FieldError::new(UserField::Password, "doesn't match confirmation"));
+        }
+        Some(password)
+    }
+
+    fn status(&self, errors: &mut Vec<FieldError>) -> Option<UserStatus> {
+        let number = self.status.as_deref().map(str::trim).filter(|number| !number.is_empty())?;
+        let status = UserStatus::numbered(number);
+        if status.is_none() {
+            errors.push(FieldError::new(UserField::Status, "is not included in the list"));
+        }
+        status
+    }
+
+    /// Redmine mails a password that it makes up. Here nobody would get to know it.
+    fn refuse_to_generate(&self, errors: &mut Vec<FieldError>) -> Result<(), AppError> {
+        if truth("generate_password", self.generate_password.as_deref())? == Some(true) {
+            errors.push(FieldError::new(
+                UserField::Password,
+                "cannot be generated, as no mail is sent here: give one instead of generate_password",
+            ));
+        }
+        Ok(())
+    }
 }

@@ -10,7 +10,7 @@ use super::passwords::PasswordRefusal;
 use super::secret::Secret;
 use super::verify::{verify_password, verify_token};
 use crate::app::App;
-use crate::error::AppError;
+use crate::error::{AppError, FOR_ADMINISTRATORS};
 use crate::metrics::{Method, Outcome};
 use crate::models::token::{Token, TokenAction};
 use crate::models::user::User;
@@ -26,6 +26,12 @@ pub struct ApiUser {
     pub token: Option<Token>,
 }
 
+/// An administrator who calls the API.
+pub struct AdminUser {
+    /// Whom the request is for: with Switch-User, the other one, who must be an administrator too.
+    pub user: User,
+}
+
 /// A person whose feed reader asks.
 pub struct FeedUser {
     /// Whose feed.
@@ -39,6 +45,29 @@ impl FromRequest for ApiUser {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move { authenticate(&request).await })
+    }
+}
+
+impl FromRequest for AdminUser {
+    type Error = AppError;
+    type Future = LocalBoxFuture<'static, Result<Self, AppError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let caller = ApiUser::from_request(request, payload);
+        Box::pin(async move { caller.await?.administrator() })
+    }
+}
+
+impl ApiUser {
+    /// The same as an administrator.
+    ///
+    /// # Errors
+    /// 403 if they are none.
+    pub fn administrator(self) -> Result<AdminUser, AppError> {
+        match self.user {
+            user if user.admin => Ok(AdminUser { user }),
+            _ => Err(AppError::Forbidden(FOR_ADMINISTRATORS)),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The rows, their queries and their rules. Nothing in here knows of HTTP.
 
+pub mod administration;
 pub mod event;
 pub mod token;
 pub mod user;

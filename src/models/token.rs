@@ -256,6 +256,19 @@ impl Token {
         Ok(all.into_iter().filter(|token| actions.contains(&token.action)).collect())
     }
 
+    /// The keys of several people, oldest first.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn keys_of(connection: &mut DbConnection, user_ids: &[i64]) -> QueryResult<Vec<Self>> {
+        tokens::table
+            .filter(tokens::user_id.eq_any(user_ids))
+            .filter(tokens::action.eq_any([TokenAction::Api, TokenAction::Feeds]))
+            .order(tokens::id)
+            .select(Self::as_select())
+            .load(connection)
+    }
+
     /// The token with this id.
     ///
     /// # Errors
@@ -295,6 +308,14 @@ impl Token {
             Self::delete(connection, token.id)?;
         }
         Ok(())
+    }
+
+    /// Ends everything of a person.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn delete_all_of(connection: &mut DbConnection, user_id: i64) -> QueryResult<()> {
+        diesel::delete(tokens::table.filter(tokens::user_id.eq(user_id))).execute(connection).map(|_| ())
     }
 
     /// Records uses, in the order of their ids, and returns the tokens whose row was written.

@@ -11,7 +11,7 @@ use crate::db::{Database, DbConnection, DbError};
 use crate::schema::users;
 
 diesel::define_sql_function! {
-    /// Folds ASCII letters, and only those, on both databases (see the migration).
+    /// Folds ASCII letters, and only those, on both databases where the column is a login or mail (see the migration).
     fn lower(text: Text) -> Text;
 }
 
@@ -28,6 +28,23 @@ pub enum UserStatus {
 }
 
 impl UserStatus {
+    /// Each of them, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Registered, Self::Locked];
+
+    /// What Redmine's API calls it: 1, 2 or 3.
+    pub fn number(self) -> i64 {
+        match self {
+            Self::Active => 1,
+            Self::Registered => 2,
+            Self::Locked => 3,
+        }
+    }
+
+    /// The one that Redmine's API calls so.
+    pub fn numbered(number: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.number().to_string() == number)
+    }
+
     /// As stored and shown.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -125,6 +142,8 @@ pub enum UserField {
     Password,
     /// The password to be, again.
     PasswordConfirmation,
+    /// Whether they may do anything.
+    Status,
 }
 
 impl UserField {
@@ -138,6 +157,7 @@ impl UserField {
             Self::CurrentPassword => "Current password",
             Self::Password => "Password",
             Self::PasswordConfirmation => "Password confirmation",
+            Self::Status => "Status",
         }
     }
 }
@@ -296,6 +316,14 @@ impl User {
         }
         let same_login = lower(users::login).eq(login.to_ascii_lowercase());
         users::table.filter(same_login).select(Self::as_select()).first(connection).optional()
+    }
+
+    /// The person with this id.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn find(connection: &mut DbConnection, id: i64) -> QueryResult<Option<Self>> {
+        users::table.find(id).select(Self::as_select()).first(connection).optional()
     }
 
     /// Everybody, by login.

@@ -29,7 +29,7 @@ async fn an_error_comes_in_the_format_of_the_address(#[values(Sqlite, Postgres)]
         ("/users/current.json/", 404, "text/html; charset=utf-8", String::new()),
         ("/users/current.txt", 404, "text/html; charset=utf-8", String::new()),
         ("/users/current", 404, "text/html; charset=utf-8", String::new()),
-        ("/users/2.json", 404, "application/json; charset=utf-8", json(nothing)),
+        ("/users/nobody.json", 404, "application/json; charset=utf-8", json(nothing)),
     ] {
         let answer = Answer::of(site.get(address)).await;
         assert_eq!(answer.status, status, "{address}");

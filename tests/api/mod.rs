@@ -8,4 +8,5 @@ mod any_bytes;
 mod authentication;
 mod errors;
 mod health;
+mod users;
 mod users_current;
