@@ -64,6 +64,26 @@ fn routes(url: &PublicUrl, key: &SecretKey) -> impl HttpServiceFactory + use<> {
                 .service(at("/my/api_key").get(pages::keys::ask_api).post(pages::keys::make_api))
                 .service(at("/my/atom_key").get(pages::keys::ask_atom).post(pages::keys::make_atom))
                 .service(at("/activity").get(pages::activity::show))
+                // Administrators, about everybody.
+                .service(at("/admin/users").get(pages::people::list::show))
+                .service(at("/admin/users/new").get(pages::people::add::show).post(pages::people::add::add))
+                .service(at("/admin/users/{id:[0-9]+}").get(pages::people::person::show))
+                .service(
+                    at("/admin/users/{id:[0-9]+}/lock")
+                        .get(pages::people::status::ask_lock)
+                        .post(pages::people::status::lock),
+                )
+                .service(
+                    at("/admin/users/{id:[0-9]+}/unlock")
+                        .get(pages::people::status::ask_unlock)
+                        .post(pages::people::status::unlock),
+                )
+                .service(
+                    at("/admin/users/{id:[0-9]+}/password")
+                        .get(pages::people::password::show)
+                        .post(pages::people::password::set),
+                )
+                .service(at("/users/{id:[0-9]+}").get(pages::people::person::home))
                 .service(at("{anything:.*}").nothing_here()),
         )
 }

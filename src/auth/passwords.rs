@@ -198,6 +198,15 @@ pub fn new_password_errors(password: &Password) -> Vec<FieldError> {
     }
 }
 
+/// The same of one that was typed twice.
+pub fn confirmed_password_errors(password: &Password, confirmation: &str) -> Vec<FieldError> {
+    let mut errors = new_password_errors(password);
+    if password.expose() != confirmation {
+        errors.push(FieldError::new(UserField::PasswordConfirmation, "does not match the new password"));
+    }
+    errors
+}
+
 /// Argon2id with the parameters that OWASP recommends (19 MiB, 2 passes, 1 lane), as a PHC string.
 ///
 /// # Panics

@@ -10,7 +10,7 @@ use super::credentials::without_key;
 use super::secret::{Secret, random_base62};
 use super::verify::verify_token;
 use crate::app::App;
-use crate::error::AppError;
+use crate::error::{AppError, FOR_ADMINISTRATORS};
 use crate::metrics::{self, Outcome};
 use crate::models::token::{Token, TokenAction};
 use crate::models::user::User;
@@ -33,8 +33,13 @@ pub struct SignedIn {
 /// A person who is signed in, or nobody. Not an `Option`: that would take an error of the database for nobody.
 pub struct MaybeSignedIn(pub Option<SignedIn>);
 
-/// The login of who is signed in, left in the request for the frame of the page.
-pub struct SignedInAs(pub String);
+/// Who is signed in, left in the request for the frame of the page.
+pub struct SignedInAs {
+    /// As whom.
+    pub login: String,
+    /// Whether they look after the others.
+    pub admin: bool,
+}
 
 /// A person who is signed in, and may see every page of theirs.
 pub struct SessionUser {
@@ -42,6 +47,12 @@ pub struct SessionUser {
     pub user: User,
     /// The session's token.
     pub token: Token,
+}
+
+/// An administrator who is signed in.
+pub struct AdminSession {
+    /// Who.
+    pub user: User,
 }
 
 impl FromRequest for SignedIn {
@@ -88,6 +99,21 @@ impl FromRequest for SessionUser {
     }
 }
 
+impl FromRequest for AdminSession {
+    type Error = AppError;
+    type Future = LocalBoxFuture<'static, Result<Self, AppError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let session = SessionUser::from_request(request, payload);
+        Box::pin(async move {
+            match session.await?.user {
+                user if user.admin => Ok(Self { user }),
+                _ => Err(AppError::Forbidden(FOR_ADMINISTRATORS)),
+            }
+        })
+    }
+}
+
 /// Who is signed in, if anybody is.
 ///
 /// # Errors
@@ -102,7 +128,7 @@ pub async fn signed_in(app: &App, request: &HttpRequest) -> Result<Option<Signed
     let found = verify_token(app, request, SESSION, &Secret::presented(secret), goes_on).await;
     app.metrics.count_authentication(metrics::Method::Session, Outcome::of_found(&found));
     Ok(found?.map(|(token, user)| {
-        request.extensions_mut().insert(SignedInAs(user.login.clone()));
+        request.extensions_mut().insert(SignedInAs { login: user.login.clone(), admin: user.admin });
         SignedIn { user, token }
     }))
 }

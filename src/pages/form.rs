@@ -1,5 +1,7 @@
 //! The fields of forms as pages show them again: what was typed, and what is wrong with it.
 
+use serde::Deserialize;
+
 use crate::models::user::{FieldError, UserField};
 
 /// One field.
@@ -21,6 +23,23 @@ impl Field {
     /// A password, which is never shown again.
     pub fn password(field: UserField, errors: &[FieldError]) -> Self {
         Self::new("", field, errors)
+    }
+}
+
+/// A box to tick: its value is sent when it is, and nothing when it is not.
+#[derive(Clone, Default, Deserialize)]
+#[serde(transparent)]
+pub struct Checkbox(String);
+
+impl Checkbox {
+    /// One that is ticked before anybody has touched it.
+    pub fn ticked() -> Self {
+        Self("1".to_owned())
+    }
+
+    /// Whether it is.
+    pub fn is_ticked(&self) -> bool {
+        !self.0.is_empty()
     }
 }
 

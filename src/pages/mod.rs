@@ -7,5 +7,6 @@ pub mod form;
 pub mod keys;
 pub mod moment;
 pub mod password;
+pub mod people;
 pub mod shell;
 pub mod sign_in;

@@ -10,7 +10,7 @@ use super::form::{Field, error_summary};
 use super::shell::{Notice, Shell, page, see_other_with};
 use crate::app::App;
 use crate::auth::credentials::Password;
-use crate::auth::passwords::{PasswordRefusal, new_password_errors};
+use crate::auth::passwords::{PasswordRefusal, confirmed_password_errors};
 use crate::auth::posted_form::Posted;
 use crate::auth::session_user::{self, SignedIn};
 use crate::auth::verify::verify_password;
@@ -73,10 +73,7 @@ pub async fn change(
     Posted { who: me, form }: Posted<SignedIn, PasswordForm>,
 ) -> Result<HttpResponse, AppError> {
     let (current, new) = (Password::new(form.password), Password::new(form.new_password));
-    let mut errors = new_password_errors(&new);
-    if new.expose() != form.new_password_confirmation {
-        errors.push(FieldError::new(UserField::PasswordConfirmation, "does not match the new password"));
-    }
+    let mut errors = confirmed_password_errors(&new, &form.new_password_confirmation);
     if new == current {
         errors.push(FieldError::new(UserField::Password, "must be different from the current one"));
     }

@@ -17,6 +17,8 @@ pub struct Shell {
     url: PublicUrl,
     /// Who is signed in.
     pub login: Option<String>,
+    /// Whether they look after the others.
+    pub is_admin: bool,
     /// What proves that a form is ours.
     pub form_token: String,
     /// What has just been done.
@@ -54,7 +56,8 @@ impl Shell {
     fn without_form(app: &App, request: &HttpRequest) -> Self {
         Self {
             url: app.url.clone(),
-            login: request.extensions().get::<SignedInAs>().map(|who| who.0.clone()),
+            login: request.extensions().get::<SignedInAs>().map(|who| who.login.clone()),
+            is_admin: request.extensions().get::<SignedInAs>().is_some_and(|who| who.admin),
             form_token: String::new(),
             notice: None,
         }
@@ -75,6 +78,14 @@ pub enum Notice {
     PasswordChanged,
     /// The session was ended.
     SignedOut,
+    /// Somebody was added.
+    PersonAdded,
+    /// Somebody was locked.
+    PersonLocked,
+    /// Somebody was let in again.
+    PersonUnlocked,
+    /// Somebody was given a password.
+    PersonPasswordSet,
 }
 
 impl Notice {
@@ -83,6 +94,10 @@ impl Notice {
             Self::AccountSaved => "account_saved",
             Self::PasswordChanged => "password_changed",
             Self::SignedOut => "signed_out",
+            Self::PersonAdded => "person_added",
+            Self::PersonLocked => "person_locked",
+            Self::PersonUnlocked => "person_unlocked",
+            Self::PersonPasswordSet => "person_password_set",
         }
     }
 
@@ -91,6 +106,10 @@ impl Notice {
             Self::AccountSaved => "Your account has been saved.",
             Self::PasswordChanged => "Your password has been changed. Other sessions have been signed out.",
             Self::SignedOut => "You have signed out.",
+            Self::PersonAdded => "The account has been made. Tell them the login and password.",
+            Self::PersonLocked => "The account has been locked. Sessions have ended, and keys no longer work.",
+            Self::PersonUnlocked => "The account is active. Signing in and keys work again.",
+            Self::PersonPasswordSet => "The password has been set. Tell it to them: their sessions have ended.",
         }
     }
 }

@@ -9,6 +9,7 @@ mod errors;
 mod keys;
 mod must_change;
 mod password;
+mod people;
 mod session_ends;
 mod session_spans;
 mod sign_in;

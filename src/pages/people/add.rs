@@ -1,0 +1,124 @@
+//! `/admin/users/new`: somebody new.
+
+use actix_session::Session;
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use serde::Deserialize;
+
+use super::path_of;
+use crate::app::App;
+use crate::auth::credentials::Password;
+use crate::auth::passwords::confirmed_password_errors;
+use crate::auth::posted_form::Posted;
+use crate::auth::session_user::AdminSession;
+use crate::error::AppError;
+use crate::models::administration::{Addition, Administrator};
+use crate::models::user::{FieldError, NewUser, Profile, SaveError, UserField, UserStatus};
+use crate::pages::form::{Checkbox, Field, error_summary};
+use crate::pages::shell::{Notice, Shell, page, see_other_with};
+
+#[derive(Template)]
+#[template(path = "people/add.html")]
+struct AddPage {
+    shell: Shell,
+    login: Field,
+    firstname: Field,
+    lastname: Field,
+    mail: Field,
+    password: Field,
+    confirmation: Field,
+    must_change: bool,
+    admin: bool,
+}
+
+impl AddPage {
+    fn new(shell: Shell, form: AddForm, errors: &[FieldError]) -> Self {
+        Self {
+            shell,
+            login: Field::new(form.login, UserField::Login, errors),
+            firstname: Field::new(form.firstname, UserField::Firstname, errors),
+            lastname: Field::new(form.lastname, UserField::Lastname, errors),
+            mail: Field::new(form.mail, UserField::Mail, errors),
+            password: Field::password(UserField::Password, errors),
+            confirmation: Field::password(UserField::PasswordConfirmation, errors),
+            must_change: form.must_change.is_ticked(),
+            admin: form.admin.is_ticked(),
+        }
+    }
+
+    fn error_summary(&self) -> Vec<(&'static str, String)> {
+        error_summary(&[
+            ("login", &self.login),
+            ("firstname", &self.firstname),
+            ("lastname", &self.lastname),
+            ("mail", &self.mail),
+            ("new_password", &self.password),
+            ("new_password_confirmation", &self.confirmation),
+        ])
+    }
+}
+
+/// The fields of the form.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct AddForm {
+    login: String,
+    firstname: String,
+    lastname: String,
+    mail: String,
+    new_password: String,
+    new_password_confirmation: String,
+    must_change: Checkbox,
+    admin: Checkbox,
+}
+
+/// `GET /admin/users/new`
+///
+/// # Errors
+/// 403 for others; if the cookie cannot be written.
+pub async fn show(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    _: AdminSession,
+) -> Result<HttpResponse, AppError> {
+    let blank = AddForm { must_change: Checkbox::ticked(), ..AddForm::default() };
+    page(StatusCode::OK, &AddPage::new(Shell::of(&app, &request, &session)?, blank, &[]))
+}
+
+/// `POST /admin/users/new`
+///
+/// # Errors
+/// 403 for others; too many wait to be hashed; those of the database.
+pub async fn add(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    Posted { who: me, form }: Posted<AdminSession, AddForm>,
+) -> Result<HttpResponse, AppError> {
+    let AddForm { login, firstname, lastname, mail, .. } = form.clone();
+    let profile = Profile { firstname, lastname, mail }.trimmed();
+    let login = login.trim().to_owned();
+    let mut new = NewUser { login, profile, password_hash: None, admin: form.admin.is_ticked() };
+    let password = Password::new(form.new_password.clone());
+    let mut errors = new.errors();
+    errors.extend(confirmed_password_errors(&password, &form.new_password_confirmation));
+    let added = if errors.is_empty() {
+        new.password_hash = Some(app.passwords.hash(&password).await?);
+        let addition = Addition { new, status: UserStatus::Active, must_change_password: form.must_change.is_ticked() };
+        let (now, administrator) = (app.clock.now(), Administrator::new(&me.user, app.addresses.client(&request)));
+        let added = app.database.write(move |connection| administrator.add(connection, &addition, now)).await;
+        added.map_err(SaveError::from)
+    } else {
+        Err(SaveError::Invalid(errors))
+    };
+    match added {
+        Ok(user) => Ok(see_other_with(&app, &path_of(user.id), Notice::PersonAdded)),
+        Err(SaveError::Invalid(errors)) => {
+            let again = AddPage::new(Shell::of(&app, &request, &session)?, form, &errors);
+            page(StatusCode::UNPROCESSABLE_ENTITY, &again)
+        }
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,168 @@
+//! `/admin/users`: everybody, searched and by status.
+
+use std::collections::HashMap;
+
+use actix_session::Session;
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+
+use super::{full_name, path_of, status_label};
+use crate::app::App;
+use crate::auth::credentials::parameter;
+use crate::auth::session_user::AdminSession;
+use crate::error::AppError;
+use crate::models::administration::{People, PeopleFilter};
+use crate::models::token::Token;
+use crate::models::user::{User, UserStatus};
+use crate::pages::moment::Moment;
+use crate::pages::shell::{Shell, page};
+
+/// Rows on a page.
+const PER_PAGE: i64 = 50;
+/// Nobody turns more pages than this.
+const LAST_PAGE: i64 = 1_000_000;
+
+#[derive(Template)]
+#[template(path = "people/list.html")]
+struct ListPage {
+    shell: Shell,
+    name: String,
+    statuses: Vec<StatusChoice>,
+    /// How many were found, and which of them are shown.
+    count: String,
+    people: Vec<Row>,
+    /// Why there are none, where there are none.
+    empty: &'static str,
+    is_filtered: bool,
+    previous: Option<String>,
+    next: Option<String>,
+}
+
+struct StatusChoice {
+    value: &'static str,
+    label: &'static str,
+    is_chosen: bool,
+}
+
+struct Row {
+    path: String,
+    name: String,
+    login: String,
+    mail: String,
+    is_admin: bool,
+    status: Option<&'static str>,
+    keys: String,
+    has_keys: bool,
+    /// The latest use of any key, one that is still to be written included.
+    latest_use: Option<Moment>,
+}
+
+/// `GET /admin/users`: `name`, `status`, `page`.
+///
+/// # Errors
+/// 403 for others; those of the database.
+pub async fn show(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    _: AdminSession,
+) -> Result<HttpResponse, AppError> {
+    let query = request.query_string();
+    let name = parameter(query, "name").unwrap_or_default().trim().to_owned();
+    let status = parameter(query, "status");
+    let status = UserStatus::ALL.into_iter().find(|known| status.as_deref() == Some(known.as_str()));
+    let wanted = parameter(query, "page").and_then(|page| page.parse::<i64>().ok());
+    let number = wanted.unwrap_or(1).clamp(1, LAST_PAGE);
+    let skip = (number - 1) * PER_PAGE;
+
+    let filter =
+        PeopleFilter { statuses: status.map_or(UserStatus::ALL.to_vec(), |status| vec![status]), name: name.clone() };
+    let found = app.database.read(move |connection| {
+        let People { users, total } = filter.find(connection, skip, PER_PAGE)?;
+        let ids: Vec<i64> = users.iter().map(|user| user.id).collect();
+        Ok((users, total, Token::keys_of(connection, &ids)?))
+    });
+    let (users, total, keys) = found.await?;
+    let mut keys_by_owner: HashMap<i64, Vec<Token>> = HashMap::new();
+    for key in keys {
+        keys_by_owner.entry(key.user_id).or_default().push(key);
+    }
+
+    let shell = Shell::of(&app, &request, &session)?;
+    let address = |number| shell.path(&format!("/admin/users?{}", query_of(&name, status, number)));
+    let last = skip + PER_PAGE;
+    let shown = ListPage {
+        count: count(total, skip, last),
+        empty: empty(total, &name),
+        is_filtered: !name.is_empty() || status.is_some(),
+        previous: (number > 1).then(|| address(number - 1)),
+        next: (total > last && number < LAST_PAGE).then(|| address(number + 1)),
+        people: users.into_iter().map(|user| Row::new(&app, &keys_by_owner, user)).collect(),
+        statuses: choices(status),
+        name,
+        shell,
+    };
+    page(StatusCode::OK, &shown)
+}
+
+impl Row {
+    fn new(app: &App, keys_by_owner: &HashMap<i64, Vec<Token>>, user: User) -> Self {
+        let keys = keys_by_owner.get(&user.id).map_or(&[][..], Vec::as_slice);
+        let latest_use = keys.iter().filter_map(|key| app.recorder.last_use.of(key)).max();
+        Self {
+            path: path_of(user.id),
+            name: full_name(&user),
+            is_admin: user.admin,
+            status: status_label(user.status),
+            keys: match keys.len() {
+                0 => "No key".to_owned(),
+                1 => "1 key".to_owned(),
+                several => format!("{several} keys"),
+            },
+            has_keys: !keys.is_empty(),
+            latest_use: latest_use.map(|time| Moment::new(time, app.clock.now())),
+            login: user.login,
+            mail: user.mail,
+        }
+    }
+}
+
+fn choices(chosen: Option<UserStatus>) -> Vec<StatusChoice> {
+    let everybody = StatusChoice { value: "", label: "Everybody", is_chosen: chosen.is_none() };
+    let of = |status: UserStatus| {
+        let label = status_label(status).unwrap_or("Active");
+        StatusChoice { value: status.as_str(), label, is_chosen: chosen == Some(status) }
+    };
+    std::iter::once(everybody).chain(UserStatus::ALL.map(of)).collect()
+}
+
+fn query_of(name: &str, status: Option<UserStatus>, number: i64) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    if !name.is_empty() {
+        query.append_pair("name", name);
+    }
+    if let Some(status) = status {
+        query.append_pair("status", status.as_str());
+    }
+    query.append_pair("page", &number.to_string()).finish()
+}
+
+fn count(total: i64, skip: i64, last: i64) -> String {
+    match total {
+        1 => "1 person".to_owned(),
+        total if total <= PER_PAGE || skip >= total => format!("{total} people"),
+        total => format!("{total} people, {} to {} shown", skip + 1, last.min(total)),
+    }
+}
+
+fn empty(total: i64, name: &str) -> &'static str {
+    if total > 0 {
+        "There is nobody on this page: the list ends before it."
+    } else if !name.is_empty() {
+        "Nobody's name, login or email matches."
+    } else {
+        // Whoever looks at the list stands on it, so that it is only ever empty for a search.
+        "Nobody has this status."
+    }
+}

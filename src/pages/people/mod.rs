@@ -1,0 +1,65 @@
+//! *People*, for administrators: who there is, whether their keys are used, and what can be done about them.
+
+pub mod add;
+pub mod list;
+pub mod password;
+pub mod person;
+pub mod status;
+
+use actix_web::HttpRequest;
+
+use super::keys::KeyPanel;
+use super::shell::{Notice, see_other_with};
+use crate::app::App;
+use crate::auth::session_user::AdminSession;
+use crate::error::AppError;
+use crate::models::administration::{Administrator, Changes};
+use crate::models::token::{Token, TokenAction};
+use crate::models::user::{SaveError, User, UserStatus};
+
+/// The person whom the address names.
+async fn person(app: &App, request: &HttpRequest) -> Result<User, AppError> {
+    let id = request.match_info().get("id").and_then(|id| id.parse().ok()).ok_or(AppError::NotFound)?;
+    app.database.lookup(move |connection| User::find(connection, id)).await?.ok_or(AppError::NotFound)
+}
+
+/// What a person holds: both kinds of key, and how many sessions.
+async fn holdings(app: &App, user: &User) -> Result<([KeyPanel; 2], usize), AppError> {
+    let (user_id, actions) = (user.id, [TokenAction::Api, TokenAction::Feeds, TokenAction::Session]);
+    let tokens = app.database.lookup(move |connection| Token::of_user(connection, user_id, &actions)).await?;
+    let sessions = tokens.iter().filter(|token| token.action == TokenAction::Session).count();
+    Ok(([TokenAction::Api, TokenAction::Feeds].map(|action| KeyPanel::new(app, action, &tokens)), sessions))
+}
+
+/// Makes `changes` in the name of `me`, and goes back to the person's page, which says `notice`.
+async fn change(
+    app: &App,
+    request: &HttpRequest,
+    me: &AdminSession,
+    user_id: i64,
+    changes: Changes,
+    notice: Notice,
+) -> Result<actix_web::HttpResponse, AppError> {
+    let (now, administrator) = (app.clock.now(), Administrator::new(&me.user, app.addresses.client(request)));
+    let changed = app.database.write(move |connection| administrator.change(connection, user_id, &changes, now)).await;
+    changed.map_err(SaveError::from)??;
+    Ok(see_other_with(app, &path_of(user_id), notice))
+}
+
+/// Where a person's page is.
+fn path_of(user_id: i64) -> String {
+    format!("/admin/users/{user_id}")
+}
+
+fn full_name(user: &User) -> String {
+    format!("{} {}", user.firstname, user.lastname)
+}
+
+/// What stands beside a person's name; `None`: nothing out of the ordinary.
+fn status_label(status: UserStatus) -> Option<&'static str> {
+    match status {
+        UserStatus::Active => None,
+        UserStatus::Registered => Some("Not yet activated"),
+        UserStatus::Locked => Some("Locked"),
+    }
+}

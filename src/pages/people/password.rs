@@ -1,0 +1,106 @@
+//! `/admin/users/ID/password`: a new password for somebody, which ends their sessions.
+
+use actix_session::Session;
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use serde::Deserialize;
+
+use super::{change, full_name, path_of, person};
+use crate::app::App;
+use crate::auth::credentials::Password;
+use crate::auth::passwords::confirmed_password_errors;
+use crate::auth::posted_form::Posted;
+use crate::auth::session_user::AdminSession;
+use crate::error::AppError;
+use crate::models::administration::Changes;
+use crate::models::user::{FieldError, User, UserField};
+use crate::pages::form::{Checkbox, Field, error_summary};
+use crate::pages::shell::{Notice, Shell, page, see_other};
+
+#[derive(Template)]
+#[template(path = "people/password.html")]
+struct PasswordPage {
+    shell: Shell,
+    path: String,
+    name: String,
+    login: String,
+    new: Field,
+    confirmation: Field,
+    must_change: bool,
+}
+
+impl PasswordPage {
+    fn new(shell: Shell, user: &User, must_change: bool, errors: &[FieldError]) -> Self {
+        Self {
+            shell,
+            path: path_of(user.id),
+            name: full_name(user),
+            login: user.login.clone(),
+            new: Field::password(UserField::Password, errors),
+            confirmation: Field::password(UserField::PasswordConfirmation, errors),
+            must_change,
+        }
+    }
+
+    fn error_summary(&self) -> Vec<(&'static str, String)> {
+        error_summary(&[("new_password", &self.new), ("new_password_confirmation", &self.confirmation)])
+    }
+}
+
+/// The fields of the form.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct PasswordForm {
+    new_password: String,
+    new_password_confirmation: String,
+    must_change: Checkbox,
+}
+
+/// `GET /admin/users/ID/password`
+///
+/// # Errors
+/// 403 for others; nobody has this id; those of the database.
+pub async fn show(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    me: AdminSession,
+) -> Result<HttpResponse, AppError> {
+    let user = person(&app, &request).await?;
+    if user.id == me.user.id {
+        return Ok(to_ones_own(&app));
+    }
+    page(StatusCode::OK, &PasswordPage::new(Shell::of(&app, &request, &session)?, &user, true, &[]))
+}
+
+/// `POST /admin/users/ID/password`
+///
+/// # Errors
+/// 403 for others; nobody has this id; too many wait to be hashed; those of the database.
+pub async fn set(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    Posted { who: me, form }: Posted<AdminSession, PasswordForm>,
+) -> Result<HttpResponse, AppError> {
+    let user = person(&app, &request).await?;
+    if user.id == me.user.id {
+        return Ok(to_ones_own(&app));
+    }
+    let new = Password::new(form.new_password);
+    let errors = confirmed_password_errors(&new, &form.new_password_confirmation);
+    let must_change = form.must_change.is_ticked();
+    if !errors.is_empty() {
+        let again = PasswordPage::new(Shell::of(&app, &request, &session)?, &user, must_change, &errors);
+        return page(StatusCode::UNPROCESSABLE_ENTITY, &again);
+    }
+    let hash = app.passwords.hash(&new).await?;
+    let changes = Changes { password_hash: Some(hash), must_change_password: Some(must_change), ..Changes::default() };
+    change(&app, &request, &me, user.id, changes, Notice::PersonPasswordSet).await
+}
+
+/// Where the password that one has is asked for, and the session goes on.
+fn to_ones_own(app: &App) -> HttpResponse {
+    see_other(&app.url.path("/my/password"))
+}

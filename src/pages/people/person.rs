@@ -1,0 +1,83 @@
+//! `/admin/users/ID`: one person, and what can be done about them.
+
+use actix_session::Session;
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+
+use super::{full_name, holdings, path_of, person, status_label};
+use crate::app::App;
+use crate::auth::session_user::AdminSession;
+use crate::error::AppError;
+use crate::models::user::{User, UserStatus};
+use crate::pages::keys::KeyPanel;
+use crate::pages::moment::Moment;
+use crate::pages::shell::{Notice, Shell, page, see_other};
+
+/// What may have been done to somebody just before.
+const NOTICES: &[Notice] =
+    &[Notice::PersonAdded, Notice::PersonLocked, Notice::PersonUnlocked, Notice::PersonPasswordSet];
+
+#[derive(Template)]
+#[template(path = "people/person.html")]
+struct PersonPage {
+    shell: Shell,
+    path: String,
+    name: String,
+    user: User,
+    status: &'static str,
+    created: Moment,
+    last_sign_in: Option<Moment>,
+    password_set: Option<Moment>,
+    keys: [KeyPanel; 2],
+    /// What lets them in, or shuts them out; `None`: it is the administrator's own account.
+    action: Option<Action>,
+}
+
+struct Action {
+    path: String,
+    label: &'static str,
+}
+
+/// `GET /admin/users/ID`
+///
+/// # Errors
+/// 403 for others; nobody has this id; those of the database.
+pub async fn show(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    me: AdminSession,
+) -> Result<HttpResponse, AppError> {
+    let user = person(&app, &request).await?;
+    let moment = |time| Moment::new(time, app.clock.now());
+    let path = path_of(user.id);
+    let (keys, _) = holdings(&app, &user).await?;
+    let (last, label) = match user.status {
+        UserStatus::Active => ("lock", "Lock"),
+        UserStatus::Registered => ("unlock", "Activate"),
+        UserStatus::Locked => ("unlock", "Unlock"),
+    };
+    let shown = PersonPage {
+        shell: Shell::of(&app, &request, &session)?.saying(&request, NOTICES),
+        name: full_name(&user),
+        status: status_label(user.status).unwrap_or("Active"),
+        created: moment(user.created_on),
+        last_sign_in: user.last_login_on.map(moment),
+        password_set: user.passwd_changed_on.filter(|_| user.password_hash.is_some()).map(moment),
+        keys,
+        action: (user.id != me.user.id).then(|| Action { path: format!("{path}/{last}"), label }),
+        path,
+        user,
+    };
+    page(StatusCode::OK, &shown)
+}
+
+/// `GET /users/ID`, to which the API's `Location` leads a browser.
+///
+/// # Errors
+/// The address names no id.
+pub async fn home(app: web::Data<App>, request: HttpRequest) -> Result<HttpResponse, AppError> {
+    let id = request.match_info().get("id").and_then(|id| id.parse().ok()).ok_or(AppError::NotFound)?;
+    Ok(see_other(&app.url.path(&path_of(id))))
+}

@@ -1,0 +1,119 @@
+//! `/admin/users/ID/lock` and `/unlock`: each asks first, and says what stops working, or works again.
+
+use actix_session::Session;
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+
+use super::{change, full_name, holdings, path_of, person};
+use crate::app::App;
+use crate::auth::posted_form::{NoFields, Posted};
+use crate::auth::session_user::AdminSession;
+use crate::error::AppError;
+use crate::models::administration::{Changes, Refusal};
+use crate::models::user::UserStatus;
+use crate::pages::keys::KeyPanel;
+use crate::pages::shell::{Notice, Shell, page, see_other};
+
+#[derive(Template)]
+#[template(path = "people/lock.html")]
+struct LockPage {
+    shell: Shell,
+    path: String,
+    name: String,
+    keys: Vec<KeyPanel>,
+    /// What becomes of where they are signed in.
+    sessions: String,
+}
+
+#[derive(Template)]
+#[template(path = "people/unlock.html")]
+struct UnlockPage {
+    shell: Shell,
+    path: String,
+    name: String,
+    keys: Vec<KeyPanel>,
+    /// "Unlock", or "Activate" somebody who was never let in.
+    verb: &'static str,
+}
+
+/// `GET /admin/users/ID/lock`
+///
+/// # Errors
+/// One's own account; 403 for others; nobody has this id; those of the database.
+pub async fn ask_lock(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    me: AdminSession,
+) -> Result<HttpResponse, AppError> {
+    let user = person(&app, &request).await?;
+    if user.id == me.user.id {
+        return Err(Refusal::OwnAccount.into());
+    }
+    if user.status == UserStatus::Locked {
+        return Ok(see_other(&app.url.path(&path_of(user.id))));
+    }
+    let (keys, sessions) = holdings(&app, &user).await?;
+    let sessions = match sessions {
+        0 => "They are signed in nowhere.".to_owned(),
+        1 => "The one session they have ends.".to_owned(),
+        several => format!("The {several} sessions they have end."),
+    };
+    let (shell, name) = (Shell::of(&app, &request, &session)?, full_name(&user));
+    page(StatusCode::OK, &LockPage { shell, path: path_of(user.id), name, keys: held(keys), sessions })
+}
+
+/// `POST /admin/users/ID/lock`
+///
+/// # Errors
+/// One's own account; 403 for others; nobody has this id; those of the database.
+pub async fn lock(
+    app: web::Data<App>,
+    request: HttpRequest,
+    Posted { who: me, form: NoFields {} }: Posted<AdminSession, NoFields>,
+) -> Result<HttpResponse, AppError> {
+    let user = person(&app, &request).await?;
+    let locked = Changes { status: Some(UserStatus::Locked), ..Changes::default() };
+    change(&app, &request, &me, user.id, locked, Notice::PersonLocked).await
+}
+
+/// `GET /admin/users/ID/unlock`
+///
+/// # Errors
+/// 403 for others; nobody has this id; those of the database.
+pub async fn ask_unlock(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    _: AdminSession,
+) -> Result<HttpResponse, AppError> {
+    let user = person(&app, &request).await?;
+    let verb = match user.status {
+        UserStatus::Active => return Ok(see_other(&app.url.path(&path_of(user.id)))),
+        UserStatus::Registered => "Activate",
+        UserStatus::Locked => "Unlock",
+    };
+    let (keys, _) = holdings(&app, &user).await?;
+    let (shell, name) = (Shell::of(&app, &request, &session)?, full_name(&user));
+    page(StatusCode::OK, &UnlockPage { shell, path: path_of(user.id), name, keys: held(keys), verb })
+}
+
+/// `POST /admin/users/ID/unlock`
+///
+/// # Errors
+/// 403 for others; nobody has this id; those of the database.
+pub async fn unlock(
+    app: web::Data<App>,
+    request: HttpRequest,
+    Posted { who: me, form: NoFields {} }: Posted<AdminSession, NoFields>,
+) -> Result<HttpResponse, AppError> {
+    let user = person(&app, &request).await?;
+    let active = Changes { status: Some(UserStatus::Active), ..Changes::default() };
+    change(&app, &request, &me, user.id, active, Notice::PersonUnlocked).await
+}
+
+/// Of both kinds of key, those that there are.
+fn held(keys: [KeyPanel; 2]) -> Vec<KeyPanel> {
+    keys.into_iter().filter(|panel| panel.key.is_some()).collect()
+}
