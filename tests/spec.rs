@@ -5,6 +5,7 @@ mod support;
 mod api;
 mod backup;
 mod browser;
+mod clients;
 mod commands;
 mod faults;
 mod last_use;
