@@ -236,6 +236,34 @@ async fn no_xml_gives_a_5xx(#[values(Sqlite, Postgres)] db: Db) {
     stormed.is_well().await;
 }
 
+#[rstest]
+#[tokio::test]
+async fn nothing_about_people_gives_a_5xx(#[values(Sqlite, Postgres)] db: Db) {
+    let stormed = Stormed::start(db).await;
+    let bob = stormed.site.user("bob");
+    stormed.site.set_user(&bob, "admin = true");
+    let put = |ending: &'static str, body| {
+        stormed.with_key(RawRequest::get(format!("/users/{}.{ending}", bob.id))).sending("PUT", body)
+    };
+    stormed.withstands(100, json(), |body| put("json", body));
+    stormed.withstands(100, xml(), |body| put("xml", body));
+    stormed.has_answered(&[204, 400, 422]);
+    stormed.site.set_user(&bob, "admin = true");
+    let parameter =
+        select(vec!["", "name=", "status=", "offset=", "limit=", "page=", "offset=1&limit=-", "name=%25&page="]);
+    let list = select(vec!["/users.json", "/users.xml", "/users/1.json", "/admin/users", "/admin/users/new"]);
+    let queries = (list, parameter, target_part());
+    stormed.withstands(250, queries, |(address, name, value)| {
+        let request = RawRequest::get([address.as_bytes(), b"?", name.as_bytes(), &value].concat());
+        stormed.with_key(stormed.signed_in(request))
+    });
+    stormed.has_answered(&[200]);
+    let path = select(vec!["/admin/users/new", "/admin/users/1/password", "/admin/users/1/unlock"]);
+    stormed.withstands(100, (path, form()), |(path, body)| stormed.signed_in(stormed.post(path, body)));
+    stormed.has_answered(&[303]);
+    stormed.is_well().await;
+}
+
 /// And what is saved can be shown, in both formats.
 fn saves_what_it_takes(stormed: &Stormed, bodies: impl Strategy<Value = Vec<u8>>, address: &str) {
     stormed.withstands_and(
