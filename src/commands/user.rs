@@ -42,6 +42,14 @@ pub enum Command {
         /// Who
         login: String,
     },
+    /// Let a password alone do again for a person who was asked for a second factor where they came from
+    Twofa {
+        /// Who
+        login: String,
+        /// Say that this is what you want
+        #[arg(long, required = true)]
+        clear: bool,
+    },
     /// Set a person's password, which ends their sessions; asks for it
     Password {
         /// Who
@@ -75,6 +83,8 @@ pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
         Command::List => list(&database),
         Command::Lock { login } => set_status(&database, &login, UserStatus::Locked),
         Command::Unlock { login } => set_status(&database, &login, UserStatus::Active),
+        // Nothing else can be done to it.
+        Command::Twofa { login, clear: _ } => clear_second_factor(&database, &login),
         Command::Password { login, password } => set_password(&database, &login, &password),
     }
 }
@@ -136,6 +146,19 @@ fn set_status(database: &Database, login: &str, to: UserStatus) -> Result<(), Fa
         Event::record(connection, user.id, action, None, &Client::command_line(), now)
     })?;
     print(&format!("{} is {}\n", user.login, to.as_str()))
+}
+
+fn clear_second_factor(database: &Database, login: &str) -> Result<(), Failure> {
+    let user = find_user(database, login)?;
+    if user.twofa_scheme.is_none() {
+        return print(&format!("{} is asked for no second factor\n", user.login));
+    }
+    let now = Clock::system().now();
+    database.write_now(|connection| {
+        User::clear_second_factor(connection, user.id, now)?;
+        Event::record(connection, user.id, EventAction::SecondFactorCleared, None, &Client::command_line(), now)
+    })?;
+    print(&format!("{} can sign in by password alone\n", user.login))
 }
 
 fn set_password(database: &Database, login: &str, password: &PasswordSource) -> Result<(), Failure> {

@@ -45,6 +45,8 @@ pub enum EventAction {
     AdminGranted,
     /// An administrator no more.
     AdminRevoked,
+    /// A second factor is no longer asked for.
+    SecondFactorCleared,
     /// Something that a newer release knows.
     Unknown,
 }
@@ -67,6 +69,7 @@ impl EventAction {
             Self::AccountDeleted => "account_deleted",
             Self::AdminGranted => "admin_granted",
             Self::AdminRevoked => "admin_revoked",
+            Self::SecondFactorCleared => "second_factor_cleared",
             Self::Unknown => "unknown",
         }
     }
@@ -87,6 +90,7 @@ impl EventAction {
             Self::AccountDeleted,
             Self::AdminGranted,
             Self::AdminRevoked,
+            Self::SecondFactorCleared,
         ];
         known.into_iter().find(|action| action.as_str() == text).unwrap_or(Self::Unknown)
     }
@@ -171,6 +175,7 @@ impl Event {
             EventAction::AccountDeleted => "Account deleted".to_owned(),
             EventAction::AdminGranted => "Made an administrator".to_owned(),
             EventAction::AdminRevoked => "Administrator no more".to_owned(),
+            EventAction::SecondFactorCleared => "Second factor cleared".to_owned(),
             EventAction::Unknown => "Something that this release does not know".to_owned(),
         }
     }

@@ -217,6 +217,8 @@ impl From<DbError> for SaveError {
 impl Profile {
     /// The most characters of a first name.
     pub const LONGEST_FIRSTNAME: usize = 30;
+    /// The most characters of a last name.
+    pub const LONGEST_LASTNAME: usize = 255;
 
     /// The same without blanks around its parts.
     pub fn trimmed(self) -> Self {
@@ -242,7 +244,7 @@ impl Profile {
     /// Every rule of names and mail that it breaks, in the order of the form.
     pub fn errors(&self) -> Vec<FieldError> {
         let mut errors = name_errors(UserField::Firstname, &self.firstname, Self::LONGEST_FIRSTNAME);
-        errors.extend(name_errors(UserField::Lastname, &self.lastname, 255));
+        errors.extend(name_errors(UserField::Lastname, &self.lastname, Self::LONGEST_LASTNAME));
         errors.extend(mail_errors(&self.mail));
         errors
     }
@@ -266,7 +268,8 @@ fn name_errors(field: UserField, name: &str, longest: usize) -> Vec<FieldError> 
     errors
 }
 
-fn mail_errors(mail: &str) -> Vec<FieldError> {
+/// Every rule of a mail address that `mail` breaks.
+pub fn mail_errors(mail: &str) -> Vec<FieldError> {
     let errors = presence_and_length(UserField::Mail, mail, 254);
     if !errors.is_empty() {
         return errors;
@@ -301,7 +304,7 @@ fn presence_and_length(field: UserField, text: &str, longest: usize) -> Vec<Fiel
 }
 
 /// What neither XML nor PostgreSQL can hold, and what turns the writing of everything after it.
-pub(super) fn unprintable(c: char) -> bool {
+pub(crate) fn unprintable(c: char) -> bool {
     c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
@@ -396,6 +399,24 @@ impl User {
             users::passwd_changed_on.eq(now),
             users::updated_on.eq(now),
         );
+        diesel::update(users::table.find(id)).set(values).execute(connection).map(|_| ())
+    }
+
+    /// Stores another hash of the same password, if `old` is still the one that is stored.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn replace_hash(connection: &mut DbConnection, id: i64, old: &str, new: &str) -> QueryResult<()> {
+        let row = users::table.find(id).filter(users::password_hash.eq(old));
+        diesel::update(row).set(users::password_hash.eq(new)).execute(connection).map(|_| ())
+    }
+
+    /// Lets a password alone do, where a second factor was asked for.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn clear_second_factor(connection: &mut DbConnection, id: i64, now: Timestamp) -> QueryResult<()> {
+        let values = (users::twofa_scheme.eq(None::<String>), users::updated_on.eq(now));
         diesel::update(users::table.find(id)).set(values).execute(connection).map(|_| ())
     }
 
