@@ -25,6 +25,24 @@ diesel::table! {
 }
 
 diesel::table! {
+    imported_tokens (digest) {
+        digest -> Binary,
+        source_user_id -> BigInt,
+        token_id -> BigInt,
+        action -> Text,
+    }
+}
+
+diesel::table! {
+    imported_users (source_id) {
+        source_id -> BigInt,
+        user_id -> BigInt,
+        digests -> Binary,
+        imported_on -> Timestamp,
+    }
+}
+
+diesel::table! {
     tokens (id) {
         id -> BigInt,
         user_id -> BigInt,
@@ -33,6 +51,7 @@ diesel::table! {
         hint -> Text,
         created_on -> Timestamp,
         updated_on -> Nullable<Timestamp>,
+        recorded_since -> Nullable<Timestamp>,
     }
 }
 
@@ -59,4 +78,4 @@ diesel::table! {
 diesel::joinable!(events -> users (user_id));
 diesel::joinable!(tokens -> users (user_id));
 
-diesel::allow_tables_to_appear_in_same_query!(compatibility, events, tokens, users,);
+diesel::allow_tables_to_appear_in_same_query!(compatibility, events, imported_tokens, imported_users, tokens, users,);

@@ -75,7 +75,9 @@ fn list(database: &Database, login: Option<&str>) -> Result<(), Failure> {
     let keys = database.read_now(Token::keys)?;
     let wanted = keys.iter().filter(|(token, _)| owner.as_ref().is_none_or(|owner| owner.id == token.user_id));
     let row = |(token, login): &(Token, String)| {
-        let last_use = time_or(token.recorded_use(), "never");
+        let unused =
+            token.recorded_since.map_or_else(|| "never".to_owned(), |since| format!("none since {}", since.date()));
+        let last_use = time_or(token.recorded_use(), &unused);
         let (action, created) = (token.action.as_str().to_owned(), iso8601(token.created_on));
         [token.id.to_string(), login.clone(), action, token.hint.clone(), created, last_use]
     };

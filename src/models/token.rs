@@ -116,6 +116,8 @@ pub struct Token {
     pub created_on: Timestamp,
     /// The last use that is recorded; see [`Token::recorded_use`].
     pub updated_on: Option<Timestamp>,
+    /// Since when uses are known, for a key that was moved in; `None`: since it was made.
+    pub recorded_since: Option<Timestamp>,
 }
 
 /// A use of a token, to be recorded.

@@ -34,8 +34,10 @@ pub struct Key {
     pub hint: String,
     /// When it was made.
     pub created: Moment,
-    /// When it was last used; `None`: never.
+    /// When it was last used; `None`: never, as far as is known.
     pub last_used: Option<Moment>,
+    /// Since when that is known, where it is not since the key was made.
+    pub recorded_since: Option<Moment>,
 }
 
 impl KeyPanel {
@@ -63,6 +65,7 @@ impl Key {
             hint: token.hint.clone(),
             created: moment(token.created_on),
             last_used: app.recorder.last_use.of(token).map(moment),
+            recorded_since: token.recorded_since.map(moment),
         }
     }
 }

@@ -11,6 +11,8 @@ pub struct Moment {
     pub iso: String,
     /// The whole of it: `24 Nov 2026, 09:30:00 UTC`.
     pub exact: String,
+    /// The day of it: `24 Nov 2026`.
+    pub day: String,
     /// How long ago, in the words of [`span_in_words`].
     pub ago: String,
 }
@@ -21,6 +23,7 @@ impl Moment {
         Self {
             iso: iso8601(time),
             exact: time.format("%-d %b %Y, %H:%M:%S UTC").to_string(),
+            day: time.format("%-d %b %Y").to_string(),
             ago: span_in_words(time, now),
         }
     }
