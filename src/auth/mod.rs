@@ -5,6 +5,7 @@ pub mod client_address;
 pub mod credentials;
 pub mod passwords;
 pub mod posted_form;
+pub mod redmine_password;
 pub mod secret;
 pub mod session_user;
 pub mod throttle;

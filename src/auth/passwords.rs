@@ -16,6 +16,7 @@ use sha2::Sha256;
 use tokio::sync::oneshot;
 
 use super::credentials::Password;
+use super::redmine_password::{self, RedmineHash};
 use super::throttle::{RetryAfter, Throttle};
 use crate::clock::{Clock, Timestamp};
 use crate::models::user::{FieldError, User, UserField};
@@ -43,6 +44,13 @@ pub enum PasswordRefusal {
     TooMany(RetryAfter),
     /// Too many wait to be hashed.
     Busy(Duration),
+}
+
+/// A password that is right.
+#[derive(Debug)]
+pub struct Accepted {
+    /// What is to be stored instead of what was moved in from elsewhere; `None`: it is ours already.
+    pub replacement: Option<String>,
 }
 
 /// Verifies and hashes passwords.
@@ -100,28 +108,32 @@ impl Passwords {
         login: &str,
         password: &Password,
         address: IpAddr,
-    ) -> Result<(), PasswordRefusal> {
+    ) -> Result<Accepted, PasswordRefusal> {
         let welcome = user.filter(|user| user.is_active());
         if welcome.is_some_and(|user| self.remembers(user, password)) {
-            return Ok(());
+            return Ok(Accepted { replacement: None });
         }
         let attempt = self.throttle.attempt(address, login).await.map_err(PasswordRefusal::TooMany)?;
         // Another attempt may have been right while this one waited for its turn.
         if welcome.is_some_and(|user| self.remembers(user, password)) {
-            return Ok(());
+            return Ok(Accepted { replacement: None });
         }
         let stored = user.and_then(|user| user.password_hash.clone()).filter(|stored| is_ours(stored));
         let has_password = stored.is_some();
+        // Only where it opens the door: everything that is refused is hashed once, whatever is stored.
+        let opens = welcome.is_some_and(|user| user.twofa_scheme.is_none());
         let (calls, nobodys) = (self.hash_calls.clone(), self.nobodys_hash.clone());
-        let right = self.hashing(password.clone(), move |password| {
+        let verified = self.hashing(password.clone(), move |password| {
             let stored = stored.as_deref().unwrap_or_else(|| nobodys.get_or_init(hash_of_nobody));
-            matches(&password, stored, &calls)
+            let right = matches(&password, stored, &calls);
+            let renewed = right && opens && redmine_password::unwrap(stored).is_some();
+            (right, renewed.then(|| counted_hash(&password, &calls)))
         });
-        let right = right.await?;
+        let (right, replacement) = verified.await?;
         match welcome {
             Some(user) if right && has_password => {
                 self.remember(user, password);
-                Ok(())
+                Ok(Accepted { replacement })
             }
             _ => {
                 attempt.wrong();
@@ -136,11 +148,7 @@ impl Passwords {
     /// [`PasswordRefusal::Busy`].
     pub async fn hash(&self, password: &Password) -> Result<String, PasswordRefusal> {
         let calls = self.hash_calls.clone();
-        let counted = move |password: Password| {
-            calls.fetch_add(1, Ordering::SeqCst);
-            hash(&password)
-        };
-        self.hashing(password.clone(), counted).await
+        self.hashing(password.clone(), move |password| counted_hash(&password, &calls)).await
     }
 
     /// How many passwords were hashed: equal work is shown by counting it, not by timing it.
@@ -170,7 +178,8 @@ impl Passwords {
         fresh.is_some_and(|remembered| mac.verify_slice(&remembered.mac).is_ok())
     }
 
-    fn remember(&self, user: &User, password: &Password) {
+    /// Takes `password` for that of `user`, without hashing it, for a minute.
+    pub(super) fn remember(&self, user: &User, password: &Password) {
         let Some(mac) = self.mac(user, password) else { return };
         let remembered =
             Remembered { mac: mac.finalize().into_bytes().into(), until: self.clock.now() + REMEMBERED_FOR };
@@ -224,16 +233,27 @@ fn hash_of_nobody() -> String {
     hash(&Password::new(super::secret::random_base62(20)))
 }
 
-/// Whether `stored` is something that a password can be hashed against; that of another system is not.
-fn is_ours(stored: &str) -> bool {
-    PasswordHash::new(stored).is_ok_and(|stored| stored.algorithm == argon2::ARGON2ID_IDENT)
+fn counted_hash(password: &Password, calls: &AtomicU64) -> String {
+    calls.fetch_add(1, Ordering::SeqCst);
+    hash(password)
 }
 
-/// Counts in `calls` only what is really hashed.
+/// Whether `stored` is something that a password can be hashed against; that of another system is not.
+fn is_ours(stored: &str) -> bool {
+    let phc = redmine_password::unwrap(stored).map_or(stored, |(_, phc)| phc);
+    PasswordHash::new(phc).is_ok_and(|stored| stored.algorithm == argon2::ARGON2ID_IDENT)
+}
+
+/// Counts in `calls` only what is really hashed: once, whichever kind of hash is stored.
 fn matches(password: &Password, stored: &str, calls: &AtomicU64) -> bool {
-    PasswordHash::new(stored).is_ok_and(|stored| {
+    let moved_in = redmine_password::unwrap(stored);
+    let (asked, phc) = match &moved_in {
+        Some((salt, phc)) => (RedmineHash::of(password, salt).as_password(), *phc),
+        None => (password.clone(), stored),
+    };
+    PasswordHash::new(phc).is_ok_and(|stored| {
         calls.fetch_add(1, Ordering::SeqCst);
-        Argon2::default().verify_password(password.expose().as_bytes(), &stored).is_ok()
+        Argon2::default().verify_password(asked.expose().as_bytes(), &stored).is_ok()
     })
 }
 

@@ -3,7 +3,7 @@
 use actix_web::{HttpMessage, HttpRequest};
 
 use super::credentials::Password;
-use super::passwords::PasswordRefusal;
+use super::passwords::{Accepted, PasswordRefusal};
 use super::secret::Secret;
 use crate::app::App;
 use crate::error::AppError;
@@ -57,12 +57,16 @@ pub async fn verify_password(
     let address = app.addresses.of(request);
     let verified = app.passwords.verify(user.as_ref(), login, password, address).await;
     Ok(match (verified, user) {
-        (Ok(()), Some(user)) if user.twofa_scheme.is_some() => Err(PasswordRefusal::SecondFactor),
-        (Ok(()), Some(user)) => {
+        (Ok(_), Some(user)) if user.twofa_scheme.is_some() => Err(PasswordRefusal::SecondFactor),
+        (Ok(Accepted { replacement }), Some(user)) => {
+            let user = match replacement {
+                Some(hash) => with_hash(app, user, password, hash).await,
+                None => user,
+            };
             request.extensions_mut().insert(Authenticated { user_id: user.id, token_id: None });
             Ok(user)
         }
-        (Ok(()), None) => Err(PasswordRefusal::Wrong),
+        (Ok(_), None) => Err(PasswordRefusal::Wrong),
         (Err(refusal), user) => {
             if let (PasswordRefusal::Wrong, Some(user)) = (&refusal, user) {
                 app.recorder.sign_ins.refused(user.id, app.addresses.client(request), app.clock.now());
@@ -70,4 +74,17 @@ pub async fn verify_password(
             Err(refusal)
         }
     })
+}
+
+/// `user` with `hash`, that of their `password`, in place of the one that was moved in. That it cannot be stored just
+/// now keeps nobody out: there will be another sign-in.
+async fn with_hash(app: &App, mut user: User, password: &Password, hash: String) -> User {
+    let Some(old) = user.password_hash.replace(hash.clone()) else { return user };
+    let id = user.id;
+    let replaced = app.database.write(move |connection| User::replace_hash(connection, id, &old, &hash));
+    if let Err(error) = replaced.await {
+        tracing::warn!(user_id = id, %error, "the hash that was moved in could not be replaced");
+    }
+    app.passwords.remember(&user, password);
+    user
 }
