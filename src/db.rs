@@ -168,7 +168,8 @@ fn with_patience(url: &str) -> String {
     url
 }
 
-fn one_line(text: &str) -> String {
+/// What libraries say in several lines, in one.
+pub(crate) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

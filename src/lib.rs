@@ -8,6 +8,7 @@ pub mod commands;
 pub mod config;
 pub mod db;
 pub mod error;
+pub mod import;
 pub mod last_use;
 pub mod logging;
 pub mod metrics;

@@ -8,6 +8,7 @@ mod browser;
 mod clients;
 mod commands;
 mod faults;
+mod import;
 mod last_use;
 mod last_use_model;
 mod metrics;

@@ -1,6 +1,7 @@
 //! The command line: a file a subcommand.
 
 mod demo;
+mod import;
 mod key;
 mod migrate;
 mod output;
@@ -43,6 +44,9 @@ enum Command {
     /// Add, list, lock and unlock people, and set their passwords
     #[command(subcommand)]
     User(user::Command),
+    /// Move people and keys in from elsewhere
+    #[command(subcommand)]
+    Import(import::Command),
     /// Add, list and revoke keys
     #[command(subcommand)]
     Key(key::Command),
@@ -64,6 +68,7 @@ pub fn run() -> ExitCode {
         Command::Demo => demo::run(config),
         Command::Migrate(command) => migrate::run(&config, &command),
         Command::User(command) => user::run(&config, command),
+        Command::Import(command) => import::run(&config, command),
         Command::Key(command) => key::run(&config, command),
     };
     match done {
@@ -94,7 +99,7 @@ fn misuse(error: &clap::Error) -> ExitCode {
 
 /// What clap says in several, which would show the values of settings that are secret.
 fn line_of(error: &clap::Error) -> String {
-    let secret = ["--database-url", "--secret-key"];
+    let secret = ["--database-url", "--secret-key", import::SOURCE];
     let text = match (wrong_value_of(error).filter(|it| secret.iter().any(|name| it.starts_with(name))), error.source())
     {
         (Some(setting), Some(cause)) => format!("{setting} is wrong: {cause}"),

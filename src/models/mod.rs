@@ -2,6 +2,7 @@
 
 pub mod administration;
 pub mod event;
+pub mod import;
 pub mod token;
 pub mod user;
 

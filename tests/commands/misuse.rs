@@ -51,7 +51,7 @@ fn help_never_shows_the_values_of_secret_settings() {
 #[test]
 fn no_command_at_all_is_told_which_there_are() {
     let line = latchkey().run(&[]).refused(2);
-    assert!(line.contains("serve, demo, migrate, user, key"), "{line}");
+    assert!(line.contains("serve, demo, migrate, user, import, key"), "{line}");
 }
 
 #[rstest]

@@ -42,6 +42,12 @@ impl TestDatabase {
         Self { url, folder }
     }
 
+    /// A PostgreSQL without a table in it, that takes any bytes for text.
+    pub fn empty_in_sql_ascii() -> Self {
+        let url = create_postgres("template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'");
+        Self { url, folder: tempfile::tempdir().expect("a folder") }
+    }
+
     /// One that is somewhere else.
     pub fn at(url: DatabaseUrl) -> Self {
         Self { url, folder: tempfile::tempdir().expect("a folder") }

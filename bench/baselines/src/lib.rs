@@ -17,6 +17,8 @@ pub mod config;
 pub mod db;
 #[path = "../../../src/error.rs"]
 pub mod error;
+#[path = "../../../src/import/mod.rs"]
+pub mod import;
 #[path = "../../../src/logging.rs"]
 pub mod logging;
 #[path = "../../../src/metrics.rs"]

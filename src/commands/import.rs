@@ -1,0 +1,121 @@
+//! `latchkey import`
+
+use std::path::PathBuf;
+
+use chrono_tz::Tz;
+
+use super::output::print;
+use super::{Failure, cannot_open};
+use crate::clock::Clock;
+use crate::config::{Config, DatabaseUrl};
+use crate::db::{self, MigrationError};
+use crate::import::progress::Progress;
+use crate::import::redmine::Redmine;
+use crate::import::report::Report;
+use crate::import::source::{Source, SourceUrl};
+use crate::import::{self, Conflicts, Mode, Options, Passwords};
+
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Move people and their keys in from Redmine's own database, which is only read
+    #[command(
+        after_help = "Run it again for what is new or has changed there. docs/moving-from-redmine.md says what to \
+                            do before and after."
+    )]
+    Redmine(FromRedmine),
+}
+
+/// The name of a clap value that must not be shown, as it may hold a password.
+pub const SOURCE: &str = "<SOURCE>";
+
+#[derive(clap::Args)]
+pub struct FromRedmine {
+    /// Redmine's database: the path of a SQLite file, postgres://USER:PASSWORD@HOST/NAME or
+    /// mysql://USER:PASSWORD@HOST/NAME. Better set in the environment than as an argument, which others on the machine
+    /// can read
+    #[arg(env = "LATCHKEY_SOURCE", hide_env_values = true)]
+    source: SourceUrl,
+    /// The time zone that Redmine's server writes its times in: Europe/Berlin, say, or UTC
+    #[arg(long, value_name = "NAME", value_parser = parse_zone)]
+    source_time_zone: Tz,
+    /// What to do with passwords
+    #[arg(long, value_enum, default_value = "move")]
+    passwords: Passwords,
+    /// Take what Redmine says where something was changed here since the last import
+    #[arg(long)]
+    overwrite: bool,
+    /// Change nothing, but say what would happen
+    #[arg(long)]
+    dry_run: bool,
+    /// Write everything there is to say about a row to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+fn parse_zone(text: &str) -> Result<Tz, String> {
+    text.parse().map_err(|_| "name a zone of the time zone database, such as Europe/Berlin or UTC".into())
+}
+
+pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
+    let Command::Redmine(arguments) = command;
+    let source = &arguments.source;
+    let cannot_read = |error: &dyn std::fmt::Display| Failure(format!("cannot read {source}: {error}"));
+    let opened = Source::open(source).map_err(|error| cannot_read(&error))?;
+    let redmine = Redmine::open(opened).map_err(|error| cannot_read(&error))?;
+    let no_report = |error: std::io::Error| Failure(format!("cannot write the report: {error}"));
+    let mut report = Report::new(arguments.report.as_deref()).map_err(no_report)?;
+
+    let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Real };
+    let target = Target::of(config, mode)?;
+    let options = Options {
+        zone: arguments.source_time_zone,
+        passwords: arguments.passwords,
+        conflicts: if arguments.overwrite { Conflicts::Overwrite } else { Conflicts::Keep },
+        mode,
+        now: Clock::system().now(),
+    };
+    let moved = import::run(redmine, &target.url, options, &mut report, &mut Progress::on_stderr());
+    moved.map_err(|error| Failure(format!("{error}; nothing was changed")))?;
+    if let Mode::DryRun = mode {
+        print("a dry run: nothing was changed\n")?;
+    }
+    print(&report.text())?;
+    report.keep().map_err(no_report)
+}
+
+/// Where it goes.
+struct Target {
+    url: DatabaseUrl,
+    /// Thrown away at the end.
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Target {
+    /// The database that `config` names. A dry run does not make one, nor does it migrate it.
+    fn of(config: &Config, mode: Mode) -> Result<Self, Failure> {
+        let url = config.database_url.clone();
+        let failed = |error: MigrationError| cannot_open(config, &error);
+        match mode {
+            Mode::DryRun if url.file().is_some_and(|file| !file.exists()) => {
+                let cannot = |error: std::io::Error| Failure(format!("cannot make a throwaway database: {error}"));
+                let folder = tempfile::Builder::new().prefix("latchkey-dry-run-").tempdir().map_err(cannot)?;
+                let url = DatabaseUrl::Sqlite(folder.path().join("latchkey.db"));
+                db::migrate(&url).map_err(failed)?;
+                Ok(Self { url, _folder: Some(folder) })
+            }
+            Mode::DryRun => {
+                let states = db::migration_states(&url).map_err(failed)?;
+                if states.iter().all(|state| state.applied) {
+                    return Ok(Self { url, _folder: None });
+                }
+                Err(Failure(
+                    "the database lacks migrations, and a dry run changes nothing: latchkey migrate run first".into(),
+                ))
+            }
+            Mode::Real => {
+                db::migrate(&url).map_err(failed)?;
+                Ok(Self { url, _folder: None })
+            }
+        }
+    }
+}

@@ -1,0 +1,537 @@
+//! What is done with the people of a page: who is new, what has changed there and what here, and the rows to write.
+
+use std::collections::{HashMap, HashSet};
+
+use super::hashing::{PasswordPlan, Wrapped};
+use super::redmine::{MovedKey, Person, SourcePassword};
+use super::report::{Kind, Report};
+use super::{Conflicts, ImportError, Mode, Options, Passwords};
+use crate::clock::Timestamp;
+use crate::db::DbConnection;
+use crate::models::event::{Client, Event, EventAction};
+use crate::models::import::{
+    self, FieldDigests, ImportedToken, ImportedUser, MovedField, Numbered, TokenRow, UserRow, reserve_ids,
+};
+use crate::models::token::{RecordIf, Token, TokenAction, TokenUse};
+use crate::models::user::UserStatus;
+
+/// What a moved-in person's login and mail are made of when theirs cannot be had.
+const PLACEHOLDER: &str = "redmine";
+
+/// One page being applied.
+pub struct Applied<'a> {
+    /// Inside the transaction.
+    pub connection: &'a mut DbConnection,
+    /// How to import.
+    pub options: Options,
+    /// The passwords that are taken.
+    pub wrapped: &'a Wrapped,
+    /// What there is to say.
+    pub report: &'a mut Report,
+}
+
+/// Who has a login, or a mail address, in lower case.
+struct Held(HashMap<String, i64>);
+
+impl Held {
+    /// Takes `wanted` for `user_id`; `false`: another has it.
+    fn claim(&mut self, wanted: &str, user_id: i64) -> bool {
+        *self.0.entry(wanted.to_ascii_lowercase()).or_insert(user_id) == user_id
+    }
+}
+
+/// A person, and who they are here.
+struct Arrival {
+    person: Person,
+    user_id: i64,
+    here: Here,
+}
+
+enum Here {
+    New,
+    Known(Box<Known>),
+    Deleted,
+}
+
+struct Known {
+    row: UserRow,
+    moved: FieldDigests,
+    imported_on: Timestamp,
+}
+
+/// Keys, as they stand before a page is applied.
+struct Keys {
+    held: HashMap<i64, Vec<Token>>,
+    imported: HashMap<Vec<u8>, ImportedToken>,
+    digests_held: HashSet<Vec<u8>>,
+}
+
+/// Keys to write, and what became of them.
+#[derive(Default)]
+struct KeyChanges {
+    new: Vec<(i64, i64, MovedKey)>,
+    ended: Vec<Token>,
+    uses: Vec<TokenUse>,
+}
+
+impl Applied<'_> {
+    /// Applies it.
+    ///
+    /// # Errors
+    /// Those of the queries; if the source is another one than before.
+    pub fn page(&mut self, people: Vec<Person>) -> Result<(), ImportError> {
+        let Some((first, last)) =
+            people.first().zip(people.last()).map(|(one, other)| (one.source_id, other.source_id))
+        else {
+            return Ok(());
+        };
+        let mut arrivals = self.arrivals(people, first, last)?;
+        let (mut logins, mut mails) = self.held(&arrivals)?;
+        let (mut new, mut imported, mut rewritten) = (Vec::new(), Vec::new(), Vec::new());
+        let mut changed: HashSet<i64> = HashSet::new();
+        for arrival in &mut arrivals {
+            self.report.totals.people.found += 1;
+            let wanted = match arrival.here {
+                Here::Deleted => {
+                    self.report.totals.people.deleted_here += 1;
+                    arrival.person.note(Kind::PersonDeleted, "was deleted here", "left out, with their keys");
+                    continue;
+                }
+                Here::New | Here::Known(_) => self.row(arrival, &mut logins, &mut mails),
+            };
+            let (person, user_id) = (&mut arrival.person, arrival.user_id);
+            match &arrival.here {
+                Here::Known(known) => {
+                    let (row, digests) = self.merge(person, known, wanted)?;
+                    if row != known.row {
+                        changed.insert(user_id);
+                        self.follow_up(&known.row, &row)?;
+                        import::update_user(self.connection, &row)?;
+                    }
+                    if digests != known.moved {
+                        rewritten.push(person.source_id);
+                        imported.push(ImportedUser {
+                            source_id: person.source_id,
+                            user_id,
+                            digests: digests.into_bytes(),
+                            imported_on: known.imported_on,
+                        });
+                    }
+                }
+                Here::New | Here::Deleted => {
+                    let version = if self.options.passwords == Passwords::Skip { "" } else { &person.password_version };
+                    let digests = FieldDigests::of(&wanted, version, &person.identity).into_bytes();
+                    let imported_on = self.options.now;
+                    imported.push(ImportedUser { source_id: person.source_id, user_id, digests, imported_on });
+                    self.report.totals.people.passwords += u64::from(wanted.password_hash.is_some());
+                    new.push(wanted);
+                }
+            }
+        }
+        import::insert_users(self.connection, &new)?;
+        import::store_imported_users(self.connection, &imported, &rewritten)?;
+        let new: HashSet<i64> = new.iter().map(|row| row.id).collect();
+        self.keys(&mut arrivals, first, last, &mut changed)?;
+        for arrival in &mut arrivals {
+            let people = &mut self.report.totals.people;
+            match &arrival.here {
+                Here::Deleted => {}
+                _ if new.contains(&arrival.user_id) => people.added += 1,
+                _ if changed.contains(&arrival.user_id) => people.changed += 1,
+                _ => people.unchanged += 1,
+            }
+            self.report.totals.keys.found += arrival.person.unusable_keys;
+            self.report.totals.keys.left_out += arrival.person.unusable_keys;
+            arrival.person.entries().for_each(|entry| self.report.note(entry));
+        }
+        Ok(())
+    }
+
+    /// Who of them is here already, and new ids for the others.
+    fn arrivals(&mut self, people: Vec<Person>, first: i64, last: i64) -> Result<Vec<Arrival>, ImportError> {
+        let mut imported = import::imported_users(self.connection, first, last)?;
+        self.forget_reused_ids(&people, &mut imported)?;
+        let ids: Vec<i64> = imported.values().map(|it| it.user_id).collect();
+        let mut here = import::users_to_change(self.connection, &ids)?;
+        let count = people.iter().filter(|person| !imported.contains_key(&person.source_id)).count();
+        let mut new_ids = reserve_ids(self.connection, Numbered::Users, count)?.into_iter();
+        let mut arrivals = Vec::with_capacity(people.len());
+        for person in people {
+            let Some(ImportedUser { user_id, digests, imported_on, .. }) = imported.remove(&person.source_id) else {
+                arrivals.extend(new_ids.next().map(|user_id| Arrival { person, user_id, here: Here::New }));
+                continue;
+            };
+            let moved = FieldDigests::stored(digests);
+            let here = match here.remove(&user_id) {
+                Some(user) => Here::Known(Box::new(Known { row: user.into(), moved, imported_on })),
+                None => Here::Deleted,
+            };
+            arrivals.push(Arrival { person, user_id, here });
+        }
+        Ok(arrivals)
+    }
+
+    /// SQLite and older versions of MySQL give the id of the last person again when that person is deleted. Whoever was
+    /// made since is somebody new; who was made before, and at another time, is of another Redmine.
+    fn forget_reused_ids(
+        &mut self,
+        people: &[Person],
+        imported: &mut HashMap<i64, ImportedUser>,
+    ) -> Result<(), ImportError> {
+        let mut reused = Vec::new();
+        for person in people {
+            let Some(before) = imported.get(&person.source_id) else { continue };
+            let moved = FieldDigests::stored(before.digests.clone());
+            if !moved.is(MovedField::Identity, &person.identity) {
+                if person.created_on <= before.imported_on {
+                    return Err(ImportError::OtherSource(person.source_id));
+                }
+                reused.push(person.source_id);
+            }
+        }
+        if !reused.is_empty() {
+            import::forget(self.connection, &reused)?;
+            imported.retain(|source_id, _| !reused.contains(source_id));
+        }
+        Ok(())
+    }
+
+    /// Who has the logins and addresses that they want, and those that they get if they cannot have them.
+    fn held(&mut self, arrivals: &[Arrival]) -> Result<(Held, Held), ImportError> {
+        let (mut logins, mut mails) = (Vec::new(), Vec::new());
+        for Person { source_id, login, mail, .. } in arrivals.iter().map(|it| &it.person) {
+            logins.extend(login.as_ref().map(|login| login.to_ascii_lowercase()));
+            logins.push(substitute_login(*source_id));
+            mails.extend(mail.as_ref().map(|mail| mail.to_ascii_lowercase()));
+            mails.push(substitute_mail(*source_id));
+        }
+        let logins = import::logins_held(self.connection, &logins)?;
+        let mails = import::mails_held(self.connection, &mails)?;
+        Ok((Held(logins.into_iter().collect()), Held(mails.into_iter().collect())))
+    }
+
+    /// The row that the source asks for.
+    fn row(&mut self, arrival: &mut Arrival, logins: &mut Held, mails: &mut Held) -> UserRow {
+        let user_id = arrival.user_id;
+        let takes_password = wants_password(arrival, self.options);
+        let person = &mut arrival.person;
+        let login = person.login.clone().filter(|login| {
+            let free = logins.claim(login, user_id);
+            if !free {
+                person.notes_taken(Kind::LoginTaken, "login", login, "came in under another login");
+            }
+            free
+        });
+        let mail = person.mail.clone().filter(|mail| {
+            let free = mails.claim(mail, user_id);
+            if !free {
+                person.notes_taken(Kind::MailTaken, "mail address", mail, "came in with a placeholder");
+            }
+            free
+        });
+        let login = login.unwrap_or_else(|| claim_substitute(logins, user_id, &substitute_login(person.source_id)));
+        let mail = mail.unwrap_or_else(|| claim_substitute(mails, user_id, &substitute_mail(person.source_id)));
+        if person.login.as_ref() != Some(&login) {
+            person.note(Kind::Login, "has another login here", format!("signs in as {login}"));
+        }
+        let password_hash = match (&person.password, self.options) {
+            (_, Options { passwords: Passwords::Skip, .. }) => None,
+            (SourcePassword::Hash(_), Options { mode: Mode::DryRun, .. }) => takes_password.then(String::new),
+            (SourcePassword::Hash(hash), _) if takes_password => Some(self.wrapped.of(person.source_id, hash)),
+            _ => None,
+        };
+        UserRow {
+            id: user_id,
+            login,
+            firstname: person.firstname.clone(),
+            lastname: person.lastname.clone(),
+            mail,
+            admin: person.admin,
+            status: person.status,
+            must_change_password: person.must_change_password,
+            twofa_scheme: person.twofa_scheme.clone(),
+            language: person.language.clone(),
+            created_on: person.created_on,
+            updated_on: person.updated_on,
+            last_login_on: person.last_login_on,
+            passwd_changed_on: person.passwd_changed_on.filter(|_| password_hash.is_some()),
+            password_hash,
+        }
+    }
+
+    /// The row of a person who is here already, with what has changed there, and what of it is remembered.
+    fn merge(
+        &mut self,
+        person: &mut Person,
+        known: &Known,
+        mut wanted: UserRow,
+    ) -> Result<(UserRow, FieldDigests), ImportError> {
+        let (mut row, mut digests) = (known.row.clone(), known.moved.clone());
+        if !self.is_known(wanted.created_on) {
+            wanted.created_on = row.created_on;
+        }
+        let mut taken = Vec::new();
+        for field in MovedField::PLAIN {
+            let (is, asked) = (field.of(&row), field.of(&wanted));
+            let changed_here = !digests.is(field, &is);
+            if is == asked {
+                digests.set(field, &asked);
+            } else if !changed_here || self.options.conflicts == Conflicts::Overwrite {
+                field.copy(&wanted, &mut row);
+                digests.set(field, &asked);
+                taken.push(field.label());
+            } else {
+                person.note(
+                    Kind::Conflict,
+                    format!("{} was changed here", field.label()),
+                    "kept; --overwrite takes Redmine's",
+                );
+            }
+        }
+        match PasswordPlan::of(person, Some((&known.row, &known.moved)), self.options) {
+            PasswordPlan::Keep => {}
+            PasswordPlan::KeepChanged => {
+                person.note(Kind::Conflict, "password was changed here", "kept; --overwrite takes Redmine's");
+            }
+            PasswordPlan::Take => {
+                MovedField::PasswordHere.copy(&wanted, &mut row);
+                digests.set(MovedField::PasswordHere, &MovedField::PasswordHere.of(&row));
+                digests.set(MovedField::PasswordThere, &person.password_version);
+                self.report.totals.people.passwords += u64::from(row.password_hash.is_some());
+                taken.push(MovedField::PasswordThere.label());
+            }
+        }
+        // Neither moves backwards.
+        row.last_login_on = row.last_login_on.max(wanted.last_login_on.filter(|time| self.is_known(*time)));
+        if self.is_known(wanted.updated_on) {
+            row.updated_on = row.updated_on.max(wanted.updated_on);
+        }
+        if !taken.is_empty() {
+            person.note(Kind::Changed, format!("{} changed", taken.join(", ")), "taken over");
+        }
+        Ok((row, digests))
+    }
+
+    /// Whether `time` stands in the source. What was taken as now, for want of a better one, is a change at no later
+    /// import.
+    fn is_known(&self, time: Timestamp) -> bool {
+        time != self.options.now
+    }
+
+    /// What else a change of a person's account means.
+    fn follow_up(&mut self, before: &UserRow, after: &UserRow) -> Result<(), ImportError> {
+        let mut events = Vec::new();
+        if before.password_hash != after.password_hash {
+            events.push(EventAction::PasswordChanged);
+        }
+        if before.status != after.status {
+            events.push(if after.status == UserStatus::Active { EventAction::Unlocked } else { EventAction::Locked });
+        }
+        if !events.is_empty() {
+            Token::end_sessions(self.connection, after.id)?;
+        }
+        for event in events {
+            Event::record(self.connection, after.id, event, None, &Client::command_line(), self.options.now)?;
+        }
+        Ok(())
+    }
+
+    fn keys(
+        &mut self,
+        arrivals: &mut [Arrival],
+        first: i64,
+        last: i64,
+        changed: &mut HashSet<i64>,
+    ) -> Result<(), ImportError> {
+        let keys = self.keys_before(arrivals, first, last)?;
+        let mut changes = KeyChanges::default();
+        let mut seen: HashSet<Vec<u8>> = HashSet::new();
+        for arrival in arrivals {
+            let moved = std::mem::take(&mut arrival.person.keys);
+            self.report.totals.keys.found += moved.len() as u64;
+            if let Here::Deleted = arrival.here {
+                self.report.totals.keys.left_out += moved.len() as u64;
+                continue;
+            }
+            let there: HashSet<Vec<u8>> = moved.iter().map(|key| key.secret.digest().as_bytes().to_vec()).collect();
+            for key in moved {
+                if !seen.insert(key.secret.digest().as_bytes().to_vec()) {
+                    self.leave_out(&mut arrival.person, &key, Kind::Key, "is the key of another, too");
+                    continue;
+                }
+                if self.key(arrival, key, &there, &keys, &mut changes)? {
+                    changed.insert(arrival.user_id);
+                }
+            }
+        }
+        self.write_keys(changes)
+    }
+
+    fn keys_before(&mut self, arrivals: &[Arrival], first: i64, last: i64) -> Result<Keys, ImportError> {
+        let digests: Vec<_> = arrivals.iter().flat_map(|it| &it.person.keys).map(|key| key.secret.digest()).collect();
+        let digests: Vec<&[u8]> = digests.iter().map(crate::auth::secret::Digest::as_bytes).collect();
+        let known: Vec<i64> =
+            arrivals.iter().filter(|it| matches!(it.here, Here::Known(_))).map(|it| it.user_id).collect();
+        let mut held: HashMap<i64, Vec<Token>> = HashMap::new();
+        for token in import::keys_of(self.connection, &known)? {
+            held.entry(token.user_id).or_default().push(token);
+        }
+        let imported = import::imported_tokens(self.connection, &digests, first, last)?;
+        let imported = imported.into_iter().map(|it| (it.digest.clone(), it)).collect();
+        let digests_held = import::digests_held(self.connection, &digests)?.into_iter().collect();
+        Ok(Keys { held, imported, digests_held })
+    }
+
+    /// Decides about one key; `true`: something changes for its owner, who was here already.
+    fn key(
+        &mut self,
+        arrival: &mut Arrival,
+        key: MovedKey,
+        there: &HashSet<Vec<u8>>,
+        keys: &Keys,
+        changes: &mut KeyChanges,
+    ) -> Result<bool, ImportError> {
+        let digest = key.secret.digest().as_bytes().to_vec();
+        let held = keys.held.get(&arrival.user_id).map(Vec::as_slice).unwrap_or_default();
+        let held = held.iter().filter(|token| token.action == key.action && !changes.ends(token.id));
+        let held: Vec<&Token> = held.collect();
+        let (source_id, user_id) = (arrival.person.source_id, arrival.user_id);
+        if let Some(before) = keys.imported.get(&digest) {
+            let Some(token) = held.iter().find(|token| token.id == before.token_id) else {
+                self.leave_out(&mut arrival.person, &key, Kind::KeyEnded, "was revoked or reset here");
+                return Ok(false);
+            };
+            let used = key.last_use.filter(|used| token.recorded_use().is_none_or(|recorded| recorded < *used));
+            let used = used
+                .filter(|used| *used > token.created_on && (self.is_known(*used) || token.recorded_use().is_none()));
+            match used {
+                Some(used_on) => {
+                    changes.uses.push(TokenUse { token_id: token.id, used_on });
+                    self.report.totals.keys.used_since += 1;
+                }
+                None => self.report.totals.keys.unchanged += 1,
+            }
+            return Ok(used.is_some());
+        }
+        if keys.digests_held.contains(&digest) {
+            self.leave_out(&mut arrival.person, &key, Kind::Key, "is the key of another, too");
+            return Ok(false);
+        }
+        let came_before: Vec<&ImportedToken> =
+            keys.imported.values().filter(|it| it.source_user_id == source_id && it.action == key.action).collect();
+        let imported_as = |token: &Token| came_before.iter().find(|it| it.token_id == token.id);
+        let made_here = held.iter().any(|token| imported_as(token).is_none());
+        let ended_here = came_before.iter().any(|it| !held.iter().any(|token| token.id == it.token_id))
+            && !changes.replaced(user_id, key.action);
+        if (made_here || (ended_here && held.is_empty())) && self.options.conflicts == Conflicts::Keep {
+            self.leave_out(&mut arrival.person, &key, Kind::Conflict, "is new there, but was reset or revoked here");
+            return Ok(false);
+        }
+        // What is no longer in the source was reset there. What was made here goes only with --overwrite.
+        let replaced: Vec<Token> = held
+            .iter()
+            .filter(|token| imported_as(token).is_none_or(|it| !there.contains(&it.digest)))
+            .map(|token| (*token).clone())
+            .collect();
+        let named = format!("{} ····{}", key.action.label(), key.secret.hint());
+        match (&arrival.here, replaced.is_empty()) {
+            (Here::Known(_), false) => {
+                self.report.totals.keys.replaced += 1;
+                arrival.person.note(Kind::Changed, format!("{named} is new there"), "took the place of the one before");
+            }
+            (Here::Known(_), true) => {
+                self.report.totals.keys.added += 1;
+                arrival.person.note(Kind::Changed, format!("{named} is new there"), "added");
+            }
+            _ => self.report.totals.keys.added += 1,
+        }
+        changes.ended.extend(replaced);
+        changes.new.push((source_id, user_id, key));
+        Ok(true)
+    }
+
+    fn leave_out(&mut self, person: &mut Person, key: &MovedKey, kind: Kind, why: &str) {
+        self.report.totals.keys.left_out += 1;
+        let named = format!("{} ····{}", key.action.label(), key.secret.hint());
+        person.note(kind, format!("{named} {why}"), "left out");
+    }
+
+    fn write_keys(&mut self, changes: KeyChanges) -> Result<(), ImportError> {
+        let KeyChanges { new, ended, mut uses } = changes;
+        for token in ended {
+            Token::delete(self.connection, token.id)?;
+            let client = Client::command_line();
+            Event::record(
+                self.connection,
+                token.user_id,
+                EventAction::KeyReset,
+                Some(&token),
+                &client,
+                self.options.now,
+            )?;
+        }
+        uses.sort_unstable();
+        Token::record_uses(self.connection, &uses, RecordIf::Later)?;
+        let ids = reserve_ids(self.connection, Numbered::Tokens, new.len())?;
+        let (mut tokens, mut imported) = (Vec::with_capacity(new.len()), Vec::with_capacity(new.len()));
+        for ((source_user_id, user_id, key), id) in new.into_iter().zip(ids) {
+            let digest = key.secret.digest().as_bytes().to_vec();
+            imported.push(ImportedToken { digest: digest.clone(), source_user_id, token_id: id, action: key.action });
+            tokens.push(TokenRow {
+                id,
+                user_id,
+                action: key.action,
+                digest,
+                hint: key.secret.hint(),
+                created_on: key.created_on,
+                updated_on: key.last_use,
+                recorded_since: Some(self.options.now),
+            });
+        }
+        import::insert_tokens(self.connection, &tokens)?;
+        Ok(import::store_imported_tokens(self.connection, &imported)?)
+    }
+}
+
+impl KeyChanges {
+    fn ends(&self, token_id: i64) -> bool {
+        self.ended.iter().any(|token| token.id == token_id)
+    }
+
+    fn replaced(&self, user_id: i64, action: TokenAction) -> bool {
+        self.ended.iter().any(|token| token.user_id == user_id && token.action == action)
+    }
+}
+
+fn wants_password(arrival: &Arrival, options: Options) -> bool {
+    let here = match &arrival.here {
+        Here::Known(known) => Some((&known.row, &known.moved)),
+        Here::New | Here::Deleted => None,
+    };
+    matches!(PasswordPlan::of(&arrival.person, here, options), PasswordPlan::Take)
+}
+
+fn substitute_login(source_id: i64) -> String {
+    format!("{PLACEHOLDER}-{source_id}")
+}
+
+/// The domain can never exist (RFC 2606).
+fn substitute_mail(source_id: i64) -> String {
+    format!("{PLACEHOLDER}-{source_id}@moved.invalid")
+}
+
+/// `substitute`, or with a number in front if somebody has that, too.
+fn claim_substitute(held: &mut Held, user_id: i64, substitute: &str) -> String {
+    let mut numbered = (2..).map(|number| format!("{number}-{substitute}"));
+    let mut candidate = substitute.to_owned();
+    while !held.claim(&candidate, user_id) {
+        candidate = numbered.next().unwrap_or_default();
+    }
+    candidate
+}
+
+impl Person {
+    fn notes_taken(&mut self, kind: Kind, what: &str, wanted: &str, done: &str) {
+        self.note(kind, format!("another has the {what} {wanted}"), done);
+    }
+}

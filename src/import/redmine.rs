@@ -1,0 +1,592 @@
+//! What a row of Redmine's means: a person and their keys, by our rules, and what had to be done for that.
+
+use chrono::{DateTime, NaiveDateTime, SubsecRound};
+use chrono_tz::Tz;
+
+use super::report::{Entry, Kind};
+use super::source::{Cell, Source, SourceError};
+use super::zone::{self, Reading};
+use crate::auth::redmine_password::RedmineHash;
+use crate::auth::secret::Secret;
+use crate::clock::Timestamp;
+use crate::models::token::TokenAction;
+use crate::models::user::{Profile, UserStatus, login_errors, mail_errors, unprintable};
+
+const USER_COLUMNS: [&str; 16] = [
+    "id",
+    "login",
+    "firstname",
+    "lastname",
+    "admin",
+    "status",
+    "language",
+    "must_change_passwd",
+    "passwd_changed_on",
+    "created_on",
+    "updated_on",
+    "last_login_on",
+    "twofa_scheme",
+    "hashed_password",
+    "salt",
+    "auth_source_id",
+];
+
+/// Redmine's tables, as far as they are there: versions differ in their columns.
+pub struct Redmine {
+    source: Source,
+    user_columns: Vec<String>,
+    token_columns: Vec<String>,
+}
+
+/// Rows as they were read, of people whose ids follow each other.
+pub struct Page {
+    users: Vec<[Cell; 16]>,
+    mails: Vec<[Cell; 2]>,
+    tokens: Vec<[Cell; 6]>,
+}
+
+/// A person, by our rules.
+pub struct Person {
+    /// Their id in Redmine.
+    pub source_id: i64,
+    /// Their login in Redmine, to name them by.
+    pub called: String,
+    /// The login that they had; `None`: it cannot be one here.
+    pub login: Option<String>,
+    /// The first name.
+    pub firstname: String,
+    /// The last name.
+    pub lastname: String,
+    /// The address that they had; `None`: it cannot be one here.
+    pub mail: Option<String>,
+    /// Whether they look after the others.
+    pub admin: bool,
+    /// Whether they may do anything.
+    pub status: UserStatus,
+    /// An IETF language tag.
+    pub language: String,
+    /// Whether the next thing to do is to choose a new password.
+    pub must_change_password: bool,
+    /// The second factor that they are asked for.
+    pub twofa_scheme: Option<String>,
+    /// When the account was made.
+    pub created_on: Timestamp,
+    /// When it was last changed.
+    pub updated_on: Timestamp,
+    /// The last sign-in.
+    pub last_login_on: Option<Timestamp>,
+    /// When the password was set.
+    pub passwd_changed_on: Option<Timestamp>,
+    /// How they sign in.
+    pub password: SourcePassword,
+    /// Tells whether the password is the one that was there before. It is no hash of it.
+    pub password_version: String,
+    /// Tells whether this is the person that had this id before: when the row was made, as it stands there.
+    pub identity: String,
+    /// Their keys, oldest first.
+    pub keys: Vec<MovedKey>,
+    /// What there is to say about them.
+    pub notes: Vec<Note>,
+    /// Keys that cannot be moved in.
+    pub unusable_keys: u64,
+}
+
+/// A password as it stands in Redmine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourcePassword {
+    /// They have none.
+    Absent,
+    /// It is kept elsewhere, in LDAP say.
+    Elsewhere,
+    /// Nothing can match it.
+    Unusable,
+    /// To be hashed once more.
+    Hash(RedmineHash),
+}
+
+/// A key.
+pub struct MovedKey {
+    /// `api` or `feeds`.
+    pub action: TokenAction,
+    /// The key itself.
+    pub secret: Secret,
+    /// When it was made.
+    pub created_on: Timestamp,
+    /// The last use; `None`: nothing is known of it.
+    pub last_use: Option<Timestamp>,
+}
+
+/// What is said about a person's row.
+pub struct Note {
+    kind: Kind,
+    found: String,
+    done: String,
+}
+
+impl Note {
+    /// Something that was found, and what was done about it.
+    pub fn new(kind: Kind, found: impl Into<String>, done: impl Into<String>) -> Self {
+        Self { kind, found: found.into(), done: done.into() }
+    }
+}
+
+impl Person {
+    /// Says something more about them.
+    pub fn note(&mut self, kind: Kind, found: impl Into<String>, done: impl Into<String>) {
+        self.notes.push(Note::new(kind, found, done));
+    }
+
+    /// What there is to say, for the report.
+    pub fn entries(&mut self) -> impl Iterator<Item = Entry> {
+        let (user_id, called) = (self.source_id, self.called.clone());
+        let notes = std::mem::take(&mut self.notes).into_iter();
+        notes.map(move |Note { kind, found, done }| Entry { kind, user_id, login: called.clone(), found, done })
+    }
+}
+
+impl Redmine {
+    /// Looks at the tables that there are.
+    ///
+    /// # Errors
+    /// If they are not those of Redmine 3.4 or later.
+    pub fn open(mut source: Source) -> Result<Self, SourceError> {
+        let mut columns = |table: &str, needed: &[&str]| {
+            let columns = source.columns(table)?;
+            match needed.iter().find(|needed| !columns.iter().any(|it| it == *needed)) {
+                None => Ok(columns),
+                Some(missing) => Err(SourceError::new(format!(
+                    "it is not a database of Redmine 3.4 or later: there is no {table}.{missing}"
+                ))),
+            }
+        };
+        let user_columns = columns("users", &["id", "login", "firstname", "lastname", "type", "status"])?;
+        let token_columns = columns("tokens", &["id", "user_id", "action", "value"])?;
+        columns("email_addresses", &["user_id", "address", "is_default"])?;
+        Ok(Self { source, user_columns, token_columns })
+    }
+
+    /// From now on all rows are those of one moment.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn begin(&mut self) -> Result<(), SourceError> {
+        self.source.begin()
+    }
+
+    /// How many people there are.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn count_people(&mut self) -> Result<u64, SourceError> {
+        let query = format!("{} FROM users WHERE type = 'User'", self.source.select(["count(*)"]));
+        let rows: Vec<[Cell; 1]> = self.source.rows(&query)?;
+        Ok(rows.into_iter().next().and_then(|[count]| number(&count)).unwrap_or_default())
+    }
+
+    /// What stays where it is, by what it is: other rows of `users`, and tokens that are no keys.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn left_behind(&mut self) -> Result<Vec<(String, u64)>, SourceError> {
+        let users = self.source.select(["coalesce(type, '')", "count(*)"])
+            + " FROM users WHERE type <> 'User' OR type IS NULL GROUP BY type";
+        let tokens = self.source.select(["coalesce(action, '')", "count(*)"])
+            + " FROM tokens WHERE action NOT IN ('api', 'feeds') OR action IS NULL GROUP BY action";
+        let mut all = Vec::new();
+        for (query, what) in [(users, "in users"), (tokens, "in tokens")] {
+            let rows: Vec<[Cell; 2]> = self.source.rows(&query)?;
+            all.extend(rows.into_iter().map(|[name, count]| {
+                let name = lossy(&name);
+                let name = if name.is_empty() { "nameless".to_owned() } else { name };
+                (format!("{name} {what}"), number(&count).unwrap_or_default())
+            }));
+        }
+        Ok(all)
+    }
+
+    /// Keys whose owner is no person: what is said of each.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn keys_of_nobody(&mut self) -> Result<Vec<Entry>, SourceError> {
+        let query = self.source.select(["t.id", "t.action", "t.user_id"])
+            + " FROM tokens t WHERE t.action IN ('api', 'feeds') AND NOT EXISTS \
+               (SELECT 1 FROM users u WHERE u.id = t.user_id AND u.type = 'User') ORDER BY t.id";
+        let rows: Vec<[Cell; 3]> = self.source.rows(&query)?;
+        let entry = |[id, action, user_id]: [Cell; 3]| Entry {
+            kind: Kind::KeyOfNobody,
+            user_id: number(&user_id).unwrap_or_default(),
+            login: String::new(),
+            found: format!("the {} key with the id {} belongs to no person", lossy(&action), lossy(&id)),
+            done: "left out".into(),
+        };
+        Ok(rows.into_iter().map(entry).collect())
+    }
+
+    /// At most `most` people whose ids are greater than `after`, in their order; `None`: there are no more.
+    ///
+    /// # Errors
+    /// Those of the queries.
+    pub fn page(&mut self, after: i64, most: usize) -> Result<Option<Page>, SourceError> {
+        let of_user =
+            USER_COLUMNS.map(|name| if self.user_columns.iter().any(|it| it == name) { name } else { "NULL" });
+        let users = self.source.select(of_user)
+            + &format!(" FROM users WHERE type = 'User' AND id > {after} ORDER BY id LIMIT {most}");
+        let users: Vec<[Cell; 16]> = self.source.rows(&users)?;
+        let Some((first, last)) = users.first().zip(users.last()) else { return Ok(None) };
+        let (first, last) = (lossy(&first[0]), lossy(&last[0]));
+        let default = self.source.is_true("is_default");
+        let mails = self.source.select(["user_id", "address"])
+            + &format!(" FROM email_addresses WHERE {default} AND user_id BETWEEN {first} AND {last} ORDER BY id");
+        let mails = self.source.rows(&mails)?;
+        let updated_on = if self.token_columns.iter().any(|it| it == "updated_on") { "updated_on" } else { "NULL" };
+        let created_on = if self.token_columns.iter().any(|it| it == "created_on") { "created_on" } else { "NULL" };
+        let tokens = self.source.select(["id", "user_id", "action", "value", created_on, updated_on])
+            + &format!(
+                " FROM tokens WHERE action IN ('api', 'feeds') AND user_id BETWEEN {first} AND {last} ORDER BY id"
+            );
+        Ok(Some(Page { users, mails, tokens: self.source.rows(&tokens)? }))
+    }
+}
+
+impl Page {
+    /// The people of it, as of `now`.
+    pub fn people(self, zone: Tz, now: Timestamp) -> Vec<Person> {
+        let Self { users, mails, tokens } = self;
+        let mut mails = mails.into_iter().filter_map(|[id, address]| Some((number(&id)?, address))).collect::<Vec<_>>();
+        mails.sort_by_key(|(id, _): &(i64, _)| *id);
+        let mut tokens = tokens.into_iter().filter_map(|row| Some((number(&row[1])?, row))).collect::<Vec<_>>();
+        tokens.sort_by_key(|(id, _): &(i64, _)| *id);
+        let person = |row: [Cell; 16]| {
+            let id = number(&row[0])?;
+            Some(Reader { zone, now, notes: Vec::new() }.person(id, row, of(&mails, id), of(&tokens, id)))
+        };
+        users.into_iter().filter_map(person).collect()
+    }
+
+    /// The id of the last person.
+    pub fn last_id(&self) -> i64 {
+        self.users.last().and_then(|row| number(&row[0])).unwrap_or(i64::MAX)
+    }
+
+    /// How many people are on it.
+    pub fn count(&self) -> usize {
+        self.users.len()
+    }
+}
+
+/// The rows of `id`, of rows that are sorted by it.
+fn of<T>(rows: &[(i64, T)], id: i64) -> &[(i64, T)] {
+    let from = rows.partition_point(|(it, _)| *it < id);
+    &rows[from..from + rows[from..].partition_point(|(it, _)| *it == id)]
+}
+
+/// Reads one person's rows, and notes what is odd.
+struct Reader {
+    zone: Tz,
+    now: Timestamp,
+    notes: Vec<Note>,
+}
+
+/// What to make of a time that came twice.
+#[derive(Clone, Copy)]
+enum Of {
+    Earlier,
+    Later,
+}
+
+impl Reader {
+    fn person(mut self, source_id: i64, row: [Cell; 16], mails: &[(i64, Cell)], tokens: &[(i64, [Cell; 6])]) -> Person {
+        let [
+            _,
+            login,
+            firstname,
+            lastname,
+            admin,
+            status,
+            language,
+            must_change,
+            passwd_changed_on,
+            created_on,
+            updated_on,
+            last_login_on,
+            twofa_scheme,
+            hashed_password,
+            salt,
+            auth_source_id,
+        ] = row;
+        let called = lossy(&login);
+        let identity = parse_time(&created_on).map_or_else(String::new, |time| time.trunc_subsecs(0).to_string());
+        let login = self.login(&login);
+        let firstname = self.name("first name", &firstname, Profile::LONGEST_FIRSTNAME);
+        let lastname = self.name("last name", &lastname, Profile::LONGEST_LASTNAME);
+        let mail = self.mail(mails);
+        let status = self.status(&status);
+        let language = self.language(&language);
+        let created = self.time("created_on", &created_on, Of::Earlier).unwrap_or(self.now);
+        if parse_time(&created_on).is_none() {
+            self.note(Kind::Time, format!("created_on is {}", quoted(&created_on)), "taken as now");
+        }
+        let updated = self.time("updated_on", &updated_on, Of::Earlier).unwrap_or(created);
+        let last_login_on = self.time("last_login_on", &last_login_on, Of::Later);
+        let changed = self.time("passwd_changed_on", &passwd_changed_on, Of::Earlier);
+        let twofa_scheme = Some(lossy(&twofa_scheme)).filter(|scheme| !scheme.trim().is_empty());
+        if let Some(scheme) = &twofa_scheme {
+            self.note(
+                Kind::SecondFactor,
+                format!("asked for a second factor ({scheme})"),
+                "keys work, a password alone does not until latchkey user twofa LOGIN --clear",
+            );
+        }
+        let password = password(&hashed_password, &salt, &auth_source_id);
+        match &password {
+            SourcePassword::Elsewhere => {
+                self.note(
+                    Kind::NoPassword,
+                    "the password is kept elsewhere (auth_source_id)",
+                    "needs a new password here",
+                );
+            }
+            SourcePassword::Unusable => {
+                self.note(
+                    Kind::NoPassword,
+                    "no password matches what stands in hashed_password",
+                    "needs a new password here",
+                );
+            }
+            SourcePassword::Absent | SourcePassword::Hash(_) => {}
+        }
+        let must_change_password = is_true(&must_change);
+        let version = match &password {
+            // The salt is a new one with each password; it is no secret without the hash.
+            SourcePassword::Hash(_) => format!("salt {:?}", salt.as_deref().unwrap_or_default()),
+            _ => "none".to_owned(),
+        };
+        let password_version = format!("{version} {} {must_change_password}", lossy(&passwd_changed_on));
+        let (mut keys, mut unusable_keys) = (Vec::new(), 0);
+        for (_, row) in tokens {
+            match self.key(row) {
+                Some(key) => keys.push(key),
+                None => unusable_keys += 1,
+            }
+        }
+        for action in [TokenAction::Api, TokenAction::Feeds] {
+            let count = keys.iter().filter(|key: &&MovedKey| key.action == action).count();
+            if count > action.most_per_user() {
+                let found = format!("has {count} keys of the kind {}", action.as_str());
+                self.note(Kind::Key, found, "all work; the pages show the oldest, and resetting it ends them all");
+            }
+        }
+        Person {
+            source_id,
+            called,
+            login,
+            firstname,
+            lastname,
+            mail,
+            admin: is_true(&admin),
+            status,
+            language,
+            must_change_password,
+            twofa_scheme,
+            created_on: created,
+            updated_on: updated.max(created),
+            last_login_on,
+            passwd_changed_on: changed,
+            password,
+            password_version,
+            identity,
+            keys,
+            notes: self.notes,
+            unusable_keys,
+        }
+    }
+
+    fn note(&mut self, kind: Kind, found: impl Into<String>, done: impl Into<String>) {
+        self.notes.push(Note::new(kind, found, done));
+    }
+
+    /// The text of a cell; what is not UTF-8 in it is replaced, and said to be.
+    fn text(&mut self, what: &str, cell: &Cell) -> (String, bool) {
+        match String::from_utf8(cell.clone().unwrap_or_default()) {
+            Ok(text) => (text, true),
+            Err(error) => {
+                let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+                self.note(Kind::InvalidUtf8, format!("{what} is not UTF-8"), format!("read as {text:?}"));
+                (text, false)
+            }
+        }
+    }
+
+    fn login(&mut self, cell: &Cell) -> Option<String> {
+        let (login, _) = self.text("login", cell);
+        let errors = login_errors(&login);
+        if let Some(error) = errors.first() {
+            self.note(Kind::Login, format!("{} ({})", quoted(cell), error.message()), "came in under another login");
+            return None;
+        }
+        Some(login)
+    }
+
+    fn mail(&mut self, mails: &[(i64, Cell)]) -> Option<String> {
+        if mails.len() > 1 {
+            self.note(Kind::Mail, format!("has {} default addresses", mails.len()), "the first is taken");
+        }
+        let Some((_, cell)) = mails.first() else {
+            self.note(Kind::Mail, "has no default address", "came in with a placeholder");
+            return None;
+        };
+        let (mail, valid) = self.text("mail", cell);
+        let mail = mail.trim().to_owned();
+        if !valid || !mail_errors(&mail).is_empty() {
+            self.note(Kind::Mail, format!("{} is not valid", quoted(cell)), "came in with a placeholder");
+            return None;
+        }
+        Some(mail)
+    }
+
+    fn name(&mut self, what: &str, cell: &Cell, longest: usize) -> String {
+        let (whole, _) = self.text(what, cell);
+        let printable: String = whole.chars().filter(|c| !unprintable(*c)).collect();
+        let name: String = printable.trim().chars().take(longest).collect::<String>().trim_end().to_owned();
+        if printable != whole {
+            self.note(Kind::Name, format!("{what} has characters that cannot be printed"), "left out");
+        }
+        if printable.trim().chars().count() > longest {
+            self.note(Kind::Name, format!("{what} is longer than {longest} characters"), format!("cut to {name:?}"));
+        }
+        if name.is_empty() {
+            self.note(Kind::Name, format!("{what} is missing"), "taken as \"-\"");
+            return "-".to_owned();
+        }
+        name
+    }
+
+    fn status(&mut self, cell: &Cell) -> UserStatus {
+        match number(cell) {
+            Some(1) => UserStatus::Active,
+            Some(2) => UserStatus::Registered,
+            Some(3) => UserStatus::Locked,
+            None::<i64> | Some(_) => {
+                self.note(Kind::Account, format!("status is {}", quoted(cell)), "locked");
+                UserStatus::Locked
+            }
+        }
+    }
+
+    fn language(&mut self, cell: &Cell) -> String {
+        let tag = lossy(cell);
+        let known = !tag.is_empty()
+            && tag.len() <= 35
+            && tag.split('-').all(|part| !part.is_empty() && part.bytes().all(|it| it.is_ascii_alphanumeric()));
+        if !known && !tag.is_empty() {
+            self.note(Kind::Account, format!("language is {}", quoted(cell)), "taken as en");
+        }
+        if known { tag } else { "en".to_owned() }
+    }
+
+    /// A time in UTC, between 1970 and now.
+    fn time(&mut self, what: &str, cell: &Cell, of: Of) -> Option<Timestamp> {
+        let local = parse_time(cell);
+        if local.is_none() && cell.as_ref().is_some_and(|text| !text.is_empty()) && !what.starts_with("created_on") {
+            self.note(Kind::Time, format!("{what} is {}", quoted(cell)), "taken as unknown");
+        }
+        let local = local?;
+        let time = match zone::read(self.zone, local) {
+            Reading::Once(time) => time,
+            Reading::Twice { earlier, later } => {
+                let time = if let Of::Earlier = of { earlier } else { later };
+                self.note(
+                    Kind::TimeTwice,
+                    format!("{what} is {local} in {}", self.zone),
+                    format!("taken as {time} UTC"),
+                );
+                time
+            }
+            Reading::Never(time) => {
+                self.note(
+                    Kind::TimeSkipped,
+                    format!("{what} is {local} in {}", self.zone),
+                    format!("taken as {time} UTC"),
+                );
+                time
+            }
+        };
+        if time < epoch() {
+            self.note(Kind::Time, format!("{what} is {local}, before 1970"), "taken as 1970-01-01");
+            return Some(epoch());
+        }
+        if time > self.now {
+            self.note(Kind::Time, format!("{what} is {local}, in the future"), "taken as now");
+            return Some(self.now);
+        }
+        Some(time)
+    }
+
+    fn key(&mut self, row: &[Cell; 6]) -> Option<MovedKey> {
+        let [id, _, action, value, created_on, updated_on] = row;
+        let action = if action.as_deref() == Some(b"api") { TokenAction::Api } else { TokenAction::Feeds };
+        let named = format!("the {} key with the id {}", action.as_str(), lossy(id));
+        let text = std::str::from_utf8(value.as_deref().unwrap_or_default());
+        let usable = |text: &&str| !text.is_empty() && text.trim() == *text && !text.contains(char::is_control);
+        let Some(text) = text.ok().filter(usable) else {
+            self.note(Kind::Key, format!("{named} is nothing that a client can present"), "left out");
+            return None;
+        };
+        let created = self.time(&format!("created_on of {named}"), created_on, Of::Earlier);
+        if created.is_none() {
+            self.note(Kind::Time, format!("created_on of {named} is missing"), "taken as now");
+        }
+        let created = created.unwrap_or(self.now);
+        // Redmine writes both at once, and long never moved the second: then they say nothing about a use.
+        let moved = parse_time(updated_on).filter(|updated| Some(*updated) != parse_time(created_on));
+        let used = moved.and_then(|_| self.time(&format!("updated_on of {named}"), updated_on, Of::Later));
+        let last_use = used.filter(|used| *used > created && *used > epoch());
+        Some(MovedKey { action, secret: Secret::presented(text), created_on: created, last_use })
+    }
+}
+
+fn password(hashed_password: &Cell, salt: &Cell, auth_source_id: &Cell) -> SourcePassword {
+    if number::<i64>(auth_source_id).is_some() {
+        return SourcePassword::Elsewhere;
+    }
+    match hashed_password.as_deref().unwrap_or_default() {
+        b"" => SourcePassword::Absent,
+        hash => RedmineHash::parse(hash, salt.as_deref().unwrap_or_default())
+            .map_or(SourcePassword::Unusable, SourcePassword::Hash),
+    }
+}
+
+fn epoch() -> Timestamp {
+    DateTime::UNIX_EPOCH.naive_utc()
+}
+
+fn number<T: std::str::FromStr>(cell: &Cell) -> Option<T> {
+    std::str::from_utf8(cell.as_deref()?).ok()?.trim().parse().ok()
+}
+
+fn is_true(cell: &Cell) -> bool {
+    matches!(cell.as_deref(), Some(b"1" | b"t" | b"true"))
+}
+
+/// A time as any of the databases writes it, to the microsecond. The day zero of MySQL is none.
+fn parse_time(cell: &Cell) -> Option<Timestamp> {
+    let text = std::str::from_utf8(cell.as_deref()?).ok()?.trim();
+    let time = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"]
+        .iter()
+        .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())?;
+    Some(time.trunc_subsecs(6))
+}
+
+fn lossy(cell: &Cell) -> String {
+    let text = String::from_utf8_lossy(cell.as_deref().unwrap_or_default());
+    text.chars().filter(|c| !unprintable(*c)).collect()
+}
+
+/// What stands in a cell, for people to recognise, and not longer than that takes.
+fn quoted(cell: &Cell) -> String {
+    match cell {
+        None => "missing".to_owned(),
+        Some(_) => format!("{:?}", lossy(cell).chars().take(60).collect::<String>()),
+    }
+}

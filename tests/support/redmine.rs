@@ -1,0 +1,223 @@
+//! Databases in Redmine's schema: a SQLite file, PostgreSQL and MariaDB.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use sha1::{Digest, Sha1};
+
+use super::database::{Db, TestDatabase};
+use super::{log, mariadb};
+
+/// The kind of database that a Redmine has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    SqliteFile,
+    Postgresql,
+    Mariadb,
+}
+
+/// The versions that differ in what tables they have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// The oldest: no `twofa_scheme`, no `tokens.updated_on`, SQLite's booleans are 't' and 'f'.
+    V3_4,
+    /// From 5 on.
+    V5,
+}
+
+/// A Redmine's database.
+pub struct Redmine {
+    kind: From,
+    version: Version,
+    database: Option<TestDatabase>,
+    url: String,
+}
+
+/// A person in it. Text goes into SQL as it is.
+#[derive(Clone)]
+pub struct RedmineUser<'a> {
+    pub id: i64,
+    pub login: &'a str,
+    pub firstname: &'a str,
+    pub lastname: &'a str,
+    pub password: Option<&'a str>,
+    pub admin: bool,
+    pub status: i64,
+    pub created_on: &'a str,
+    pub mail: Option<&'a str>,
+}
+
+impl<'a> RedmineUser<'a> {
+    pub fn new(id: i64, login: &'a str) -> Self {
+        Self {
+            id,
+            login,
+            firstname: "Test",
+            lastname: "Person",
+            password: None,
+            admin: false,
+            status: 1,
+            created_on: "2020-02-03 04:05:06",
+            mail: None,
+        }
+    }
+}
+
+/// The salt of everybody's first password.
+pub const SALT: &str = "82090c953c4a0000a7db253b0691a6b4";
+
+/// As Redmine's `User.hash_password("#{salt}#{User.hash_password(password)}")`.
+pub fn hashed_password(password: &str, salt: &str) -> String {
+    let hex = |text: &str| Sha1::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    hex(&format!("{salt}{}", hex(password)))
+}
+
+impl Redmine {
+    pub fn new(kind: From) -> Self {
+        Self::of_version(kind, Version::V5)
+    }
+
+    pub fn of_version(kind: From, version: Version) -> Self {
+        static CREATED: AtomicU32 = AtomicU32::new(0);
+        let database = match kind {
+            From::SqliteFile => Some(TestDatabase::empty(Db::Sqlite)),
+            From::Postgresql => Some(TestDatabase::empty(Db::Postgres)),
+            From::Mariadb => None,
+        };
+        let url = match &database {
+            Some(database) => database.setting(),
+            None => mariadb::create(&format!("redmine_{}", CREATED.fetch_add(1, Ordering::Relaxed))),
+        };
+        let redmine = Self { kind, version, database, url };
+        redmine.execute(&redmine.schema());
+        redmine
+    }
+
+    /// On a PostgreSQL that looks at no text: it holds whatever bytes it is given.
+    pub fn in_sql_ascii() -> Self {
+        let database = TestDatabase::empty_in_sql_ascii();
+        let url = database.setting();
+        let redmine = Self { kind: From::Postgresql, version: Version::V5, database: Some(database), url };
+        redmine.execute(&redmine.schema());
+        redmine
+    }
+
+    /// What `latchkey import redmine` is given.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// As its migrations make them, as far as they are looked at, and a little more.
+    fn schema(&self) -> String {
+        let (id, boolean, time) = match self.kind {
+            From::SqliteFile => ("integer PRIMARY KEY AUTOINCREMENT NOT NULL", "boolean", "datetime"),
+            From::Postgresql => ("serial PRIMARY KEY", "boolean", "timestamp without time zone"),
+            From::Mariadb => ("int(11) NOT NULL AUTO_INCREMENT PRIMARY KEY", "tinyint(1)", "datetime"),
+        };
+        let (no, yes) = (self.boolean(false), self.boolean(true));
+        let (twofa, used) = match self.version {
+            Version::V3_4 => (String::new(), String::new()),
+            Version::V5 => (
+                format!(", twofa_scheme varchar(255), twofa_totp_key varchar(255), twofa_required {boolean}"),
+                format!(", updated_on {time} NOT NULL"),
+            ),
+        };
+        format!(
+            "CREATE TABLE users (
+                 id {id}, login varchar(255) DEFAULT '' NOT NULL, hashed_password varchar(40) DEFAULT '' NOT NULL,
+                 firstname varchar(255) DEFAULT '' NOT NULL, lastname varchar(255) DEFAULT '' NOT NULL,
+                 admin {boolean} DEFAULT {no} NOT NULL, status integer DEFAULT 1 NOT NULL, last_login_on {time},
+                 language varchar(5) DEFAULT '', auth_source_id integer, created_on {time}, updated_on {time},
+                 type varchar(255), identity_url varchar(255), mail_notification varchar(255) DEFAULT '' NOT NULL,
+                 salt varchar(64), must_change_passwd {boolean} DEFAULT {no} NOT NULL, passwd_changed_on {time}{twofa});
+             CREATE TABLE email_addresses (
+                 id {id}, user_id integer NOT NULL, address varchar(255) NOT NULL,
+                 is_default {boolean} DEFAULT {no} NOT NULL, notify {boolean} DEFAULT {yes} NOT NULL,
+                 created_on {time} NOT NULL, updated_on {time} NOT NULL);
+             CREATE INDEX index_email_addresses_on_user_id ON email_addresses (user_id);
+             CREATE TABLE tokens (
+                 id {id}, user_id integer DEFAULT 0 NOT NULL, action varchar(30) DEFAULT '' NOT NULL,
+                 value varchar(40) DEFAULT '' NOT NULL, created_on {time} NOT NULL{used});
+             CREATE UNIQUE INDEX tokens_value ON tokens (value);
+             CREATE INDEX index_tokens_on_user_id ON tokens (user_id);
+             INSERT INTO users (id, login, lastname, status, type) VALUES
+                 (900001, '', 'Anonymous', 0, 'AnonymousUser'), (900002, '', 'Developers', 1, 'Group');
+             "
+        )
+        .replace(";\n             ", ";\n")
+    }
+
+    pub fn boolean(&self, value: bool) -> &'static str {
+        match (self.kind, self.version, value) {
+            (From::Postgresql, _, true) => "true",
+            (From::Postgresql, _, false) => "false",
+            (From::SqliteFile, Version::V3_4, true) => "'t'",
+            (From::SqliteFile, Version::V3_4, false) => "'f'",
+            (_, _, true) => "1",
+            (_, _, false) => "0",
+        }
+    }
+
+    /// Runs statements, each ended by a semicolon and a new line.
+    pub fn execute(&self, statements: &str) {
+        match &self.database {
+            // Not by a connection of ours, which would change the file's journal.
+            Some(database) if self.kind == From::SqliteFile => {
+                let mut file = SqliteConnection::establish(&database.setting()).expect("a file");
+                file.batch_execute(statements).unwrap_or_else(|error| panic!("{error} in {statements}"));
+            }
+            Some(database) => database.execute(statements),
+            None => mariadb::execute(&self.url, statements),
+        }
+    }
+
+    /// Adds a person, with a default address: `LOGIN@example.org`, unless they say otherwise.
+    pub fn add_user(&self, user: &RedmineUser) {
+        let RedmineUser { id, login, firstname, lastname, password, admin, status, created_on, mail } = user;
+        let (hash, salt) = match password {
+            Some(password) => {
+                log::note_secret(password);
+                (hashed_password(password, SALT), format!("'{SALT}'"))
+            }
+            None => (String::new(), "NULL".to_owned()),
+        };
+        let admin = self.boolean(*admin);
+        self.execute(&format!(
+            "INSERT INTO users (id, login, firstname, lastname, hashed_password, salt, admin, status, language, type, \
+                 created_on, updated_on, passwd_changed_on)
+             VALUES ({id}, '{login}', '{firstname}', '{lastname}', '{hash}', {salt}, {admin}, {status}, 'de', 'User',
+                 '{created_on}', '{created_on}', '{created_on}')"
+        ));
+        let mail = mail.map_or_else(|| format!("{login}@example.org"), str::to_owned);
+        if !mail.is_empty() {
+            self.add_mail(*id, &mail, true);
+        }
+    }
+
+    pub fn add_mail(&self, user_id: i64, address: &str, default: bool) {
+        let default = self.boolean(default);
+        self.execute(&format!(
+            "INSERT INTO email_addresses (user_id, address, is_default, created_on, updated_on)
+             VALUES ({user_id}, '{address}', {default}, '2020-02-03 04:05:06', '2020-02-03 04:05:06')"
+        ));
+    }
+
+    /// Adds a token; `used` goes into `updated_on`, where there is such a column.
+    pub fn add_token(&self, user_id: i64, action: &str, value: &str, created: &str, used: &str) {
+        log::note_secret(value);
+        let (column, used) = match self.version {
+            Version::V3_4 => ("", String::new()),
+            Version::V5 => (", updated_on", format!(", '{used}'")),
+        };
+        self.execute(&format!(
+            "INSERT INTO tokens (user_id, action, value, created_on{column})
+             VALUES ({user_id}, '{action}', '{value}', '{created}'{used})"
+        ));
+    }
+}
+
+/// A key as Redmine makes them: 40 hexadecimal digits, the same for the same `seed`.
+pub fn key(seed: &str) -> String {
+    Sha1::digest(format!("key {seed}").as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
