@@ -6,6 +6,7 @@ mod conflicts;
 mod killed;
 mod moved_in;
 mod passwords;
+mod proxy;
 mod time_zone;
 mod told;
 

@@ -9,6 +9,7 @@ pub mod load;
 pub mod log;
 pub mod machine;
 pub mod mariadb;
+pub mod nginx;
 pub mod process;
 pub mod redmine;
 pub mod site;
