@@ -17,7 +17,8 @@ struct Server {
 /// Starts the server in `$0`, and kills it when nobody holds standard input open any more.
 const SHELL: &str = r#"
     PATH=$PATH:/usr/sbin
-    mariadb-install-db --no-defaults $1 --datadir="$0/data" --auth-root-authentication-method=normal --skip-test-db
+    mariadb-install-db --no-defaults $1 --datadir="$0/data" --auth-root-authentication-method=normal --skip-test-db \
+        --force
     mariadbd --no-defaults $1 --datadir="$0/data" --socket="$0/s" --pid-file="$0/pid" --skip-networking \
         --innodb-flush-log-at-trx-commit=0 --innodb-buffer-pool-size=32M --performance-schema=OFF &
     server=$!
