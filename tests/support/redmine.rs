@@ -22,7 +22,7 @@ pub enum From {
 pub enum Version {
     /// The oldest: no `twofa_scheme`, no `tokens.updated_on`, SQLite's booleans are 't' and 'f'.
     V3_4,
-    /// From 5 on.
+    /// From 5 on: up to 7, no later migration of Redmine's changes a column of these tables.
     V5,
 }
 
