@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use ipnet::IpNet;
+
+use crate::models::key::KeyPolicy;
 
 /// The settings of Latchkey, as `clap` reads them from flags and the environment.
 #[derive(clap::Args, Clone, Debug)]
@@ -47,6 +50,26 @@ pub struct Config {
     #[arg(value_delimiter = ',', value_parser = parse_network)]
     pub trusted_proxies: Vec<IpNet>,
 
+    /// Whether API access keys work, the one each person can have that may do everything: on or off
+    #[arg(long, global = true, env = "LATCHKEY_API_ACCESS_KEYS", value_name = "on|off")]
+    #[arg(default_value = "on", action = clap::ArgAction::Set, value_parser = BoolishValueParser::new())]
+    pub api_access_keys: bool,
+
+    /// How many access tokens a person may have
+    #[arg(long, global = true, env = "LATCHKEY_ACCESS_TOKENS_PER_USER", value_name = "NUMBER")]
+    #[arg(default_value = "100")]
+    pub access_tokens_per_user: u16,
+
+    /// How long an access token is valid unless something else is chosen, such as 30d; 0: for ever
+    #[arg(long, global = true, env = "LATCHKEY_ACCESS_TOKEN_LIFETIME", value_name = "SPAN")]
+    #[arg(default_value = "30d")]
+    pub access_token_lifetime: Span,
+
+    /// How long an access token may be valid at most; 0: for ever
+    #[arg(long, global = true, env = "LATCHKEY_ACCESS_TOKEN_LONGEST_LIFETIME", value_name = "SPAN")]
+    #[arg(default_value = "0")]
+    pub access_token_longest_lifetime: Span,
+
     /// The realm that HTTP Basic's challenge names
     #[arg(long, global = true, env = "LATCHKEY_REALM", value_name = "TEXT")]
     #[arg(default_value = "Redmine API", value_parser = parse_realm)]
@@ -68,6 +91,15 @@ pub struct Config {
 }
 
 impl Config {
+    /// What holds for everybody's access tokens.
+    pub fn key_policy(&self) -> KeyPolicy {
+        KeyPolicy {
+            most_per_user: self.access_tokens_per_user.into(),
+            usual_lifetime: self.access_token_lifetime.limit(),
+            longest_lifetime: self.access_token_longest_lifetime.limit(),
+        }
+    }
+
     /// The public base URL: the setting, or made from `bound`, the address that is really listened on.
     pub fn public_url(&self, bound: SocketAddr) -> PublicUrl {
         self.url.clone().unwrap_or_else(|| PublicUrl { origin: format!("http://{bound}"), base_path: String::new() })

@@ -10,6 +10,8 @@ use crate::auth::passwords::PasswordRefusal;
 use crate::auth::throttle::RetryAfter;
 use crate::db::DbError;
 use crate::models::administration::Refusal;
+use crate::models::key::KeyRefusal;
+use crate::models::scope::Scope;
 use crate::models::user::{FieldError, SaveError};
 
 /// What everybody else is told where administrators look after people.
@@ -38,6 +40,9 @@ pub enum AppError {
     /// 403
     #[error("{0}")]
     Forbidden(&'static str),
+    /// 403: the key may not do this
+    #[error("The key that was used may not do this: it needs the scope {0}.")]
+    InsufficientScope(Scope),
     /// 404
     #[error("There is nothing at this address.")]
     NotFound,
@@ -128,7 +133,7 @@ impl ResponseError for AppError {
             Self::Redirect { .. } => StatusCode::FOUND,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
-            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Forbidden(_) | Self::InsufficientScope(_) => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::PreconditionFailed(_) => StatusCode::PRECONDITION_FAILED,
@@ -149,6 +154,11 @@ impl ResponseError for AppError {
             }
             Self::Unauthorized { challenge: Some(challenge), .. } => {
                 response.insert_header((WWW_AUTHENTICATE, challenge.as_str()));
+            }
+            // RFC 6750, section 3.1.
+            Self::InsufficientScope(scope) => {
+                let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
+                response.insert_header((WWW_AUTHENTICATE, challenge));
             }
             _ => {}
         }
@@ -181,6 +191,22 @@ impl From<Refusal> for AppError {
         match refusal {
             Refusal::Gone => Self::NotFound,
             Refusal::OwnAccount | Refusal::LastAdministrator => Self::Invalid(vec![refusal.to_string()]),
+        }
+    }
+}
+
+impl From<KeyRefusal> for AppError {
+    fn from(refusal: KeyRefusal) -> Self {
+        match refusal {
+            KeyRefusal::Gone => Self::NotFound,
+            KeyRefusal::Beyond => Self::Forbidden(
+                "This key may do more, or lives longer, than the one that you use, which must not make or change it.",
+            ),
+            KeyRefusal::Invalid(errors) => Self::Invalid(errors.iter().map(FieldError::message).collect()),
+            KeyRefusal::TooMany(_)
+            | KeyRefusal::Expired
+            | KeyRefusal::NotAnAccessToken
+            | KeyRefusal::TooManySecrets => Self::Invalid(vec![refusal.to_string()]),
         }
     }
 }

@@ -114,7 +114,9 @@ impl Outcome {
     pub fn of<T>(attempt: &Result<T, AppError>) -> Self {
         match attempt {
             Ok(_) => Self::Accepted,
-            Err(AppError::Unauthorized { .. } | AppError::Forbidden(_)) => Self::Refused,
+            Err(AppError::Unauthorized { .. } | AppError::Forbidden(_) | AppError::InsufficientScope(_)) => {
+                Self::Refused
+            }
             Err(_) => Self::Undecided,
         }
     }

@@ -1,4 +1,4 @@
-//! The one thread that writes behind: last uses, and what is told about sign-ins.
+//! The one thread that writes behind: last uses, what is told about sign-ins, and that keys have expired.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -9,13 +9,16 @@ use tokio::sync::oneshot;
 
 use crate::clock::Clock;
 use crate::config::DatabaseUrl;
-use crate::db::{BUSY_TIMEOUT, Database, DbConnection, DbError, connect};
+use crate::db::{BUSY_TIMEOUT, Database, DbConnection, DbError, connect, transaction};
 use crate::last_use::LastUse;
 use crate::metrics::Flushes;
+use crate::models::key::Key;
 use crate::sign_ins::SignIns;
 
 /// How often it looks for what is due.
 const TICK: Duration = Duration::from_secs(1);
+/// How often it looks for keys that have expired.
+const EXPIRY_TICK: Duration = Duration::from_secs(60);
 /// How often it tries to write everything before the process stops all the same.
 const LAST_TRIES: u32 = 5;
 /// SQLite's write-ahead log is emptied when it has grown to this: under steady reads nothing else does it.
@@ -73,13 +76,14 @@ impl Recorder {
     /// If the operating system gives no thread.
     pub fn start(database: Database, clock: Clock, patience: Duration, flushes: Flushes) -> std::io::Result<Self> {
         let bell = Arc::new(Bell::default());
-        let last_use = Arc::new(LastUse::new(clock, patience, bell.clone(), flushes.clone()));
+        let last_use = Arc::new(LastUse::new(clock.clone(), patience, bell.clone(), flushes.clone()));
         let sign_ins = Arc::new(SignIns::default());
         let writer = Writer {
             database,
             connection: None,
             last_use: last_use.clone(),
             sign_ins: sign_ins.clone(),
+            clock,
             flushes,
             read_only: false,
         };
@@ -118,6 +122,7 @@ struct Writer {
     connection: Option<DbConnection>,
     last_use: Arc<LastUse>,
     sign_ins: Arc<SignIns>,
+    clock: Clock,
     flushes: Flushes,
     /// The last attempt found the database read-only.
     read_only: bool,
@@ -127,6 +132,7 @@ impl Writer {
     fn run(mut self, bell: &Bell) -> bool {
         let mut failing = false;
         let mut looked = Instant::now();
+        let mut looked_for_expired: Option<Instant> = None;
         loop {
             // After a failure first uses wait for the next tick: trying each time one comes would not help them.
             let orders = bell.wait(failing);
@@ -149,10 +155,25 @@ impl Writer {
                 if let Err(error) = self.write(|this, connection| this.sign_ins.write(connection)) {
                     tracing::warn!(%error, "what is told of sign-ins waits in memory until it can be written");
                 }
+                if looked_for_expired.is_none_or(|at| at.elapsed() >= EXPIRY_TICK) || !orders.flushes.is_empty() {
+                    looked_for_expired = Some(Instant::now());
+                    if let Err(error) = self.write(Self::tell_and_clear_expired) {
+                        tracing::warn!(%error, "that keys have expired could not be told yet");
+                    }
+                }
                 self.shrink_wal();
                 looked = Instant::now();
             }
         }
+    }
+
+    fn tell_and_clear_expired(&self, connection: &mut DbConnection) -> diesel::QueryResult<()> {
+        let now = self.clock.now();
+        // Asked first: nothing is written, or waited for, where there is nothing to do.
+        if Key::any_to_tell_or_clear(connection, now)? {
+            transaction(connection, |connection| Key::tell_and_clear_expired(connection, now))?;
+        }
+        Ok(())
     }
 
     /// Whether everything could be written.

@@ -53,7 +53,8 @@ pub async fn log(
         response.headers_mut().insert(REQUEST_ID, value);
     }
     let request = response.request();
-    let who = request.extensions().get::<Authenticated>().copied();
+    let extensions = request.extensions();
+    let who = extensions.get::<Authenticated>();
     let app = App::of(request)?;
     let route = request.match_pattern().unwrap_or_else(|| "-".to_owned());
     let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -64,11 +65,12 @@ pub async fn log(
         status = response.status().as_u16(),
         duration_us,
         user_id = who.map(|who| who.user_id),
-        token_id = who.and_then(|who| who.token_id),
+        token_id = who.and_then(|who| who.credential.token()).map(|token| token.id),
         address = %app.addresses.of(request),
         "request"
     );
     app.metrics.count_request(route, response.status().as_u16());
+    drop(extensions);
     Ok(response)
 }
 

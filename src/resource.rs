@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use actix_session::Session;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{AppService, HttpServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{
@@ -13,23 +14,100 @@ use actix_web::{
 };
 
 use crate::api::format::Format;
+use crate::api::problem;
 use crate::app::App;
 use crate::auth::session_user::{SignedInAs, signed_in};
+use crate::auth::verify::Authenticated;
+use crate::clock::iso8601;
 use crate::error::AppError;
+use crate::models::scope::Scope;
+use crate::models::token::Token;
 use crate::pages::error_page;
 
+/// When the key that was used expires, or the secret of it that was.
+const TOKEN_EXPIRES: HeaderName = HeaderName::from_static("x-latchkey-token-expires");
 /// How long a request may take, its body included.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// The resource at `path`, which answers no method yet.
 pub fn at(path: &str) -> At {
-    At { resource: web::resource(path), allowed: Vec::new() }
+    At { path: path.to_owned(), resource: web::resource(path), answers: Vec::new(), errors: Errors::AsThePathSays }
 }
 
 /// A resource and what it answers.
 pub struct At {
+    path: String,
     resource: Resource,
-    allowed: Vec<Method>,
+    answers: Vec<Answered>,
+    errors: Errors,
+}
+
+/// A method that a resource answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// Which.
+    pub method: Method,
+    /// What it asks of whoever calls.
+    pub asks: Asks,
+}
+
+/// What a handler asks of whoever calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// Nothing: anybody may.
+    Nothing,
+    /// To be signed in, in a browser.
+    Session,
+    /// An Atom access key.
+    FeedsKey,
+    /// A key, or login and password, with this scope.
+    Scope(Scope),
+}
+
+impl Asks {
+    const fn or(self, other: Self) -> Self {
+        match self {
+            Self::Nothing => other,
+            _ => self,
+        }
+    }
+}
+
+/// An argument of a handler. What it asks of whoever calls is known to the compiler, so that the table of routes can
+/// tell, and no handler can be in it without saying so.
+pub trait Argument {
+    /// What it asks.
+    const ASKS: Asks = Asks::Nothing;
+}
+
+impl Argument for HttpRequest {}
+impl Argument for Session {}
+impl Argument for web::Payload {}
+impl<T> Argument for web::Data<T> {}
+impl<T> Argument for web::Path<T> {}
+
+macro_rules! arguments {
+    ($($name:ident)*) => {
+        impl<$($name: Argument),*> Argument for ($($name,)*) {
+            const ASKS: Asks = Asks::Nothing$(.or($name::ASKS))*;
+        }
+    };
+}
+arguments! {}
+arguments! { A }
+arguments! { A B }
+arguments! { A B C }
+arguments! { A B C D }
+arguments! { A B C D E }
+arguments! { A B C D E F }
+
+/// How a resource tells what is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Errors {
+    /// As Redmine's API does it where the path ends in a format, and as a page elsewhere.
+    AsThePathSays,
+    /// As problem documents.
+    Problems,
 }
 
 impl At {
@@ -37,7 +115,7 @@ impl At {
     pub fn get<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
-        Args: FromRequest + 'static,
+        Args: FromRequest + Argument + 'static,
         F::Output: Responder + 'static,
     {
         self.answering(&[Method::GET, Method::HEAD], handler)
@@ -47,7 +125,7 @@ impl At {
     pub fn post<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
-        Args: FromRequest + 'static,
+        Args: FromRequest + Argument + 'static,
         F::Output: Responder + 'static,
     {
         self.answering(&[Method::POST], handler)
@@ -57,36 +135,63 @@ impl At {
     pub fn put<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
-        Args: FromRequest + 'static,
+        Args: FromRequest + Argument + 'static,
         F::Output: Responder + 'static,
     {
         self.answering(&[Method::PUT], handler)
+    }
+
+    /// PATCH
+    pub fn patch<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + Argument + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.answering(&[Method::PATCH], handler)
     }
 
     /// DELETE
     pub fn delete<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
-        Args: FromRequest + 'static,
+        Args: FromRequest + Argument + 'static,
         F::Output: Responder + 'static,
     {
         self.answering(&[Method::DELETE], handler)
     }
 
+    /// Tells what is wrong as problem documents (RFC 9457).
+    pub fn with_problems(self) -> Self {
+        Self { errors: Errors::Problems, ..self }
+    }
+
+    /// The pattern of its path, as actix matches it.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What it answers.
+    pub fn answers(&self) -> &[Answered] {
+        &self.answers
+    }
+
     /// 404, whatever the method.
     pub fn nothing_here(self) -> impl HttpServiceFactory {
         let Self { resource, .. } = self;
-        resource.default_service(web::to(async || Err::<HttpResponse, _>(AppError::NotFound))).wrap(from_fn(answer))
+        let nothing = web::to(async || Err::<HttpResponse, _>(AppError::NotFound));
+        resource.default_service(nothing).wrap(from_fn(|request, next| answer(request, next, Errors::AsThePathSays)))
     }
 
     fn answering<F, Args>(mut self, methods: &[Method], handler: F) -> Self
     where
         F: Handler<Args>,
-        Args: FromRequest + 'static,
+        Args: FromRequest + Argument + 'static,
         F::Output: Responder + 'static,
     {
         let methods = methods.to_vec();
-        self.allowed.extend(methods.iter().cloned());
+        let asks = Args::ASKS;
+        self.answers.extend(methods.iter().map(|method| Answered { method: method.clone(), asks }));
         let asked = guard::fn_guard(move |context| methods.contains(&context.head().method));
         self.resource = self.resource.route(web::route().guard(asked).to(handler));
         self
@@ -95,7 +200,7 @@ impl At {
 
 impl HttpServiceFactory for At {
     fn register(self, config: &mut AppService) {
-        let allowed = self.allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+        let allowed = self.answers.iter().map(|answered| answered.method.as_str()).collect::<Vec<_>>().join(", ");
         let refuse = move || {
             let mut response = AppError::MethodNotAllowed.error_response();
             if let Ok(allowed) = HeaderValue::from_str(&allowed) {
@@ -103,20 +208,24 @@ impl HttpServiceFactory for At {
             }
             std::future::ready(response)
         };
-        self.resource.default_service(web::to(refuse)).wrap(from_fn(answer)).register(config);
+        let errors = self.errors;
+        let answer = from_fn(move |request, next| answer(request, next, errors));
+        self.resource.default_service(web::to(refuse)).wrap(answer).register(config);
     }
 }
 
-/// Ends what takes too long, and gives errors a body.
+/// Ends what takes too long, says until when the key is valid that was used, and gives errors a body.
 async fn answer(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
+    errors: Errors,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let original = request.request().clone();
-    let response = match tokio::time::timeout(TIME_LIMIT, next.call(request)).await {
+    let mut response = match tokio::time::timeout(TIME_LIMIT, next.call(request)).await {
         Ok(response) => response?.map_into_boxed_body(),
         Err(_) => ServiceResponse::new(original, HttpResponse::from_error(AppError::TimedOut)),
     };
+    tell_expiry(&mut response);
     if !is_bare_error(&response) {
         return Ok(response);
     }
@@ -124,8 +233,19 @@ async fn answer(
     if response.status().is_client_error() {
         know_who_is_signed_in(&request).await;
     }
-    let response = with_body(&request, response);
+    let response = with_body(&request, response, errors);
     Ok(ServiceResponse::new(request, response))
+}
+
+/// Says when the key that was used expires, if it does.
+fn tell_expiry(response: &mut ServiceResponse<BoxBody>) {
+    let expires_on = match response.request().extensions().get::<Authenticated>() {
+        Some(Authenticated { credential, .. }) => credential.token().and_then(Token::ends_on),
+        None => None,
+    };
+    if let Some(value) = expires_on.and_then(|expires_on| HeaderValue::try_from(iso8601(expires_on)).ok()) {
+        response.headers_mut().insert(TOKEN_EXPIRES, value);
+    }
 }
 
 /// Asks who is signed in if nobody has, so that the frame of the error page can say so: a form that is refused, or an
@@ -145,7 +265,7 @@ fn is_bare_error(response: &ServiceResponse) -> bool {
     failed && (empty || response.response().error().is_some())
 }
 
-fn with_body(request: &HttpRequest, mut response: HttpResponse) -> HttpResponse {
+fn with_body(request: &HttpRequest, mut response: HttpResponse, errors: Errors) -> HttpResponse {
     let status = response.status();
     let texts = match response.error().and_then(|error| error.as_error::<AppError>()) {
         Some(error) => error.texts(),
@@ -153,6 +273,7 @@ fn with_body(request: &HttpRequest, mut response: HttpResponse) -> HttpResponse 
     };
     let path = request.path();
     let (content_type, body) = match Format::of_path(path) {
+        _ if errors == Errors::Problems => (problem::CONTENT_TYPE, problem::document(status, &texts)),
         Some(format) => (format.content_type(), format.errors(&texts)),
         None if path.ends_with(".atom") => ("text/plain; charset=utf-8", Ok(texts.join("\n"))),
         None => ("text/html; charset=utf-8", error_page::render(request, status, texts.join(" "))),

@@ -21,6 +21,9 @@ diesel::table! {
         created_on -> Timestamp,
         updated_on -> Timestamp,
         other_login -> Nullable<Text>,
+        token_name -> Nullable<Text>,
+        credential -> Nullable<Text>,
+        detail -> Nullable<Text>,
     }
 }
 
@@ -52,6 +55,14 @@ diesel::table! {
         created_on -> Timestamp,
         updated_on -> Nullable<Timestamp>,
         recorded_since -> Nullable<Timestamp>,
+        name -> Nullable<Text>,
+        note -> Nullable<Text>,
+        scopes -> Nullable<Text>,
+        expires_on -> Nullable<Timestamp>,
+        expiry_told -> Bool,
+        key_id -> Nullable<BigInt>,
+        retired_on -> Nullable<Timestamp>,
+        confirmed_on -> Nullable<Timestamp>,
     }
 }
 

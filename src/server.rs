@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::config::{PublicUrl, SecretKey};
 use crate::pages;
 use crate::request_log;
-use crate::resource::at;
+use crate::resource::{At, at};
 use crate::static_files;
 
 /// The largest body that is read: no form and no document of ours comes near.
@@ -32,60 +32,55 @@ const STOP_WITHIN: u64 = 30;
 const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
                               form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
+/// What programs call, by key or password, and what watches the process.
+pub fn api() -> Vec<At> {
+    vec![
+        at("/healthz").get(api::health::healthz),
+        at("/readyz").get(api::health::readyz),
+        at("/users/current.{format:json|xml}").get(api::users::current),
+        at("/users.{format:json|xml}").get(api::users::list).post(api::users::create),
+        at("/users/{id:[0-9]+}.{format:json|xml}")
+            .get(api::users::show)
+            .put(api::users::update)
+            .delete(api::users::delete),
+        at("/my/account.{format:json|xml}").get(api::account::show).put(api::account::update),
+        at("/activity.atom").get(api::activity::feed),
+    ]
+}
+
+/// What people look at, by session.
+pub fn pages() -> Vec<At> {
+    vec![
+        at("/").get(pages::account::home),
+        at("/login").get(pages::sign_in::show).post(pages::sign_in::sign_in),
+        at("/logout").post(pages::sign_in::sign_out),
+        at("/my/account").get(pages::account::show).post(pages::account::save),
+        at("/my/password").get(pages::password::show).post(pages::password::change),
+        at("/my/api_key").get(pages::keys::ask_api).post(pages::keys::make_api),
+        at("/my/atom_key").get(pages::keys::ask_atom).post(pages::keys::make_atom),
+        at("/activity").get(pages::activity::show),
+        // Administrators, about everybody.
+        at("/admin/users").get(pages::people::list::show),
+        at("/admin/users/new").get(pages::people::add::show).post(pages::people::add::add),
+        at("/admin/users/{id:[0-9]+}").get(pages::people::person::show),
+        at("/admin/users/{id:[0-9]+}/lock").get(pages::people::status::ask_lock).post(pages::people::status::lock),
+        at("/admin/users/{id:[0-9]+}/unlock")
+            .get(pages::people::status::ask_unlock)
+            .post(pages::people::status::unlock),
+        at("/admin/users/{id:[0-9]+}/password").get(pages::people::password::show).post(pages::people::password::set),
+        at("/users/{id:[0-9]+}").get(pages::people::person::home),
+    ]
+}
+
 /// Every address that is answered, below the base path.
 fn routes(url: &PublicUrl, key: &SecretKey) -> impl HttpServiceFactory + use<> {
-    web::scope(url.base_path())
-        // The public URL as people type it: without the slash at the end of its path.
-        .service(at("").get(pages::account::home))
-        // Who watches the process, and what browsers load.
-        .service(at("/healthz").get(api::health::healthz))
-        .service(at("/readyz").get(api::health::readyz))
-        .service(at("/static/{name}").get(static_files::show))
-        // Programs, by key or password.
-        .service(at("/users/current.{format:json|xml}").get(api::users::current))
-        .service(at("/users.{format:json|xml}").get(api::users::list).post(api::users::create))
-        .service(
-            at("/users/{id:[0-9]+}.{format:json|xml}")
-                .get(api::users::show)
-                .put(api::users::update)
-                .delete(api::users::delete),
-        )
-        .service(at("/my/account.{format:json|xml}").get(api::account::show).put(api::account::update))
-        .service(at("/activity.atom").get(api::activity::feed))
-        // People, by session.
-        .service(
-            web::scope("")
-                .wrap(sessions(url, key))
-                .service(at("/").get(pages::account::home))
-                .service(at("/login").get(pages::sign_in::show).post(pages::sign_in::sign_in))
-                .service(at("/logout").post(pages::sign_in::sign_out))
-                .service(at("/my/account").get(pages::account::show).post(pages::account::save))
-                .service(at("/my/password").get(pages::password::show).post(pages::password::change))
-                .service(at("/my/api_key").get(pages::keys::ask_api).post(pages::keys::make_api))
-                .service(at("/my/atom_key").get(pages::keys::ask_atom).post(pages::keys::make_atom))
-                .service(at("/activity").get(pages::activity::show))
-                // Administrators, about everybody.
-                .service(at("/admin/users").get(pages::people::list::show))
-                .service(at("/admin/users/new").get(pages::people::add::show).post(pages::people::add::add))
-                .service(at("/admin/users/{id:[0-9]+}").get(pages::people::person::show))
-                .service(
-                    at("/admin/users/{id:[0-9]+}/lock")
-                        .get(pages::people::status::ask_lock)
-                        .post(pages::people::status::lock),
-                )
-                .service(
-                    at("/admin/users/{id:[0-9]+}/unlock")
-                        .get(pages::people::status::ask_unlock)
-                        .post(pages::people::status::unlock),
-                )
-                .service(
-                    at("/admin/users/{id:[0-9]+}/password")
-                        .get(pages::people::password::show)
-                        .post(pages::people::password::set),
-                )
-                .service(at("/users/{id:[0-9]+}").get(pages::people::person::home))
-                .service(at("{anything:.*}").nothing_here()),
-        )
+    // The public URL as people type it: without the slash at the end of its path.
+    let home = at("").get(pages::account::home);
+    let files = at("/static/{name}").get(static_files::show);
+    let outside =
+        [home, files].into_iter().chain(api()).fold(web::scope(url.base_path()), |scope, at| scope.service(at));
+    let inside = pages().into_iter().fold(web::scope("").wrap(sessions(url, key)), |scope, at| scope.service(at));
+    outside.service(inside.service(at("{anything:.*}").nothing_here()))
 }
 
 /// The cookie: encrypted and authenticated; it ends with the browser, or with the session's token.

@@ -1,4 +1,5 @@
-//! Sign-ins that are told behind the request: the refused ones, counted, and the time of the last by Basic.
+//! What is told behind the request: sign-ins that were refused, counted, the time of the last by Basic, and keys that
+//! were refused though they were right.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +10,7 @@ use diesel::result::{DatabaseErrorKind::ForeignKeyViolation, Error::DatabaseErro
 
 use crate::clock::Timestamp;
 use crate::db::{DbConnection, transaction};
-use crate::models::event::{Client, Refusals};
+use crate::models::event::{Client, EventAction, KeyRefusal, Refusals};
 use crate::models::user::User;
 
 /// Rows that are counted in memory at the same time, at most.
@@ -23,6 +24,8 @@ pub struct SignIns(Mutex<Unwritten>);
 struct Unwritten {
     refusals: HashMap<(i64, String, Timestamp), Refusals>,
     logins: HashMap<i64, Timestamp>,
+    /// The first since they were last written, by key: bounded by the number of keys.
+    key_refusals: HashMap<(i64, EventAction), KeyRefusal>,
 }
 
 impl SignIns {
@@ -39,10 +42,15 @@ impl SignIns {
         }
     }
 
+    /// Notes that a key was right, and refused all the same.
+    pub fn key_refused(&self, refusal: KeyRefusal) {
+        self.unwritten().key_refusals.entry((refusal.token.key(), refusal.action)).or_insert(refusal);
+    }
+
     /// Writes everything. What cannot be written stays.
     pub(crate) fn write(&self, connection: &mut DbConnection) -> QueryResult<()> {
         let unwritten = std::mem::take(&mut *self.unwritten());
-        if unwritten.refusals.is_empty() && unwritten.logins.is_empty() {
+        if unwritten.is_empty() {
             return Ok(());
         }
         let written = transaction(connection, |connection| {
@@ -52,7 +60,8 @@ impl SignIns {
             refusals.into_iter().try_for_each(|(_, refusals)| refusals.record(connection))?;
             let mut logins: Vec<_> = unwritten.logins.iter().collect();
             logins.sort_unstable();
-            logins.into_iter().try_for_each(|(user_id, at)| User::record_login(connection, *user_id, *at))
+            logins.into_iter().try_for_each(|(user_id, at)| User::record_login(connection, *user_id, *at))?;
+            unwritten.key_refusals.values().try_for_each(|refusal| refusal.record(connection))
         });
         match written {
             Err(DatabaseError(ForeignKeyViolation, _)) => {
@@ -73,6 +82,10 @@ impl SignIns {
 }
 
 impl Unwritten {
+    fn is_empty(&self) -> bool {
+        self.refusals.is_empty() && self.logins.is_empty() && self.key_refusals.is_empty()
+    }
+
     fn count(&mut self, more: Refusals) {
         let key = (more.user_id, more.address().to_owned(), Refusals::hour(more.first_on));
         if let Some(refusals) = self.refusals.get_mut(&key) {
@@ -93,5 +106,7 @@ impl Unwritten {
             let later = self.logins.entry(user_id).or_insert(at);
             *later = at.max(*later);
         }
+        // The earlier one is the one to tell.
+        self.key_refusals.extend(earlier.key_refusals);
     }
 }

@@ -1,7 +1,7 @@
 //! How many tokens of a kind a person may hold, and how long they are valid.
 
 use chrono::TimeDelta;
-use latchkey::models::token::{RecordIf, Token, TokenAction, TokenUse};
+use latchkey::models::token::{Presented, RecordIf, Token, TokenAction, TokenUse};
 use rstest::rstest;
 
 use crate::support::*;
@@ -62,7 +62,7 @@ async fn recovery_and_activation_are_valid_for_a_day(#[values(Sqlite, Postgres)]
         let digest = latchkey::auth::secret::Secret::presented(&*key.secret).digest();
         let now = site.clock.now();
         let found = site.app.database.read_now(|connection| Token::find_active(connection, &[action], &digest, now));
-        found.expect("a query").is_some()
+        matches!(found.expect("a query"), Some(Presented::Valid(..)))
     };
     site.later(TimeDelta::days(1) - TimeDelta::microseconds(1));
     assert!(tokens.iter().all(|(action, _, key)| found(*action, key)));

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::document::{Document, read};
 use super::format::Format;
 use crate::app::App;
-use crate::auth::api_user::ApiUser;
+use crate::auth::api_user::{AccountRead, AccountWrite, ApiUser};
 use crate::clock::iso8601;
 use crate::error::AppError;
 use crate::models::user::{Profile, User};
@@ -55,7 +55,7 @@ impl Document for Changes {
 ///
 /// # Errors
 /// If it cannot be written in this format.
-pub async fn show(format: Format, me: ApiUser) -> Result<HttpResponse, AppError> {
+pub async fn show(format: Format, me: ApiUser<AccountRead>) -> Result<HttpResponse, AppError> {
     format.respond("user", &Account::from(me.user))
 }
 
@@ -67,7 +67,7 @@ pub async fn update(
     app: web::Data<App>,
     request: HttpRequest,
     format: Format,
-    me: ApiUser,
+    me: ApiUser<AccountWrite>,
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
     let changes: Changes = read(&request, format, payload).await?;

@@ -5,6 +5,7 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload};
 use serde::Serialize;
 
 use crate::error::AppError;
+use crate::resource::Argument;
 
 /// The format of an answer: the ending of the address says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,3 +87,5 @@ impl FromRequest for Format {
         std::future::ready(Self::of_path(request.path()).ok_or(AppError::NotFound))
     }
 }
+
+impl Argument for Format {}

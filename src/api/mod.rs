@@ -5,4 +5,5 @@ pub mod activity;
 pub mod document;
 pub mod format;
 pub mod health;
+pub mod problem;
 pub mod users;

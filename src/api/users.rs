@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::document::{Document, read};
 use super::format::Format;
 use crate::app::App;
-use crate::auth::api_user::{AdminUser, ApiUser};
+use crate::auth::api_user::{AccountRead, AdminUser, ApiUser, UsersRead, UsersWrite};
 use crate::auth::credentials::{Password, parameter};
 use crate::auth::passwords::new_password_errors;
 use crate::clock::iso8601;
@@ -120,7 +120,7 @@ impl Document for PersonDocument {
 ///
 /// # Errors
 /// If it cannot be written in this format.
-pub async fn current(format: Format, me: ApiUser) -> Result<HttpResponse, AppError> {
+pub async fn current(format: Format, me: ApiUser<AccountRead>) -> Result<HttpResponse, AppError> {
     format.respond("user", &Person::themself(me.user))
 }
 
@@ -132,7 +132,7 @@ pub async fn list(
     app: web::Data<App>,
     request: HttpRequest,
     format: Format,
-    _: AdminUser,
+    _: AdminUser<UsersRead>,
 ) -> Result<HttpResponse, AppError> {
     let query = request.query_string();
     let (offset, limit) = offset_and_limit(query);
@@ -181,7 +181,7 @@ pub async fn show(
     app: web::Data<App>,
     request: HttpRequest,
     format: Format,
-    me: ApiUser,
+    me: ApiUser<UsersRead>,
 ) -> Result<HttpResponse, AppError> {
     let id = id_of(&request);
     if !me.user.admin && id == Some(me.user.id) {
@@ -200,7 +200,7 @@ pub async fn create(
     app: web::Data<App>,
     request: HttpRequest,
     format: Format,
-    AdminUser { user: me }: AdminUser,
+    AdminUser { user: me, .. }: AdminUser<UsersWrite>,
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
     let document: PersonDocument = read(&request, format, payload).await?;
@@ -244,7 +244,7 @@ pub async fn update(
     app: web::Data<App>,
     request: HttpRequest,
     format: Format,
-    AdminUser { user: me }: AdminUser,
+    AdminUser { user: me, .. }: AdminUser<UsersWrite>,
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
     let document: PersonDocument = read(&request, format, payload).await?;
@@ -282,7 +282,7 @@ pub async fn update(
 pub async fn delete(
     app: web::Data<App>,
     request: HttpRequest,
-    AdminUser { user: me }: AdminUser,
+    AdminUser { user: me, .. }: AdminUser<UsersWrite>,
 ) -> Result<HttpResponse, AppError> {
     let id = id_of(&request).ok_or(AppError::NotFound)?;
     let (now, administrator) = (app.clock.now(), Administrator::new(&me, app.addresses.client(&request)));

@@ -1,35 +1,62 @@
 //! Who calls the API, as clients of Redmine's know it (`docs/api.md`). The session cookie is never looked at.
 
+use std::marker::PhantomData;
+
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 
 use super::credentials::key_parameter;
 use super::credentials::{Credentials, Password, SWITCH_USER_HEADER, text_of};
 use super::passwords::PasswordRefusal;
 use super::secret::Secret;
-use super::verify::{verify_password, verify_token};
+use super::verify::{Authenticated, Credential, TokenRefusal, verify_password, verify_token};
 use crate::app::App;
 use crate::error::{AppError, FOR_ADMINISTRATORS};
 use crate::metrics::{Method, Outcome};
-use crate::models::token::{Token, TokenAction};
+use crate::models::event::{EventAction, KeyRefusal};
+use crate::models::scope::Scope;
+use crate::models::token::TokenAction;
 use crate::models::user::User;
+use crate::resource::{Argument, Asks};
 
-const API: &[TokenAction] = &[TokenAction::Api];
+const API: &[TokenAction] = &[TokenAction::Api, TokenAction::Access];
+const ACCESS: &[TokenAction] = &[TokenAction::Access];
 const FEEDS: &[TokenAction] = &[TokenAction::Feeds];
 
-/// A person who calls the API, authenticated, and allowed to go on.
-pub struct ApiUser {
-    /// Whom the request is for: with Switch-User, the other one.
-    pub user: User,
-    /// The key that was used; `None`: login and password.
-    pub token: Option<Token>,
+/// A scope as a type, so that a handler's signature says which one it asks for.
+pub trait AskedScope: 'static {
+    /// The same as a value.
+    const SCOPE: Scope;
 }
 
-/// An administrator who calls the API.
-pub struct AdminUser {
+macro_rules! asked_scopes {
+    ($($name:ident),*) => { $(
+        #[doc = concat!("Asks for [`Scope::", stringify!($name), "`].")]
+        pub enum $name {}
+        impl AskedScope for $name {
+            const SCOPE: Scope = Scope::$name;
+        }
+    )* };
+}
+asked_scopes!(AccountRead, AccountWrite, TokensRead, TokensWrite, UsersRead, UsersWrite);
+
+/// A person who calls the API, authenticated with something that has the scope `S`, and allowed to go on.
+pub struct ApiUser<S> {
+    /// Whom the request is for: with Switch-User, the other one.
+    pub user: User,
+    /// With what they were authenticated; with Switch-User, the administrator.
+    pub credential: Credential,
+    /// The administrator who acts as `user`.
+    pub administrator: Option<User>,
+    scope: PhantomData<S>,
+}
+
+/// An administrator who calls the API, authenticated with something that has the scope `S`.
+pub struct AdminUser<S> {
     /// Whom the request is for: with Switch-User, the other one, who must be an administrator too.
     pub user: User,
+    scope: PhantomData<S>,
 }
 
 /// A person whose feed reader asks.
@@ -38,35 +65,57 @@ pub struct FeedUser {
     pub user: User,
 }
 
-impl FromRequest for ApiUser {
+impl<S: AskedScope> FromRequest for ApiUser<S> {
     type Error = AppError;
     type Future = LocalBoxFuture<'static, Result<Self, AppError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
-        Box::pin(async move { authenticate(&request).await })
+        Box::pin(async move {
+            let (user, credential, administrator) = authenticate(&request, S::SCOPE).await?;
+            Ok(Self { user, credential, administrator, scope: PhantomData })
+        })
     }
 }
 
-impl FromRequest for AdminUser {
+impl<S: AskedScope> Argument for ApiUser<S> {
+    const ASKS: Asks = Asks::Scope(S::SCOPE);
+}
+
+impl<S: AskedScope> FromRequest for AdminUser<S> {
     type Error = AppError;
     type Future = LocalBoxFuture<'static, Result<Self, AppError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let caller = ApiUser::from_request(request, payload);
+        let caller = ApiUser::<S>::from_request(request, payload);
         Box::pin(async move { caller.await?.administrator() })
     }
 }
 
-impl ApiUser {
+impl<S: AskedScope> Argument for AdminUser<S> {
+    const ASKS: Asks = Asks::Scope(S::SCOPE);
+}
+
+impl<S> ApiUser<S> {
     /// The same as an administrator.
     ///
     /// # Errors
     /// 403 if they are none.
-    pub fn administrator(self) -> Result<AdminUser, AppError> {
+    pub fn administrator(self) -> Result<AdminUser<S>, AppError> {
         match self.user {
-            user if user.admin => Ok(AdminUser { user }),
+            user if user.admin => Ok(AdminUser { user, scope: PhantomData }),
             _ => Err(AppError::Forbidden(FOR_ADMINISTRATORS)),
+        }
+    }
+
+    /// The same, if it is the person themself and nobody who acts as them.
+    ///
+    /// # Errors
+    /// 403 with Switch-User.
+    pub fn in_person(self) -> Result<Self, AppError> {
+        match self.administrator {
+            Some(_) => Err(AppError::Forbidden("No key is made, changed or rotated with X-Redmine-Switch-User.")),
+            None => Ok(self),
         }
     }
 }
@@ -81,14 +130,19 @@ impl FromRequest for FeedUser {
             let app = App::of(&request)?;
             let key = key_parameter(request.query_string()).ok_or_else(refused_key)?;
             let found = verify_token(&app, &request, FEEDS, &key, |_| true).await;
-            let found = found.and_then(|found| found.map(|(_, user)| Self { user }).ok_or_else(refused_key));
+            let found = found.and_then(|found| found.map(|(_, user)| Self { user }).map_err(|_| refused_key()));
             app.metrics.count_authentication(Method::Feed, Outcome::of(&found));
             found
         })
     }
 }
 
-async fn authenticate(request: &HttpRequest) -> Result<ApiUser, AppError> {
+impl Argument for FeedUser {
+    const ASKS: Asks = Asks::FeedsKey;
+}
+
+/// Whom `request` is for, by what, and which administrator acts as them, if whoever calls has the scope `asked`.
+async fn authenticate(request: &HttpRequest, asked: Scope) -> Result<(User, Credential, Option<User>), AppError> {
     let app = App::of(request)?;
     let credentials = Credentials::of_api_request(request.query_string(), request.headers());
     let method = method_of(&credentials);
@@ -96,9 +150,26 @@ async fn authenticate(request: &HttpRequest) -> Result<ApiUser, AppError> {
     if let Some(method) = method {
         app.metrics.count_authentication(method, Outcome::of(&caller));
     }
-    let (caller, token) = caller?;
-    let user = switched(&app, request, caller).await?;
-    Ok(ApiUser { user, token })
+    let (caller, credential) = caller?;
+    require(&app, request, &credential, asked)?;
+    let Some(login) = wished_user(request, &caller) else { return Ok((caller, credential, None)) };
+    require(&app, request, &credential, Scope::UsersWrite)?;
+    if let Some(authenticated) = request.extensions_mut().get_mut::<Authenticated>() {
+        authenticated.administrator = Some(caller.login.clone());
+    }
+    Ok((switched(&app, login).await?, credential, Some(caller)))
+}
+
+/// Refuses what may not be done with this credential, and tells its owner's activity.
+fn require(app: &App, request: &HttpRequest, credential: &Credential, scope: Scope) -> Result<(), AppError> {
+    if credential.authority().scopes.grants(scope) {
+        return Ok(());
+    }
+    if let Some(token) = credential.token().cloned() {
+        let (action, client, at) = (EventAction::ScopeRefused, app.addresses.client(request), app.clock.now());
+        app.recorder.sign_ins.key_refused(KeyRefusal { token, action, missing: Some(scope), client, at });
+    }
+    Err(AppError::InsufficientScope(scope))
 }
 
 /// What is counted as an attempt; nothing presented is none.
@@ -111,37 +182,43 @@ fn method_of(credentials: &Credentials) -> Option<Method> {
     }
 }
 
-/// Whose credentials these are, and by which key.
-async fn caller(app: &App, request: &HttpRequest, credentials: Credentials) -> Result<(User, Option<Token>), AppError> {
+/// Whose credentials these are.
+async fn caller(app: &App, request: &HttpRequest, credentials: Credentials) -> Result<(User, Credential), AppError> {
     match credentials {
-        Credentials::Key(secret) => by_key(app, request, &secret).await?.ok_or_else(refused_key),
-        Credentials::Bearer(secret) => by_key(app, request, &secret).await?.ok_or_else(refused_bearer),
+        Credentials::Key(secret) => by_key(app, request, &secret).await?.map_err(|_| refused_key()),
+        Credentials::Bearer(secret) => by_key(app, request, &secret).await?.map_err(refused_bearer),
         Credentials::Basic { username, password } => by_basic(app, request, &username, &password).await,
         Credentials::UnreadableKey => Err(refused_key()),
         Credentials::Absent | Credentials::UnreadableAuthorization => Err(basic_challenge(app)),
     }
 }
 
-async fn by_key(app: &App, request: &HttpRequest, secret: &Secret) -> Result<Option<(User, Option<Token>)>, AppError> {
-    let found = verify_token(app, request, API, secret, |_| true).await?;
-    Ok(found.map(|(token, user)| (user, Some(token))))
+async fn by_key(
+    app: &App,
+    request: &HttpRequest,
+    secret: &Secret,
+) -> Result<Result<(User, Credential), TokenRefusal>, AppError> {
+    let actions = if app.config.api_access_keys { API } else { ACCESS };
+    let found = verify_token(app, request, actions, secret, |_| true).await?;
+    Ok(found.map(|(token, user)| (user, Credential::Token(token))))
 }
 
-/// The user name is looked up as a key first: a password is hashed only when it is none.
+/// The user name is looked up as a key first: a password is hashed only when it is none, and never was.
 async fn by_basic(
     app: &App,
     request: &HttpRequest,
     username: &str,
     password: &Password,
-) -> Result<(User, Option<Token>), AppError> {
-    let (user, token) = match by_key(app, request, &Secret::presented(username)).await? {
-        Some(found) => found,
-        None => (by_login(app, request, username, password).await?, None),
+) -> Result<(User, Credential), AppError> {
+    let (user, credential) = match by_key(app, request, &Secret::presented(username)).await? {
+        Ok(found) => found,
+        Err(TokenRefusal::Unknown) => (by_login(app, request, username, password).await?, Credential::Password),
+        Err(TokenRefusal::Over) => return Err(basic_challenge(app)),
     };
     if user.must_change_password {
         return Err(AppError::Forbidden("The password must be changed first, by signing in with a browser."));
     }
-    Ok((user, token))
+    Ok((user, credential))
 }
 
 async fn by_login(app: &App, request: &HttpRequest, login: &str, password: &Password) -> Result<User, AppError> {
@@ -155,18 +232,18 @@ async fn by_login(app: &App, request: &HttpRequest, login: &str, password: &Pass
     }
 }
 
-/// Whom an admin's program acts as; anybody else's wish is ignored. The use stays the admin's.
-async fn switched(app: &App, request: &HttpRequest, caller: User) -> Result<User, AppError> {
-    let login = request.headers().get(SWITCH_USER_HEADER).map(|value| text_of(value).unwrap_or("\u{FFFD}"));
-    match login {
-        Some(login) if caller.admin && !login.is_empty() => {
-            let login = login.to_owned();
-            let found = app.database.lookup(move |connection| User::find_by_login(connection, &login)).await?;
-            let unknown = AppError::PreconditionFailed("X-Redmine-Switch-User names nobody who may sign in.");
-            found.filter(User::is_active).ok_or(unknown)
-        }
-        _ => Ok(caller),
-    }
+/// The login of whom an admin's program wants to act as; anybody else's wish is ignored.
+fn wished_user(request: &HttpRequest, caller: &User) -> Option<String> {
+    let login = request.headers().get(SWITCH_USER_HEADER).filter(|_| caller.admin)?;
+    let login = text_of(login).unwrap_or("\u{FFFD}");
+    (!login.is_empty()).then(|| login.to_owned())
+}
+
+/// Whom an admin's program acts as. The use stays the admin's.
+async fn switched(app: &App, login: String) -> Result<User, AppError> {
+    let found = app.database.lookup(move |connection| User::find_by_login(connection, &login)).await?;
+    let unknown = AppError::PreconditionFailed("X-Redmine-Switch-User names nobody who may sign in.");
+    found.filter(User::is_active).ok_or(unknown)
 }
 
 /// Without a challenge: a browser would ask for a password that helps nobody.
@@ -174,10 +251,14 @@ fn refused_key() -> AppError {
     AppError::Unauthorized { challenge: None, message: "The key is missing, wrong or no longer valid." }
 }
 
-/// RFC 6750, section 3.
-fn refused_bearer() -> AppError {
-    let challenge = Some("Bearer error=\"invalid_token\"".to_owned());
-    AppError::Unauthorized { challenge, message: "The token is wrong or no longer valid." }
+/// RFC 6750, section 3. That a key has expired is told to who presented the right secret, and so to nobody else.
+fn refused_bearer(refusal: TokenRefusal) -> AppError {
+    let (description, message) = match refusal {
+        TokenRefusal::Unknown => ("", "The token is wrong or no longer valid."),
+        TokenRefusal::Over => (", error_description=\"The token has expired\"", "The token has expired."),
+    };
+    let challenge = Some(format!("Bearer error=\"invalid_token\"{description}"));
+    AppError::Unauthorized { challenge, message }
 }
 
 fn basic_challenge(app: &App) -> AppError {

@@ -13,6 +13,7 @@ use subtle::ConstantTimeEq;
 use super::session_user::known_form_token;
 use crate::app::App;
 use crate::error::AppError;
+use crate::resource::{Argument, Asks};
 
 /// A form, and who sent it. There is no other way for a handler to read one, so none can forget to ask where it is
 /// from. `Who` is an extractor, asked before the body is looked at: side by side, a body that is refused would cut
@@ -70,6 +71,10 @@ where
             Ok(Self { who, form })
         })
     }
+}
+
+impl<Who: Argument, Form> Argument for Posted<Who, Form> {
+    const ASKS: Asks = Who::ASKS;
 }
 
 fn sent_from(request: &HttpRequest, app: &App) -> SentFrom {

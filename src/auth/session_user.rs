@@ -14,6 +14,7 @@ use crate::error::{AppError, FOR_ADMINISTRATORS};
 use crate::metrics::{self, Outcome};
 use crate::models::token::{Token, TokenAction};
 use crate::models::user::User;
+use crate::resource::{Argument, Asks};
 
 const SESSION: &[TokenAction] = &[TokenAction::Session];
 
@@ -114,6 +115,20 @@ impl FromRequest for AdminSession {
     }
 }
 
+impl Argument for SignedIn {
+    const ASKS: Asks = Asks::Session;
+}
+
+impl Argument for MaybeSignedIn {}
+
+impl Argument for SessionUser {
+    const ASKS: Asks = Asks::Session;
+}
+
+impl Argument for AdminSession {
+    const ASKS: Asks = Asks::Session;
+}
+
 /// Who is signed in, if anybody is.
 ///
 /// # Errors
@@ -126,6 +141,7 @@ pub async fn signed_in(app: &App, request: &HttpRequest) -> Result<Option<Signed
     };
     let goes_on = |token: &Token| token.user_id == user_id && is_current(app, token);
     let found = verify_token(app, request, SESSION, &Secret::presented(secret), goes_on).await;
+    let found = found.map(Result::ok);
     app.metrics.count_authentication(metrics::Method::Session, Outcome::of_found(&found));
     Ok(found?.map(|(token, user)| {
         request.extensions_mut().insert(SignedInAs { login: user.login.clone(), admin: user.admin });

@@ -7,20 +7,69 @@ use super::passwords::{Accepted, PasswordRefusal};
 use super::secret::Secret;
 use crate::app::App;
 use crate::error::AppError;
-use crate::models::token::{Token, TokenAction};
+use crate::models::event::{EventAction, KeyRefusal};
+use crate::models::key::Authority;
+use crate::models::token::{Presented, Token, TokenAction};
 use crate::models::user::User;
 
-/// Who a request turned out to be from, for the access log.
-#[derive(Clone, Copy, Debug)]
+/// Who a request turned out to be from, for the access log, the events and the answer's headers.
+#[derive(Clone, Debug)]
 pub struct Authenticated {
     /// The person.
     pub user_id: i64,
-    /// By which token; `None`: by password.
-    pub token_id: Option<i64>,
+    /// By what.
+    pub credential: Credential,
+    /// The login of the administrator who acts as somebody else.
+    pub administrator: Option<String>,
+}
+
+/// What somebody has proved with who they are.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// Login and password.
+    Password,
+    /// A key, or a session.
+    Token(Token),
+}
+
+impl Credential {
+    /// The token, if it is one.
+    pub fn token(&self) -> Option<&Token> {
+        match self {
+            Self::Password => None,
+            Self::Token(token) => Some(token),
+        }
+    }
+
+    /// What may be done with it, and until when.
+    pub fn authority(&self) -> Authority {
+        match self {
+            Self::Password => Authority::OWNER,
+            Self::Token(token) => Authority { scopes: token.scopes(), expires_on: token.expires_on },
+        }
+    }
+
+    /// What people call it, to recognise it by.
+    pub fn title(&self) -> String {
+        match self {
+            Self::Password => "Password".to_owned(),
+            Self::Token(token) if token.action.is_key() => format!("{} ····{}", token.title(), token.hint),
+            Self::Token(token) => token.title(),
+        }
+    }
+}
+
+/// Why a secret lets nobody in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenRefusal {
+    /// It is none, or is not for this, or its owner is locked: nothing is said about which.
+    Unknown,
+    /// It was a key once. Only who has the right secret is told.
+    Over,
 }
 
 /// The token that `secret` is, and its owner, if it is of one of `actions`, valid, and `accepts` has nothing against
-/// it; its use is recorded. `None` says nothing about why.
+/// it; its use is recorded.
 ///
 /// # Errors
 /// Those of the database.
@@ -30,16 +79,25 @@ pub async fn verify_token(
     actions: &'static [TokenAction],
     secret: &Secret,
     accepts: impl FnOnce(&Token) -> bool,
-) -> Result<Option<(Token, User)>, AppError> {
+) -> Result<Result<(Token, User), TokenRefusal>, AppError> {
     if secret.is_mistyped() {
-        return Ok(None);
+        return Ok(Err(TokenRefusal::Unknown));
     }
     let (digest, now) = (secret.digest(), app.clock.now());
     let found = app.database.lookup(move |connection| Token::find_active(connection, actions, &digest, now)).await?;
-    let Some((token, user)) = found.filter(|(token, _)| accepts(token)) else { return Ok(None) };
+    let (token, user) = match found {
+        Some(Presented::Valid(token, user)) if accepts(&token) => (token, user),
+        Some(Presented::Over(token)) if token.action.is_key() => {
+            let (action, client) = (EventAction::ExpiredKeyRefused, app.addresses.client(request));
+            app.recorder.sign_ins.key_refused(KeyRefusal { token, action, missing: None, client, at: now });
+            return Ok(Err(TokenRefusal::Over));
+        }
+        _ => return Ok(Err(TokenRefusal::Unknown)),
+    };
     app.recorder.last_use.touch(&token, || app.addresses.client(request)).await;
-    request.extensions_mut().insert(Authenticated { user_id: user.id, token_id: Some(token.id) });
-    Ok(Some((token, user)))
+    let credential = Credential::Token(token.clone());
+    request.extensions_mut().insert(Authenticated { user_id: user.id, credential, administrator: None });
+    Ok(Ok((token, user)))
 }
 
 /// The active person whose login and password these are. A refusal is told in their activity.
@@ -63,7 +121,8 @@ pub async fn verify_password(
                 Some(hash) => with_hash(app, user, password, hash).await,
                 None => user,
             };
-            request.extensions_mut().insert(Authenticated { user_id: user.id, token_id: None });
+            let credential = Credential::Password;
+            request.extensions_mut().insert(Authenticated { user_id: user.id, credential, administrator: None });
             Ok(user)
         }
         (Ok(_), None) => Err(PasswordRefusal::Wrong),

@@ -140,7 +140,11 @@ enum Takes {
 impl Administrator {
     /// `user`, who acts at `client`. That they are an administrator is the extractors' to see to.
     pub fn new(user: &User, client: Client) -> Self {
-        Self { id: user.id, login: user.login.clone(), client }
+        let login = match client.administrator() {
+            Some(administrator) => format!("{administrator} as {}", user.login),
+            None => user.login.clone(),
+        };
+        Self { id: user.id, login, client }
     }
 
     /// Makes a person.

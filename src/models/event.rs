@@ -6,6 +6,7 @@ use diesel::expression::AsExpression;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text, Timestamp as SqlTimestamp};
 
+use super::scope::Scope;
 use super::stored_as_text;
 use super::token::{Token, TokenAction};
 use super::user::unprintable;
@@ -27,8 +28,22 @@ pub enum EventAction {
     KeyReset,
     /// A key ended.
     KeyRevoked,
-    /// The first time that a program used a key.
+    /// The first time that a program used a key, or a new secret of it.
     KeyFirstUsed,
+    /// Its name, note, scopes or expiry.
+    KeyChanged,
+    /// Another secret for the same key.
+    KeyRotated,
+    /// It is refused from now on.
+    KeyExpired,
+    /// One that had expired was removed by itself.
+    KeyCleared,
+    /// A program presented one that had expired.
+    ExpiredKeyRefused,
+    /// A program asked for what the key may not do.
+    ScopeRefused,
+    /// A key whose secret somebody reported: it has been revoked.
+    KeyLeaked,
     /// A new password.
     PasswordChanged,
     /// Shut out.
@@ -61,6 +76,13 @@ impl EventAction {
             Self::KeyReset => "key_reset",
             Self::KeyRevoked => "key_revoked",
             Self::KeyFirstUsed => "key_first_used",
+            Self::KeyChanged => "key_changed",
+            Self::KeyRotated => "key_rotated",
+            Self::KeyExpired => "key_expired",
+            Self::KeyCleared => "key_cleared",
+            Self::ExpiredKeyRefused => "expired_key_refused",
+            Self::ScopeRefused => "scope_refused",
+            Self::KeyLeaked => "key_leaked",
             Self::PasswordChanged => "password_changed",
             Self::Locked => "locked",
             Self::Unlocked => "unlocked",
@@ -82,6 +104,13 @@ impl EventAction {
             Self::KeyReset,
             Self::KeyRevoked,
             Self::KeyFirstUsed,
+            Self::KeyChanged,
+            Self::KeyRotated,
+            Self::KeyExpired,
+            Self::KeyCleared,
+            Self::ExpiredKeyRefused,
+            Self::ScopeRefused,
+            Self::KeyLeaked,
             Self::PasswordChanged,
             Self::Locked,
             Self::Unlocked,
@@ -98,11 +127,13 @@ impl EventAction {
 
 stored_as_text!(EventAction);
 
-/// Where something was done from.
+/// Where something was done from, and as whom.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Client {
     address: String,
     agent: String,
+    credential: Option<String>,
+    administrator: Option<String>,
 }
 
 impl Client {
@@ -112,12 +143,32 @@ impl Client {
     /// A client at `address`, with what it says it is: cut to what is worth keeping, and printable.
     pub fn new(address: impl ToString, agent: &str) -> Self {
         let printable = agent.chars().filter(|c| !unprintable(*c)).take(Self::LONGEST_AGENT);
-        Self { address: address.to_string(), agent: printable.collect() }
+        Self { address: address.to_string(), agent: printable.collect(), credential: None, administrator: None }
     }
 
     /// Somebody at the machine itself.
     pub fn command_line() -> Self {
-        Self { address: String::new(), agent: String::new() }
+        Self::new("", "")
+    }
+
+    /// Nobody: time has passed.
+    pub fn latchkey() -> Self {
+        Self::new("Latchkey itself", "")
+    }
+
+    /// The same, authenticated with `credential`, which is a key or session in words.
+    pub fn with_credential(self, credential: impl Into<String>) -> Self {
+        Self { credential: Some(credential.into()), ..self }
+    }
+
+    /// The same, an administrator whose login is `login`, who acts as somebody else.
+    pub fn acting_for(self, login: impl Into<String>) -> Self {
+        Self { administrator: Some(login.into()), ..self }
+    }
+
+    /// The administrator who acts as whoever this seems to be, if one does.
+    pub fn administrator(&self) -> Option<&str> {
+        self.administrator.as_deref()
     }
 }
 
@@ -145,6 +196,23 @@ pub struct Event {
     pub updated_on: Timestamp,
     /// The other person whom it is about: who did it, or whose account was deleted.
     pub other_login: Option<String>,
+    /// What the key was called then.
+    pub token_name: Option<String>,
+    /// By which key or session it was done, in words.
+    pub credential: Option<String>,
+    /// What else there is to say.
+    pub detail: Option<String>,
+}
+
+/// Something that has happened, to be recorded.
+struct NewEvent<'a> {
+    user_id: i64,
+    action: EventAction,
+    token: Option<&'a Token>,
+    other_login: Option<&'a str>,
+    detail: Option<&'a str>,
+    client: &'a Client,
+    at: Timestamp,
 }
 
 impl Event {
@@ -159,7 +227,8 @@ impl Event {
     }
 
     fn what_happened(&self) -> String {
-        let key = self.token_action.map_or("Key", TokenAction::label);
+        let label = self.token_action.map_or("Key", TokenAction::label);
+        let key = self.token_name.as_ref().map_or_else(|| label.to_owned(), |name| format!("{label} “{name}”"));
         match self.action {
             EventAction::SignedIn => "Signed in".to_owned(),
             EventAction::SignInRefused => "Wrong password".to_owned(),
@@ -167,6 +236,13 @@ impl Event {
             EventAction::KeyReset => format!("{key} reset"),
             EventAction::KeyRevoked => format!("{key} revoked"),
             EventAction::KeyFirstUsed => format!("{key} first used"),
+            EventAction::KeyChanged => format!("{key} changed"),
+            EventAction::KeyRotated => format!("{key} rotated"),
+            EventAction::KeyExpired => format!("{key} expired"),
+            EventAction::KeyCleared => format!("{key}, long expired, removed"),
+            EventAction::ExpiredKeyRefused => format!("{key} refused: it has expired"),
+            EventAction::ScopeRefused => format!("{key} refused: it may not do this"),
+            EventAction::KeyLeaked => format!("{key} revoked: its secret was reported as leaked"),
             EventAction::PasswordChanged => "Password changed".to_owned(),
             EventAction::Locked => "Account locked".to_owned(),
             EventAction::Unlocked => "Account unlocked".to_owned(),
@@ -197,7 +273,24 @@ impl Event {
         client: &Client,
         at: Timestamp,
     ) -> QueryResult<()> {
-        Self::insert(connection, user_id, action, token, client, None, at)
+        Self::insert(connection, &NewEvent { user_id, action, token, other_login: None, detail: None, client, at })
+    }
+
+    /// Records what happened to `token`, with what else there is to say.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn record_detail(
+        connection: &mut DbConnection,
+        action: EventAction,
+        token: &Token,
+        detail: &str,
+        client: &Client,
+        at: Timestamp,
+    ) -> QueryResult<()> {
+        let (user_id, detail) = (token.user_id, Some(detail).filter(|detail| !detail.is_empty()));
+        let token = Some(token);
+        Self::insert(connection, &NewEvent { user_id, action, token, other_login: None, detail, client, at })
     }
 
     /// Records what happened to a person and has to do with another, whose login is `other_login`.
@@ -212,29 +305,26 @@ impl Event {
         client: &Client,
         at: Timestamp,
     ) -> QueryResult<()> {
-        Self::insert(connection, user_id, action, None, client, Some(other_login), at)
+        let other_login = Some(other_login);
+        Self::insert(connection, &NewEvent { user_id, action, token: None, other_login, detail: None, client, at })
     }
 
-    fn insert(
-        connection: &mut DbConnection,
-        user_id: i64,
-        action: EventAction,
-        token: Option<&Token>,
-        client: &Client,
-        other_login: Option<&str>,
-        at: Timestamp,
-    ) -> QueryResult<()> {
+    fn insert(connection: &mut DbConnection, new: &NewEvent<'_>) -> QueryResult<()> {
+        let NewEvent { user_id, action, token, other_login, detail, client, at } = *new;
         let values = (
             events::user_id.eq(user_id),
             events::action.eq(action),
-            events::token_id.eq(token.map(|token| token.id)),
+            events::token_id.eq(token.map(Token::key)),
             events::token_action.eq(token.map(|token| token.action)),
             events::token_hint.eq(token.map(|token| token.hint.as_str())),
+            events::token_name.eq(token.and_then(|token| token.name.as_deref())),
             events::address.eq(&client.address),
             events::agent.eq(&client.agent),
+            events::credential.eq(client.credential.as_deref()),
+            events::detail.eq(detail),
             events::created_on.eq(at),
             events::updated_on.eq(at),
-            events::other_login.eq(other_login),
+            events::other_login.eq(other_login.or(client.administrator())),
         );
         diesel::insert_into(events::table).values(values).execute(connection).map(|_| ())
     }
@@ -251,6 +341,43 @@ impl Event {
             .offset(skip)
             .select(Self::as_select())
             .load(connection)
+    }
+}
+
+/// A key that was right, and refused all the same: told at most once an hour.
+#[derive(Clone, Debug)]
+pub struct KeyRefusal {
+    /// Which.
+    pub token: Token,
+    /// Why: it has expired, or may not do what was asked for.
+    pub action: EventAction,
+    /// The scope that was missing.
+    pub missing: Option<Scope>,
+    /// Who presented it.
+    pub client: Client,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl KeyRefusal {
+    /// Tells it, unless the same was told of this key within the hour before. What is told of a key that is gone by now
+    /// is told all the same.
+    ///
+    /// # Errors
+    /// Those of the queries.
+    pub fn record(&self, connection: &mut DbConnection) -> QueryResult<()> {
+        let told: i64 = events::table
+            .filter(events::user_id.eq(self.token.user_id))
+            .filter(events::updated_on.gt(self.at - TimeDelta::hours(1)))
+            .filter(events::action.eq(self.action))
+            .filter(events::token_id.eq(self.token.key()))
+            .count()
+            .get_result(connection)?;
+        if told > 0 {
+            return Ok(());
+        }
+        let detail = self.missing.map(|scope| format!("needs {scope}")).unwrap_or_default();
+        Event::record_detail(connection, self.action, &self.token, &detail, &self.client, self.at)
     }
 }
 

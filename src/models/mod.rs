@@ -3,6 +3,8 @@
 pub mod administration;
 pub mod event;
 pub mod import;
+pub mod key;
+pub mod scope;
 pub mod token;
 pub mod user;
 

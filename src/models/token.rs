@@ -8,6 +8,7 @@ use diesel::expression::AsExpression;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Text, Timestamp as SqlTimestamp};
 
+use super::scope::Scopes;
 use super::stored_as_text;
 use super::user::{User, UserStatus};
 use crate::auth::secret::{Digest, Secret};
@@ -23,6 +24,8 @@ pub enum TokenAction {
     Api,
     /// The Atom access key: reads feeds.
     Feeds,
+    /// An access token: what its scopes say, until it expires.
+    Access,
     /// A browser's session.
     Session,
     /// Signs a browser in again.
@@ -43,6 +46,7 @@ impl TokenAction {
         match self {
             Self::Api => "api",
             Self::Feeds => "feeds",
+            Self::Access => "access",
             Self::Session => "session",
             Self::Autologin => "autologin",
             Self::Recovery => "recovery",
@@ -56,6 +60,7 @@ impl TokenAction {
         let known = [
             Self::Api,
             Self::Feeds,
+            Self::Access,
             Self::Session,
             Self::Autologin,
             Self::Recovery,
@@ -70,6 +75,7 @@ impl TokenAction {
         match self {
             Self::Api => "API access key",
             Self::Feeds => "Atom access key",
+            Self::Access => "Access token",
             Self::Session => "Session",
             Self::Autologin => "Autologin",
             Self::Recovery => "Password recovery",
@@ -81,14 +87,19 @@ impl TokenAction {
 
     /// Whether people call it a key, look at its last use, and make and reset it themselves.
     pub fn is_key(self) -> bool {
-        matches!(self, Self::Api | Self::Feeds)
+        Self::KEYS.contains(&self)
     }
 
-    /// How many of them a person may hold; making one more ends the one that was unused for longest.
+    /// The kinds that people call keys.
+    pub const KEYS: [Self; 3] = [Self::Api, Self::Feeds, Self::Access];
+
+    /// How many of them a person may hold; making one more ends the one that was unused for longest. Of access tokens
+    /// none is ended for another: how many there may be is a setting, and one more is refused.
     pub fn most_per_user(self) -> usize {
         match self {
             Self::Session | Self::Autologin | Self::TwofaBackupCode => 10,
             Self::Api | Self::Feeds | Self::Recovery | Self::Register | Self::Unknown => 1,
+            Self::Access => usize::MAX,
         }
     }
 
@@ -118,6 +129,28 @@ pub struct Token {
     pub updated_on: Option<Timestamp>,
     /// Since when uses are known, for a key that was moved in; `None`: since it was made.
     pub recorded_since: Option<Timestamp>,
+    /// What an access token is called.
+    pub name: Option<String>,
+    /// What an access token may do; see [`Token::scopes`].
+    scopes: Option<Scopes>,
+    /// From then on the key is refused; `None`: it does not expire.
+    pub expires_on: Option<Timestamp>,
+    /// The key that this is a later secret of; see [`Token::key`].
+    key_id: Option<i64>,
+    /// From then on this secret is refused, because another has taken its place; `None`: it is the current one.
+    pub retired_on: Option<Timestamp>,
+    /// Of a session: when the password was last given; `None`: when it was made.
+    pub confirmed_on: Option<Timestamp>,
+}
+
+/// What a secret that was presented turned out to be.
+#[derive(Clone)]
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once, and the large one is the usual one")]
+pub enum Presented {
+    /// A token that lets in its owner.
+    Valid(Token, User),
+    /// One that would, had it not expired, aged, or been replaced.
+    Over(Token),
 }
 
 /// A use of a token, to be recorded.
@@ -147,8 +180,8 @@ pub enum RecordIf {
 pub const WRITE_INTERVAL: TimeDelta = TimeDelta::minutes(1);
 
 impl Token {
-    /// The one way to verify a secret: the token that it is, if it is of one of `actions`, still valid, and its owner
-    /// active; with the owner, in one query. Says nothing about why there is none.
+    /// The one way to verify a secret: the token that it is, if it is of one of `actions` and its owner active; with the
+    /// owner, in one query. Says nothing about why there is none.
     ///
     /// # Errors
     /// Those of the query.
@@ -157,7 +190,7 @@ impl Token {
         actions: &[TokenAction],
         digest: &Digest,
         now: Timestamp,
-    ) -> QueryResult<Option<(Self, User)>> {
+    ) -> QueryResult<Option<Presented>> {
         let presented = tokens::table
             .inner_join(users::table)
             .filter(tokens::digest.eq(digest.as_bytes()))
@@ -168,11 +201,42 @@ impl Token {
             DbConnection::Postgres(it) => presented.select((Self::as_select(), User::as_select())).get_result(it),
         }
         .optional()?;
-        Ok(found.filter(|(token, _)| actions.contains(&token.action) && !token.has_aged(now)))
+        let found = found.filter(|(token, _)| actions.contains(&token.action));
+        Ok(found.map(|(token, user)| match token.is_over(now) {
+            true => Presented::Over(token),
+            false => Presented::Valid(token, user),
+        }))
     }
 
-    fn has_aged(&self, now: Timestamp) -> bool {
-        self.action.lifetime().is_some_and(|lifetime| now - self.created_on >= lifetime)
+    /// Whether it has aged, expired, or been replaced and had its time of grace.
+    fn is_over(&self, now: Timestamp) -> bool {
+        let has_aged = self.action.lifetime().is_some_and(|lifetime| now - self.created_on >= lifetime);
+        has_aged || self.ends_on().is_some_and(|ends_on| ends_on <= now)
+    }
+
+    /// From when on this secret is refused: that of the key's expiry and of its own retirement which comes first.
+    pub fn ends_on(&self) -> Option<Timestamp> {
+        self.expires_on.into_iter().chain(self.retired_on).min()
+    }
+
+    /// The id of the key that this is a secret of: that of its first secret.
+    pub fn key(&self) -> i64 {
+        self.key_id.unwrap_or(self.id)
+    }
+
+    /// What whoever presents it may do.
+    pub fn scopes(&self) -> Scopes {
+        match self.action {
+            TokenAction::Api => Scopes::ALL,
+            TokenAction::Access => self.scopes.unwrap_or(Scopes::NONE),
+            _ => Scopes::NONE,
+        }
+    }
+
+    /// What people call it, to recognise it by.
+    pub fn title(&self) -> String {
+        let label = self.action.label();
+        self.name.as_ref().map_or_else(|| label.to_owned(), |name| format!("{label} “{name}”"))
     }
 
     /// The last use that the row knows. A row that Rails wrote was never used while `updated_on` is `created_on`.

@@ -146,9 +146,14 @@ pub enum UserField {
     Status,
 }
 
-impl UserField {
+/// A part of something that a rule can be broken in.
+pub trait Labelled: Copy + PartialEq {
     /// What people call it.
-    pub fn label(self) -> &'static str {
+    fn label(self) -> &'static str;
+}
+
+impl Labelled for UserField {
+    fn label(self) -> &'static str {
         match self {
             Self::Login => "Login",
             Self::Firstname => "First name",
@@ -164,16 +169,16 @@ impl UserField {
 
 /// A broken rule, such as "Email is invalid".
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FieldError {
+pub struct FieldError<Field = UserField> {
     /// Where.
-    pub field: UserField,
+    pub field: Field,
     /// What, as it follows the field's name.
     pub problem: String,
 }
 
-impl FieldError {
+impl<Field: Labelled> FieldError<Field> {
     /// A rule broken in `field`.
-    pub fn new(field: UserField, problem: impl Into<String>) -> Self {
+    pub fn new(field: Field, problem: impl Into<String>) -> Self {
         Self { field, problem: problem.into() }
     }
 
@@ -260,7 +265,8 @@ pub fn login_errors(login: &str) -> Vec<FieldError> {
     errors
 }
 
-fn name_errors(field: UserField, name: &str, longest: usize) -> Vec<FieldError> {
+/// Every rule of a name that `name` breaks.
+pub(crate) fn name_errors<Field: Labelled>(field: Field, name: &str, longest: usize) -> Vec<FieldError<Field>> {
     let mut errors = presence_and_length(field, name, longest);
     if name.chars().any(unprintable) {
         errors.push(FieldError::new(field, "is invalid"));
@@ -293,7 +299,7 @@ pub fn mail_errors(mail: &str) -> Vec<FieldError> {
     if valid { Vec::new() } else { vec![FieldError::new(UserField::Mail, "is invalid")] }
 }
 
-fn presence_and_length(field: UserField, text: &str, longest: usize) -> Vec<FieldError> {
+pub(crate) fn presence_and_length<Field: Labelled>(field: Field, text: &str, longest: usize) -> Vec<FieldError<Field>> {
     if text.trim().is_empty() {
         vec![FieldError::new(field, "cannot be blank")]
     } else if text.chars().count() > longest {

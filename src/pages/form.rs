@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::models::user::{FieldError, UserField};
+use crate::models::user::{FieldError, Labelled, UserField};
 
 /// One field.
 #[derive(Default)]
@@ -15,7 +15,7 @@ pub struct Field {
 
 impl Field {
     /// What was typed into `field`, with those of `errors` that are about it.
-    pub fn new(value: impl Into<String>, field: UserField, errors: &[FieldError]) -> Self {
+    pub fn new<F: Labelled>(value: impl Into<String>, field: F, errors: &[FieldError<F>]) -> Self {
         let errors = errors.iter().filter(|error| error.field == field).map(FieldError::message).collect();
         Self { value: value.into(), errors }
     }

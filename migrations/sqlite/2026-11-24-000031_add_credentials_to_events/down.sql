@@ -1,0 +1,3 @@
+ALTER TABLE events DROP COLUMN detail;
+ALTER TABLE events DROP COLUMN credential;
+ALTER TABLE events DROP COLUMN token_name;

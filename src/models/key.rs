@@ -1,0 +1,698 @@
+//! The whole life of a key as its owner sees it: made, changed, rotated, expired, revoked. An access token may have
+//! several secrets at a time, each a row of `tokens`; an API or Atom access key has one.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use chrono::{NaiveDate, NaiveTime, SubsecRound, TimeDelta};
+use diesel::prelude::*;
+
+use super::event::{Client, Event, EventAction};
+use super::scope::Scopes;
+use super::token::{Token, TokenAction};
+use super::user::{FieldError, Labelled, User, name_errors, unprintable};
+use crate::auth::secret::Secret;
+use crate::clock::{Timestamp, iso8601};
+use crate::db::DbConnection;
+use crate::schema::tokens;
+
+/// Secrets of one key that may work at the same time.
+const MOST_SECRETS: usize = 5;
+/// A secret that has been replaced is kept for this long at least, so that its last use can still be recorded.
+const KEPT_RETIRED: TimeDelta = TimeDelta::days(1);
+/// A key that has expired is shown for this long.
+pub const KEPT_EXPIRED: TimeDelta = TimeDelta::days(30);
+/// A key unused for this long seems to be needed no more.
+const IDLE_AFTER: TimeDelta = TimeDelta::days(90);
+/// So does one whose uses have been recorded for this long without there being one.
+const IDLE_UNUSED_AFTER: TimeDelta = TimeDelta::days(30);
+/// Keys that are told of in one transaction as expired, at most: others want to write too.
+const BATCH: i64 = 200;
+
+/// A key, with all its secrets.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// Never given twice; the same after a rotation.
+    pub id: i64,
+    /// Whose.
+    pub user_id: i64,
+    /// Which kind.
+    pub action: TokenAction,
+    /// What an access token is called; `None` for the other kinds.
+    pub name: Option<String>,
+    /// What else its owner wrote about it; may be empty.
+    pub note: String,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// When it was made.
+    pub created_on: Timestamp,
+    /// From then on it is refused; `None`: it does not expire.
+    pub expires_on: Option<Timestamp>,
+    /// The secret that it has now.
+    pub current: Token,
+    /// Those before it, latest first, whether they still work or not.
+    pub earlier: Vec<Token>,
+}
+
+/// Which secret of a key it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsedSecret {
+    /// The one that it has now.
+    Current,
+    /// One that has been replaced.
+    Earlier,
+}
+
+/// The latest use of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyUse {
+    /// When.
+    pub on: Timestamp,
+    /// By which secret.
+    pub by: UsedSecret,
+}
+
+/// The parts of an access token that a rule can be broken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyField {
+    /// `name`
+    Name,
+    /// `note`
+    Note,
+    /// `scopes`
+    Scopes,
+    /// `expires_on`
+    Expiry,
+}
+
+impl Labelled for KeyField {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Name => "Name",
+            Self::Note => "Note",
+            Self::Scopes => "Scopes",
+            Self::Expiry => "Expiry",
+        }
+    }
+}
+
+/// What holds for everybody's access tokens: settings.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyPolicy {
+    /// How many a person may have.
+    pub most_per_user: usize,
+    /// How long one lives unless something else is chosen; `None`: it does not expire.
+    pub usual_lifetime: Option<TimeDelta>,
+    /// How long one may live; `None`: for ever.
+    pub longest_lifetime: Option<TimeDelta>,
+}
+
+/// What whoever makes or changes a key may do themselves: no key may do more, or live longer.
+#[derive(Clone, Copy, Debug)]
+pub struct Authority {
+    /// What they may do.
+    pub scopes: Scopes,
+    /// Until when; `None`: for ever.
+    pub expires_on: Option<Timestamp>,
+}
+
+impl Authority {
+    /// That of the person themself.
+    pub const OWNER: Self = Self { scopes: Scopes::ALL, expires_on: None };
+
+    fn outlives(&self, expires_on: Option<Timestamp>) -> bool {
+        match (self.expires_on, expires_on) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(own), Some(other)) => other <= own,
+        }
+    }
+
+    fn covers(&self, key: &Key) -> bool {
+        key.scopes.is_within(self.scopes) && self.outlives(key.expires_on)
+    }
+}
+
+/// When a key is to expire, as people and programs write it: `never`, a number of days such as `30d`, a date, at whose
+/// end it expires, or an RFC 3339 time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// It does not.
+    Never,
+    /// So many days from now.
+    InDays(u16),
+    /// Then, in UTC.
+    On(Timestamp),
+}
+
+impl FromStr for Expiry {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.trim();
+        if text.eq_ignore_ascii_case("never") {
+            return Ok(Self::Never);
+        }
+        if let Some(days) = text.strip_suffix('d').and_then(|days| days.parse().ok()) {
+            return Ok(Self::InDays(days));
+        }
+        if let Some(end) = text.parse::<NaiveDate>().ok().and_then(|date| date.succ_opt()) {
+            return Ok(Self::On(end.and_time(NaiveTime::MIN)));
+        }
+        let time = chrono::DateTime::parse_from_rfc3339(text).map(|time| Self::On(time.naive_utc().trunc_subsecs(6)));
+        time.map_err(|_| "must be never, a number of days such as 30d, a date such as 2027-01-31 or an RFC 3339 time")
+    }
+}
+
+impl Expiry {
+    /// The time, counted from `now`; `None`: never.
+    pub fn from(self, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Never => None,
+            Self::InDays(days) => Some(now + TimeDelta::days(days.into())),
+            Self::On(time) => Some(time),
+        }
+    }
+}
+
+/// How long the secret before goes on working after a rotation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Grace {
+    /// It stops at once.
+    None,
+    /// An hour.
+    Hour,
+    /// A day.
+    #[default]
+    Day,
+    /// Seven days.
+    Week,
+}
+
+impl Grace {
+    /// Each of them, shortest first.
+    pub const ALL: [Self; 4] = [Self::None, Self::Hour, Self::Day, Self::Week];
+
+    /// As programs write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "0",
+            Self::Hour => "1h",
+            Self::Day => "1d",
+            Self::Week => "7d",
+        }
+    }
+
+    /// As people read it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::None => "not at all",
+            Self::Hour => "1 hour",
+            Self::Day => "1 day",
+            Self::Week => "7 days",
+        }
+    }
+
+    /// The span.
+    pub fn span(self) -> TimeDelta {
+        match self {
+            Self::None => TimeDelta::zero(),
+            Self::Hour => TimeDelta::hours(1),
+            Self::Day => TimeDelta::days(1),
+            Self::Week => TimeDelta::days(7),
+        }
+    }
+}
+
+impl FromStr for Grace {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|grace| grace.as_str() == text.trim());
+        found.ok_or("must be 0, 1h, 1d or 7d")
+    }
+}
+
+/// An access token to be made.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// What it is called: 1 to 100 characters.
+    pub name: String,
+    /// What else there is to say about it; may be empty.
+    pub note: String,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// When it expires; `None`: as is usual here.
+    pub expiry: Option<Expiry>,
+}
+
+/// What is to change about an access token; `None` stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct KeyChanges {
+    /// What it is called.
+    pub name: Option<String>,
+    /// What else there is to say about it.
+    pub note: Option<String>,
+    /// What it may do.
+    pub scopes: Option<Scopes>,
+    /// When it expires.
+    pub expiry: Option<Expiry>,
+}
+
+/// Why nothing was done about a key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyRefusal {
+    /// There is none with this id, or it is somebody else's.
+    #[error("There is no such key")]
+    Gone,
+    /// Rules that are broken.
+    #[error("{}", .0.iter().map(FieldError::message).collect::<Vec<_>>().join("; "))]
+    Invalid(Vec<FieldError<KeyField>>),
+    /// There are as many as one person may have.
+    #[error("There are {0} access tokens, as many as one person may have: revoke one first")]
+    TooMany(usize),
+    /// A key is not to make or change one that may do more than itself, or lives longer.
+    #[error("This key may do more, or lives longer, than the one that you use")]
+    Beyond,
+    /// It has expired.
+    #[error("This access token has expired: make a new one")]
+    Expired,
+    /// Only access tokens have names and scopes, and secrets that overlap.
+    #[error("This is no access token: it can be reset or revoked, not changed or rotated")]
+    NotAnAccessToken,
+    /// So many that each would have to be looked for.
+    #[error("{MOST_SECRETS} secrets of this access token still work: wait until the first of them stops, or revoke it")]
+    TooManySecrets,
+}
+
+/// What came of something that was to be done about a key.
+pub type Outcome<T> = QueryResult<Result<T, KeyRefusal>>;
+
+impl Key {
+    /// The most characters of a name.
+    pub const LONGEST_NAME: usize = 100;
+    /// The most characters of a note.
+    pub const LONGEST_NOTE: usize = 500;
+
+    /// The keys of a person that are of one of `actions`, oldest first.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn of_user(connection: &mut DbConnection, user_id: i64, actions: &[TokenAction]) -> QueryResult<Vec<Self>> {
+        let rows = tokens::table
+            .filter(tokens::user_id.eq(user_id))
+            .filter(tokens::action.eq_any(actions))
+            .order(tokens::id)
+            .select((Token::as_select(), tokens::note))
+            .load(connection)?;
+        Ok(Self::of_rows(rows))
+    }
+
+    /// The key of a person with this id.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn find(connection: &mut DbConnection, user_id: i64, id: i64) -> QueryResult<Option<Self>> {
+        let rows = tokens::table
+            .filter(tokens::id.eq(id).or(tokens::key_id.eq(id)))
+            .filter(tokens::user_id.eq(user_id))
+            .filter(tokens::action.eq_any(TokenAction::KEYS))
+            .order(tokens::id)
+            .select((Token::as_select(), tokens::note))
+            .load(connection)?;
+        Ok(Self::of_rows(rows).into_iter().find(|key| key.id == id))
+    }
+
+    /// Puts the rows of keys together, which come in the order of their ids.
+    fn of_rows(rows: Vec<(Token, Option<String>)>) -> Vec<Self> {
+        let mut keys: BTreeMap<i64, Vec<(Token, Option<String>)>> = BTreeMap::new();
+        for row in rows {
+            keys.entry(row.0.key()).or_default().push(row);
+        }
+        keys.into_iter().filter_map(|(id, rows)| Self::of_secrets(id, rows)).collect()
+    }
+
+    fn of_secrets(id: i64, mut rows: Vec<(Token, Option<String>)>) -> Option<Self> {
+        let created_on = rows.first()?.0.created_on;
+        // The latest is the one that no other has taken the place of.
+        let (current, note) = rows.pop()?;
+        Some(Self {
+            id,
+            user_id: current.user_id,
+            action: current.action,
+            name: current.name.clone(),
+            note: note.unwrap_or_default(),
+            scopes: current.scopes(),
+            created_on,
+            expires_on: current.expires_on,
+            current,
+            earlier: rows.into_iter().rev().map(|(token, _)| token).collect(),
+        })
+    }
+
+    /// Whether it is refused because of its age.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_on.is_some_and(|expires_on| expires_on <= now)
+    }
+
+    /// Secrets that were replaced and still work, latest first.
+    pub fn in_grace(&self, now: Timestamp) -> impl Iterator<Item = &Token> {
+        self.earlier.iter().filter(move |secret| secret.ends_on().is_some_and(|ends_on| ends_on > now))
+    }
+
+    /// The latest use of any of its secrets; `last_use` tells that of one.
+    pub fn last_use(&self, last_use: impl Fn(&Token) -> Option<Timestamp>) -> Option<KeyUse> {
+        let by_earlier = self.earlier.iter().filter_map(&last_use).max();
+        let by_current = last_use(&self.current);
+        match (by_current, by_earlier) {
+            (Some(on), earlier) if earlier.is_none_or(|earlier| earlier <= on) => {
+                Some(KeyUse { on, by: UsedSecret::Current })
+            }
+            (_, earlier) => earlier.map(|on| KeyUse { on, by: UsedSecret::Earlier }),
+        }
+    }
+
+    /// Whether nobody seems to need it any more: unused for 90 days, or not used at all in the 30 days or more that its
+    /// uses have been recorded.
+    pub fn is_idle(&self, last_use: Option<KeyUse>, now: Timestamp) -> bool {
+        match last_use {
+            Some(last_use) => now - last_use.on >= IDLE_AFTER,
+            None => now - self.current.recorded_since.unwrap_or(self.created_on) >= IDLE_UNUSED_AFTER,
+        }
+    }
+
+    /// Makes an access token for a person, on the authority of whoever asks for it.
+    ///
+    /// # Errors
+    /// Those of the queries.
+    pub fn make(
+        connection: &mut DbConnection,
+        user_id: i64,
+        new: &NewKey,
+        (policy, authority): (&KeyPolicy, &Authority),
+        client: &Client,
+        now: Timestamp,
+    ) -> Outcome<(Self, Secret)> {
+        let owner = User::lock_row(connection, user_id)?;
+        let held = Self::of_user(connection, user_id, &[TokenAction::Access])?.len();
+        if held >= policy.most_per_user {
+            return Ok(Err(KeyRefusal::TooMany(held)));
+        }
+        let expires_on = new.expiry.map_or_else(|| policy.usual_expiry(authority, now), |expiry| expiry.from(now));
+        let rules = Rules { owner: &owner, policy, authority, now };
+        let mut errors = name_errors(KeyField::Name, &new.name, Self::LONGEST_NAME);
+        errors.extend(note_errors(&new.note));
+        errors.extend(rules.scope_errors(new.scopes));
+        errors.extend(rules.expiry_errors(expires_on));
+        if !errors.is_empty() {
+            return Ok(Err(KeyRefusal::Invalid(errors)));
+        }
+        let secret = Secret::generate();
+        let id = Token::insert(connection, user_id, TokenAction::Access, &secret, now)?.id;
+        let values = (
+            tokens::name.eq(&new.name),
+            tokens::note.eq(&new.note),
+            tokens::scopes.eq(new.scopes.to_string()),
+            tokens::expires_on.eq(expires_on),
+        );
+        diesel::update(tokens::table.find(id)).set(values).execute(connection)?;
+        let Some(key) = Self::find(connection, user_id, id)? else { return Ok(Err(KeyRefusal::Gone)) };
+        Event::record_detail(connection, EventAction::KeyCreated, &key.current, &key.summary(), client, now)?;
+        Ok(Ok((key, secret)))
+    }
+
+    /// Changes an access token of a person, on the authority of whoever asks for it.
+    ///
+    /// # Errors
+    /// Those of the queries.
+    pub fn change(
+        connection: &mut DbConnection,
+        (user_id, id): (i64, i64),
+        changes: &KeyChanges,
+        (policy, authority): (&KeyPolicy, &Authority),
+        client: &Client,
+        now: Timestamp,
+    ) -> Outcome<Self> {
+        let owner = User::lock_row(connection, user_id)?;
+        let key = match Self::find_to_change(connection, (user_id, id), authority, now)? {
+            Ok(key) => key,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let rules = Rules { owner: &owner, policy, authority, now };
+        let name = changes.name.clone().filter(|name| key.name.as_ref() != Some(name));
+        let note = changes.note.clone().filter(|note| key.note != *note);
+        let scopes = changes.scopes.filter(|scopes| key.scopes != *scopes);
+        let expires_on = changes.expiry.map(|expiry| expiry.from(now)).filter(|it| key.expires_on != *it);
+        let mut errors = Vec::new();
+        errors.extend(name.iter().flat_map(|name| name_errors(KeyField::Name, name, Self::LONGEST_NAME)));
+        errors.extend(note.iter().flat_map(|note| note_errors(note)));
+        errors.extend(scopes.into_iter().flat_map(|scopes| rules.scope_errors(scopes)));
+        errors.extend(expires_on.into_iter().flat_map(|expires_on| rules.expiry_errors(expires_on)));
+        if !errors.is_empty() {
+            return Ok(Err(KeyRefusal::Invalid(errors)));
+        }
+        let told: Vec<String> = [
+            name.as_ref().map(|_| format!("was called “{}”", key.name.as_deref().unwrap_or_default())),
+            note.as_ref().map(|_| "note".to_owned()),
+            scopes.map(|scopes| format!("may do {scopes}")),
+            expires_on.map(expiry_text),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if told.is_empty() {
+            return Ok(Ok(key));
+        }
+        let values = (
+            name.map(|name| tokens::name.eq(name)),
+            note.map(|note| tokens::note.eq(note)),
+            scopes.map(|scopes| tokens::scopes.eq(scopes.to_string())),
+            expires_on.map(|expires_on| (tokens::expires_on.eq(expires_on), tokens::expiry_told.eq(false))),
+        );
+        let secrets = tokens::table.filter(tokens::id.eq(id).or(tokens::key_id.eq(id)));
+        diesel::update(secrets).set(values).execute(connection)?;
+        let Some(key) = Self::find(connection, user_id, id)? else { return Ok(Err(KeyRefusal::Gone)) };
+        Event::record_detail(connection, EventAction::KeyChanged, &key.current, &told.join(", "), client, now)?;
+        Ok(Ok(key))
+    }
+
+    /// Gives an access token of a person a new secret, on the authority of whoever asks for it. The one before works on
+    /// for `grace`.
+    ///
+    /// # Errors
+    /// Those of the queries.
+    pub fn rotate(
+        connection: &mut DbConnection,
+        (user_id, id): (i64, i64),
+        grace: Grace,
+        authority: &Authority,
+        client: &Client,
+        now: Timestamp,
+    ) -> Outcome<(Self, Secret)> {
+        User::lock_row(connection, user_id)?;
+        let key = match Self::find_to_change(connection, (user_id, id), authority, now)? {
+            Ok(key) => key,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        // With the current one, which is about to be one of them, and the new one.
+        if key.in_grace(now).count() + 2 > MOST_SECRETS {
+            return Ok(Err(KeyRefusal::TooManySecrets));
+        }
+        key.forget_retired(connection, now)?;
+        let retired = tokens::table.find(key.current.id);
+        diesel::update(retired).set(tokens::retired_on.eq(now + grace.span())).execute(connection)?;
+        let secret = Secret::generate();
+        let new_id = Token::insert(connection, user_id, TokenAction::Access, &secret, now)?.id;
+        let values = (
+            tokens::key_id.eq(id),
+            tokens::name.eq(&key.name),
+            tokens::note.eq(&key.note),
+            tokens::scopes.eq(key.scopes.to_string()),
+            tokens::expires_on.eq(key.expires_on),
+        );
+        diesel::update(tokens::table.find(new_id)).set(values).execute(connection)?;
+        let Some(key) = Self::find(connection, user_id, id)? else { return Ok(Err(KeyRefusal::Gone)) };
+        let told = match grace {
+            Grace::None => "the secret before has stopped working".to_owned(),
+            _ => format!("the secret before works until {}", iso8601(now + grace.span())),
+        };
+        Event::record_detail(connection, EventAction::KeyRotated, &key.current, &told, client, now)?;
+        Ok(Ok((key, secret)))
+    }
+
+    /// Ends a key of a person at once, with every secret of it.
+    ///
+    /// # Errors
+    /// Those of the queries.
+    pub fn revoke(
+        connection: &mut DbConnection,
+        (user_id, id): (i64, i64),
+        client: &Client,
+        now: Timestamp,
+    ) -> Outcome<Self> {
+        User::lock_row(connection, user_id)?;
+        let Some(key) = Self::find(connection, user_id, id)? else { return Ok(Err(KeyRefusal::Gone)) };
+        Token::delete(connection, id)?;
+        Event::record(connection, user_id, EventAction::KeyRevoked, Some(&key.current), client, now)?;
+        Ok(Ok(key))
+    }
+
+    /// Tells owners of access tokens that have expired, and removes those that expired long ago.
+    ///
+    /// # Errors
+    /// Those of the queries.
+    pub fn tell_and_clear_expired(connection: &mut DbConnection, now: Timestamp) -> QueryResult<()> {
+        let expired = |by: Timestamp| tokens::table.filter(tokens::key_id.is_null()).filter(tokens::expires_on.le(by));
+        let untold: Vec<Token> = expired(now)
+            .filter(tokens::expiry_told.eq(false))
+            .order(tokens::id)
+            .limit(BATCH)
+            .select(Token::as_select())
+            .load(connection)?;
+        for token in untold {
+            let row = tokens::table.find(token.id).filter(tokens::expiry_told.eq(false));
+            // Another process may have told it meanwhile.
+            if diesel::update(row).set(tokens::expiry_told.eq(true)).execute(connection)? > 0 {
+                let at = token.expires_on.unwrap_or(now);
+                let (action, client) = (EventAction::KeyExpired, Client::latchkey());
+                Event::record(connection, token.user_id, action, Some(&token), &client, at)?;
+            }
+        }
+        let old: Vec<Token> =
+            expired(now - KEPT_EXPIRED).order(tokens::id).limit(BATCH).select(Token::as_select()).load(connection)?;
+        for token in old {
+            if Token::delete(connection, token.id)? {
+                let (action, client) = (EventAction::KeyCleared, Client::latchkey());
+                Event::record(connection, token.user_id, action, Some(&token), &client, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether [`Key::tell_and_clear_expired`] has anything to do.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn any_to_tell_or_clear(connection: &mut DbConnection, now: Timestamp) -> QueryResult<bool> {
+        let due = tokens::expiry_told.eq(false).or(tokens::expires_on.le(now - KEPT_EXPIRED).assume_not_null());
+        let found = tokens::table
+            .filter(tokens::key_id.is_null())
+            .filter(tokens::expires_on.le(now))
+            .filter(due)
+            .select(tokens::id)
+            .first::<i64>(connection)
+            .optional()?;
+        Ok(found.is_some())
+    }
+
+    /// What it may do and until when, for its owner's activity.
+    fn summary(&self) -> String {
+        format!("may do {}, {}", self.scopes, expiry_text(self.expires_on))
+    }
+
+    fn find_to_change(
+        connection: &mut DbConnection,
+        (user_id, id): (i64, i64),
+        authority: &Authority,
+        now: Timestamp,
+    ) -> Outcome<Self> {
+        Ok(match Self::find(connection, user_id, id)? {
+            None => Err(KeyRefusal::Gone),
+            Some(key) if key.action != TokenAction::Access => Err(KeyRefusal::NotAnAccessToken),
+            Some(key) if !authority.covers(&key) => Err(KeyRefusal::Beyond),
+            Some(key) if key.is_expired(now) => Err(KeyRefusal::Expired),
+            Some(key) => Ok(key),
+        })
+    }
+
+    /// Removes secrets that stopped working long ago. What is known of their use goes to the first one, as that of an
+    /// earlier secret: the key must not read as less used than it was.
+    fn forget_retired(&self, connection: &mut DbConnection, now: Timestamp) -> QueryResult<()> {
+        let is_long_over = |secret: &Token| secret.ends_on().is_some_and(|ends_on| ends_on + KEPT_RETIRED <= now);
+        let Some((first, rest)) = self.earlier.split_last().filter(|(first, _)| is_long_over(first)) else {
+            return Ok(());
+        };
+        let over: Vec<&Token> = rest.iter().filter(|secret| is_long_over(secret)).collect();
+        let last_use = over.iter().filter_map(|secret| secret.recorded_use()).max();
+        if let Some(last_use) = last_use.filter(|last_use| first.recorded_use().is_none_or(|it| it < *last_use)) {
+            diesel::update(tokens::table.find(first.id)).set(tokens::updated_on.eq(last_use)).execute(connection)?;
+        }
+        over.into_iter().try_for_each(|secret| Token::delete(connection, secret.id).map(|_| ()))
+    }
+}
+
+impl KeyPolicy {
+    /// When a key expires for which nothing else was chosen: the usual time, or as late as it may.
+    pub fn usual_expiry(&self, authority: &Authority, now: Timestamp) -> Option<Timestamp> {
+        let after = |span: Option<TimeDelta>| span.map(|span| now + span);
+        let limits = [after(self.usual_lifetime), after(self.longest_lifetime), authority.expires_on];
+        limits.into_iter().flatten().min()
+    }
+}
+
+/// What the rules about scopes and expiry hang on.
+struct Rules<'a> {
+    owner: &'a User,
+    policy: &'a KeyPolicy,
+    authority: &'a Authority,
+    now: Timestamp,
+}
+
+impl Rules<'_> {
+    fn scope_errors(&self, scopes: Scopes) -> Vec<FieldError<KeyField>> {
+        let wrong = |problem: String| vec![FieldError::new(KeyField::Scopes, problem)];
+        if scopes.is_empty() {
+            return wrong("cannot be empty: choose what it may do".into());
+        }
+        if scopes.are_for_administrators() && !self.owner.admin {
+            return wrong("of users are for administrators only".into());
+        }
+        if !scopes.is_within(self.authority.scopes) {
+            return wrong(format!("cannot be more than those of the key that you use: {}", self.authority.scopes));
+        }
+        Vec::new()
+    }
+
+    fn expiry_errors(&self, expires_on: Option<Timestamp>) -> Vec<FieldError<KeyField>> {
+        let wrong = |problem: String| vec![FieldError::new(KeyField::Expiry, problem)];
+        if expires_on.is_some_and(|expires_on| expires_on <= self.now) {
+            return wrong("must be in the future".into());
+        }
+        if expires_on.is_some_and(|expires_on| expires_on > self.now + FARTHEST) {
+            return wrong("cannot be more than 100 years away: never is possible, too".into());
+        }
+        if !self.authority.outlives(expires_on) {
+            let own = self.authority.expires_on.map(iso8601).unwrap_or_default();
+            return wrong(format!("cannot be later than that of the key that you use: {own}"));
+        }
+        match self.policy.longest_lifetime {
+            Some(longest) if expires_on.is_none_or(|it| it > self.now + longest + DAY) => {
+                wrong(format!("cannot be more than {} days away", longest.num_days()))
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// A date expires at its end: what is so many days away on the calendar is let through.
+const DAY: TimeDelta = TimeDelta::days(1);
+
+/// Both databases hold times up to the year 9999 alike.
+const FARTHEST: TimeDelta = TimeDelta::days(36_525);
+
+/// A note may have lines.
+fn note_errors(note: &str) -> Vec<FieldError<KeyField>> {
+    let mut errors = Vec::new();
+    if note.chars().count() > Key::LONGEST_NOTE {
+        let problem = format!("is too long (maximum is {} characters)", Key::LONGEST_NOTE);
+        errors.push(FieldError::new(KeyField::Note, problem));
+    }
+    if note.chars().any(|c| unprintable(c) && !"\r\n\t".contains(c)) {
+        errors.push(FieldError::new(KeyField::Note, "is invalid"));
+    }
+    errors
+}
+
+fn expiry_text(expires_on: Option<Timestamp>) -> String {
+    expires_on.map_or_else(|| "does not expire".to_owned(), |expires_on| format!("expires {}", iso8601(expires_on)))
+}
