@@ -9,6 +9,7 @@ pub mod config;
 pub mod db;
 pub mod error;
 pub mod import;
+pub mod key_document;
 pub mod last_use;
 pub mod logging;
 pub mod metrics;

@@ -1,0 +1,115 @@
+//! A key as programs read it: the same document from the API and from the command line.
+
+use serde::Serialize;
+
+use crate::auth::secret::Secret;
+use crate::clock::{Timestamp, iso8601};
+use crate::models::key::{Key, UsedSecret};
+use crate::models::token::Token;
+
+/// A key. Times are RFC 3339 in UTC.
+#[derive(Serialize)]
+pub struct KeyDocument {
+    /// Never given twice; the same after a rotation.
+    pub id: i64,
+    /// Whose.
+    pub login: String,
+    /// `access`, `api` or `feeds`.
+    pub action: &'static str,
+    /// What an access token is called; the other kinds have no name.
+    pub name: Option<String>,
+    /// What else its owner wrote about it; may be empty.
+    pub note: String,
+    /// The last four characters of its secret.
+    pub hint: String,
+    /// What it may do, of what its owner may.
+    pub scopes: Vec<&'static str>,
+    /// When it was made.
+    pub created_on: String,
+    /// From then on it is refused; null: it does not expire.
+    pub expires_on: Option<String>,
+    /// Whether it has expired.
+    pub state: KeyState,
+    /// The latest use of any of its secrets; null: none since `recorded_since`.
+    pub last_used_on: Option<String>,
+    /// By which secret that was.
+    pub last_used_by: Option<LastUsedBy>,
+    /// Since when uses are known: later than `created_on` only for a key that was moved in.
+    pub recorded_since: String,
+    /// Whether nobody seems to need it any more: unused for 90 days, or never used in 30 days of recording.
+    pub idle: bool,
+    /// Those that a rotation has replaced and that still work, latest first.
+    pub earlier_secrets: Vec<EarlierSecret>,
+    /// The secret itself: only in the answer that made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+}
+
+/// Whether a key works.
+#[derive(Serialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyState {
+    /// It does.
+    Active,
+    /// It is refused because of its age.
+    Expired,
+}
+
+/// Which secret of a key was used.
+#[derive(Serialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum LastUsedBy {
+    /// The one that it has now.
+    Current,
+    /// One that a rotation has replaced.
+    Earlier,
+}
+
+/// A secret that a rotation has replaced and that still works.
+#[derive(Serialize)]
+pub struct EarlierSecret {
+    /// Its last four characters.
+    pub hint: String,
+    /// From then on it is refused.
+    pub works_until: Option<String>,
+    /// Its latest use.
+    pub last_used_on: Option<String>,
+}
+
+impl KeyDocument {
+    /// `key` of the person whose login is `login`, as it is at `now`; `last_use` tells that of one secret.
+    pub fn new(key: &Key, login: &str, last_use: impl Fn(&Token) -> Option<Timestamp>, now: Timestamp) -> Self {
+        let latest = key.last_use(&last_use);
+        let earlier = key.in_grace(now).map(|secret| EarlierSecret {
+            hint: secret.hint.clone(),
+            works_until: secret.ends_on().map(iso8601),
+            last_used_on: last_use(secret).map(iso8601),
+        });
+        Self {
+            id: key.id,
+            login: login.to_owned(),
+            action: key.action.as_str(),
+            name: key.name.clone(),
+            note: key.note.clone(),
+            hint: key.current.hint.clone(),
+            scopes: key.scopes.iter().map(|scope| scope.as_str()).collect(),
+            created_on: iso8601(key.created_on),
+            expires_on: key.expires_on.map(iso8601),
+            state: if key.is_expired(now) { KeyState::Expired } else { KeyState::Active },
+            last_used_on: latest.map(|latest| iso8601(latest.on)),
+            last_used_by: latest.map(|latest| match latest.by {
+                UsedSecret::Current => LastUsedBy::Current,
+                UsedSecret::Earlier => LastUsedBy::Earlier,
+            }),
+            recorded_since: iso8601(key.current.recorded_since.unwrap_or(key.created_on)),
+            idle: key.is_idle(latest, now),
+            earlier_secrets: earlier.collect(),
+            secret: None,
+        }
+    }
+
+    /// The same with its new secret, the one time.
+    pub fn with_secret(self, secret: &Secret) -> Self {
+        Self { secret: Some(secret.expose().to_owned()), ..self }
+    }
+}
