@@ -9,6 +9,7 @@ mod clients;
 mod commands;
 mod faults;
 mod import;
+mod keys;
 mod last_use;
 mod last_use_model;
 mod metrics;

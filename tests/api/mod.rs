@@ -8,5 +8,6 @@ mod any_bytes;
 mod authentication;
 mod errors;
 mod health;
+mod scopes;
 mod users;
 mod users_current;

@@ -13,6 +13,9 @@ use latchkey::auth::passwords::hash;
 use latchkey::auth::secret::Secret;
 use latchkey::clock::{Clock, Timestamp};
 use latchkey::config::Config;
+use latchkey::models::event::Client;
+use latchkey::models::key::{Authority, NewKey};
+use latchkey::models::scope::Scopes;
 use latchkey::models::token::{Token, TokenAction};
 use latchkey::models::user::{NewUser, Profile, User};
 use latchkey::server;
@@ -118,14 +121,22 @@ impl Site {
         self.add_person(login, true).await
     }
 
+    /// Adds somebody who cannot sign in, without the time that hashing a password takes.
+    pub async fn add_passwordless_user(&self, login: &str) -> User {
+        self.insert_person(login, false, None).await
+    }
+
     async fn add_person(&self, login: &str, admin: bool) -> User {
         log::note_secret(PASSWORD);
+        self.insert_person(login, admin, Some(hash(&Password::new(PASSWORD)))).await
+    }
+
+    async fn insert_person(&self, login: &str, admin: bool, password_hash: Option<String>) -> User {
         let profile = Profile {
             firstname: "Test".into(),
             lastname: format!("Person {login}"),
             mail: format!("{login}@example.org"),
         };
-        let password_hash = Some(hash(&Password::new(PASSWORD)));
         let new = NewUser { login: login.to_owned(), profile, password_hash, admin };
         let now = self.clock.now();
         self.app.database.write(move |connection| new.insert(connection, now)).await.expect("a new user")
@@ -143,6 +154,24 @@ impl Site {
         let (token, secret) = made.expect("a new key");
         log::note_secret(secret.expose());
         Key { id: token.id, secret: secret.expose().to_owned() }
+    }
+
+    /// Makes an access token that may do what `scopes` name, until `expiry`, which is written as people write it.
+    pub async fn add_access_token(&self, user: &User, scopes: &str, expiry: &str) -> Key {
+        let (user_id, now, policy) = (user.id, self.clock.now(), self.app.config.key_policy());
+        let new = NewKey {
+            name: "deploy".into(),
+            note: String::new(),
+            scopes: Scopes::of_words(scopes.split_whitespace()).expect("scopes"),
+            expiry: Some(expiry.parse().expect("an expiry")),
+        };
+        let client = Client::command_line();
+        let made = self.app.database.write(move |connection| {
+            latchkey::models::key::Key::make(connection, user_id, &new, (&policy, &Authority::OWNER), &client, now)
+        });
+        let (key, secret) = made.await.expect("a query").expect("a new access token");
+        log::note_secret(secret.expose());
+        Key { id: key.id, secret: secret.expose().to_owned() }
     }
 
     /// Stores a key with a secret of another form, as keys that were moved in have.

@@ -1,0 +1,40 @@
+//! The life of a key, whoever asks for what happens to it: a page, a program or the command line.
+
+mod expiry;
+mod rotation;
+mod settings;
+mod switch_user;
+
+use latchkey::models::key::{Authority, Grace, Key as OwnedKey};
+use latchkey::models::user::User;
+
+use crate::support::*;
+
+const ADDRESS: &str = "/users/current.json";
+
+/// Gives a key of a person another secret.
+async fn rotate(site: &Site, user: &User, key: &Key, grace: Grace) -> Key {
+    let (id, now) = ((user.id, key.id), site.clock.now());
+    let client = latchkey::models::event::Client::command_line();
+    let rotated = site.app.database.write(move |c| OwnedKey::rotate(c, id, grace, &Authority::OWNER, &client, now));
+    let (rotated, secret) = rotated.await.expect("a query").expect("a new secret");
+    log::note_secret(secret.expose());
+    Key { id: rotated.id, secret: secret.expose().to_owned() }
+}
+
+/// The key as its owner has it; `None`: it is gone.
+fn owned(site: &Site, user: &User, key: &Key) -> Option<OwnedKey> {
+    site.app.database.read_now(|connection| OwnedKey::find(connection, user.id, key.id)).expect("a query")
+}
+
+async fn status(site: &Site, key: &Key) -> u16 {
+    site.get_with_key(ADDRESS, key).await.status
+}
+
+/// What stands in a person's activity about keys, latest first, with what is said beside it.
+fn told(site: &Site, user: &User) -> Vec<(String, String)> {
+    use latchkey::models::event::Event;
+    let events = site.app.database.read_now(|connection| Event::latest(connection, user.id, 0, 1000)).expect("events");
+    let events = events.into_iter().filter(|event| event.token_action.is_some());
+    events.map(|event| (event.headline(), event.detail.unwrap_or_default())).collect()
+}
