@@ -13,6 +13,7 @@ pub mod key_document;
 pub mod last_use;
 pub mod logging;
 pub mod metrics;
+pub mod migrations;
 pub mod models;
 pub mod pages;
 pub mod recorder;

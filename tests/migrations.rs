@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use latchkey::db;
+use latchkey::migrations;
 use reqwest::StatusCode;
 use rstest::rstest;
 
@@ -51,7 +51,7 @@ fn the_stock_diesel_cli_runs_redoes_and_reverts_every_migration(#[values(Sqlite,
     let database = TestDatabase::empty(db);
     let names: Vec<_> = {
         diesel(&database, db, &["migration", "run"]);
-        let states = db::migration_states(&database.url).expect("states");
+        let states = migrations::states(&database.url).expect("states");
         assert!(states.iter().all(|state| state.applied), "{states:?}");
         states.into_iter().map(|state| state.name).collect()
     };
@@ -60,7 +60,7 @@ fn the_stock_diesel_cli_runs_redoes_and_reverts_every_migration(#[values(Sqlite,
         insert_rows(&database);
         let depth = (names.len() - newest).to_string();
         diesel(&database, db, &["migration", "redo", "--number", &depth]);
-        let states = db::migration_states(&database.url).expect("states");
+        let states = migrations::states(&database.url).expect("states");
         assert!(states.iter().all(|state| state.applied), "{depth}: {states:?}");
         // What stands in tables that were not taken back is still there.
         for (table, made_by) in [("users", 0), ("tokens", 1), ("events", 2)] {
@@ -70,7 +70,7 @@ fn the_stock_diesel_cli_runs_redoes_and_reverts_every_migration(#[values(Sqlite,
     }
     insert_rows(&database);
     diesel(&database, db, &["migration", "revert", "--all"]);
-    let states = db::migration_states(&database.url).expect("states");
+    let states = migrations::states(&database.url).expect("states");
     assert!(states.iter().all(|state| !state.applied), "{states:?}");
     diesel(&database, db, &["migration", "run"]);
     insert_rows(&database);
@@ -109,7 +109,7 @@ fn migrations_are_applied_listed_and_taken_back_by_hand(#[values(Sqlite, Postgre
 fn serve_applies_what_is_pending(#[values(Sqlite, Postgres)] db: Db) {
     let database = TestDatabase::empty(db);
     Process::serve(&CommandLine::on(&database).with("LATCHKEY_SECRET_KEY", &"k".repeat(64)), &[]);
-    let states = db::migration_states(&database.url).expect("states");
+    let states = migrations::states(&database.url).expect("states");
     assert!(states.iter().all(|state| state.applied), "{states:?}");
 }
 

@@ -4,7 +4,7 @@ use actix_web::http::header::ContentType;
 use actix_web::{HttpResponse, HttpResponseBuilder, web};
 
 use crate::app::App;
-use crate::db::is_migrated;
+use crate::migrations::is_migrated;
 
 /// `GET /healthz`: the process answers.
 pub async fn healthz() -> &'static str {

@@ -13,8 +13,9 @@ use crate::auth::passwords::hash;
 use crate::auth::secret::Secret;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, DatabaseUrl};
-use crate::db::{self, Database, DbConnection};
+use crate::db::{Database, DbConnection};
 use crate::logging;
+use crate::migrations;
 use crate::models::event::{Client, Event, EventAction};
 use crate::models::token::{RecordIf, Token, TokenAction, TokenUse};
 use crate::models::user::{NewUser, Profile, User, UserStatus};
@@ -80,7 +81,7 @@ pub fn run(mut config: Config) -> Result<(), Failure> {
     config.database_url = DatabaseUrl::Sqlite(folder.path().join("latchkey.db"));
     // The port of the settings if it is free, else any: a demo should just start.
     let listener = listen(config.bind, BIND).or_else(|_| listen(SocketAddr::new(config.bind.ip(), 0), BIND))?;
-    db::migrate(&config.database_url).map_err(|error| cannot_open(&config, &error))?;
+    migrations::run(&config.database_url).map_err(|error| cannot_open(&config, &error))?;
     let secret = fill(&Database::open(&config.database_url)?)?;
     serve(config, listener, |app| print(&greeting(app, &secret)))?;
     folder.close().map_err(|error| Failure(format!("cannot remove the throwaway database: {error}")))

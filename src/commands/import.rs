@@ -8,12 +8,12 @@ use super::output::print;
 use super::{Failure, cannot_open};
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseUrl};
-use crate::db::{self, MigrationError};
 use crate::import::progress::Progress;
 use crate::import::redmine::Redmine;
 use crate::import::report::Report;
 use crate::import::source::{Source, SourceUrl};
 use crate::import::{self, Conflicts, Mode, Options, Passwords};
+use crate::migrations::{self, MigrationError};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -100,11 +100,11 @@ impl Target {
                 let cannot = |error: std::io::Error| Failure(format!("cannot make a throwaway database: {error}"));
                 let folder = tempfile::Builder::new().prefix("latchkey-dry-run-").tempdir().map_err(cannot)?;
                 let url = DatabaseUrl::Sqlite(folder.path().join("latchkey.db"));
-                db::migrate(&url).map_err(failed)?;
+                migrations::run(&url).map_err(failed)?;
                 Ok(Self { url, _folder: Some(folder) })
             }
             Mode::DryRun => {
-                let states = db::migration_states(&url).map_err(failed)?;
+                let states = migrations::states(&url).map_err(failed)?;
                 if states.iter().all(|state| state.applied) {
                     return Ok(Self { url, _folder: None });
                 }
@@ -113,7 +113,7 @@ impl Target {
                 ))
             }
             Mode::Real => {
-                db::migrate(&url).map_err(failed)?;
+                migrations::run(&url).map_err(failed)?;
                 Ok(Self { url, _folder: None })
             }
         }

@@ -16,7 +16,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
 use crate::config::Config;
-use crate::db::{self, Database, DbError, MigrationError};
+use crate::db::{Database, DbError};
+use crate::migrations::{self, MigrationError};
 use crate::models::user::{SaveError, User};
 
 /// A self-hosted home for API keys that know when they were last used.
@@ -119,7 +120,7 @@ fn wrong_value_of(error: &clap::Error) -> Option<&str> {
 
 /// The database that `config` names, made or brought up to date where that is needed.
 fn make_database(config: &Config) -> Result<Database, Failure> {
-    db::migrate(&config.database_url).map_err(|error| cannot_open(config, &error))?;
+    migrations::run(&config.database_url).map_err(|error| cannot_open(config, &error))?;
     open_database(config)
 }
 
@@ -130,7 +131,7 @@ fn open_database(config: &Config) -> Result<Database, Failure> {
         return Err(Failure(format!("there is no database {url}; latchkey user add makes it (DATABASE_URL names it)")));
     }
     let database = Database::open(url).map_err(|error| Failure(format!("{error} (DATABASE_URL is {url})")))?;
-    match db::is_up_to_date(url).map_err(|error| cannot_open(config, &error))? {
+    match migrations::is_up_to_date(url).map_err(|error| cannot_open(config, &error))? {
         true => Ok(database),
         false => Err(Failure(format!("the database {url} lacks migrations; latchkey migrate run applies them"))),
     }

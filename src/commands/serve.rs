@@ -10,7 +10,7 @@ use super::{Failure, cannot_open};
 use crate::app::{App, StartError};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::{db, logging, metrics, secret_key, server};
+use crate::{logging, metrics, migrations, secret_key, server};
 
 /// The setting of the address.
 pub const BIND: &str = "LATCHKEY_BIND";
@@ -27,7 +27,7 @@ pub fn run(config: Config) -> Result<(), Failure> {
     logging::start(&config.log).map_err(Failure)?;
     // First of all: a second process on this port must not touch the database of the first.
     let listener = listen(config.bind, BIND)?;
-    for name in db::migrate(&config.database_url).map_err(|error| cannot_open(&config, &error))? {
+    for name in migrations::run(&config.database_url).map_err(|error| cannot_open(&config, &error))? {
         tracing::info!(name, "migration applied");
     }
     serve(config, listener, |_| Ok(()))

@@ -1,6 +1,7 @@
 //! PostgreSQL restarted under load.
 
-use latchkey::db;
+use latchkey::db::connect;
+use latchkey::migrations;
 
 use super::{is_unused, make_keys};
 use crate::support::database::TestDatabase;
@@ -12,7 +13,7 @@ use crate::support::*;
 async fn requests_get_503_while_postgresql_is_away_and_no_use_is_lost() {
     let server = PostgresServer::start();
     let database = TestDatabase::at(server.url());
-    db::migrate(&database.url).expect("migrations");
+    migrations::run(&database.url).expect("migrations");
     let latchkey = CommandLine::on(&database).with("LATCHKEY_SECRET_KEY", &"k".repeat(64));
     latchkey.add_user("alice", PASSWORD);
     let keys = make_keys(&database, 6);
@@ -28,7 +29,7 @@ async fn requests_get_503_while_postgresql_is_away_and_no_use_is_lost() {
     assert_eq!(process.get_with_key("/users/current.json", &quiet.1).await.status, 200);
 
     server.stop();
-    assert!(db::connect(&database.url).is_err(), "it is away");
+    assert!(connect(&database.url).is_err(), "it is away");
     for path in ["/users/current.json", "/my/account.xml"] {
         let answer = process.get_with_key(path, &secrets[0]).await;
         assert_eq!(answer.status, 503, "{path}");

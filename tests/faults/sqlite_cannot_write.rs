@@ -2,7 +2,8 @@
 
 use diesel::connection::SimpleConnection;
 use latchkey::config::DatabaseUrl;
-use latchkey::db;
+use latchkey::db::connect;
+use latchkey::migrations;
 
 use super::{is_unused, make_keys};
 use crate::support::database::TestDatabase;
@@ -22,7 +23,7 @@ struct Scene {
 
 impl Scene {
     async fn set(database: TestDatabase) -> Self {
-        db::migrate(&database.url).expect("migrations");
+        migrations::run(&database.url).expect("migrations");
         let latchkey = CommandLine::on(&database).with("LATCHKEY_SECRET_KEY", &"k".repeat(64));
         latchkey.add_user("alice", PASSWORD);
         let keys = make_keys(&database, 3);
@@ -74,7 +75,7 @@ impl Scene {
 
 /// A plain write by somebody else.
 fn write(database: &TestDatabase) -> Result<(), String> {
-    let mut connection = db::connect(&database.url).map_err(|error| error.to_string())?;
+    let mut connection = connect(&database.url).map_err(|error| error.to_string())?;
     let big = "CREATE TABLE proof (text TEXT); INSERT INTO proof VALUES (hex(randomblob(65536))); DROP TABLE proof";
     connection.batch_execute(big).map_err(|error| error.to_string())
 }
@@ -84,7 +85,7 @@ async fn locked_by_another_process() {
     let scene = Scene::set(TestDatabase::empty(Sqlite)).await;
     let mut other = scene.database.connect();
     other.batch_execute("BEGIN IMMEDIATE").expect("the lock");
-    let refused = db::connect(&scene.database.url).map(|mut connection| {
+    let refused = connect(&scene.database.url).map(|mut connection| {
         connection.batch_execute("PRAGMA busy_timeout = 0; BEGIN IMMEDIATE").map_err(|error| error.to_string())
     });
     assert!(refused.expect("a connection").is_err_and(|error| error.contains("locked")), "it is locked");

@@ -9,7 +9,8 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use latchkey::config::DatabaseUrl;
-use latchkey::db::{self, DbConnection};
+use latchkey::db::{DbConnection, connect};
+use latchkey::migrations;
 use tempfile::TempDir;
 
 /// The kind of database that a test runs on.
@@ -78,7 +79,7 @@ impl TestDatabase {
     }
 
     pub fn connect(&self) -> DbConnection {
-        db::connect(&self.url).expect("a connection")
+        connect(&self.url).expect("a connection")
     }
 
     pub fn execute(&self, statements: &str) {
@@ -171,7 +172,7 @@ fn sqlite_template() -> &'static Path {
     static TEMPLATE: OnceLock<TestDatabase> = OnceLock::new();
     let template = TEMPLATE.get_or_init(|| {
         let template = TestDatabase::empty(Db::Sqlite);
-        db::migrate(&template.url).expect("migrations");
+        migrations::run(&template.url).expect("migrations");
         template.execute("PRAGMA wal_checkpoint(TRUNCATE)");
         template
     });
@@ -182,7 +183,7 @@ fn postgres_template() -> &'static str {
     static TEMPLATE: OnceLock<String> = OnceLock::new();
     TEMPLATE.get_or_init(|| {
         let template = create_postgres("template0");
-        db::migrate(&template).expect("migrations");
+        migrations::run(&template).expect("migrations");
         let name = setting_of(&template);
         name.rsplit_once('/').expect("a path").1.to_owned()
     })

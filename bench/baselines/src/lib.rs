@@ -25,6 +25,8 @@ pub mod key_document;
 pub mod logging;
 #[path = "../../../src/metrics.rs"]
 pub mod metrics;
+#[path = "../../../src/migrations.rs"]
+pub mod migrations;
 #[path = "../../../src/models/mod.rs"]
 pub mod models;
 #[path = "../../../src/pages/mod.rs"]
