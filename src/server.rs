@@ -7,12 +7,13 @@ use actix_session::SessionMiddleware;
 use actix_session::config::{BrowserSession, CookieContentSecurity};
 use actix_session::storage::CookieSessionStore;
 use actix_web::cookie::{Key, SameSite};
-use actix_web::dev::{HttpServiceFactory, Server};
+use actix_web::dev::Server;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use actix_web::middleware::{DefaultHeaders, from_fn};
-use actix_web::{HttpServer, web};
+use actix_web::web::{FormConfig, PayloadConfig, ServiceConfig};
+use actix_web::{HttpServer, Scope, web};
 
 use crate::api;
 use crate::app::App;
@@ -73,7 +74,7 @@ pub fn pages() -> Vec<At> {
 }
 
 /// Every address that is answered, below the base path.
-fn routes(url: &PublicUrl, key: &SecretKey) -> impl HttpServiceFactory + use<> {
+fn routes(url: &PublicUrl, key: &SecretKey) -> Scope {
     // The public URL as people type it: without the slash at the end of its path.
     let home = at("").get(pages::account::home);
     let files = at("/static/{name}").get(static_files::show);
@@ -110,6 +111,17 @@ fn headers() -> DefaultHeaders {
         .add((CACHE_CONTROL, "no-store"))
 }
 
+/// Puts every address of ours, and what handlers need that ask for an [`ApiUser`](crate::auth::api_user::ApiUser), into
+/// another application of actix-web's: with `LATCHKEY_URL=https://example.org/keys` below `/keys`. `examples/embed.rs`
+/// is one.
+pub fn mount<'a>(app: &'a web::Data<App>, key: &'a SecretKey) -> impl FnOnce(&mut ServiceConfig) + use<'a> {
+    move |config| {
+        let limits = (PayloadConfig::new(LARGEST_BODY), FormConfig::default().limit(LARGEST_BODY));
+        let routes = routes(&app.url, key).app_data(limits.0).app_data(limits.1);
+        config.app_data(app.clone()).service(routes.wrap(headers()).wrap(from_fn(request_log::log)));
+    }
+}
+
 /// Answers on `listener` until it is told to stop; it then ends the requests in flight first. Signals are the
 /// caller's to handle, and so is [`Recorder::stop`](crate::recorder::Recorder::stop) after the end.
 ///
@@ -119,8 +131,8 @@ pub fn serve(app: web::Data<App>, key: SecretKey, listener: TcpListener) -> std:
     let server = HttpServer::new(move || {
         actix_web::App::new()
             .app_data(app.clone())
-            .app_data(web::PayloadConfig::new(LARGEST_BODY))
-            .app_data(web::FormConfig::default().limit(LARGEST_BODY))
+            .app_data(PayloadConfig::new(LARGEST_BODY))
+            .app_data(FormConfig::default().limit(LARGEST_BODY))
             .wrap(headers())
             .wrap(from_fn(request_log::log))
             .service(routes(&app.url, &key))

@@ -7,6 +7,7 @@ mod backup;
 mod browser;
 mod clients;
 mod commands;
+mod embedded;
 mod faults;
 mod import;
 mod keys;

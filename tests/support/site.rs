@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::thread::JoinHandle;
 
-use actix_web::dev::ServerHandle;
+use actix_web::dev::{Server, ServerHandle};
 use actix_web::web;
 use chrono::TimeDelta;
 use clap::Parser;
@@ -12,7 +12,7 @@ use latchkey::auth::credentials::Password;
 use latchkey::auth::passwords::hash;
 use latchkey::auth::secret::Secret;
 use latchkey::clock::{Clock, Timestamp};
-use latchkey::config::Config;
+use latchkey::config::{Config, SecretKey};
 use latchkey::models::event::Client;
 use latchkey::models::key::{Authority, NewKey};
 use latchkey::models::scope::Scopes;
@@ -37,6 +37,9 @@ pub struct Site {
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
 }
+
+/// What answers on a listener.
+type Serve = fn(web::Data<App>, SecretKey, TcpListener) -> std::io::Result<Server>;
 
 /// A key and its secret.
 #[derive(Clone, Debug)]
@@ -67,6 +70,15 @@ impl Site {
 
     /// With flags of the command line, such as `--session-timeout=1h`.
     pub async fn start_with(db: Db, flags: &[&str]) -> Self {
+        Self::start_serving(db, flags, server::serve).await
+    }
+
+    /// Inside another application, below `/keys` of it.
+    pub async fn start_embedded(db: Db, serve: Serve) -> Self {
+        Self::start_serving(db, &["--url=http://127.0.0.1/keys"], serve).await
+    }
+
+    async fn start_serving(db: Db, flags: &[&str], serve: Serve) -> Self {
         let database = TestDatabase::migrated(db);
         log::start();
         let database_flag = format!("--database-url={}", database.setting());
@@ -87,7 +99,7 @@ impl Site {
             let app = app.clone();
             move || {
                 actix_web::rt::System::new().block_on(async move {
-                    let server = server::serve(app, key, listener).expect("a server");
+                    let server = serve(app, key, listener).expect("a server");
                     send_handle.send(server.handle()).expect("the test still there");
                     server.await.expect("a server that ends well");
                 });

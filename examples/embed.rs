@@ -1,0 +1,58 @@
+//! A small service with routes of its own, which people's keys open, and Latchkey's pages below `/keys`:
+//!
+//!     LATCHKEY_URL=http://127.0.0.1:3000/keys cargo run --example embed
+//!
+//! Somebody has to be there first: `cargo run -- user add alice --mail alice@example.org`. With a key that they make at
+//! `/keys/my/tokens`, `curl -H "Authorization: Bearer $KEY" http://127.0.0.1:3000/report.json` answers, and the page
+//! shows when that was.
+
+use std::error::Error;
+use std::net::TcpListener;
+
+use actix_web::dev::Server;
+use actix_web::{App, HttpResponse, HttpServer, web};
+use clap::Parser;
+use latchkey::auth::api_user::{AccountRead, ApiUser};
+use latchkey::clock::Clock;
+use latchkey::config::{Config, SecretKey};
+use latchkey::resource::at;
+use latchkey::{logging, migrations, secret_key, server};
+
+/// Latchkey's settings; those of the service itself would stand beside them.
+#[derive(Parser)]
+struct Settings {
+    #[command(flatten)]
+    latchkey: Config,
+}
+
+#[allow(dead_code, reason = "a test brings its own")]
+fn main() -> Result<(), Box<dyn Error>> {
+    let Settings { latchkey: config } = Settings::parse();
+    logging::start(&config.log)?;
+    migrations::run(&config.database_url)?;
+    let key = secret_key::load(&config)?;
+    let listener = TcpListener::bind(config.bind)?;
+    let latchkey = latchkey::app::App::start(config, listener.local_addr()?, Clock::system())?;
+    let latchkey = web::Data::new(latchkey);
+    let served = actix_web::rt::System::new().block_on(serve(latchkey.clone(), key, listener)?);
+    // What is still in memory about last use is written now.
+    latchkey.recorder.stop();
+    Ok(served?)
+}
+
+/// The service, until it is told to stop.
+pub fn serve(
+    latchkey: web::Data<latchkey::app::App>,
+    key: SecretKey,
+    listener: TcpListener,
+) -> std::io::Result<Server> {
+    let server = HttpServer::new(move || {
+        App::new().service(at("/report.json").get(report)).configure(server::mount(&latchkey, &key))
+    });
+    Ok(server.listen(listener)?.run())
+}
+
+/// For whoever has a key that may see its owner's account: the signature says so, and nothing else has to.
+async fn report(me: ApiUser<AccountRead>) -> HttpResponse {
+    HttpResponse::Ok().json(format!("{}'s report", me.user.login))
+}
