@@ -38,6 +38,7 @@ pub fn api() -> Vec<At> {
     vec![
         at("/healthz").get(api::health::healthz),
         at("/readyz").get(api::health::readyz),
+        at("/openapi.json").get(api::openapi::show),
         at("/users/current.{format:json|xml}").get(api::users::current),
         at("/users.{format:json|xml}").get(api::users::list).post(api::users::create),
         at("/users/{id:[0-9]+}.{format:json|xml}")

@@ -2,16 +2,20 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::document::{Document, read};
 use super::format::Format;
+use super::openapi::{InUser, NotLetIn, NotTaken, SwitchUser};
 use crate::app::App;
 use crate::auth::api_user::{AccountRead, AccountWrite, ApiUser};
 use crate::clock::iso8601;
 use crate::error::AppError;
 use crate::models::user::{Profile, User};
 
-#[derive(Serialize)]
+/// One's own account.
+#[derive(Serialize, ToSchema)]
+#[schema(xml(name = "user"))]
 struct Account {
     id: i64,
     login: String,
@@ -19,9 +23,13 @@ struct Account {
     firstname: String,
     lastname: String,
     mail: String,
+    #[schema(format = DateTime)]
     created_on: String,
+    #[schema(format = DateTime, required)]
     last_login_on: Option<String>,
 }
+
+type JsonAccount = InUser<Account>;
 
 impl From<User> for Account {
     fn from(user: User) -> Self {
@@ -39,13 +47,18 @@ impl From<User> for Account {
 }
 
 /// What people may change about themselves; every other field is ignored.
-#[derive(Default, Deserialize)]
-#[serde(default)]
+#[derive(Default, Deserialize, ToSchema)]
+#[schema(as = AccountChanges, xml(name = "user"))]
 struct Changes {
+    #[schema(nullable = false, min_length = 1, max_length = 30)]
     firstname: Option<String>,
+    #[schema(nullable = false, min_length = 1, max_length = 255)]
     lastname: Option<String>,
+    #[schema(nullable = false, format = "email", max_length = 254)]
     mail: Option<String>,
 }
+
+type JsonChanges = InUser<Changes>;
 
 impl Document for Changes {
     const FIELDS: &'static [&'static str] = &["firstname", "lastname", "mail"];
@@ -55,6 +68,20 @@ impl Document for Changes {
 ///
 /// # Errors
 /// If it cannot be written in this format.
+#[utoipa::path(
+    get,
+    path = "/my/account.{format}",
+    operation_id = "showAccount",
+    summary = "One's own account",
+    params(SwitchUser),
+    responses(
+        (status = 200, description = "The account", content(
+            (inline(JsonAccount) = "application/json"),
+            (Account = "application/xml"),
+        )),
+        NotLetIn,
+    ),
+)]
 pub async fn show(format: Format, me: ApiUser<AccountRead>) -> Result<HttpResponse, AppError> {
     format.respond("user", &Account::from(me.user))
 }
@@ -63,6 +90,15 @@ pub async fn show(format: Format, me: ApiUser<AccountRead>) -> Result<HttpRespon
 ///
 /// # Errors
 /// Broken rules; a body that cannot be read; those of the database.
+#[utoipa::path(
+    put,
+    path = "/my/account.{format}",
+    operation_id = "updateAccount",
+    summary = "Change one's own names and mail",
+    params(SwitchUser),
+    request_body(content((inline(JsonChanges) = "application/json"), (Changes = "application/xml"))),
+    responses((status = 204, description = "It is changed."), NotLetIn, NotTaken),
+)]
 pub async fn update(
     app: web::Data<App>,
     request: HttpRequest,

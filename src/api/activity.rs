@@ -62,6 +62,18 @@ struct Content {
 ///
 /// # Errors
 /// Those of the database.
+#[utoipa::path(
+    get,
+    path = "/activity.atom",
+    operation_id = "showActivity",
+    summary = "One's own security activity",
+    security(("atomKey" = [])),
+    responses(
+        (status = 200, description = "An Atom feed (RFC 4287)", body = String, content_type = "application/atom+xml"),
+        (status = 401, description = "The key is missing, wrong or no longer valid."),
+        (status = 503, description = "The database is not available at the moment."),
+    ),
+)]
 pub async fn feed(app: web::Data<App>, me: FeedUser) -> Result<HttpResponse, AppError> {
     let user = me.user;
     let user_id = user.id;

@@ -7,11 +7,30 @@ use crate::app::App;
 use crate::migrations::is_migrated;
 
 /// `GET /healthz`: the process answers.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    operation_id = "isHealthy",
+    summary = "Whether the process answers",
+    security(()),
+    responses((status = 200, description = "It does.", body = String, content_type = "text/plain")),
+)]
 pub async fn healthz() -> &'static str {
     "ok\n"
 }
 
 /// `GET /readyz`: the database answers, and has the migrations that this release needs.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "isReady",
+    summary = "Whether the database answers, with every migration that this release needs",
+    security(()),
+    responses(
+        (status = 200, description = "It does.", body = String, content_type = "text/plain"),
+        (status = 503, description = "It does not, or lacks some.", body = String, content_type = "text/plain"),
+    ),
+)]
 pub async fn readyz(app: web::Data<App>) -> HttpResponse {
     match app.database.read(is_migrated).await {
         Ok(true) => text(HttpResponse::Ok(), "ready\n"),

@@ -5,5 +5,6 @@ pub mod activity;
 pub mod document;
 pub mod format;
 pub mod health;
+pub mod openapi;
 pub mod problem;
 pub mod users;

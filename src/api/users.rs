@@ -3,9 +3,12 @@
 use actix_web::http::header::{CONTENT_TYPE, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::document::{Document, read};
 use super::format::Format;
+use super::openapi::{InUser, NotLetIn, NotTaken, SwitchUser};
 use crate::app::App;
 use crate::auth::api_user::{AccountRead, AdminUser, ApiUser, UsersRead, UsersWrite};
 use crate::auth::credentials::{Password, parameter};
@@ -20,7 +23,8 @@ const USUAL_LIMIT: i64 = 25;
 const LARGEST_LIMIT: i64 = 100;
 
 /// A person. The field `api_key` is left out: no secret is stored that could stand in it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(xml(name = "user"))]
 struct Person {
     id: i64,
     login: String,
@@ -28,15 +32,23 @@ struct Person {
     firstname: String,
     lastname: String,
     mail: String,
+    #[schema(format = DateTime)]
     created_on: String,
+    #[schema(format = DateTime)]
     updated_on: String,
+    #[schema(format = DateTime, required)]
     last_login_on: Option<String>,
+    #[schema(format = DateTime, required)]
     passwd_changed_on: Option<String>,
+    #[schema(required)]
     twofa_scheme: Option<String>,
-    /// Only administrators are told.
+    /// Only administrators are told: 1 active, 2 registered, 3 locked.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 1, maximum = 3)]
     status: Option<i64>,
 }
+
+type JsonPerson = InUser<Person>;
 
 impl Person {
     /// What people are told about themselves.
@@ -64,7 +76,9 @@ impl Person {
     }
 }
 
-#[derive(Serialize)]
+/// People, and where in the whole list they stand.
+#[derive(Serialize, ToSchema)]
+#[schema(as = People)]
 struct JsonList {
     users: Vec<Person>,
     total_count: i64,
@@ -72,34 +86,72 @@ struct JsonList {
     limit: i64,
 }
 
-#[derive(Serialize)]
+/// People, and where in the whole list they stand.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PeopleAsXml, xml(name = "users"))]
 struct XmlList {
     #[serde(rename = "@total_count")]
+    #[schema(xml(attribute, name = "total_count"))]
     total_count: i64,
     #[serde(rename = "@offset")]
+    #[schema(xml(attribute, name = "offset"))]
     offset: i64,
     #[serde(rename = "@limit")]
+    #[schema(xml(attribute, name = "limit"))]
     limit: i64,
     #[serde(rename = "@type")]
+    #[schema(xml(attribute, name = "type"), value_type = String, pattern = "^array$")]
     kind: &'static str,
     user: Vec<Person>,
 }
 
 /// What administrators may say about a person; every other field is ignored.
-#[derive(Default, Deserialize)]
-#[serde(default)]
+#[derive(Default, Deserialize, ToSchema)]
+#[schema(as = PersonChanges, xml(name = "user"))]
 struct PersonDocument {
+    #[schema(nullable = false, min_length = 1, max_length = 60, pattern = "^[A-Za-z0-9_@.-]+$")]
     login: Option<String>,
+    #[schema(nullable = false, min_length = 1, max_length = 30)]
     firstname: Option<String>,
+    #[schema(nullable = false, min_length = 1, max_length = 255)]
     lastname: Option<String>,
+    #[schema(nullable = false, format = "email", max_length = 254)]
     mail: Option<String>,
+    #[schema(nullable = false, format = Password, min_length = 8, write_only)]
     password: Option<String>,
+    /// The same as `password`.
+    #[schema(nullable = false, format = Password, write_only)]
     password_confirmation: Option<String>,
+    #[schema(value_type = Option<bool>, nullable = false)]
     admin: Option<String>,
+    /// 1 active, 2 registered, 3 locked.
+    #[schema(value_type = Option<i64>, nullable = false, minimum = 1, maximum = 3)]
     status: Option<String>,
+    /// Whether the password must be changed at the next sign-in.
+    #[schema(value_type = Option<bool>, nullable = false)]
     must_change_passwd: Option<String>,
+    #[schema(ignore)]
     generate_password: Option<String>,
 }
+
+type JsonPersonDocument = InUser<PersonDocument>;
+
+/// The same about somebody new.
+struct NewPerson;
+
+type JsonNewPerson = InUser<NewPerson>;
+
+impl PartialSchema for NewPerson {
+    fn schema() -> RefOr<Schema> {
+        let mut schema = PersonDocument::schema();
+        if let RefOr::T(Schema::Object(object)) = &mut schema {
+            object.required = ["login", "firstname", "lastname", "mail"].map(str::to_owned).to_vec();
+        }
+        schema
+    }
+}
+
+impl ToSchema for NewPerson {}
 
 impl Document for PersonDocument {
     const FIELDS: &'static [&'static str] = &[
@@ -120,6 +172,20 @@ impl Document for PersonDocument {
 ///
 /// # Errors
 /// If it cannot be written in this format.
+#[utoipa::path(
+    get,
+    path = "/users/current.{format}",
+    operation_id = "showCurrentUser",
+    summary = "Who the caller is",
+    params(SwitchUser),
+    responses(
+        (status = 200, description = "The caller", content(
+            (inline(JsonPerson) = "application/json"),
+            (Person = "application/xml"),
+        )),
+        NotLetIn,
+    ),
+)]
 pub async fn current(format: Format, me: ApiUser<AccountRead>) -> Result<HttpResponse, AppError> {
     format.respond("user", &Person::themself(me.user))
 }
@@ -128,6 +194,31 @@ pub async fn current(format: Format, me: ApiUser<AccountRead>) -> Result<HttpRes
 ///
 /// # Errors
 /// Those of the database.
+#[utoipa::path(
+    get,
+    path = "/users.{format}",
+    operation_id = "listUsers",
+    summary = "People, by login; for administrators",
+    params(
+        SwitchUser,
+        ("status" = Option<String>, Query, pattern = "^[123*]?$", nullable = false,
+            description = "1 active, which is usual, 2 registered, 3 locked; empty: everybody"),
+        ("name" = Option<String>, Query, nullable = false,
+            description = "A part of login or mail, or words that each are a part of first or last name"),
+        ("offset" = Option<i64>, Query, minimum = 0, nullable = false, description = "How many are left out"),
+        ("limit" = Option<i64>, Query, minimum = 1, nullable = false,
+            description = "How many come: usually 25, at most 100"),
+        ("page" = Option<i64>, Query, minimum = 1, nullable = false,
+            description = "From 1, where there is no `offset`"),
+    ),
+    responses(
+        (status = 200, description = "A part of the list", content(
+            (JsonList = "application/json"),
+            (XmlList = "application/xml"),
+        )),
+        NotLetIn,
+    ),
+)]
 pub async fn list(
     app: web::Data<App>,
     request: HttpRequest,
@@ -177,6 +268,21 @@ fn offset_and_limit(query: &str) -> (i64, i64) {
 ///
 /// # Errors
 /// 403 for others; nobody has this id; those of the database.
+#[utoipa::path(
+    get,
+    path = "/users/{id}.{format}",
+    operation_id = "showUser",
+    summary = "A person; for administrators, and for themself",
+    params(("id" = i64, Path, minimum = 1), SwitchUser),
+    responses(
+        (status = 200, description = "The person", content(
+            (inline(JsonPerson) = "application/json"),
+            (Person = "application/xml"),
+        )),
+        (status = 404, description = "Nobody has this id."),
+        NotLetIn,
+    ),
+)]
 pub async fn show(
     app: web::Data<App>,
     request: HttpRequest,
@@ -196,6 +302,26 @@ pub async fn show(
 ///
 /// # Errors
 /// Broken rules; a body that cannot be read; those of the database.
+#[utoipa::path(
+    post,
+    path = "/users.{format}",
+    operation_id = "createUser",
+    summary = "Add a person; for administrators",
+    params(SwitchUser),
+    request_body(content((inline(JsonNewPerson) = "application/json"), (NewPerson = "application/xml"))),
+    responses(
+        (status = 201, description = "The person", content(
+            (inline(JsonPerson) = "application/json"),
+            (Person = "application/xml"),
+        ), headers(("Location" = String, description = "The person's address, without an ending")), links(
+            ("show" = (operation_id = "showUser", parameters(("id" = "$response.body#/user/id")))),
+            ("update" = (operation_id = "updateUser", parameters(("id" = "$response.body#/user/id")))),
+            ("delete" = (operation_id = "deleteUser", parameters(("id" = "$response.body#/user/id")))),
+        )),
+        NotLetIn,
+        NotTaken,
+    ),
+)]
 pub async fn create(
     app: web::Data<App>,
     request: HttpRequest,
@@ -240,6 +366,20 @@ pub async fn create(
 ///
 /// # Errors
 /// Broken rules; nobody has this id; a body that cannot be read; those of the database.
+#[utoipa::path(
+    put,
+    path = "/users/{id}.{format}",
+    operation_id = "updateUser",
+    summary = "Change a person; for administrators",
+    params(("id" = i64, Path, minimum = 1), SwitchUser),
+    request_body(content((inline(JsonPersonDocument) = "application/json"), (PersonDocument = "application/xml"))),
+    responses(
+        (status = 204, description = "What was named is changed."),
+        (status = 404, description = "Nobody has this id."),
+        NotLetIn,
+        NotTaken,
+    ),
+)]
 pub async fn update(
     app: web::Data<App>,
     request: HttpRequest,
@@ -279,6 +419,19 @@ pub async fn update(
 ///
 /// # Errors
 /// One's own account; nobody has this id; those of the database.
+#[utoipa::path(
+    delete,
+    path = "/users/{id}.{format}",
+    operation_id = "deleteUser",
+    summary = "Delete a person, with their sessions, keys and activity; for administrators",
+    params(("id" = i64, Path, minimum = 1), SwitchUser),
+    responses(
+        (status = 204, description = "The person is gone."),
+        (status = 404, description = "Nobody has this id."),
+        (status = 422, description = "One's own account, or that of the last administrator."),
+        NotLetIn,
+    ),
+)]
 pub async fn delete(
     app: web::Data<App>,
     request: HttpRequest,

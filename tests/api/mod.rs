@@ -8,6 +8,7 @@ mod any_bytes;
 mod authentication;
 mod errors;
 mod health;
+mod openapi;
 mod scopes;
 mod users;
 mod users_current;

@@ -7,9 +7,10 @@ use quick_xml::{Reader, XmlVersion};
 #[derive(Debug, Default)]
 pub struct Element {
     pub name: String,
-    attributes: Vec<(String, String)>,
-    elements: Vec<Element>,
-    text: String,
+    pub attributes: Vec<(String, String)>,
+    pub elements: Vec<Element>,
+    /// Between and behind its elements.
+    pub text: String,
 }
 
 impl Element {

@@ -1,0 +1,225 @@
+//! `/openapi.json`: "made from the handlers, held by a test to what the server really answers".
+
+mod description;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use latchkey::models::token::TokenAction;
+use latchkey::resource::Asks;
+use latchkey::server;
+use reqwest::Method;
+use rstest::rstest;
+use serde_json::json;
+
+use crate::support::*;
+use description::Description;
+
+#[rstest]
+#[tokio::test]
+async fn the_document_is_there_for_anybody(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    let answer = Answer::of(site.get("/openapi.json").header("X-Redmine-API-Key", "wrong")).await;
+    assert_eq!((answer.status, answer.header("Content-Type")), (200, Some("application/json; charset=utf-8")));
+    assert_eq!(answer.header("Cache-Control"), Some("no-store"));
+    let document = answer.json();
+    assert_eq!(document["openapi"], "3.1.0");
+    assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(document["servers"], json!([{"url": site.url}]));
+    assert_eq!(document["security"], json!([{"key": []}, {"keyParameter": []}, {"basic": []}, {"bearer": []}]));
+    let head = Answer::of(site.request(Method::HEAD, "/openapi.json")).await;
+    assert_eq!((head.status, head.text.as_str()), (200, ""));
+}
+
+/// Below a prefix, and wherever a proxy makes it public.
+#[rstest]
+#[tokio::test]
+async fn the_document_names_the_public_address(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start_with(db, &["--url=https://example.org/keys/"]).await;
+    let document = Answer::of(site.get("/keys/openapi.json")).await.json();
+    assert_eq!(document["servers"], json!([{"url": "https://example.org/keys"}]));
+    assert!(document["paths"]["/users/current.json"].is_object(), "paths are below that");
+    assert_eq!(Answer::of(site.get("/openapi.json")).await.status, 404);
+}
+
+/// What the table of routes has for programs: the methods of each address, of those that ask what `wanted` says.
+fn answered(wanted: impl Fn(Asks) -> bool) -> BTreeMap<String, BTreeSet<String>> {
+    let mut answered: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for at in server::api() {
+        let path = at.path().replace("{id:[0-9]+}", "{id}");
+        for path in ["json", "xml"].map(|format| path.replace("{format:json|xml}", format)) {
+            let methods = at.answers().iter().filter(|answered| wanted(answered.asks));
+            let methods = methods.map(|answered| answered.method.to_string()).filter(|method| method != "HEAD");
+            answered.entry(path).or_default().extend(methods);
+        }
+    }
+    answered.retain(|_, methods| !methods.is_empty());
+    answered
+}
+
+#[rstest]
+#[tokio::test]
+async fn every_address_and_method_is_described_and_no_other(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    let mut described: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for (path, method, _) in Description::of(&site).await.operations() {
+        described.entry(path).or_default().insert(method.to_string());
+    }
+    assert_eq!(described, answered(|_| true));
+}
+
+#[rstest]
+#[tokio::test]
+async fn operations_have_names_of_their_own(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    let description = Description::of(&site).await;
+    let operations = description.operations();
+    let name = |operation: &serde_json::Value| operation["operationId"].as_str().expect("an id").to_owned();
+    let names: BTreeSet<_> = operations.iter().map(|(_, _, operation)| name(operation)).collect();
+    assert_eq!(names.len(), operations.len(), "{names:?}");
+    for (path, method, operation) in operations {
+        assert!(operation["summary"].is_string() && !operation.to_string().contains("# Errors"), "{method} {path}");
+    }
+}
+
+/// An operation that needs no credentials says so, and every other one needs them.
+#[rstest]
+#[tokio::test]
+async fn what_needs_credentials_is_described_so(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    let mut open: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for (path, method, operation) in Description::of(&site).await.operations() {
+        let answer = Answer::of(site.request(method.clone(), &path.replace("{id}", "1"))).await;
+        let anybody = operation["security"] == json!([{}]);
+        assert_eq!(answer.status == 401, !anybody, "{method} {path}: {}", answer.status);
+        if anybody {
+            open.entry(path).or_default().insert(method.to_string());
+        }
+    }
+    assert_eq!(open, answered(|asks| asks == Asks::Nothing));
+}
+
+/// Whoever asks, and about whom: in JSON and in XML another person, as somebody can be deleted once.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    key: &'a str,
+    ids: [i64; 2],
+}
+
+#[rstest]
+#[tokio::test]
+async fn every_field_that_is_answered_is_described(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    let root = site.add_admin("root").await;
+    let bob = site.add_user("bob").await;
+    let (carol, dave) = (site.add_user("carol").await, site.add_user("dave").await);
+    site.set_user(&carol, "status = 'locked', twofa_scheme = 'totp', last_login_on = '2026-11-20 08:00:00'");
+    site.set_user(&dave, "password_hash = NULL, passwd_changed_on = NULL");
+    let roots = site.add_key(&root, TokenAction::Api).await;
+    let bobs = site.add_key(&bob, TokenAction::Api).await;
+    let atom = site.add_key(&bob, TokenAction::Feeds).await;
+    let mut description = Description::of(&site).await;
+
+    let as_root = Asked { key: &roots.secret, ids: [carol.id, dave.id] };
+    let as_bob = Asked { key: &bobs.secret, ids: [bob.id, bob.id] };
+    let stranger = Asked { key: "wrong", ids: [carol.id, dave.id] };
+    let nobody = Asked { ids: [4711, 4711], ..as_root };
+    let oneself = Asked { ids: [root.id, root.id], ..as_root };
+    let dora = |login| format!(r#"{{"login":"{login}","firstname":"D","lastname":"D","mail":"{login}@example.org"}}"#);
+    let emil = "<login>emil</login><firstname>E</firstname><lastname>E</lastname><mail>emil@example.org</mail>";
+    let nothing = ("{}", "");
+    let renamed = (r#"{"firstname":"New"}"#, "<firstname>New</firstname>");
+    let wrong = (r#"{"mail":"x"}"#, "<mail>x</mail>");
+    let broken = ("{", "<");
+    let large = "x".repeat(70_000);
+    let (get, post, put, delete) = (Method::GET, Method::POST, Method::PUT, Method::DELETE);
+    for (status, method, path, asked, (json, xml)) in [
+        (200, &get, "/users/current", as_bob, nothing),
+        (401, &get, "/users/current", stranger, nothing),
+        (200, &get, "/users", as_root, nothing),
+        (403, &get, "/users", as_bob, nothing),
+        (201, &post, "/users", as_root, (dora("dora").as_str(), emil)),
+        (422, &post, "/users", as_root, nothing),
+        (400, &post, "/users", as_root, broken),
+        (413, &post, "/users", as_root, (&large, &large)),
+        (403, &post, "/users", as_bob, nothing),
+        (200, &get, "/users/{id}", as_root, nothing),
+        (200, &get, "/users/{id}", as_bob, nothing),
+        (404, &get, "/users/{id}", nobody, nothing),
+        (204, &put, "/users/{id}", as_root, renamed),
+        (422, &put, "/users/{id}", as_root, wrong),
+        (404, &put, "/users/{id}", nobody, nothing),
+        (204, &delete, "/users/{id}", as_root, nothing),
+        (404, &delete, "/users/{id}", nobody, nothing),
+        (422, &delete, "/users/{id}", oneself, nothing),
+        (200, &get, "/my/account", as_bob, nothing),
+        (204, &put, "/my/account", as_bob, renamed),
+        (422, &put, "/my/account", as_bob, wrong),
+        (400, &put, "/my/account", as_bob, broken),
+    ] {
+        let enclosed = [format!(r#"{{"user":{json}}}"#), format!("<user>{xml}</user>")];
+        for ((ending, body), id) in ["json", "xml"].into_iter().zip(enclosed).zip(asked.ids) {
+            let path = format!("{path}.{ending}");
+            let request = site.request(method.clone(), &path.replace("{id}", &id.to_string()));
+            let answer = Answer::of(request.header("X-Redmine-API-Key", asked.key).body(body)).await;
+            assert_eq!(answer.status, status, "{method} {path}: {}", answer.text);
+            description.holds(&path, method, &answer);
+        }
+    }
+    let switched = site.get("/my/account.json").header("X-Redmine-Switch-User", "nobody");
+    let switched = Answer::of(switched.header("X-Redmine-API-Key", &roots.secret)).await;
+    assert_eq!(switched.status, 412);
+    description.holds("/my/account.json", &get, &switched);
+    let feed = Answer::of(site.get(&format!("/activity.atom?key={}", atom.secret))).await;
+    description.holds("/activity.atom", &get, &feed);
+    for path in ["/activity.atom", "/healthz", "/readyz", "/openapi.json"] {
+        description.holds(path, &get, &Answer::of(site.get(path)).await);
+    }
+
+    let mut unseen = Vec::new();
+    for (_, _, operation) in description.operations() {
+        let id = operation["operationId"].as_str().expect("an id");
+        let statuses = operation["responses"].as_object().expect("responses").keys();
+        let successes = statuses.map(|status| status.parse::<u16>().expect("a status")).filter(|status| *status < 300);
+        unseen.extend(successes.map(|status| (id.to_owned(), status)).filter(|it| !description.seen.contains(it)));
+    }
+    assert!(unseen.is_empty(), "add a request that is answered so: {unseen:?}");
+}
+
+/// What is just long enough is taken, and one character more, or less, is not.
+#[rstest]
+#[tokio::test]
+async fn lengths_are_described_as_they_are(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    let root = site.add_admin("root").await;
+    let bob = site.add_user("bob").await;
+    let key = site.add_key(&root, TokenAction::Api).await;
+    let description = Description::of(&site).await;
+    let mut tried = BTreeSet::new();
+    for (schema, path, letter) in [
+        ("AccountChanges", "/my/account.json".to_owned(), "a"),
+        ("PersonChanges", format!("/users/{}.json", bob.id), "b"),
+    ] {
+        let properties = description.document["components"]["schemas"][schema]["properties"].as_object();
+        for (field, property) in properties.expect("properties") {
+            let of_length = |length: u64| {
+                let tail = if field == "mail" { "@example.org" } else { "" };
+                letter.repeat(usize::try_from(length).expect("few").saturating_sub(tail.len())) + tail
+            };
+            let status_of = async |value: String| {
+                let request = site.request(Method::PUT, &path).header("X-Redmine-API-Key", &key.secret);
+                Answer::of(request.json(&json!({"user": {field: value}}))).await.status
+            };
+            if let Some(longest) = property["maxLength"].as_u64() {
+                assert_eq!(status_of(of_length(longest)).await, 204, "{schema} {field}");
+                assert_eq!(status_of(of_length(longest + 1)).await, 422, "{schema} {field}");
+                tried.insert(format!("{schema} {field}"));
+            }
+            if let Some(shortest) = property["minLength"].as_u64().filter(|shortest| *shortest > 1) {
+                assert_eq!(status_of(of_length(shortest)).await, 204, "{schema} {field}");
+                assert_eq!(status_of(of_length(shortest - 1)).await, 422, "{schema} {field}");
+                tried.insert(format!("{schema} {field}"));
+            }
+        }
+    }
+    assert_eq!(tried.len(), 8, "{tried:?}");
+}
