@@ -9,6 +9,7 @@ mod clients;
 mod commands;
 mod embedded;
 mod faults;
+mod fuzz;
 mod import;
 mod keys;
 mod last_use;

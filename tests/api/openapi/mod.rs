@@ -1,4 +1,5 @@
-//! `/openapi.json`: "made from the handlers, held by a test to what the server really answers".
+//! `/openapi.json`: "made from the handlers, held by a test to what the server really answers". `tests/fuzz` sends what
+//! nobody would think of; here it is whether everything is described, and nothing else.
 
 mod description;
 

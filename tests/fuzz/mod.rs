@@ -1,0 +1,107 @@
+//! "Run through a schema-based fuzzer": Schemathesis sends what `/openapi.json` allows, and what it does not, and holds
+//! every answer to it. `schemathesis.toml` says how, and which checks are switched off, each with its reason.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use latchkey::models::token::TokenAction;
+use reqwest::Method;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+/// A site whose administrator `root` lends the fuzzer her keys, with people for it to try things on.
+struct Target {
+    site: Site,
+    root: i64,
+    api: Key,
+    atom: Key,
+}
+
+/// How a run ended.
+struct Run {
+    passed: bool,
+    told: String,
+}
+
+impl Target {
+    async fn start(db: Db) -> Self {
+        // Every request comes from an address of its own: hooks.py.
+        let site = Site::start_with(db, &["--trusted-proxies=127.0.0.1"]).await;
+        let root = site.add_admin("root").await;
+        site.add_admin("admin").await;
+        site.add_user("alice").await;
+        site.database.execute(
+            "WITH RECURSIVE numbers (n) AS (SELECT 4 UNION ALL SELECT n + 1 FROM numbers WHERE n < 30)
+             INSERT INTO users (login, firstname, lastname, mail, created_on, updated_on)
+             SELECT 'user' || n, 'F', 'L', 'user' || n || '@example.org', created_on, updated_on
+             FROM numbers, (SELECT created_on, updated_on FROM users WHERE login = 'root') AS root",
+        );
+        let (api, atom) = (site.add_key(&root, TokenAction::Api).await, site.add_key(&root, TokenAction::Feeds).await);
+        Self { site, root: root.id, api, atom }
+    }
+
+    /// Sends what is made of `description`; ends by itself.
+    fn fuzz(&self, description: &Value, options: &[&str]) -> Run {
+        // In a folder of its own, as it leaves files where it runs.
+        let folder = self.site.database.folder();
+        std::fs::write(folder.join("openapi.json"), description.to_string()).expect("a file");
+        let here = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz"));
+        let installed = std::env::var("SCHEMATHESIS").expect("SCHEMATHESIS, which bin/test sets");
+        let mut command = Command::new("python3");
+        command.current_dir(folder);
+        command.env("PYTHONPATH", format!("{installed}:{}", here.display())).env("PYTHONDONTWRITEBYTECODE", "1");
+        command.env("API_KEY", &self.api.secret).env("ATOM_KEY", &self.atom.secret);
+        command.env("OWN_ID", self.root.to_string()).env("NO_PROXY", "*").env("NO_COLOR", "1");
+        let configuration = here.join("schemathesis.toml");
+        command.args(["-m", "schemathesis.cli", "--config-file"]).arg(configuration).args(["run", "openapi.json"]);
+        let output = command.args(["--url", &self.site.url]).args(options).output().expect("python3");
+        let told = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        Run { passed: output.status.success(), told: told.into_owned() }
+    }
+
+    async fn description(&self) -> Value {
+        Answer::of(self.site.get("/openapi.json")).await.json()
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_is_answered_is_what_the_description_says(#[values(Sqlite, Postgres)] db: Db) {
+    let target = Target::start(db).await;
+    let description = target.description().await;
+    let paths = description["paths"].as_object().expect("paths");
+    let operations: usize = paths.values().map(|methods| methods.as_object().expect("methods").len()).sum();
+    let run = target.fuzz(&description, &[]);
+    assert!(run.passed, "{}", run.told);
+    assert!(run.told.contains(&format!("  Tested: {operations}\n")), "all {operations} operations: {}", run.told);
+    // On a connection of its own: the site's have been idle for too long.
+    let list =
+        target.site.visitor().request(Method::GET, "/users.json").header("X-Redmine-API-Key", &target.api.secret);
+    assert_eq!(Answer::of(list).await.status, 200, "it had an administrator's key to the end");
+    assert!(target.site.recorded_use(&target.atom).is_some());
+}
+
+/// Otherwise the test above would say nothing.
+#[tokio::test]
+async fn a_description_that_is_wrong_does_not_pass() {
+    let target = Target::start(Sqlite).await;
+    let mut description = target.description().await;
+    let fuzz =
+        |description: &Value| target.fuzz(description, &["--phases=coverage", "--include-path-regex=^/my/account"]);
+    let as_it_is = fuzz(&description);
+    assert!(as_it_is.passed, "{}", as_it_is.told);
+    for (pointer, wrong) in [
+        ("/components/schemas/Account/properties/id/type", json!("string")),
+        ("/paths/~1my~1account.json/put/responses", json!({"200": {"description": ""}})),
+        ("/paths/~1my~1account.xml/get/responses/200/content", json!({"text/html": {}})),
+    ] {
+        *description.pointer_mut(pointer).expect(pointer) = wrong;
+    }
+    let run = fuzz(&description);
+    assert!(!run.passed);
+    for told in ["Response violates schema", "Undocumented status code", "Undocumented Content-Type"] {
+        assert!(run.told.contains(told), "{told}: {}", run.told);
+    }
+}
