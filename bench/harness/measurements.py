@@ -93,34 +93,37 @@ def say(text):
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr)
 
 
-def fresh_database(kind, name):
+def fresh_database(kind, name, program="latchkey"):
+    """A database that `program` has migrated."""
     database = Sqlite(WORK / f"{name}.db") if kind == "sqlite" else Postgres(name)
-    latchkey(database, "migrate", "run")
+    run_once(program, database, "migrate", "run")
     return database
 
 
-def latchkey(database, *arguments, stdin=""):
-    command = [PROGRAMS / "latchkey", *arguments]
+def run_once(program, database, *arguments, stdin=""):
+    command = [PROGRAMS / program, *arguments]
     environment = os.environ | {"DATABASE_URL": database.url}
     subprocess.run(command, env=environment, input=stdin, text=True, check=True, stdout=subprocess.DEVNULL)
 
 
-def prepare(database):
+def prepare(database, program="latchkey", values_in=WORK):
     """People, keys that are right and keys that are not, and somebody who is signed in."""
     keys = secrets(1, KEYS)
     add_people_with_keys(database, keys)
-    latchkey(database, "user", "password", "person1", "--password-stdin", stdin=PASSWORD)
-    with server("latchkey", database) as signed_in_at:
+    run_once(program, database, "user", "password", "person1", "--password-stdin", stdin=PASSWORD)
+    with server(program, database) as signed_in_at:
         signed_in_at.answers("/healthz")
         cookie = signed_in_at.sign_in("person1", PASSWORD)
     values = {"keys": keys, "wrong": secrets(2, KEYS), "malformed": map(mistyped, keys), "cookies": [cookie]}
     for name, lines in values.items():
-        (WORK / name).write_text("\n".join(lines) + "\n", encoding="ascii")
+        (values_in / name).write_text("\n".join(lines) + "\n", encoding="ascii")
 
 
 def server(program, database, **settings):
+    """`program` is the name of one that was built, or the path of another."""
     serve = [] if program == "plain_route" else ["serve"]
-    return Server([PROGRAMS / program, *serve], database, WORK / f"{program}.log", **settings)
+    log = WORK / f"{Path(program).name}.log"
+    return Server([PROGRAMS / program, *serve], database, log, **settings)
 
 
 def alternate(database):
@@ -153,18 +156,19 @@ def spread(values):
     return {"median": median(values), "least": min(values), "most": max(values)}
 
 
-def take(step, database):
+def take(step, database, values_in=WORK):
     seconds = max(SECONDS, SHORTEST_RECORDING_STEP) if step.compares_recording else SECONDS
     database.set_last_use_back()
     with server(step.program, database) as serving, contextlib.ExitStack() as watching:
-        value = (WORK / step.values).read_text(encoding="ascii").splitlines()[0]
+        values = values_in / step.values
+        value = values.read_text(encoding="ascii").splitlines()[0]
         if not step.refused:
             serving.answers(step.path, **{step.header: value})
         else:
             serving.answers("/healthz")
         memory = watching.enter_context(MemoryWatch(serving))
         before = serving.processor_seconds()
-        loaded = load.requests_with(step.header, WORK / step.values, serving.address + step.path, seconds)
+        loaded = load.requests_with(step.header, values, serving.address + step.path, seconds)
         processor_us = (serving.processor_seconds() - before) * 1e6 / loaded.requests
         rows_written = database.rows_written() if step.compares_recording else None
     expected = loaded.requests if step.refused else 0

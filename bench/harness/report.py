@@ -18,6 +18,33 @@ def table(results):
     return "\n\n".join(parts)
 
 
+def comparison(results, then):
+    """How two programs compare, as text."""
+    before, after = (" ".join(f"{it:.1f}" for it in results[when]) for when in ("load_before", "load_after"))
+    parts = [
+        f"the working tree, against {then}; {results['cores']} cores, load generator included; {results['rounds']} pairs "
+        f"of {results['seconds_a_step']} s a step; load average {before} before, {after} after; medians, of the pairs "
+        "with their spread in brackets"
+    ]
+    for title in (title for title in TITLES if title in results):
+        heading = [title, "requests/s then", "now", "now of then", "", "CPU µs then", "now", "now of then", ""]
+        lines = [[*heading, "p99 ms then", "now"]]
+        for name, row in results[title].items():
+            rate, processor, slowest = row["requests_a_second"], row["processor_us"], row["p99_ms"]
+            lines.append(
+                [
+                    name,
+                    *(f"{rate[when]:.0f}" for when in ("then", "now")),
+                    *with_spread(rate["ratio"], "{:.3f}"),
+                    *(f"{processor[when]:.1f}" for when in ("then", "now")),
+                    *with_spread(processor["ratio"], "{:.3f}"),
+                    *(f"{slowest[when]:.2f}" for when in ("then", "now")),
+                ]
+            )
+        parts.append(columns(lines, "<>>><>>><>>"))
+    return "\n\n".join(parts)
+
+
 def rows(title, measured):
     heading = [title, "requests/s", "", "p50 ms", "p99 ms", "of plain", "", "of unrecorded", ""]
     heading += ["CPU µs", "rows written", "RssAnon MB"]
