@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
+use chrono::{DateTime, NaiveDateTime, SecondsFormat, SubsecRound, Utc};
 
 /// A point in time: UTC, microseconds, as both databases store it.
 pub type Timestamp = NaiveDateTime;
 
 /// RFC 3339 in UTC, to the second: as Redmine's API writes it.
 pub fn iso8601(time: Timestamp) -> String {
-    time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+    time.and_utc().to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 /// Tells the time, in UTC and whole microseconds.
