@@ -28,7 +28,7 @@ struct Settings {
 #[allow(dead_code, reason = "a test brings its own")]
 fn main() -> Result<(), Box<dyn Error>> {
     let Settings { latchkey: config } = Settings::parse();
-    logging::start(&config.log)?;
+    let _log = logging::start(&config.log)?;
     migrations::run(&config.database_url)?;
     let key = secret_key::load(&config)?;
     let listener = TcpListener::bind(config.bind)?;

@@ -14,6 +14,9 @@ use actix_web::middleware::Next;
 use crate::app::App;
 use crate::auth::verify::Authenticated;
 
+/// What these lines say of where they come from.
+pub const TARGET: &str = module_path!();
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Names a request in the log, in the answer's `X-Request-Id` and on error pages.

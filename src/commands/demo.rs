@@ -75,7 +75,7 @@ fn people() -> Vec<DemoPerson> {
 }
 
 pub fn run(mut config: Config) -> Result<(), Failure> {
-    logging::start(if config.log == "info" { "warn" } else { &config.log }).map_err(Failure)?;
+    let _log = logging::start(if config.log == "info" { "warn" } else { &config.log }).map_err(Failure)?;
     let failed = |error: std::io::Error| Failure(format!("cannot make a throwaway database: {error}"));
     let folder = tempfile::Builder::new().prefix("latchkey-demo-").tempdir().map_err(failed)?;
     config.database_url = DatabaseUrl::Sqlite(folder.path().join("latchkey.db"));

@@ -24,7 +24,7 @@ impl From<StartError> for Failure {
 }
 
 pub fn run(config: Config) -> Result<(), Failure> {
-    logging::start(&config.log).map_err(Failure)?;
+    let _log = logging::start(&config.log).map_err(Failure)?;
     // First of all: a second process on this port must not touch the database of the first.
     let listener = listen(config.bind, BIND)?;
     for name in migrations::run(&config.database_url).map_err(|error| cannot_open(&config, &error))? {

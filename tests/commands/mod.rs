@@ -1,5 +1,6 @@
 mod demo;
 mod key;
+mod log;
 mod misuse;
 mod serve;
 mod user;
