@@ -11,6 +11,7 @@ pub mod config;
 pub mod db;
 pub mod error;
 pub mod import;
+pub mod json_lines;
 pub mod key_document;
 pub mod last_use;
 pub mod logging;

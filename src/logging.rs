@@ -8,6 +8,7 @@ use tracing::Metadata;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::json_lines::JsonLines;
 use crate::request_log;
 
 /// How long lines about requests are held back, to be written together.
@@ -28,7 +29,7 @@ pub fn start(filter: &str) -> Result<Log, String> {
         false => {
             let writer = std::thread::Builder::new().name("log".into()).spawn(|| HELD.write_behind());
             writer.map_err(|error| format!("cannot start: {error}"))?;
-            log.with_writer(&HELD).json().flatten_event(true).try_init()
+            log.event_format(JsonLines).with_writer(&HELD).try_init()
         }
     };
     started.map(|()| Log(())).map_err(|error| error.to_string())

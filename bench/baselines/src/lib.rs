@@ -19,6 +19,8 @@ pub mod db;
 pub mod error;
 #[path = "../../../src/import/mod.rs"]
 pub mod import;
+#[path = "../../../src/json_lines.rs"]
+pub mod json_lines;
 #[path = "../../../src/key_document.rs"]
 pub mod key_document;
 #[path = "../../../src/logging.rs"]
