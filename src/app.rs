@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::config::{Config, PublicUrl};
 use crate::db::Database;
 use crate::error::AppError;
+use crate::lookups::Lookups;
 use crate::metrics::Metrics;
 use crate::recorder::Recorder;
 
@@ -21,6 +22,8 @@ pub struct App {
     pub url: PublicUrl,
     /// People and tokens.
     pub database: Database,
+    /// Who presents which secret.
+    pub lookups: Lookups,
     /// The time.
     pub clock: Clock,
     /// What is written behind.
@@ -55,6 +58,7 @@ impl App {
             addresses: ClientAddresses::new(config.trusted_proxies.clone()),
             passwords: Passwords::start(clock.clone()).map_err(no_thread)?,
             recorder: recorder.map_err(no_thread)?,
+            lookups: Lookups::start(database.clone()).map_err(no_thread)?,
             metrics,
             database,
             clock,

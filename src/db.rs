@@ -15,7 +15,7 @@ use crate::config::DatabaseUrl;
 /// Connections that requests share, at most.
 const POOL_SIZE: u32 = 8;
 /// How long a request waits for one of them.
-const POOL_PATIENCE: Duration = Duration::from_secs(3);
+pub(crate) const POOL_PATIENCE: Duration = Duration::from_secs(3);
 
 /// How long a SQLite connection waits for others.
 pub(crate) const BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 5000";
@@ -55,6 +55,19 @@ pub enum DbError {
     /// A mistake of ours.
     #[error("the query failed: {0}")]
     Query(QueryError),
+}
+
+impl DbError {
+    /// The same error, for another who wanted to know the same.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Unavailable(text) => Self::Unavailable(text.clone()),
+            Self::Busy(text) => Self::Busy(text.clone()),
+            Self::ReadOnly(text) => Self::ReadOnly(text.clone()),
+            Self::Full(text) => Self::Full(text.clone()),
+            Self::Query(error) => Self::Query(QueryError::QueryBuilderError(error.to_string().into())),
+        }
+    }
 }
 
 impl From<QueryError> for DbError {
@@ -130,8 +143,15 @@ pub fn connect(url: &DatabaseUrl) -> ConnectionResult<DbConnection> {
             let url = with_patience(url);
             let mut connection = PgConnection::establish(&url)
                 .map_err(|error| ConnectionError::BadConnection(one_line(&error.to_string())))?;
-            // What others lock is waited for as long as SQLite's writer is.
-            for setting in ["TIME ZONE 'UTC'", "lock_timeout = 5000", "statement_timeout = 20000"] {
+            // What others lock is waited for as long as SQLite's writer is. Each statement is planned once, for any
+            // values: for a lookup of a few secrets PostgreSQL would do it every time, which takes longer than to run it.
+            let settings = [
+                "TIME ZONE 'UTC'",
+                "lock_timeout = 5000",
+                "statement_timeout = 20000",
+                "plan_cache_mode = force_generic_plan",
+            ];
+            for setting in settings {
                 diesel::sql_query(format!("SET {setting}")).execute(&mut connection).map_err(refused)?;
             }
             // A role may have it off; what a response has promised survives a crash of the server all the same.

@@ -15,6 +15,7 @@ pub mod json_lines;
 pub mod key_document;
 pub mod last_use;
 pub mod logging;
+pub mod lookups;
 pub mod metrics;
 pub mod migrations;
 pub mod models;

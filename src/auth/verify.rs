@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::error::AppError;
 use crate::models::event::{EventAction, KeyRefusal};
 use crate::models::key::Authority;
-use crate::models::token::{Presented, Token, TokenAction};
+use crate::models::token::{Claim, Presented, Token, TokenAction};
 use crate::models::user::User;
 
 /// Who a request turned out to be from, for the access log, the events and the answer's headers.
@@ -83,9 +83,8 @@ pub async fn verify_token(
     if secret.is_mistyped() {
         return Ok(Err(TokenRefusal::Unknown));
     }
-    let (digest, now) = (secret.digest(), app.clock.now());
-    let found = app.database.lookup(move |connection| Token::find_active(connection, actions, &digest, now)).await?;
-    let (token, user) = match found {
+    let now = app.clock.now();
+    let (token, user) = match app.lookups.find_active(Claim { digest: secret.digest(), actions, now }).await? {
         Some(Presented::Valid(token, user)) if accepts(&token) => (token, user),
         Some(Presented::Over(token)) if token.action.is_key() => {
             let (action, client) = (EventAction::ExpiredKeyRefused, app.addresses.client(request));

@@ -153,6 +153,27 @@ pub enum Presented {
     Over(Token),
 }
 
+/// A secret that is presented at some time, to stand for one of some kinds of token.
+#[derive(Clone, Copy)]
+pub struct Claim {
+    /// Of the secret.
+    pub digest: Digest,
+    /// The kinds.
+    pub actions: &'static [TokenAction],
+    /// The time.
+    pub now: Timestamp,
+}
+
+impl Claim {
+    /// What `token`, whose digest it is, is to it.
+    fn judge(&self, token: Token, user: User) -> Option<Presented> {
+        self.actions.contains(&token.action).then(|| match token.is_over(self.now) {
+            true => Presented::Over(token),
+            false => Presented::Valid(token, user),
+        })
+    }
+}
+
 /// A use of a token, to be recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TokenUse {
@@ -180,32 +201,41 @@ pub enum RecordIf {
 pub const WRITE_INTERVAL: TimeDelta = TimeDelta::minutes(1);
 
 impl Token {
-    /// The one way to verify a secret: the token that it is, if it is of one of `actions` and its owner active; with the
-    /// owner, in one query. Says nothing about why there is none.
+    /// The one way to verify a secret: what `claim` turns out to be, if its owner is active; with the owner, in one
+    /// query. Says nothing about why it is none.
     ///
     /// # Errors
     /// Those of the query.
-    pub fn find_active(
-        connection: &mut DbConnection,
-        actions: &[TokenAction],
-        digest: &Digest,
-        now: Timestamp,
-    ) -> QueryResult<Option<Presented>> {
-        let presented = tokens::table
-            .inner_join(users::table)
-            .filter(tokens::digest.eq(digest.as_bytes()))
-            .filter(users::status.eq(UserStatus::Active));
+    pub fn find_active(connection: &mut DbConnection, claim: &Claim) -> QueryResult<Option<Presented>> {
+        let claimed = of_active_people().filter(tokens::digest.eq(claim.digest.as_bytes()));
         // This is every request: a query of a backend's own is written as text once, not each time it is asked.
-        let found: Option<(Self, User)> = match connection {
-            DbConnection::Sqlite(it) => presented.select((Self::as_select(), User::as_select())).get_result(it),
-            DbConnection::Postgres(it) => presented.select((Self::as_select(), User::as_select())).get_result(it),
-        }
-        .optional()?;
-        let found = found.filter(|(token, _)| actions.contains(&token.action));
-        Ok(found.map(|(token, user)| match token.is_over(now) {
-            true => Presented::Over(token),
-            false => Presented::Valid(token, user),
-        }))
+        let found = match connection {
+            DbConnection::Sqlite(it) => claimed.select((Self::as_select(), User::as_select())).get_result(it),
+            DbConnection::Postgres(it) => claimed.select((Self::as_select(), User::as_select())).get_result(it),
+        };
+        Ok(found.optional()?.and_then(|(token, user)| claim.judge(token, user)))
+    }
+
+    /// [`Token::find_active`] for each of `claims`, in their order; on PostgreSQL in one query.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn find_each_active(connection: &mut DbConnection, claims: &[Claim]) -> QueryResult<Vec<Option<Presented>>> {
+        let DbConnection::Postgres(postgres) = connection else {
+            return claims.iter().map(|claim| Self::find_active(connection, claim)).collect();
+        };
+        let digests: Vec<&[u8]> = claims.iter().map(|claim| claim.digest.as_bytes()).collect();
+        let rows: Vec<(Vec<u8>, (Self, User))> = of_active_people()
+            .filter(tokens::digest.eq_any(digests))
+            .select((tokens::digest, (Self::as_select(), User::as_select())))
+            .load(postgres)?;
+        let found: HashMap<Vec<u8>, (Self, User)> = rows.into_iter().collect();
+        let presented = claims.iter().map(|claim| {
+            // A copy: the same secret may be presented twice.
+            let (token, user) = found.get(claim.digest.as_bytes())?.clone();
+            claim.judge(token, user)
+        });
+        Ok(presented.collect())
     }
 
     /// Whether it has aged, expired, or been replaced and had its time of grace.
@@ -404,6 +434,13 @@ impl Token {
             tokens::table.filter(tokens::id.eq_any(ids)).select(Self::as_select()).load(connection)?;
         Ok(rows.into_iter().map(|token| (token.id, token.recorded_use())).collect())
     }
+}
+
+/// Tokens with their owners, if these may do anything at all.
+#[diesel::dsl::auto_type]
+fn of_active_people() -> _ {
+    let active: UserStatus = UserStatus::Active;
+    tokens::table.inner_join(users::table).filter(users::status.eq(active))
 }
 
 /// In SQLite a statement costs no round trip.

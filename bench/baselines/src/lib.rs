@@ -25,6 +25,8 @@ pub mod json_lines;
 pub mod key_document;
 #[path = "../../../src/logging.rs"]
 pub mod logging;
+#[path = "../../../src/lookups.rs"]
+pub mod lookups;
 #[path = "../../../src/metrics.rs"]
 pub mod metrics;
 #[path = "../../../src/migrations.rs"]

@@ -6,6 +6,7 @@ mod order;
 mod people;
 mod presented;
 mod refused;
+mod side_by_side;
 mod switch_user;
 mod wrong_kinds;
 

@@ -5,11 +5,11 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use latchkey::auth::secret::{Digest, Secret};
+use latchkey::auth::secret::Secret;
 use latchkey::clock::Clock;
 use latchkey::config::DatabaseUrl;
 use latchkey::db::Database;
-use latchkey::models::token::{Token, TokenAction};
+use latchkey::models::token::{Claim, Token, TokenAction};
 
 const ANY: &[TokenAction] = &[TokenAction::Api, TokenAction::Feeds, TokenAction::Session];
 /// Digests that are made before the clock runs.
@@ -31,10 +31,11 @@ fn measure(database: &Database, random: &mut Random, tokens: u64, time: Duration
     let now = Clock::system().now();
     let (mut spent, mut lookups) = (Duration::ZERO, 0);
     while spent < time {
-        let digests: Vec<Digest> = (0..BATCH).map(|_| secret(1 + random.next() % tokens).digest()).collect();
+        let claim = |digest| Claim { digest, actions: ANY, now };
+        let claims: Vec<Claim> = (0..BATCH).map(|_| claim(secret(1 + random.next() % tokens).digest())).collect();
         let started = Instant::now();
-        for digest in &digests {
-            let found = database.read_now(|connection| Token::find_active(connection, ANY, digest, now))?;
+        for claim in &claims {
+            let found = database.read_now(|connection| Token::find_active(connection, claim))?;
             found.ok_or("a token is missing")?;
         }
         spent += started.elapsed();
