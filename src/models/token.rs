@@ -420,8 +420,9 @@ impl Token {
     /// Those of the queries.
     pub fn record_uses(connection: &mut DbConnection, uses: &[TokenUse], record_if: RecordIf) -> QueryResult<Vec<i64>> {
         match connection {
-            DbConnection::Sqlite(sqlite) => record_one_by_one(sqlite, uses, record_if),
-            DbConnection::Postgres(postgres) => record_at_once(postgres, uses, record_if),
+            _ if uses.is_empty() => Ok(Vec::new()),
+            DbConnection::Sqlite(sqlite) => record_sqlite(sqlite, uses, record_if),
+            DbConnection::Postgres(postgres) => record_postgres(postgres, uses, record_if),
         }
     }
 
@@ -443,49 +444,51 @@ fn of_active_people() -> _ {
     tokens::table.inner_join(users::table).filter(users::status.eq(active))
 }
 
-/// In SQLite a statement costs no round trip.
-fn record_one_by_one(
-    connection: &mut SqliteConnection,
-    uses: &[TokenUse],
-    record_if: RecordIf,
-) -> QueryResult<Vec<i64>> {
-    let mut written = Vec::new();
-    for TokenUse { token_id, used_on } in uses.iter().copied() {
-        let row = tokens::table.find(token_id);
-        let unused = tokens::updated_on.is_null();
-        let set = tokens::updated_on.eq(used_on);
-        let earlier = tokens::updated_on.lt(used_on);
-        let rows = match record_if {
-            RecordIf::FirstUse => {
-                let unused = unused.or(tokens::updated_on.le(tokens::created_on.nullable()));
-                diesel::update(row.filter(unused)).set(set).execute(connection)
-            }
-            RecordIf::UnwrittenForAMinute { now } => {
-                let unwritten = tokens::updated_on.le(now - WRITE_INTERVAL);
-                diesel::update(row.filter(unused.or(earlier.and(unwritten)))).set(set).execute(connection)
-            }
-            RecordIf::Later => diesel::update(row.filter(unused.or(earlier))).set(set).execute(connection),
-        }?;
-        if rows > 0 {
-            written.push(token_id);
-        }
-    }
-    Ok(written)
+#[derive(QueryableByName)]
+struct Written {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
 }
 
-/// In PostgreSQL a batch is one statement. It locks its rows in the order of their ids first: batches of several
-/// processes that overlap would deadlock otherwise. The condition stands in it twice, once to lock no row in vain,
-/// and once for what another has written meanwhile.
-fn record_at_once(connection: &mut PgConnection, uses: &[TokenUse], record_if: RecordIf) -> QueryResult<Vec<i64>> {
-    #[derive(QueryableByName)]
-    struct Written {
-        #[diesel(sql_type = BigInt)]
-        id: i64,
+/// When a use is written to a row that has one already; `since` is how the minute's parameter is written.
+fn is_written_over(record_if: RecordIf, since: &str) -> String {
+    match record_if {
+        RecordIf::FirstUse => "tokens.updated_on <= tokens.created_on".to_owned(),
+        RecordIf::UnwrittenForAMinute { .. } => {
+            format!("tokens.updated_on < used.used_on AND tokens.updated_on <= {since}")
+        }
+        RecordIf::Later => "tokens.updated_on < used.used_on".to_owned(),
     }
-    let (condition, now) = match record_if {
-        RecordIf::FirstUse => ("tokens.updated_on <= tokens.created_on", Timestamp::default()),
-        RecordIf::UnwrittenForAMinute { now } => ("tokens.updated_on < used.used_on AND tokens.updated_on <= $3", now),
-        RecordIf::Later => ("tokens.updated_on < used.used_on", Timestamp::default()),
+}
+
+/// In SQLite a batch is one statement, too: to find it among the prepared ones takes longer than to run it for a token.
+fn record_sqlite(connection: &mut SqliteConnection, uses: &[TokenUse], record_if: RecordIf) -> QueryResult<Vec<i64>> {
+    let (condition, values) = (is_written_over(record_if, "?"), vec!["(?, ?)"; uses.len()].join(", "));
+    let mut statement = diesel::sql_query(format!(
+        "WITH used (id, used_on) AS (VALUES {values})
+         UPDATE tokens SET updated_on = used.used_on FROM used
+         WHERE tokens.id = used.id AND (tokens.updated_on IS NULL OR ({condition}))
+         RETURNING tokens.id"
+    ))
+    .into_boxed();
+    for TokenUse { token_id, used_on } in uses.iter().copied() {
+        statement = statement.bind::<BigInt, _>(token_id).bind::<SqlTimestamp, _>(used_on);
+    }
+    if let RecordIf::UnwrittenForAMinute { now } = record_if {
+        statement = statement.bind::<SqlTimestamp, _>(now - WRITE_INTERVAL);
+    }
+    let written: Vec<Written> = statement.load(connection)?;
+    Ok(written.into_iter().map(|row| row.id).collect())
+}
+
+/// In PostgreSQL the statement locks its rows in the order of their ids first: batches of several processes that overlap
+/// would deadlock otherwise. The condition stands in it twice, once to lock no row in vain, and once for what another
+/// has written meanwhile.
+fn record_postgres(connection: &mut PgConnection, uses: &[TokenUse], record_if: RecordIf) -> QueryResult<Vec<i64>> {
+    let condition = is_written_over(record_if, "$3");
+    let now = match record_if {
+        RecordIf::UnwrittenForAMinute { now } => now,
+        RecordIf::FirstUse | RecordIf::Later => Timestamp::default(),
     };
     let statement = format!(
         "WITH due AS (
