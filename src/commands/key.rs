@@ -1,40 +1,103 @@
 //! `latchkey key`
 
+use clap::builder::PossibleValuesParser;
+use clap::error::ErrorKind;
+use serde::Serialize;
+
 use super::output::{print, table, time_or};
 use super::{Failure, find_user, open_database};
-use crate::clock::{Clock, iso8601};
+use crate::auth::secret::Secret;
+use crate::clock::{Clock, Timestamp, iso8601};
 use crate::config::Config;
-use crate::db::Database;
+use crate::db::{Database, DbConnection};
+use crate::key_document::KeyDocument;
 use crate::models::event::{Client, Event, EventAction};
+use crate::models::key::{Authority, Expiry, Grace, Key, KeyRefusal, NewKey, Outcome, UsedSecret};
+use crate::models::scope::{Scope, Scopes, UnknownScope};
 use crate::models::token::{Token, TokenAction};
+use crate::models::user::User;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Make a key, in place of the one there may be, and print its secret, alone and this one time
-    #[command(after_help = "Example: KEY=$(latchkey key add alice)")]
+    /// Make a key and print its secret, alone and this one time
+    ///
+    /// An api or feeds key takes the place of the one there may be. Access tokens are as many as one likes, each with a
+    /// name.
+    #[command(after_help = "Examples:\n  KEY=$(latchkey key add alice)\n  \
+                            latchkey key add alice --action access --name deploy --scope account:read --expires 90d")]
     Add {
         /// Whose
         login: String,
-        /// Which kind: api for programs, feeds for feed readers
-        #[arg(long, value_enum, default_value = "api")]
-        action: KeyKind,
+        #[command(flatten)]
+        wish: Wish,
+        /// Print the key as JSON, with the secret in it
+        #[arg(long)]
+        json: bool,
     },
-    /// List keys: id, login, kind, the end of the secret, created, last use
+    /// List keys: id, login, kind, the end of the secret, name, scopes, expiry, last use
     List {
         /// Those of one person only
         login: Option<String>,
+        /// Print an array of JSON
+        #[arg(long)]
+        json: bool,
     },
-    /// End a key at once
+    /// Show everything about a key: also which secrets of it still work, and by which it was last used
+    Show {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Give an access token a new secret and print it, alone and this one time
+    Rotate {
+        #[command(flatten)]
+        which: Which,
+        /// How long the secret before goes on working: 0, 1h, 1d or 7d
+        #[arg(long, value_name = "SPAN", default_value = "1d", value_parser = str::parse::<Grace>)]
+        grace: Grace,
+    },
+    /// End a key at once, with every secret of it
     Revoke {
-        /// Its id, as `key list` shows it
-        id: i64,
+        #[command(flatten)]
+        which: Which,
     },
 }
 
-#[derive(clap::ValueEnum, Clone, Copy)]
+/// The key that is to be made.
+#[derive(clap::Args)]
+pub struct Wish {
+    /// Which kind: api for programs, feeds for feed readers, access for one program that may do no more than it must
+    #[arg(long, value_enum, default_value = "api")]
+    action: KeyKind,
+    /// What the access token is called
+    #[arg(long, required_if_eq("action", "access"))]
+    name: Option<String>,
+    /// What else there is to say about the access token
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
+    /// What the access token may do; may be given several times
+    #[arg(long, required_if_eq("action", "access"), value_name = "SCOPE")]
+    #[arg(value_parser = PossibleValuesParser::new(Scope::ALL.map(Scope::as_str)))]
+    scope: Vec<String>,
+    /// When the access token expires: never, a number of days such as 30d, or a date, at whose end it does
+    #[arg(long, value_name = "WHEN", value_parser = str::parse::<Expiry>)]
+    expires: Option<Expiry>,
+}
+
+/// The key that something is to be done about.
+#[derive(clap::Args)]
+pub struct Which {
+    /// Its id, or that of a secret of it, as `key list` and the log show it
+    id: i64,
+    /// Print the key as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq)]
 pub enum KeyKind {
     Api,
     Feeds,
+    Access,
 }
 
 impl From<KeyKind> for TokenAction {
@@ -42,61 +105,259 @@ impl From<KeyKind> for TokenAction {
         match kind {
             KeyKind::Api => Self::Api,
             KeyKind::Feeds => Self::Feeds,
+            KeyKind::Access => Self::Access,
         }
+    }
+}
+
+impl Command {
+    /// Refuses what cannot be said in clap's own words.
+    pub fn check(&self) -> Result<(), clap::Error> {
+        let Self::Add { wish, .. } = self else { return Ok(()) };
+        if wish.action == KeyKind::Access {
+            return Ok(());
+        }
+        let Wish { name, note, scope, expires, .. } = wish;
+        let given = [
+            ("--name", name.is_some()),
+            ("--note", note.is_some()),
+            ("--scope", !scope.is_empty()),
+            ("--expires", expires.is_some()),
+        ];
+        given.into_iter().filter(|(_, is_given)| *is_given).try_for_each(|(flag, _)| {
+            let text = format!("{flag} is for access tokens only: say --action access");
+            Err(clap::Error::raw(ErrorKind::ArgumentConflict, text))
+        })
+    }
+}
+
+impl From<KeyRefusal> for Failure {
+    fn from(refusal: KeyRefusal) -> Self {
+        Self(refusal.to_string())
+    }
+}
+
+impl From<UnknownScope> for Failure {
+    fn from(unknown: UnknownScope) -> Self {
+        Self(unknown.to_string())
     }
 }
 
 pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
     let database = open_database(config)?;
+    let now = Clock::system().now();
     match command {
-        Command::Add { login, action } => add(&database, &login, action.into()),
-        Command::List { login } => list(&database, login.as_deref()),
-        Command::Revoke { id } => revoke(&database, id),
+        Command::Add { login, wish, json } => {
+            let user = find_user(&database, &login)?;
+            let (key, secret) = match wish.action {
+                KeyKind::Access => add_access_token(config, &database, &user, wish, now)?,
+                KeyKind::Api if !config.api_access_keys => {
+                    return Err(Failure(
+                        "API access keys are switched off here (LATCHKEY_API_ACCESS_KEYS); make an access token with \
+                         --action access --name NAME --scope SCOPE"
+                            .into(),
+                    ));
+                }
+                KeyKind::Api | KeyKind::Feeds => add_only_key(&database, &user, wish.action.into(), now)?,
+            };
+            print_made(&key, &user, &secret, json, now)
+        }
+        Command::List { login, json } => list(&database, login.as_deref(), json, now),
+        Command::Show { which: Which { id, json } } => {
+            let (key, owner) = find(&database, id)?;
+            if json { print_json(&document(&key, &owner.login, now)) } else { print(&described(&key, &owner, now)) }
+        }
+        Command::Rotate { which: Which { id, json }, grace } => rotate(&database, id, grace, json, now),
+        Command::Revoke { which: Which { id, json } } => revoke(&database, id, json, now),
     }
 }
 
-fn add(database: &Database, login: &str, action: TokenAction) -> Result<(), Failure> {
-    let user = find_user(database, login)?;
-    let now = Clock::system().now();
-    let (token, secret, is_reset) = database.write_now(|connection| {
+fn add_access_token(
+    config: &Config,
+    database: &Database,
+    user: &User,
+    wish: Wish,
+    now: Timestamp,
+) -> Result<(Key, Secret), Failure> {
+    let new = NewKey {
+        name: wish.name.unwrap_or_default().trim().to_owned(),
+        note: wish.note.unwrap_or_default().trim().to_owned(),
+        scopes: Scopes::of_words(wish.scope.iter().map(String::as_str))?,
+        expiry: wish.expires,
+    };
+    let made = database.write_now(|connection| {
+        let (policy, client) = (config.key_policy(), Client::command_line());
+        Key::make(connection, user.id, &new, (&policy, &Authority::OWNER), &client, now)
+    })??;
+    let (key, expiry) = (&made.0, made.0.expires_on.map_or_else(|| "never expires".to_owned(), expires_text));
+    eprintln!("{} {} of {} created: it may do {}, and {expiry}", key.title(), key.id, user.login, key.scopes);
+    Ok(made)
+}
+
+/// Makes a key of a kind of which everybody has one at most.
+fn add_only_key(
+    database: &Database,
+    user: &User,
+    action: TokenAction,
+    now: Timestamp,
+) -> Result<(Key, Secret), Failure> {
+    let (key, secret, is_reset) = database.write_now(|connection| {
         let is_reset = !Token::of_user(connection, user.id, &[action])?.is_empty();
         let (token, secret) = Token::issue(connection, user.id, action, now)?;
         let what = if is_reset { EventAction::KeyReset } else { EventAction::KeyCreated };
         Event::record(connection, user.id, what, Some(&token), &Client::command_line(), now)?;
-        Ok((token, secret, is_reset))
+        Ok((Key::find(connection, user.id, token.id)?, secret, is_reset))
     })?;
+    let key = key.ok_or(KeyRefusal::Gone)?;
     let what = if is_reset { "reset: the key before it has stopped working" } else { "created" };
-    eprintln!("{} {} of {} {what}", action.label(), token.id, user.login);
+    eprintln!("{} {} of {} {what}", key.title(), key.id, user.login);
+    Ok((key, secret))
+}
+
+fn list(database: &Database, login: Option<&str>, json: bool, now: Timestamp) -> Result<(), Failure> {
+    let owner = login.map(|login| find_user(database, login)).transpose()?;
+    let mut keys = database.read_now(Key::of_everybody)?;
+    keys.retain(|(key, _)| owner.as_ref().is_none_or(|owner| owner.id == key.user_id));
+    if json {
+        return print_json(&keys.iter().map(|(key, login)| document(key, login, now)).collect::<Vec<_>>());
+    }
+    let rows: Vec<_> = keys.iter().map(|(key, login)| row(key, login, now)).collect();
+    table(["ID", "LOGIN", "ACTION", "HINT", "NAME", "SCOPES", "EXPIRES", "LAST USE"], &rows)
+}
+
+/// A line of `key list`, short enough for a hundred columns where logins are.
+fn row(key: &Key, login: &str, now: Timestamp) -> [String; 8] {
+    let expires = match key.expires_on {
+        Some(_) if key.is_expired(now) => "expired".to_owned(),
+        Some(expires_on) => expires_on.date().to_string(),
+        None if key.action == TokenAction::Access => "never".to_owned(),
+        None => "-".to_owned(),
+    };
+    let name = key.name.as_deref().map_or_else(|| "-".to_owned(), |name| shortened(name, 20));
+    let (id, action, hint) = (key.id.to_string(), key.action.as_str().to_owned(), key.current.hint.clone());
+    [id, login.to_owned(), action, hint, name, scopes_in_short(key), expires, last_use_text(key)]
+}
+
+/// The first scope, and how many more there are; `key show` has all.
+fn scopes_in_short(key: &Key) -> String {
+    match (key.action, key.scopes.iter().collect::<Vec<_>>().as_slice()) {
+        (TokenAction::Api, _) => "all".to_owned(),
+        (_, []) => "-".to_owned(),
+        (_, [only]) => only.to_string(),
+        (_, [first, rest @ ..]) => format!("{first} +{}", rest.len()),
+    }
+}
+
+fn shortened(text: &str, longest: usize) -> String {
+    match text.chars().count() {
+        length if length > longest => text.chars().take(longest - 1).chain(['…']).collect(),
+        _ => text.to_owned(),
+    }
+}
+
+fn last_use_text(key: &Key) -> String {
+    let since = key.current.recorded_since;
+    let unused = since.map_or_else(|| "never".to_owned(), |since| format!("none since {}", since.date()));
+    time_or(key.last_use(Token::recorded_use).map(|last_use| last_use.on), &unused)
+}
+
+/// Everything about a key, a line each.
+fn described(key: &Key, owner: &User, now: Timestamp) -> String {
+    let last_use = key.last_use(Token::recorded_use);
+    let by = match last_use.map(|last_use| last_use.by) {
+        Some(UsedSecret::Earlier) => ", by an earlier secret",
+        Some(UsedSecret::Current) if !key.earlier.is_empty() => ", by the current secret",
+        _ => "",
+    };
+    let scopes = match key.action {
+        TokenAction::Api => "everything that its owner may".to_owned(),
+        TokenAction::Feeds => "read feeds".to_owned(),
+        _ => key.scopes.to_string(),
+    };
+    let state = if key.is_expired(now) { "expired" } else { "active" };
+    let mut lines = vec![
+        ("id", key.id.to_string()),
+        ("login", owner.login.clone()),
+        ("action", key.action.as_str().to_owned()),
+        ("name", key.name.clone().unwrap_or_default()),
+        // A note may have lines.
+        ("note", key.note.split_whitespace().collect::<Vec<_>>().join(" ")),
+        ("hint", key.current.hint.clone()),
+        ("may do", scopes),
+        ("created", iso8601(key.created_on)),
+        ("expires", time_or(key.expires_on, "never")),
+        ("state", state.to_owned()),
+        ("last use", format!("{}{by}", last_use_text(key))),
+        ("idle", if key.is_idle(last_use, now) { "yes: nobody seems to need it" } else { "no" }.to_owned()),
+    ];
+    for secret in key.in_grace(now) {
+        let (until, used) = (time_or(secret.ends_on(), "-"), time_or(secret.recorded_use(), "never"));
+        lines.push(("earlier secret", format!("{}, works until {until}, last use {used}", secret.hint)));
+    }
+    let shown = lines.into_iter().filter(|(_, value)| !value.is_empty());
+    shown.map(|(name, value)| format!("{name:<15} {value}\n")).collect()
+}
+
+fn rotate(database: &Database, id: i64, grace: Grace, json: bool, now: Timestamp) -> Result<(), Failure> {
+    let ((key, secret), owner) = change(database, id, |connection, key| {
+        Key::rotate(connection, key, grace, &Authority::OWNER, &Client::command_line(), now)
+    })?;
+    let before = match grace {
+        Grace::None => "has stopped working".to_owned(),
+        _ => format!("works until {}", iso8601(now + grace.span())),
+    };
+    eprintln!("{} {} of {} rotated: the secret before {before}", key.title(), key.id, owner.login);
+    print_made(&key, &owner, &secret, json, now)
+}
+
+fn revoke(database: &Database, id: i64, json: bool, now: Timestamp) -> Result<(), Failure> {
+    let (key, owner) =
+        change(database, id, |connection, key| Key::revoke(connection, key, &Client::command_line(), now))?;
+    if json {
+        return print_json(&document(&key, &owner.login, now));
+    }
+    print(&format!("revoked {} {}, which ends in {}\n", key.title(), key.id, key.current.hint))
+}
+
+fn find(database: &Database, id: i64) -> Result<(Key, User), Failure> {
+    let found = database.read_now(|connection| Key::find_anybodys(connection, id))?;
+    found.ok_or_else(|| no_key(id))
+}
+
+/// Does `work` about the key that `id` names, by its owner's id and its own; gives the owner with what came of it.
+fn change<T>(
+    database: &Database,
+    id: i64,
+    work: impl FnOnce(&mut DbConnection, (i64, i64)) -> Outcome<T>,
+) -> Result<(T, User), Failure> {
+    let (key, owner) = find(database, id)?;
+    match database.write_now(|connection| work(connection, (owner.id, key.id)))? {
+        Ok(done) => Ok((done, owner)),
+        Err(KeyRefusal::Gone) => Err(no_key(id)),
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+fn no_key(id: i64) -> Failure {
+    Failure(format!("no key has the id {id}; latchkey key list shows them"))
+}
+
+fn document(key: &Key, login: &str, now: Timestamp) -> KeyDocument {
+    KeyDocument::new(key, login, Token::recorded_use, now)
+}
+
+fn print_made(key: &Key, owner: &User, secret: &Secret, json: bool, now: Timestamp) -> Result<(), Failure> {
+    if json {
+        return print_json(&document(key, &owner.login, now).with_secret(secret));
+    }
     print(&format!("{}\n", secret.expose()))
 }
 
-fn list(database: &Database, login: Option<&str>) -> Result<(), Failure> {
-    let owner = login.map(|login| find_user(database, login)).transpose()?;
-    let keys = database.read_now(Token::keys)?;
-    let wanted = keys.iter().filter(|(token, _)| owner.as_ref().is_none_or(|owner| owner.id == token.user_id));
-    let row = |(token, login): &(Token, String)| {
-        let unused =
-            token.recorded_since.map_or_else(|| "never".to_owned(), |since| format!("none since {}", since.date()));
-        let last_use = time_or(token.recorded_use(), &unused);
-        let (action, created) = (token.action.as_str().to_owned(), iso8601(token.created_on));
-        [token.id.to_string(), login.clone(), action, token.hint.clone(), created, last_use]
-    };
-    let rows: Vec<_> = wanted.map(row).collect();
-    table(["ID", "LOGIN", "ACTION", "HINT", "CREATED", "LAST USE"], &rows)
+fn print_json(document: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(document).map_err(|error| Failure(error.to_string()))?;
+    print(&format!("{text}\n"))
 }
 
-fn revoke(database: &Database, id: i64) -> Result<(), Failure> {
-    let now = Clock::system().now();
-    let revoked = database.write_now(|connection| {
-        let found = Token::find(connection, id)?.filter(|token| token.action.is_key());
-        let Some(token) = found else { return Ok(None) };
-        Token::delete(connection, id)?;
-        let client = Client::command_line();
-        Event::record(connection, token.user_id, EventAction::KeyRevoked, Some(&token), &client, now)?;
-        Ok(Some(token))
-    })?;
-    match revoked {
-        Some(token) => print(&format!("revoked {} {id}, which ends in {}\n", token.action.label(), token.hint)),
-        None => Err(Failure(format!("no key has the id {id}; latchkey key list shows them"))),
-    }
+fn expires_text(expires_on: Timestamp) -> String {
+    format!("expires {}", iso8601(expires_on))
 }

@@ -48,9 +48,19 @@ enum Command {
     /// Move people and keys in from elsewhere
     #[command(subcommand)]
     Import(import::Command),
-    /// Add, list and revoke keys
+    /// Add, list, show, rotate and revoke keys
     #[command(subcommand)]
     Key(key::Command),
+}
+
+impl Cli {
+    /// The same, unless something in it cannot go together.
+    fn checked(self) -> Result<Self, clap::Error> {
+        match &self.command {
+            Command::Key(command) => command.check().map(|()| self),
+            _ => Ok(self),
+        }
+    }
 }
 
 /// Why a command failed, in one line that says what to do.
@@ -60,7 +70,7 @@ struct Failure(String);
 
 /// Reads the command line, does what it says, and gives the exit code: 0 done, 1 failed, 2 misuse.
 pub fn run() -> ExitCode {
-    let Cli { command, config } = match Cli::try_parse() {
+    let Cli { command, config } = match Cli::try_parse().and_then(Cli::checked) {
         Ok(cli) => cli,
         Err(error) => return misuse(&error),
     };

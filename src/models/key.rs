@@ -10,11 +10,11 @@ use diesel::prelude::*;
 use super::event::{Client, Event, EventAction};
 use super::scope::Scopes;
 use super::token::{Token, TokenAction};
-use super::user::{FieldError, Labelled, User, name_errors, unprintable};
+use super::user::{FieldError, Labelled, User, lower, name_errors, unprintable};
 use crate::auth::secret::Secret;
 use crate::clock::{Timestamp, iso8601};
 use crate::db::DbConnection;
-use crate::schema::tokens;
+use crate::schema::{tokens, users};
 
 /// Secrets of one key that may work at the same time.
 const MOST_SECRETS: usize = 5;
@@ -308,6 +308,35 @@ impl Key {
         Ok(Self::of_rows(rows))
     }
 
+    /// Everybody's keys with their owner's login, by login, oldest first.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn of_everybody(connection: &mut DbConnection) -> QueryResult<Vec<(Self, String)>> {
+        let rows: Vec<(Token, Option<String>, String)> = tokens::table
+            .inner_join(users::table)
+            .filter(tokens::action.eq_any(TokenAction::KEYS))
+            .order((lower(users::login), tokens::id))
+            .select((Token::as_select(), tokens::note, users::login))
+            .load(connection)?;
+        let of_one = |rows: &[(Token, Option<String>, String)]| {
+            let keys = Self::of_rows(rows.iter().map(|(token, note, _)| (token.clone(), note.clone())).collect());
+            let login = rows.first().map(|(_, _, login)| login.clone()).unwrap_or_default();
+            keys.into_iter().map(move |key| (key, login.clone()))
+        };
+        Ok(rows.chunk_by(|(one, ..), (other, ..)| one.user_id == other.user_id).flat_map(of_one).collect())
+    }
+
+    /// Whoever's key it is that has this id, or a secret with this id; with its owner.
+    ///
+    /// # Errors
+    /// Those of the queries.
+    pub fn find_anybodys(connection: &mut DbConnection, id: i64) -> QueryResult<Option<(Self, User)>> {
+        let Some(secret) = Token::find(connection, id)? else { return Ok(None) };
+        let Some(key) = Self::find(connection, secret.user_id, secret.key())? else { return Ok(None) };
+        Ok(User::find(connection, secret.user_id)?.map(|owner| (key, owner)))
+    }
+
     /// The key of a person with this id.
     ///
     /// # Errors
@@ -348,6 +377,11 @@ impl Key {
             current,
             earlier: rows.into_iter().rev().map(|(token, _)| token).collect(),
         })
+    }
+
+    /// What people call it, to recognise it by.
+    pub fn title(&self) -> String {
+        self.current.title()
     }
 
     /// Whether it is refused because of its age.

@@ -373,19 +373,6 @@ impl Token {
         tokens::table.find(id).select(Self::as_select()).first(connection).optional()
     }
 
-    /// Every key with its owner's login, by login.
-    ///
-    /// # Errors
-    /// Those of the query.
-    pub fn keys(connection: &mut DbConnection) -> QueryResult<Vec<(Self, String)>> {
-        tokens::table
-            .inner_join(users::table)
-            .filter(tokens::action.eq_any([TokenAction::Api, TokenAction::Feeds]))
-            .order((super::user::lower(users::login), tokens::id))
-            .select((Self::as_select(), users::login))
-            .load(connection)
-    }
-
     /// Ends a token; `false`: there was none.
     ///
     /// # Errors

@@ -1,3 +1,4 @@
+mod access_tokens;
 mod demo;
 mod key;
 mod log;
