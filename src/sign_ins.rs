@@ -49,7 +49,21 @@ impl SignIns {
 
     /// Writes everything. What cannot be written stays.
     pub(crate) fn write(&self, connection: &mut DbConnection) -> QueryResult<()> {
-        let unwritten = std::mem::take(&mut *self.unwritten());
+        let mut unwritten = std::mem::take(&mut *self.unwritten());
+        let key_refusals = std::mem::take(&mut unwritten.key_refusals);
+        let written = self.write_sign_ins(connection, unwritten);
+        let mut key_refusals = key_refusals.into_iter();
+        let refused = key_refusals.try_for_each(|(key, refusal)| {
+            refusal.record(connection).inspect_err(|_| {
+                // The earlier one is the one to tell.
+                self.unwritten().key_refusals.insert(key, refusal.clone());
+            })
+        });
+        self.unwritten().key_refusals.extend(key_refusals);
+        written.and(refused)
+    }
+
+    fn write_sign_ins(&self, connection: &mut DbConnection, unwritten: Unwritten) -> QueryResult<()> {
         if unwritten.is_empty() {
             return Ok(());
         }
@@ -60,8 +74,7 @@ impl SignIns {
             refusals.into_iter().try_for_each(|(_, refusals)| refusals.record(connection))?;
             let mut logins: Vec<_> = unwritten.logins.iter().collect();
             logins.sort_unstable();
-            logins.into_iter().try_for_each(|(user_id, at)| User::record_login(connection, *user_id, *at))?;
-            unwritten.key_refusals.values().try_for_each(|refusal| refusal.record(connection))
+            logins.into_iter().try_for_each(|(user_id, at)| User::record_login(connection, *user_id, *at))
         });
         match written {
             Err(DatabaseError(ForeignKeyViolation, _)) => {
@@ -83,7 +96,7 @@ impl SignIns {
 
 impl Unwritten {
     fn is_empty(&self) -> bool {
-        self.refusals.is_empty() && self.logins.is_empty() && self.key_refusals.is_empty()
+        self.refusals.is_empty() && self.logins.is_empty()
     }
 
     fn count(&mut self, more: Refusals) {
@@ -106,7 +119,5 @@ impl Unwritten {
             let later = self.logins.entry(user_id).or_insert(at);
             *later = at.max(*later);
         }
-        // The earlier one is the one to tell.
-        self.key_refusals.extend(earlier.key_refusals);
     }
 }

@@ -74,6 +74,81 @@ async fn a_key_that_is_reset_or_revoked_on_one_is_refused_on_all(#[values(Sqlite
     assert_eq!(cluster.statuses(with(new)).await, cluster.all(401));
 }
 
+/// "refused because expired or out of scope at most once an hour": whichever process it was that refused.
+#[rstest]
+#[tokio::test]
+async fn a_flood_of_refused_requests_to_all_is_told_once(#[values(Sqlite, Postgres)] db: Db) {
+    let cluster = Cluster::start(db);
+    let scope = ["--scope", "account:read"];
+    let add = |name: &str| {
+        let flags = [&["key", "add", "alice", "--action", "access", "--name", name], &scope[..]].concat();
+        let secret = cluster.latchkey.run(&flags).done().stdout.trim_end().to_owned();
+        log::note_secret(&secret);
+        secret
+    };
+    let (expired, narrow) = (add("expired"), add("narrow"));
+    cluster.database.execute("UPDATE tokens SET expires_on = '2026-01-31 10:00:00' WHERE name = 'expired'");
+    let with = |secret: String| move |request: RequestBuilder| request.header("X-Redmine-API-Key", &secret);
+    // "needs account:write" and "needs users:read": the first is told.
+    let http = Client::builder().no_proxy().build().expect("an HTTP client");
+    for _ in 0..50 {
+        assert_eq!(cluster.statuses(with(expired.clone())).await, cluster.all(401));
+        let ask = |process: &Process| {
+            let request = http.get(format!("{}/users.json", process.url)).header("X-Redmine-API-Key", &narrow);
+            Answer::of(request)
+        };
+        let answers = join_all(cluster.processes.iter().map(ask)).await;
+        assert!(answers.iter().all(|answer| answer.status == 403));
+    }
+    // A process writes everything before it ends.
+    let Cluster { database, processes, .. } = cluster;
+    for process in processes {
+        process.terminate();
+        assert_eq!(process.ended(), Some(0));
+    }
+    let told = |action: &str| {
+        let all = format!("SELECT count(*) AS number FROM events WHERE action = '{action}'");
+        let once = format!("SELECT coalesce(sum(times), 0) AS number FROM events WHERE action = '{action}'");
+        let once = once.replace("coalesce(sum(times), 0)", "CAST(coalesce(sum(times), 0) AS BIGINT)");
+        (database.number(&all), database.number(&once))
+    };
+    assert_eq!(told("expired_key_refused"), (1, 1));
+    assert_eq!(told("scope_refused"), (1, 1));
+}
+
+/// The same in the same moment, which processes would seldom meet by chance.
+#[rstest]
+fn of_two_that_tell_a_refusal_at_once_one_does(#[values(Sqlite, Postgres)] db: Db) {
+    use latchkey::models::event::{Client, EventAction, KeyRefusal};
+    use latchkey::models::token::Token;
+
+    let database = TestDatabase::migrated(db);
+    let latchkey = CommandLine::on(&database);
+    latchkey.add_user("alice", PASSWORD);
+    latchkey.add_key("alice");
+    let id = database.number("SELECT id AS number FROM tokens");
+    let token = Token::find(&mut database.connect(), id).expect("a query").expect("a token");
+    let start: latchkey::clock::Timestamp = "2026-06-01T00:00:00".parse().expect("a time");
+    let together = std::sync::Barrier::new(4);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let (mut connection, token, together) = (database.connect(), token.clone(), &together);
+            scope.spawn(move || {
+                for round in 0..25 {
+                    let (token, client) = (token.clone(), Client::new("192.0.2.1", "curl"));
+                    let at = start + chrono::TimeDelta::hours(round);
+                    let refusal =
+                        KeyRefusal { token, action: EventAction::ExpiredKeyRefused, missing: None, client, at };
+                    together.wait();
+                    refusal.record(&mut connection).expect("a record");
+                }
+            });
+        }
+    });
+    let told = "SELECT count(*) AS number FROM events WHERE action = 'expired_key_refused'";
+    assert_eq!(database.number(told), 25);
+}
+
 #[rstest]
 #[tokio::test]
 async fn a_password_that_is_changed_on_one_is_refused_on_all(#[values(Sqlite, Postgres)] db: Db) {

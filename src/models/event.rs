@@ -9,9 +9,9 @@ use diesel::sql_types::{BigInt, Text, Timestamp as SqlTimestamp};
 use super::scope::Scope;
 use super::stored_as_text;
 use super::token::{Token, TokenAction};
-use super::user::unprintable;
+use super::user::{User, unprintable};
 use crate::clock::Timestamp;
-use crate::db::DbConnection;
+use crate::db::{DbConnection, transaction};
 use crate::schema::events;
 
 /// What happened.
@@ -360,12 +360,28 @@ pub struct KeyRefusal {
 }
 
 impl KeyRefusal {
-    /// Tells it, unless the same was told of this key within the hour before. What is told of a key that is gone by now
-    /// is told all the same.
+    /// Tells it, unless the same was told of this key within the hour before, in a transaction of its own: so that of
+    /// several processes one tells it, and none waits for another while it holds more than one person's row. What is
+    /// told of a key that is gone by now is told all the same, unless its owner is gone, too.
     ///
     /// # Errors
     /// Those of the queries.
     pub fn record(&self, connection: &mut DbConnection) -> QueryResult<()> {
+        if self.is_told(connection)? {
+            return Ok(());
+        }
+        transaction(connection, |connection| {
+            let is_gone = User::lock_row(connection, self.token.user_id).optional()?.is_none();
+            // Another process may have told it meanwhile.
+            if is_gone || self.is_told(connection)? {
+                return Ok(());
+            }
+            let detail = self.missing.map(|scope| format!("needs {scope}")).unwrap_or_default();
+            Event::record_detail(connection, self.action, &self.token, &detail, &self.client, self.at)
+        })
+    }
+
+    fn is_told(&self, connection: &mut DbConnection) -> QueryResult<bool> {
         let told: i64 = events::table
             .filter(events::user_id.eq(self.token.user_id))
             .filter(events::updated_on.gt(self.at - TimeDelta::hours(1)))
@@ -373,11 +389,7 @@ impl KeyRefusal {
             .filter(events::token_id.eq(self.token.key()))
             .count()
             .get_result(connection)?;
-        if told > 0 {
-            return Ok(());
-        }
-        let detail = self.missing.map(|scope| format!("needs {scope}")).unwrap_or_default();
-        Event::record_detail(connection, self.action, &self.token, &detail, &self.client, self.at)
+        Ok(told > 0)
     }
 }
 
