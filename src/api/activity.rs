@@ -101,8 +101,8 @@ fn entry(page: &str, event: &Event) -> Entry {
     let times = if event.times > 1 { format!(" ×{}", event.times) } else { String::new() };
     let place = if event.address.is_empty() { "the command line" } else { &event.address };
     let with = if event.agent.is_empty() { String::new() } else { format!(" with {}", event.agent) };
-    let detail = event.key_hint();
-    let about = if detail.is_empty() { detail } else { format!("{detail}, ") };
+    let about = [event.key_hint(), event.remark()].into_iter().filter(|part| !part.is_empty());
+    let about: String = about.map(|part| format!("{part}, ")).collect();
     Entry {
         id: format!("{page}#event-{}", event.id),
         title: format!("{}{times}", event.headline()),

@@ -49,12 +49,12 @@ impl Credential {
         }
     }
 
-    /// What people call it, to recognise it by.
+    /// What people call it, to recognise it by, as it stands in a sentence.
     pub fn title(&self) -> String {
         match self {
-            Self::Password => "Password".to_owned(),
+            Self::Password => "password".to_owned(),
             Self::Token(token) if token.action.is_key() => format!("{} ····{}", token.title(), token.hint),
-            Self::Token(token) => token.title(),
+            Self::Token(_) => "session".to_owned(),
         }
     }
 }
@@ -120,8 +120,12 @@ pub async fn verify_password(
                 Some(hash) => with_hash(app, user, password, hash).await,
                 None => user,
             };
-            let credential = Credential::Password;
-            request.extensions_mut().insert(Authenticated { user_id: user.id, credential, administrator: None });
+            let mut extensions = request.extensions_mut();
+            // Who is signed in, and only gives the password once more, does it by their session.
+            if extensions.get::<Authenticated>().is_none_or(|known| known.user_id != user.id) {
+                let credential = Credential::Password;
+                extensions.insert(Authenticated { user_id: user.id, credential, administrator: None });
+            }
             Ok(user)
         }
         (Ok(_), None) => Err(PasswordRefusal::Wrong),

@@ -226,9 +226,23 @@ impl Event {
         }
     }
 
-    fn what_happened(&self) -> String {
+    /// What people call the key that it is about.
+    pub fn key_title(&self) -> String {
         let label = self.token_action.map_or("Key", TokenAction::label);
-        let key = self.token_name.as_ref().map_or_else(|| label.to_owned(), |name| format!("{label} “{name}”"));
+        self.token_name.as_ref().map_or_else(|| label.to_owned(), |name| format!("{label} “{name}”"))
+    }
+
+    /// What else there is to say in a few words, and by which key or session it was done; empty: nothing. That somebody
+    /// signs in by password, and that a key is refused by which it was tried, goes without saying.
+    pub fn remark(&self) -> String {
+        let is_said = !matches!(self.action, EventAction::SignedIn | EventAction::ScopeRefused);
+        let by = self.credential.as_ref().filter(|_| is_said);
+        let parts = [self.detail.clone(), by.map(|credential| format!("by {credential}"))];
+        parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    }
+
+    fn what_happened(&self) -> String {
+        let key = self.key_title();
         match self.action {
             EventAction::SignedIn => "Signed in".to_owned(),
             EventAction::SignInRefused => "Wrong password".to_owned(),

@@ -15,6 +15,9 @@ use crate::models::event::{Event, EventAction};
 
 /// Rows on a page.
 const PER_PAGE: i64 = 50;
+/// What one should look at: something may be wrong.
+const WARNINGS: [EventAction; 4] =
+    [EventAction::SignInRefused, EventAction::ExpiredKeyRefused, EventAction::ScopeRefused, EventAction::KeyLeaked];
 /// Nobody turns more pages than this, and the database need not either.
 const LAST_PAGE: i64 = 1000;
 
@@ -29,7 +32,8 @@ struct ActivityPage {
 
 struct Row {
     what: String,
-    detail: String,
+    hint: String,
+    remark: String,
     /// A class of the stylesheet.
     tone: &'static str,
     times: i64,
@@ -57,8 +61,9 @@ pub async fn show(
     let now = app.clock.now();
     let rows = events.into_iter().zip(0..PER_PAGE).map(|(event, _)| Row {
         what: event.headline(),
-        detail: event.key_hint(),
-        tone: if event.action == EventAction::SignInRefused { "warning" } else { "" },
+        hint: event.key_hint(),
+        remark: event.remark(),
+        tone: if WARNINGS.contains(&event.action) { "warning" } else { "" },
         times: event.times,
         at: Moment::new(event.updated_on, now),
         address: event.address,

@@ -86,12 +86,12 @@ async fn the_feed_tells_what_has_happened_latest_first(#[values(Sqlite, Postgres
         .collect();
     let expected = [
         ["Atom access key first used", &format!("{}, from 127.0.0.1", hint(&secret)), "2026-11-24T09:44:02Z"],
-        ["Atom access key created", &format!("{}, {by_browser}", hint(&secret)), "2026-11-24T09:42:02Z"],
-        ["Password changed", by_browser, "2026-11-24T09:40:02Z"],
+        ["Atom access key created", &format!("{}, by session, {by_browser}", hint(&secret)), "2026-11-24T09:42:02Z"],
+        ["Password changed", &format!("by session, {by_browser}"), "2026-11-24T09:40:02Z"],
         ["Wrong password ×2", by_browser, "2026-11-24T09:38:01Z"],
-        ["API access key reset", &format!("{}, {by_browser}", hint(&remade)), "2026-11-24T09:36:00Z"],
+        ["API access key reset", &format!("{}, by session, {by_browser}", hint(&remade)), "2026-11-24T09:36:00Z"],
         ["API access key first used", &format!("{}, from 127.0.0.1", hint(&made)), "2026-11-24T09:34:00Z"],
-        ["API access key created", &format!("{}, {by_browser}", hint(&made)), "2026-11-24T09:32:00Z"],
+        ["API access key created", &format!("{}, by session, {by_browser}", hint(&made)), "2026-11-24T09:32:00Z"],
         ["Signed in", by_browser, "2026-11-24T09:30:00Z"],
     ];
     assert_eq!(told, expected);

@@ -1,5 +1,6 @@
 //! The life of a key, whoever asks for what happens to it: a page, a program or the command line.
 
+mod activity;
 mod expiry;
 mod rotation;
 mod settings;

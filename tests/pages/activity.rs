@@ -51,13 +51,13 @@ async fn everything_that_happens_to_an_account_is_told(#[values(Sqlite, Postgres
     assert_eq!(alice.post("/my/password", &fields).await.status, 303);
     let hint = |secret: &str| format!("····{}", &secret[45..]);
     let told = [
-        "Password changed less than a minute ago 127.0.0.9 Test Browser/1.0".to_owned(),
+        "Password changed by session less than a minute ago 127.0.0.9 Test Browser/1.0".to_owned(),
         "Wrong password 1 minute ago 127.0.0.9 Test Browser/1.0".to_owned(),
         format!("Atom access key first used {} 2 minutes ago 127.0.0.1 Reader 2", hint(&atom)),
-        format!("Atom access key created {} 3 minutes ago 127.0.0.9 Test Browser/1.0", hint(&atom)),
-        format!("API access key reset {} 4 minutes ago 127.0.0.9 Test Browser/1.0", hint(&second)),
+        format!("Atom access key created {} by session 3 minutes ago 127.0.0.9 Test Browser/1.0", hint(&atom)),
+        format!("API access key reset {} by session 4 minutes ago 127.0.0.9 Test Browser/1.0", hint(&second)),
         format!("API access key first used {} 5 minutes ago 127.0.0.1 curl/8.0", hint(&first)),
-        format!("API access key created {} 6 minutes ago 127.0.0.9 Test Browser/1.0", hint(&first)),
+        format!("API access key created {} by session 6 minutes ago 127.0.0.9 Test Browser/1.0", hint(&first)),
         "Signed in 7 minutes ago 127.0.0.9 Test Browser/1.0".to_owned(),
     ];
     assert_eq!(activity(&alice).await, told);
