@@ -113,6 +113,6 @@ pub async fn update(
         lastname: changes.lastname.unwrap_or(before.lastname),
         mail: changes.mail.unwrap_or(before.mail),
     };
-    profile.trimmed().save(&app.database, &me.user, app.clock.now()).await?;
+    profile.trimmed().save(&app.database, &me.user, app.addresses.client(&request), app.clock.now()).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -5,6 +5,7 @@ use diesel::expression::AsExpression;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
+use super::event::{Client, Event, EventAction};
 use super::stored_as_text;
 use crate::clock::Timestamp;
 use crate::db::{Database, DbConnection, DbError};
@@ -232,18 +233,24 @@ impl Profile {
     }
 
     /// Stores what in it differs from `user`, whose it is. The rest is left as it is by now: somebody else may be
-    /// changing that.
+    /// changing that. Where an administrator does it as that person, their activity tells.
     ///
     /// # Errors
     /// [`SaveError`], after which nothing is changed.
-    pub async fn save(self, database: &Database, user: &User, now: Timestamp) -> Result<(), SaveError> {
+    pub async fn save(self, database: &Database, user: &User, client: Client, now: Timestamp) -> Result<(), SaveError> {
         let errors = self.errors();
         if !errors.is_empty() {
             return Err(SaveError::Invalid(errors));
         }
         let (id, before) = (user.id, user.profile());
-        let saved = database.write(move |connection| User::update_profile(connection, id, &before, &self, now)).await;
-        saved.map_err(SaveError::from)
+        let saved = database.write(move |connection| {
+            User::update_profile(connection, id, &before, &self, now)?;
+            if client.administrator().is_some() && before != self {
+                Event::record(connection, id, EventAction::AccountChanged, None, &client, now)?;
+            }
+            Ok(())
+        });
+        saved.await.map_err(SaveError::from)
     }
 
     /// Every rule of names and mail that it breaks, in the order of the form.

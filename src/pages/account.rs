@@ -83,7 +83,7 @@ pub async fn save(
 ) -> Result<HttpResponse, AppError> {
     let AccountForm { firstname, lastname, mail } = form;
     let typed = Profile { firstname, lastname, mail }.trimmed();
-    match typed.clone().save(&app.database, &me.user, app.clock.now()).await {
+    match typed.clone().save(&app.database, &me.user, app.addresses.client(&request), app.clock.now()).await {
         Ok(()) => Ok(see_other_with(&app, "/my/account", Notice::AccountSaved)),
         Err(SaveError::Invalid(errors)) => {
             let shell = Shell::of(&app, &request, &session)?;

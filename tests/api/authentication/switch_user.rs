@@ -50,6 +50,35 @@ async fn an_admin_changes_somebody_elses_account(#[values(Sqlite, Postgres)] db:
     assert_eq!(site.user("root").firstname, root.firstname);
 }
 
+/// "Events name both people": whose account it is by whose activity it stands in, and who has changed it. What people
+/// change themselves they need not be told.
+#[rstest]
+#[tokio::test]
+async fn the_other_sees_who_has_changed_their_account(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    let root = site.add_admin("root").await;
+    let bob = site.add_user("bob").await;
+    let (roots, bobs) = (site.add_key(&root, TokenAction::Api).await, site.add_key(&bob, TokenAction::Api).await);
+    let put = |key: &Key, body: &'static str| {
+        site.request(Method::PUT, "/my/account.json").header(KEY_HEADER, &key.secret).body(body)
+    };
+    let as_bob = |body| Answer::of(put(&roots, body).header(SWITCH_USER, "bob").header("User-Agent", "sync/3"));
+    assert_eq!(Answer::of(put(&bobs, r#"{"user":{"firstname":"Bobby"}}"#)).await.status, 204);
+    assert_eq!(Answer::of(put(&roots, r#"{"user":{"firstname":"Ruth"}}"#)).await.status, 204);
+    let told = "SELECT count(*) AS number FROM events WHERE action = 'account_changed'";
+    assert_eq!(site.database.number(told), 0, "one's own");
+    assert_eq!(as_bob(r#"{"user":{"firstname":"Robert"}}"#).await.status, 204);
+    assert_eq!(site.database.number(told), 1);
+    assert_eq!(as_bob(r#"{"user":{"firstname":"Robert"}}"#).await.status, 204);
+    assert_eq!(as_bob(r#"{"user":{"mail":"broken"}}"#).await.status, 422);
+    assert_eq!(site.database.number(told), 1, "nothing has changed");
+    let activity = site.signed_in("bob").await.get("/activity").await;
+    let by = format!("by API access key ····{}", &roots.secret[45..]);
+    let row = format!("Account changed by root {by} less than a minute ago 127.0.0.1 sync/3");
+    assert!(activity.shows(&row), "{}", activity.text());
+    assert!(!site.signed_in("root").await.get("/activity").await.shows("Account changed"));
+}
+
 /// "Unknown or locked: 412"
 #[rstest]
 #[tokio::test]
