@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, web};
 
 use crate::auth::client_address::ClientAddresses;
 use crate::auth::passwords::Passwords;
+use crate::auth::throttle::RateLimit;
 use crate::clock::Clock;
 use crate::config::{Config, PublicUrl};
 use crate::db::Database;
@@ -30,6 +31,8 @@ pub struct App {
     pub recorder: Recorder,
     /// Passwords, and who guesses too many.
     pub passwords: Passwords,
+    /// Who reports too many leaked secrets.
+    pub leak_reports: RateLimit,
     /// What is counted.
     pub metrics: Metrics,
     /// Where requests come from.
@@ -57,6 +60,7 @@ impl App {
             url: config.public_url(bound),
             addresses: ClientAddresses::new(config.trusted_proxies.clone()),
             passwords: Passwords::start(clock.clone()).map_err(no_thread)?,
+            leak_reports: RateLimit::new(clock.clone()),
             recorder: recorder.map_err(no_thread)?,
             lookups: Lookups::start(database.clone()).map_err(no_thread)?,
             metrics,

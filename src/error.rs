@@ -61,6 +61,9 @@ pub enum AppError {
     /// 429
     #[error("Too many wrong passwords. Try again in {}.", minutes(*.0))]
     TooManyAttempts(Duration),
+    /// 429: of those that anybody may send
+    #[error("Too many requests from this address. Try again in {}.", minutes(*.0))]
+    TooManyRequests(Duration),
     /// 503: hashing threads
     #[error("Too many people are signing in at the moment. Try again in a few seconds.")]
     Busy(Duration),
@@ -110,7 +113,7 @@ impl AppError {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::TooManyAttempts(wait) | Self::Busy(wait) => Some(*wait),
+            Self::TooManyAttempts(wait) | Self::TooManyRequests(wait) | Self::Busy(wait) => Some(*wait),
             Self::Database(DbError::Query(_)) => None,
             Self::Database(_) | Self::TimedOut => Some(Duration::from_secs(5)),
             _ => None,
@@ -139,7 +142,7 @@ impl ResponseError for AppError {
             Self::PreconditionFailed(_) => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooManyAttempts(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyAttempts(_) | Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Database(DbError::Query(_)) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Busy(_) | Self::TimedOut | Self::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -174,6 +177,12 @@ impl ResponseError for AppError {
 /// What is said to somebody whose password is right, and not enough.
 pub const SECOND_FACTOR: &str = "This account asks for a second factor, which is not possible here. Its keys still \
                                  work; to sign in, ask an administrator.";
+
+impl From<RetryAfter> for AppError {
+    fn from(RetryAfter(wait): RetryAfter) -> Self {
+        Self::TooManyRequests(wait)
+    }
+}
 
 impl From<PasswordRefusal> for AppError {
     fn from(refusal: PasswordRefusal) -> Self {

@@ -46,6 +46,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    notices (id) {
+        id -> BigInt,
+        user_id -> BigInt,
+        event_id -> BigInt,
+    }
+}
+
+diesel::table! {
     tokens (id) {
         id -> BigInt,
         user_id -> BigInt,
@@ -87,6 +95,16 @@ diesel::table! {
 }
 
 diesel::joinable!(events -> users (user_id));
+diesel::joinable!(notices -> events (event_id));
+diesel::joinable!(notices -> users (user_id));
 diesel::joinable!(tokens -> users (user_id));
 
-diesel::allow_tables_to_appear_in_same_query!(compatibility, events, imported_tokens, imported_users, tokens, users,);
+diesel::allow_tables_to_appear_in_same_query!(
+    compatibility,
+    events,
+    imported_tokens,
+    imported_users,
+    notices,
+    tokens,
+    users,
+);

@@ -47,6 +47,7 @@ pub fn api() -> Vec<At> {
             .delete(api::users::delete),
         at("/my/account.{format:json|xml}").get(api::account::show).put(api::account::update),
         at("/activity.atom").get(api::activity::feed),
+        at("/revoke.json").post(api::revoke::revoke).with_problems(),
     ]
 }
 
@@ -60,7 +61,9 @@ pub fn pages() -> Vec<At> {
         at("/my/password").get(pages::password::show).post(pages::password::change),
         at("/my/api_key").get(pages::keys::ask_api).post(pages::keys::make_api),
         at("/my/atom_key").get(pages::keys::ask_atom).post(pages::keys::make_atom),
+        at("/my/notices/{id:[0-9]+}").post(pages::notices::seen),
         at("/activity").get(pages::activity::show),
+        at("/revoke").get(pages::leak::show).post(pages::leak::report),
         // Administrators, about everybody.
         at("/admin/users").get(pages::people::list::show),
         at("/admin/users/new").get(pages::people::add::show).post(pages::people::add::add),

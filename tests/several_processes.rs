@@ -74,6 +74,25 @@ async fn a_key_that_is_reset_or_revoked_on_one_is_refused_on_all(#[values(Sqlite
     assert_eq!(cluster.statuses(with(new)).await, cluster.all(401));
 }
 
+/// "A leaked key ends at the next request on every process."
+#[rstest]
+#[tokio::test]
+async fn a_key_that_is_reported_as_leaked_to_one_is_refused_on_all(#[values(Sqlite, Postgres)] db: Db) {
+    let cluster = Cluster::start(db);
+    let leaked = cluster.latchkey.add_key("alice");
+    let with = |secret: String| move |request: RequestBuilder| request.header("X-Redmine-API-Key", &secret);
+    assert_eq!(cluster.statuses(with(leaked.clone())).await, cluster.all(200));
+    // To all of them at once: it ends one time.
+    let http = Client::builder().no_proxy().build().expect("an HTTP client");
+    let body = serde_json::json!({ "secret": leaked }).to_string();
+    let report = |process: &Process| Answer::of(http.post(format!("{}/revoke.json", process.url)).body(body.clone()));
+    let answers = join_all(cluster.processes.iter().map(report)).await;
+    assert!(answers.iter().all(|answer| answer.status == 204));
+    assert_eq!(cluster.statuses(with(leaked)).await, cluster.all(401));
+    let told = "SELECT count(*) AS number FROM events JOIN notices ON event_id = events.id WHERE action = 'key_leaked'";
+    assert_eq!(cluster.database.number(told), 1);
+}
+
 /// "refused because expired or out of scope at most once an hour": whichever process it was that refused.
 #[rstest]
 #[tokio::test]

@@ -7,4 +7,5 @@ pub mod format;
 pub mod health;
 pub mod openapi;
 pub mod problem;
+pub mod revoke;
 pub mod users;

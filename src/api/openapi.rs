@@ -15,7 +15,7 @@ use utoipa::openapi::{Content, HeaderBuilder, ObjectBuilder, Ref, RefOr, Require
 use utoipa::{IntoParams, IntoResponses, Modify, OpenApi, PartialSchema, ToSchema};
 
 use super::format::Format;
-use super::{account, activity, health, users};
+use super::{account, activity, health, revoke, users};
 use crate::app::App;
 use crate::auth::credentials::{API_KEY_HEADER, SWITCH_USER_HEADER};
 use crate::error::AppError;
@@ -40,6 +40,7 @@ use crate::error::AppError;
         account::show,
         account::update,
         activity::feed,
+        revoke::revoke,
         health::healthz,
         health::readyz,
     ),

@@ -55,10 +55,15 @@ impl ClientAddresses {
         self.trusted.iter().any(|network| network.contains(&address))
     }
 
+    /// Address and agent, as events tell them of somebody who may be anybody.
+    pub fn stranger(&self, request: &HttpRequest) -> Client {
+        let agent = request.headers().get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()));
+        Client::new(self.of(request), agent.as_deref().unwrap_or_default())
+    }
+
     /// Address and agent, and by which key or session, as events tell them.
     pub fn client(&self, request: &HttpRequest) -> Client {
-        let agent = request.headers().get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()));
-        let client = Client::new(self.of(request), agent.as_deref().unwrap_or_default());
+        let client = self.stranger(request);
         match request.extensions().get::<Authenticated>() {
             Some(Authenticated { credential, administrator: Some(login), .. }) => {
                 client.with_credential(credential.title()).acting_for(login)

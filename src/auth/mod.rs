@@ -3,6 +3,7 @@
 pub mod api_user;
 pub mod client_address;
 pub mod credentials;
+pub mod leak;
 pub mod passwords;
 pub mod posted_form;
 pub mod redmine_password;

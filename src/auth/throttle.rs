@@ -1,4 +1,5 @@
-//! Slows down guessing: wrong passwords are counted by address, and by address and login.
+//! Slows down guessing and flooding: wrong passwords are counted by address, and by address and login; requests that
+//! anybody may send by address.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroUsize;
@@ -12,12 +13,10 @@ use tokio::sync::OwnedMutexGuard;
 use crate::auth::secret::{Digest, Secret};
 use crate::clock::{Clock, Timestamp};
 
-/// Wrong passwords for one login from one address, before it has to wait.
-const MOST_FOR_A_LOGIN: u32 = 10;
-/// Wrong passwords from one address, before it has to wait.
-const MOST_FOR_AN_ADDRESS: u32 = 100;
-/// The time in which they are counted, since the first.
-const WINDOW: TimeDelta = TimeDelta::minutes(15);
+/// Wrong passwords for one login from one address.
+const FOR_A_LOGIN: Limit = Limit { most: 10, within: TimeDelta::minutes(15) };
+/// Wrong passwords from one address.
+const FOR_AN_ADDRESS: Limit = Limit { most: 100, within: TimeDelta::minutes(15) };
 /// Counters in memory, of each kind; the one that was asked for longest ago makes room.
 const COUNTERS: NonZeroUsize = NonZeroUsize::new(50_000).unwrap();
 
@@ -31,13 +30,21 @@ pub struct Throttle {
     logins: Mutex<LruCache<(IpAddr, Digest), LoginCounter>>,
 }
 
-/// Too many wrong passwords; come back after this time.
+/// How many of something there may be, before one has to wait.
+#[derive(Clone, Copy)]
+struct Limit {
+    most: u32,
+    /// The time in which they are counted, since the first.
+    within: TimeDelta,
+}
+
+/// Too many; come back after this time.
 #[derive(Debug)]
 pub struct RetryAfter(pub Duration);
 
 #[derive(Clone, Copy, Default)]
 struct Counter {
-    wrong: u32,
+    times: u32,
     since: Timestamp,
 }
 
@@ -48,26 +55,28 @@ struct AddressCounter {
 }
 
 impl Counter {
-    fn refuses(&mut self, now: Timestamp, most: u32) -> Option<RetryAfter> {
-        // A clock that was set back must not make the wait longer than the window.
-        if now >= self.since + WINDOW || now < self.since {
-            *self = Self { wrong: 0, since: now };
+    fn refuses(&mut self, now: Timestamp, limit: Limit) -> Option<RetryAfter> {
+        let Limit { most, within } = limit;
+        // A clock that was set back must not make the wait longer than the limit's time.
+        if now >= self.since + within || now < self.since {
+            *self = Self { times: 0, since: now };
         }
-        (self.wrong >= most).then(|| RetryAfter((self.since + WINDOW - now).to_std().unwrap_or_default()))
+        (self.times >= most).then(|| RetryAfter((self.since + within - now).to_std().unwrap_or_default()))
     }
 
     fn count(&mut self, now: Timestamp) {
-        if self.wrong == 0 {
+        if self.times == 0 {
             self.since = now;
         }
-        self.wrong += 1;
+        self.times += 1;
     }
 }
 
 impl AddressCounter {
     fn refuses(&mut self, now: Timestamp) -> Option<RetryAfter> {
         // Those on their way count as wrong, or a hundred at once would be as many more tries.
-        self.counter.refuses(now, MOST_FOR_AN_ADDRESS.saturating_sub(self.trying))
+        let most = FOR_AN_ADDRESS.most.saturating_sub(self.trying);
+        self.counter.refuses(now, Limit { most, ..FOR_AN_ADDRESS })
     }
 }
 
@@ -94,7 +103,7 @@ impl Throttle {
         let counter = self.logins().get_or_insert((address, login), Arc::default).clone();
         let mut counter = counter.lock_owned().await;
         let now = self.clock.now();
-        if let Some(wait) = counter.refuses(now, MOST_FOR_A_LOGIN) {
+        if let Some(wait) = counter.refuses(now, FOR_A_LOGIN) {
             return Err(wait);
         }
         let mut addresses = self.addresses();
@@ -141,8 +150,43 @@ impl Drop for Attempt<'_> {
         // A counter that counts nothing takes the place of one that does. The map and this attempt hold it: if nobody
         // else does, it can go.
         let mut logins = self.throttle.logins();
-        if self.counter.wrong == 0 && logins.peek(&self.key).is_some_and(|counter| Arc::strong_count(counter) == 2) {
+        if self.counter.times == 0 && logins.peek(&self.key).is_some_and(|counter| Arc::strong_count(counter) == 2) {
             logins.pop(&self.key);
+        }
+    }
+}
+
+/// Requests that anybody may send: 60 a minute and 600 an hour from one address.
+pub struct RateLimit {
+    clock: Clock,
+    addresses: Mutex<LruCache<IpAddr, [Counter; RATES.len()]>>,
+}
+
+/// The longest first: it says the later time to come back.
+const RATES: [Limit; 2] =
+    [Limit { most: 600, within: TimeDelta::hours(1) }, Limit { most: 60, within: TimeDelta::minutes(1) }];
+
+impl RateLimit {
+    /// Nothing counted yet.
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, addresses: Mutex::new(LruCache::new(COUNTERS)) }
+    }
+
+    /// Lets one request from `address` pass, or says when. Those that are refused are not counted.
+    ///
+    /// # Errors
+    /// [`RetryAfter`].
+    pub fn pass(&self, address: IpAddr) -> Result<(), RetryAfter> {
+        let now = self.clock.now();
+        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        let counters = addresses.get_or_insert_mut(counted_address(address), Default::default);
+        let refused = counters.iter_mut().zip(RATES).find_map(|(counter, rate)| counter.refuses(now, rate));
+        match refused {
+            Some(wait) => Err(wait),
+            None => {
+                counters.iter_mut().for_each(|counter| counter.count(now));
+                Ok(())
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use chrono::{NaiveDate, NaiveTime, SubsecRound, TimeDelta};
 use diesel::prelude::*;
 
 use super::event::{Client, Event, EventAction};
+use super::notice::Notice;
 use super::scope::Scopes;
 use super::token::{Token, TokenAction};
 use super::user::{FieldError, Labelled, User, lower, name_errors, unprintable};
@@ -569,6 +570,28 @@ impl Key {
         Token::delete(connection, id)?;
         Event::record(connection, user_id, EventAction::KeyRevoked, Some(&key.current), client, now)?;
         Ok(Ok(key))
+    }
+
+    /// Ends the key that `leaked` is a secret of, because somebody who is `client` knows that secret, and tells its owner.
+    /// `false`: it was gone already.
+    ///
+    /// # Errors
+    /// Those of the queries.
+    pub fn revoke_leaked(
+        connection: &mut DbConnection,
+        leaked: &Token,
+        client: &Client,
+        now: Timestamp,
+    ) -> QueryResult<bool> {
+        // Gone, too, if the person is.
+        let is_there = User::lock_row(connection, leaked.user_id).optional()?.is_some();
+        if !is_there || !Token::delete(connection, leaked.key())? {
+            return Ok(false);
+        }
+        // By the end of the secret that leaked: a key may have several.
+        Event::record(connection, leaked.user_id, EventAction::KeyLeaked, Some(leaked), client, now)?;
+        Notice::of_leak(connection, leaked)?;
+        Ok(true)
     }
 
     /// Tells owners of access tokens that have expired, and removes those that expired long ago.

@@ -4,6 +4,7 @@ pub mod administration;
 pub mod event;
 pub mod import;
 pub mod key;
+pub mod notice;
 pub mod scope;
 pub mod token;
 pub mod user;

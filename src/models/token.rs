@@ -373,6 +373,20 @@ impl Token {
         tokens::table.find(id).select(Self::as_select()).first(connection).optional()
     }
 
+    /// The key that a secret is, whether it still works or not, and whoever its owner is; other kinds of token are not
+    /// looked for.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn find_key(connection: &mut DbConnection, digest: &Digest) -> QueryResult<Option<Self>> {
+        tokens::table
+            .filter(tokens::digest.eq(digest.as_bytes()))
+            .filter(tokens::action.eq_any(TokenAction::KEYS))
+            .select(Self::as_select())
+            .first(connection)
+            .optional()
+    }
+
     /// Ends a token; `false`: there was none.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::form::{Field, error_summary};
 use super::keys::KeyPanel;
 use super::moment::Moment;
+use super::notices::{self, Banner};
 use super::shell::{Notice, Shell, page, see_other, see_other_with};
 use crate::app::App;
 use crate::auth::posted_form::Posted;
@@ -25,6 +26,7 @@ struct AccountPage {
     lastname: Field,
     mail: Field,
     sidebar: Sidebar,
+    banners: Vec<Banner>,
 }
 
 struct Sidebar {
@@ -115,6 +117,7 @@ async fn answer(
         lastname: Field::new(profile.lastname, UserField::Lastname, errors),
         mail: Field::new(profile.mail, UserField::Mail, errors),
         sidebar,
+        banners: notices::unseen(app, user_id).await?,
     };
     page(status, &page_shown)
 }

@@ -78,6 +78,8 @@ pub enum Notice {
     PasswordChanged,
     /// The session was ended.
     SignedOut,
+    /// A secret was reported as leaked.
+    LeakReported,
     /// Somebody was added.
     PersonAdded,
     /// Somebody was locked.
@@ -94,6 +96,7 @@ impl Notice {
             Self::AccountSaved => "account_saved",
             Self::PasswordChanged => "password_changed",
             Self::SignedOut => "signed_out",
+            Self::LeakReported => "leak_reported",
             Self::PersonAdded => "person_added",
             Self::PersonLocked => "person_locked",
             Self::PersonUnlocked => "person_unlocked",
@@ -106,6 +109,9 @@ impl Notice {
             Self::AccountSaved => "Your account has been saved.",
             Self::PasswordChanged => "Your password has been changed. Other sessions have been signed out.",
             Self::SignedOut => "You have signed out.",
+            Self::LeakReported => {
+                "Thank you. If it was the secret of a key here, that has been revoked, and its owner is told."
+            }
             Self::PersonAdded => "The account has been made. Tell them the login and password.",
             Self::PersonLocked => "The account has been locked. Sessions have ended, and keys no longer work.",
             Self::PersonUnlocked => "The account is active. Signing in and keys work again.",

@@ -11,7 +11,7 @@ use rstest::rstest;
 use crate::support::*;
 
 /// What answers anybody.
-const PUBLIC: [&str; 3] = ["/healthz", "/readyz", "/openapi.json"];
+const PUBLIC: [&str; 4] = ["/healthz", "/readyz", "/openapi.json", "/revoke.json"];
 
 /// The addresses that a pattern of the table stands for, with `id` where it has one.
 fn addresses(pattern: &str, id: i64) -> Vec<String> {

@@ -29,6 +29,7 @@ async fn titles_landmarks_and_headings_tell_where_one_is(#[values(Sqlite, Postgr
     let browser = Browser::start(Options::desktop()).await;
     let stranger = [
         ("/login", json!(["Sign in · Latchkey", "banner", "main", "h1 Sign in"])),
+        ("/revoke", json!(["Report a leaked key · Latchkey", "banner", "main", "h1 Report a leaked key"])),
         ("/nowhere", json!(["Page not found · Latchkey", "banner", "main", "h1 Page not found"])),
     ];
     for (path, expected) in stranger {

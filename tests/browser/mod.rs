@@ -3,6 +3,7 @@
 mod checks;
 mod every_page;
 mod keyboard;
+mod leaked_keys;
 mod looking_after_people;
 mod main_job;
 mod paper;

@@ -2,6 +2,7 @@
 
 mod activity;
 mod expiry;
+mod leaked;
 mod rotation;
 mod settings;
 mod switch_user;

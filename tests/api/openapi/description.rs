@@ -54,7 +54,7 @@ impl Description {
                 let schema = &response["content"][media_type]["schema"];
                 assert!(schema.is_object(), "{media_type} is not described: {at}");
                 match media_type {
-                    "application/json" => self.holds_json(schema, &answer.json(), &at),
+                    "application/json" | "application/problem+json" => self.holds_json(schema, &answer.json(), &at),
                     "application/xml" => self.holds_xml(schema, &Element::parse(&answer.text), &at),
                     _ => assert_eq!(schema["type"], "string", "{at}"),
                 }

@@ -175,6 +175,11 @@ async fn every_field_that_is_answered_is_described(#[values(Sqlite, Postgres)] d
     for path in ["/activity.atom", "/healthz", "/readyz", "/openapi.json"] {
         description.holds(path, &get, &Answer::of(site.get(path)).await);
     }
+    for (status, body) in [(204, r#"{"secret":"x"}"#), (400, "{"), (413, large.as_str()), (422, r#"{"secret":""}"#)] {
+        let answer = Answer::of(site.request(Method::POST, "/revoke.json").body(body.to_owned())).await;
+        assert_eq!(answer.status, status, "{}", answer.text);
+        description.holds("/revoke.json", &post, &answer);
+    }
 
     let mut unseen = Vec::new();
     for (_, _, operation) in description.operations() {

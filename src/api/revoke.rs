@@ -1,0 +1,68 @@
+//! `/revoke.json`: ends keys whose secret was found where it should not be. Anybody may.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::auth::leak;
+use crate::error::AppError;
+
+/// The largest body that is read: a secret with something around it.
+const LARGEST_BODY: usize = 8 * 1024;
+
+/// What is reported.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = LeakReport)]
+struct Report {
+    /// The whole secret; blanks around it are ignored.
+    #[schema(min_length = 1, max_length = 1000)]
+    secret: String,
+}
+
+/// `POST /revoke.json`
+///
+/// # Errors
+/// A body that cannot be read; too many from one address; those of the database.
+#[utoipa::path(
+    post,
+    path = "/revoke.json",
+    operation_id = "reportLeak",
+    summary = "End the key that a secret found in the wild is of, and tell its owner",
+    security(()),
+    request_body = Report,
+    responses(
+        (status = 204, description = "If it was the secret of a key here, that is ended. The same if it was none."),
+        (status = 400, description = "The body cannot be read.", body = Object, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large.", body = Object, content_type = "application/problem+json"),
+        (status = 422, description = "This can be no secret.", body = Object, content_type = "application/problem+json"),
+        (
+            status = 429,
+            description = "Too many from one address.",
+            body = Object,
+            content_type = "application/problem+json",
+            headers(("Retry-After" = i64, description = "Seconds to wait.")),
+        ),
+        (
+            status = 503,
+            description = "Something is busy or not available at the moment.",
+            body = Object,
+            content_type = "application/problem+json",
+            headers(("Retry-After" = i64, description = "Seconds to wait.")),
+        ),
+    ),
+)]
+pub async fn revoke(
+    app: web::Data<App>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, AppError> {
+    app.leak_reports.pass(app.addresses.of(&request))?;
+    let body = payload.to_bytes_limited(LARGEST_BODY).await.map_err(|_| AppError::TooLarge)?;
+    let unreadable = || AppError::BadRequest("The body could not be read: send {\"secret\": \"…\"}.".into());
+    let body = body.map_err(|_| unreadable())?;
+    // What serde says of it could repeat what stands in it.
+    let report: Report = serde_json::from_slice(&body).map_err(|_| unreadable())?;
+    leak::report(&app, &request, &report.secret).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,72 @@
+//! *Report a leaked key*: for whoever has found a secret where it should not be, signed in or not.
+
+use actix_session::Session;
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use serde::Deserialize;
+
+use super::form::{Field, error_summary};
+use super::shell::{Notice, Shell, page, see_other_with};
+use crate::app::App;
+use crate::auth::leak;
+use crate::auth::posted_form::Posted;
+use crate::auth::session_user::MaybeSignedIn;
+use crate::error::AppError;
+
+#[derive(Template)]
+#[template(path = "leak.html")]
+struct LeakPage {
+    shell: Shell,
+    /// Never shown again, whatever was typed.
+    secret: Field,
+}
+
+impl LeakPage {
+    fn error_summary(&self) -> Vec<(&'static str, String)> {
+        error_summary(&[("secret", &self.secret)])
+    }
+}
+
+/// The one field of the form.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct LeakForm {
+    secret: String,
+}
+
+/// `GET /revoke`
+///
+/// # Errors
+/// Those of the database.
+pub async fn show(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    MaybeSignedIn(_): MaybeSignedIn,
+) -> Result<HttpResponse, AppError> {
+    let shell = Shell::of(&app, &request, &session)?.saying(&request, &[Notice::LeakReported]);
+    page(StatusCode::OK, &LeakPage { shell, secret: Field::default() })
+}
+
+/// `POST /revoke`
+///
+/// # Errors
+/// Too many from one address; those of the database.
+pub async fn report(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    Posted { who: MaybeSignedIn(_), form }: Posted<MaybeSignedIn, LeakForm>,
+) -> Result<HttpResponse, AppError> {
+    app.leak_reports.pass(app.addresses.of(&request))?;
+    match leak::report(&app, &request, &form.secret).await {
+        Ok(()) => Ok(see_other_with(&app, "/revoke", Notice::LeakReported)),
+        Err(AppError::Invalid(errors)) => {
+            let shell = Shell::of(&app, &request, &session)?;
+            let secret = Field { value: String::new(), errors };
+            page(StatusCode::UNPROCESSABLE_ENTITY, &LeakPage { shell, secret })
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,56 @@
+//! What a person is told on *My account* until they say that they have seen it.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::moment::Moment;
+use super::shell::see_other;
+use crate::app::App;
+use crate::auth::posted_form::{NoFields, Posted};
+use crate::auth::session_user::SessionUser;
+use crate::error::AppError;
+use crate::models::notice::Notice;
+
+/// A key that was revoked because its secret was reported as leaked.
+pub struct Banner {
+    /// Names what it is about.
+    pub id: i64,
+    /// The key, in words.
+    pub key: String,
+    /// The last four characters of the secret that was reported.
+    pub hint: String,
+    /// When.
+    pub revoked: Moment,
+    /// Where the report came from.
+    pub address: String,
+}
+
+/// What `user_id` has not yet seen, oldest first.
+///
+/// # Errors
+/// Those of the database.
+pub async fn unseen(app: &App, user_id: i64) -> Result<Vec<Banner>, AppError> {
+    let notices = app.database.lookup(move |connection| Notice::unseen(connection, user_id)).await?;
+    let now = app.clock.now();
+    let banner = |Notice { id, event }: Notice| Banner {
+        id,
+        key: event.key_title(),
+        hint: event.key_hint(),
+        revoked: Moment::new(event.created_on, now),
+        address: event.address,
+    };
+    Ok(notices.into_iter().map(banner).collect())
+}
+
+/// `POST /my/notices/ID`: it has been seen. Sent twice, it is done once.
+///
+/// # Errors
+/// Those of the database.
+pub async fn seen(
+    app: web::Data<App>,
+    request: HttpRequest,
+    Posted { who: me, form: NoFields {} }: Posted<SessionUser, NoFields>,
+) -> Result<HttpResponse, AppError> {
+    let id = request.match_info().get("id").and_then(|id| id.parse().ok()).ok_or(AppError::NotFound)?;
+    app.database.write(move |connection| Notice::seen(connection, me.user.id, id)).await?;
+    Ok(see_other(&app.url.path("/my/account")))
+}
