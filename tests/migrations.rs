@@ -2,12 +2,19 @@
 
 use std::process::Command;
 
+use chrono::{TimeDelta, Utc};
+use latchkey::auth::credentials::Password;
+use latchkey::auth::passwords::hash;
+use latchkey::auth::secret::Secret;
 use latchkey::migrations;
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use rstest::rstest;
+use serde_json::json;
 
 use crate::support::database::TestDatabase;
 use crate::support::load::Load;
+use crate::support::site::SECRET_KEY;
+use crate::support::visitor::page;
 use crate::support::*;
 
 /// The stock diesel CLI in the project's folder, with the project's file for this database.
@@ -136,6 +143,125 @@ async fn readyz_fails_for_missing_migrations_and_not_for_newer_ones(#[values(Sql
     assert_eq!(readyz().await, StatusCode::OK);
     site.database.execute("DELETE FROM __diesel_schema_migrations WHERE version = '20261124000003'");
     assert_eq!(readyz().await, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+/// "An upgrade from the foundation's database, with keys in it, keeps every key working and its last use": the tables
+/// are those that its migrations made, and the rows those that it wrote.
+#[rstest]
+#[tokio::test]
+async fn keys_of_the_foundation_go_on_working_with_their_last_use(#[values(Sqlite, Postgres)] db: Db) {
+    let database = foundation(db);
+    let at = |minutes: i64| {
+        let time = Utc::now() - TimeDelta::minutes(minutes);
+        format!("'{}'", time.format("%Y-%m-%d %H:%M:%S%.6f"))
+    };
+    let password = hash(&Password::new(PASSWORD));
+    database.execute(&format!(
+        "INSERT INTO users (login, firstname, lastname, mail, password_hash, created_on, updated_on)
+         VALUES ('alice', 'Alice', 'Archer', 'alice@example.org', '{password}', {0}, {0});
+         INSERT INTO events (user_id, action, token_action, token_hint, address, agent, created_on, updated_on)
+         SELECT id, 'key_created', 'api', 'wxyz', '192.0.2.1', 'curl', {0}, {0} FROM users",
+        at(900)
+    ));
+    let secrets = ["api", "feeds", "session"].map(|action| {
+        let secret = Secret::generate();
+        log::note_secret(secret.expose());
+        let digest: String = secret.digest().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = if db == Sqlite { format!("x'{digest}'") } else { format!("'\\x{digest}'::bytea") };
+        database.execute(&format!(
+            "INSERT INTO tokens (user_id, action, digest, hint, created_on, updated_on)
+             SELECT id, '{action}', {digest}, '{}', {}, {} FROM users",
+            secret.hint(),
+            at(800),
+            at(10),
+        ));
+        secret.expose().to_owned()
+    });
+    let [api, feeds, session] = &secrets;
+    let (before, user_id) = (database.dump("tokens"), database.number("SELECT id AS number FROM users"));
+
+    let process = Process::serve(&CommandLine::on(&database).with("LATCHKEY_SECRET_KEY", SECRET_KEY), &[]);
+    assert!(migrations::states(&database.url).expect("states").iter().all(|state| state.applied));
+    assert_eq!(database.dump("tokens"), before, "not a key, and not a last use, is another");
+    let held = json!({ "user": user_id, "secret": session, "form": "f".repeat(32) });
+    let cookie = cookie::sealed(held.as_object().expect("an object"));
+    let my_account = process.visitor().request(Method::GET, "/my/account").header("Cookie", cookie);
+    let my_account = page(my_account).await;
+    assert_eq!(my_account.status, 200, "a session goes on");
+    assert!(my_account.shows("API access key Last used: 10 minutes ago"), "{}", my_account.text());
+    assert!(my_account.shows("Atom access key Last used: 10 minutes ago"), "{}", my_account.text());
+    for address in ["/users/current.json", "/my/account.xml"] {
+        assert_eq!(process.get_with_key(address, api).await.status, 200, "{address}: with every right of its owner");
+    }
+    let feed = process.get_with_key(&format!("/activity.atom?key={feeds}"), "").await;
+    assert!(feed.status == 200 && feed.text.contains("API access key created"), "{}", feed.text);
+    let alice = process.visitor();
+    alice.sign_in("alice", PASSWORD).await;
+    let my_account = alice.get("/my/account").await;
+    assert!(my_account.shows("API access key Last used: less than a minute ago"), "{}", my_account.text());
+    assert!(my_account.shows("Atom access key Last used: less than a minute ago"), "{}", my_account.text());
+    assert!(alice.get("/activity").await.shows("API access key created ····wxyz about 15 hours ago 192.0.2.1 curl"));
+}
+
+/// A database as the foundation left it: with its migrations and no others.
+fn foundation(db: Db) -> TestDatabase {
+    let database = TestDatabase::empty(db);
+    let all = format!("{}/migrations/{}", env!("CARGO_MANIFEST_DIR"), if db == Sqlite { "sqlite" } else { "postgres" });
+    let some = tempfile::tempdir().expect("a folder");
+    for folder in std::fs::read_dir(&all).expect("migrations").map(|folder| folder.expect("a folder")) {
+        let name = folder.file_name().into_string().expect("UTF-8");
+        if name.as_str() < "2026-11-24-000021" {
+            let copy = some.path().join(name);
+            std::fs::create_dir(&copy).expect("a folder");
+            for file in ["up.sql", "down.sql"] {
+                std::fs::copy(folder.path().join(file), copy.join(file)).expect("a copy");
+            }
+        }
+    }
+    diesel(&database, db, &["migration", "run", "--migration-dir", some.path().to_str().expect("a path")]);
+    let states = migrations::states(&database.url).expect("states");
+    let applied: Vec<_> = states.iter().filter(|state| state.applied).map(|state| state.name.as_str()).collect();
+    assert_eq!(applied.last(), Some(&"2026-11-24-000020_create_imports"), "{states:?}");
+    database
+}
+
+/// Whoever goes back a release loses access tokens, whose scopes and expiry have nowhere to stand: none of them works
+/// without, not even when the migration comes again.
+#[rstest]
+#[tokio::test]
+async fn access_tokens_do_not_outlive_their_scopes(#[values(Sqlite, Postgres)] db: Db) {
+    let database = TestDatabase::migrated(db);
+    let latchkey = CommandLine::on(&database).with("LATCHKEY_SECRET_KEY", &"k".repeat(64));
+    latchkey.add_user("alice", PASSWORD);
+    let api = latchkey.add_key("alice");
+    let secret_of = |arguments: &[&str]| {
+        let secret = latchkey.run(arguments).done().stdout.trim_end().to_owned();
+        log::note_secret(&secret);
+        secret
+    };
+    let add = ["key", "add", "alice", "--action", "access", "--name", "deploy", "--scope", "account:read"];
+    let old = secret_of(&add);
+    let id = database.number("SELECT max(id) AS number FROM tokens").to_string();
+    let new = secret_of(&["key", "rotate", &id]);
+    let leaked = secret_of(&add);
+    let statuses = async || {
+        let process = Process::serve(&latchkey, &[]);
+        let report = json!({ "secret": leaked }).to_string();
+        let report = process.visitor().request(Method::POST, "/revoke.json").body(report);
+        assert_eq!(Answer::of(report).await.status, 204);
+        let mut statuses = Vec::new();
+        for secret in [&api, &old, &new] {
+            statuses.push(process.get_with_key("/users/current.json", secret).await.status);
+        }
+        statuses
+    };
+    assert_eq!(statuses().await, [200, 200, 200]);
+    let last_use = || database.number("SELECT count(*) AS number FROM tokens WHERE updated_on > created_on");
+    assert_eq!(last_use(), 3);
+    while !latchkey.run(&["migrate", "revert"]).done().stdout.contains("000030_add_access_tokens") {}
+    assert_eq!(database.number("SELECT count(*) AS number FROM tokens"), 1, "but for the API access key");
+    assert_eq!(last_use(), 1, "with its last use");
+    assert_eq!(statuses().await, [200, 401, 401]);
 }
 
 /// An upgrade without a gap: the next release has added its columns and tables, and this one goes on beside it.

@@ -21,6 +21,19 @@ pub fn sent_back(cookie: &Cookie<'_>) -> String {
     cookie.encoded().stripped().to_string()
 }
 
+/// A cookie that holds `held`, as browsers send it: sealed with the key that every site of the tests has.
+pub fn sealed(held: &Map<String, Value>) -> String {
+    held.values().filter_map(Value::as_str).for_each(log::note_secret);
+    // Each value is JSON of its own.
+    let texts: Map<String, Value> = held.iter().map(|(name, value)| (name.clone(), value.to_string().into())).collect();
+    let mut jar = CookieJar::new();
+    let key = Key::derive_from(SECRET_KEY.as_bytes());
+    jar.private_mut(&key).add(Cookie::new("latchkey", Value::from(texts).to_string()));
+    let cookie = jar.get("latchkey").expect("a cookie").clone();
+    log::note_secret(cookie.value());
+    sent_back(&cookie)
+}
+
 /// What stands in it, read with the key that every site of the tests has.
 pub fn opened(cookie: &Cookie<'static>) -> Map<String, Value> {
     let mut jar = CookieJar::new();
