@@ -1,4 +1,5 @@
-//! The one thread that writes behind: last uses, what is told about sign-ins, and that keys have expired.
+//! The one thread that writes behind: last uses, what is told about sign-ins, and that keys have expired. It forgets
+//! what is remembered for a day only.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -12,6 +13,7 @@ use crate::config::DatabaseUrl;
 use crate::db::{BUSY_TIMEOUT, Database, DbConnection, DbError, connect, transaction};
 use crate::last_use::LastUse;
 use crate::metrics::Flushes;
+use crate::models::idempotency::OnceOnly;
 use crate::models::key::Key;
 use crate::sign_ins::SignIns;
 
@@ -158,7 +160,7 @@ impl Writer {
                 if looked_for_expired.is_none_or(|at| at.elapsed() >= EXPIRY_TICK) || !orders.flushes.is_empty() {
                     looked_for_expired = Some(Instant::now());
                     if let Err(error) = self.write(Self::tell_and_clear_expired) {
-                        tracing::warn!(%error, "that keys have expired could not be told yet");
+                        tracing::warn!(%error, "what has expired could not be told or cleared yet");
                     }
                 }
                 self.shrink_wal();
@@ -172,6 +174,9 @@ impl Writer {
         // Asked first: nothing is written, or waited for, where there is nothing to do.
         if Key::any_to_tell_or_clear(connection, now)? {
             transaction(connection, |connection| Key::tell_and_clear_expired(connection, now))?;
+        }
+        if OnceOnly::any_to_forget(connection, now)? {
+            transaction(connection, |connection| OnceOnly::forget_old(connection, now))?;
         }
         Ok(())
     }

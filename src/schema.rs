@@ -28,6 +28,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    idempotency_keys (digest) {
+        digest -> Binary,
+        user_id -> BigInt,
+        request -> Binary,
+        token_id -> BigInt,
+        created_on -> Timestamp,
+    }
+}
+
+diesel::table! {
     imported_tokens (digest) {
         digest -> Binary,
         source_user_id -> BigInt,
@@ -95,6 +105,7 @@ diesel::table! {
 }
 
 diesel::joinable!(events -> users (user_id));
+diesel::joinable!(idempotency_keys -> users (user_id));
 diesel::joinable!(notices -> events (event_id));
 diesel::joinable!(notices -> users (user_id));
 diesel::joinable!(tokens -> users (user_id));
@@ -102,6 +113,7 @@ diesel::joinable!(tokens -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(
     compatibility,
     events,
+    idempotency_keys,
     imported_tokens,
     imported_users,
     notices,

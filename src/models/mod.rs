@@ -2,6 +2,7 @@
 
 pub mod administration;
 pub mod event;
+pub mod idempotency;
 pub mod import;
 pub mod key;
 pub mod notice;
