@@ -10,6 +10,7 @@ use crate::auth::passwords::PasswordRefusal;
 use crate::auth::throttle::RetryAfter;
 use crate::db::DbError;
 use crate::models::administration::Refusal;
+use crate::models::idempotency::OnceRefusal;
 use crate::models::key::KeyRefusal;
 use crate::models::scope::Scope;
 use crate::models::user::{FieldError, SaveError};
@@ -49,12 +50,18 @@ pub enum AppError {
     /// 405
     #[error("This address does not answer this method.")]
     MethodNotAllowed,
+    /// 410
+    #[error("{0}.")]
+    Gone(String),
     /// 412
     #[error("{0}")]
     PreconditionFailed(&'static str),
     /// 413
     #[error("This is more than is accepted here.")]
     TooLarge,
+    /// 415
+    #[error("{0}")]
+    UnsupportedMediaType(&'static str),
     /// 422
     #[error("{}", .0.join("; "))]
     Invalid(Vec<String>),
@@ -139,8 +146,10 @@ impl ResponseError for AppError {
             Self::Forbidden(_) | Self::InsufficientScope(_) => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Gone(_) => StatusCode::GONE,
             Self::PreconditionFailed(_) => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyAttempts(_) | Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Database(DbError::Query(_)) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -208,6 +217,9 @@ impl From<KeyRefusal> for AppError {
     fn from(refusal: KeyRefusal) -> Self {
         match refusal {
             KeyRefusal::Gone => Self::NotFound,
+            KeyRefusal::NoAuthority => {
+                Self::Unauthorized { challenge: None, message: "The key is missing, wrong or no longer valid." }
+            }
             KeyRefusal::Beyond => Self::Forbidden(
                 "This key may do more, or lives longer, than the one that you use, which must not make or change it.",
             ),
@@ -216,6 +228,16 @@ impl From<KeyRefusal> for AppError {
             | KeyRefusal::Expired
             | KeyRefusal::NotAnAccessToken
             | KeyRefusal::TooManySecrets => Self::Invalid(vec![refusal.to_string()]),
+        }
+    }
+}
+
+impl From<OnceRefusal> for AppError {
+    fn from(refusal: OnceRefusal) -> Self {
+        match refusal {
+            OnceRefusal::Key(refusal) => refusal.into(),
+            OnceRefusal::AnotherRequest => Self::Invalid(vec![refusal.to_string()]),
+            OnceRefusal::RevokedSince => Self::Gone(refusal.to_string()),
         }
     }
 }

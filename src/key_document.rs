@@ -1,40 +1,51 @@
 //! A key as programs read it: the same document from the API and from the command line.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::auth::secret::Secret;
 use crate::clock::{Timestamp, iso8601};
 use crate::models::key::{Key, UsedSecret};
-use crate::models::token::Token;
+use crate::models::scope::Scope;
+use crate::models::token::{Token, TokenAction};
 
 /// A key. Times are RFC 3339 in UTC.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Key)]
 pub struct KeyDocument {
     /// Never given twice; the same after a rotation.
     pub id: i64,
     /// Whose.
     pub login: String,
     /// `access`, `api` or `feeds`.
+    #[schema(value_type = TokenAction)]
     pub action: &'static str,
     /// What an access token is called; the other kinds have no name.
+    #[schema(required)]
     pub name: Option<String>,
     /// What else its owner wrote about it; may be empty.
     pub note: String,
     /// The last four characters of its secret.
     pub hint: String,
     /// What it may do, of what its owner may.
+    #[schema(value_type = Vec<Scope>)]
     pub scopes: Vec<&'static str>,
     /// When it was made.
+    #[schema(format = DateTime)]
     pub created_on: String,
     /// From then on it is refused; null: it does not expire.
+    #[schema(format = DateTime, required)]
     pub expires_on: Option<String>,
     /// Whether it has expired.
     pub state: KeyState,
     /// The latest use of any of its secrets; null: none since `recorded_since`.
+    #[schema(format = DateTime, required)]
     pub last_used_on: Option<String>,
     /// By which secret that was.
+    #[schema(required)]
     pub last_used_by: Option<LastUsedBy>,
     /// Since when uses are known: later than `created_on` only for a key that was moved in.
+    #[schema(format = DateTime)]
     pub recorded_since: String,
     /// Whether nobody seems to need it any more: unused for 90 days, or never used in 30 days of recording.
     pub idle: bool,
@@ -42,11 +53,12 @@ pub struct KeyDocument {
     pub earlier_secrets: Vec<EarlierSecret>,
     /// The secret itself: only in the answer that made it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub secret: Option<String>,
 }
 
 /// Whether a key works.
-#[derive(Serialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Serialize, ToSchema, Clone, Copy, Debug, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum KeyState {
     /// It does.
@@ -56,7 +68,7 @@ pub enum KeyState {
 }
 
 /// Which secret of a key was used.
-#[derive(Serialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Serialize, ToSchema, Clone, Copy, Debug, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum LastUsedBy {
     /// The one that it has now.
@@ -66,13 +78,15 @@ pub enum LastUsedBy {
 }
 
 /// A secret that a rotation has replaced and that still works.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct EarlierSecret {
     /// Its last four characters.
     pub hint: String,
     /// From then on it is refused.
+    #[schema(format = DateTime, required)]
     pub works_until: Option<String>,
     /// Its latest use.
+    #[schema(format = DateTime, required)]
     pub last_used_on: Option<String>,
 }
 

@@ -60,6 +60,8 @@ pub enum Asks {
     Session,
     /// An Atom access key.
     FeedsKey,
+    /// A key of any scopes.
+    AnyKey,
     /// A key, or login and password, with this scope.
     Scope(Scope),
 }

@@ -46,6 +46,14 @@ pub fn api() -> Vec<At> {
             .put(api::users::update)
             .delete(api::users::delete),
         at("/my/account.{format:json|xml}").get(api::account::show).put(api::account::update),
+        at("/my/tokens.json").get(api::tokens::list).post(api::tokens::create).with_problems(),
+        at("/my/tokens/current.json").get(api::tokens::current).delete(api::tokens::revoke_current).with_problems(),
+        at("/my/tokens/{id}.json")
+            .get(api::tokens::show)
+            .patch(api::tokens::update)
+            .delete(api::tokens::revoke)
+            .with_problems(),
+        at("/my/tokens/{id}/rotate.json").post(api::tokens::rotate).with_problems(),
         at("/activity.atom").get(api::activity::feed),
         at("/revoke.json").post(api::revoke::revoke).with_problems(),
     ]

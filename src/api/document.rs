@@ -35,7 +35,8 @@ pub async fn read<T: Document>(request: &HttpRequest, format: Format, payload: w
     }
 }
 
-fn body_error(error: &actix_web::Error) -> AppError {
+/// Why a body did not come.
+pub(super) fn body_error(error: &actix_web::Error) -> AppError {
     match error.as_response_error().status_code() {
         StatusCode::PAYLOAD_TOO_LARGE => AppError::TooLarge,
         _ => AppError::BadRequest("The body could not be read.".into()),

@@ -15,10 +15,14 @@ use utoipa::openapi::{Content, HeaderBuilder, ObjectBuilder, Ref, RefOr, Require
 use utoipa::{IntoParams, IntoResponses, Modify, OpenApi, PartialSchema, ToSchema};
 
 use super::format::Format;
-use super::{account, activity, health, revoke, users};
+use super::problem::{self, Problem};
+use super::tokens::wish::RotationWish;
+use super::{account, activity, health, revoke, tokens, users};
 use crate::app::App;
 use crate::auth::credentials::{API_KEY_HEADER, SWITCH_USER_HEADER};
 use crate::error::AppError;
+use crate::models::scope::Scope;
+use crate::models::token::TokenAction;
 
 /// Every operation there is; by credentials, unless it says something else.
 #[derive(OpenApi)]
@@ -26,8 +30,9 @@ use crate::error::AppError;
     info(
         title = "Latchkey",
         description = "A self-hosted home for API keys that know when they were last used. Every answer carries an \
-                       `X-Request-Id`. Of several credentials the first that is present decides: the parameter `key`, \
-                       then `X-Redmine-API-Key`, then `Authorization`."
+                       `X-Request-Id`, and in answer to a key that expires, or a secret that is replaced, an \
+                       `X-Latchkey-Token-Expires`. Of several credentials the first that is present decides: the \
+                       parameter `key`, then `X-Redmine-API-Key`, then `Authorization`."
     ),
     paths(
         show,
@@ -39,12 +44,20 @@ use crate::error::AppError;
         users::delete,
         account::show,
         account::update,
+        tokens::list,
+        tokens::create,
+        tokens::show,
+        tokens::update,
+        tokens::revoke,
+        tokens::rotate,
+        tokens::current,
+        tokens::revoke_current,
         activity::feed,
         revoke::revoke,
         health::healthz,
         health::readyz,
     ),
-    components(schemas(Errors, ErrorsAsXml)),
+    components(schemas(Errors, ErrorsAsXml, Problem, RotationWish)),
     security(("key" = []), ("keyParameter" = []), ("basic" = []), ("bearer" = [])),
     modifiers(&Credentials, &Formats),
 )]
@@ -128,7 +141,10 @@ impl IntoResponses for NotLetIn {
         let retry = ("Retry-After", Type::Integer, "Seconds to wait.");
         [
             ("401", response("The credentials are missing, wrong or no longer valid.", Some(&challenge))),
-            ("403", response("This is for others, or the password must be changed first.", None)),
+            (
+                "403",
+                response("This is for others, the key lacks the scope, or the password must be changed first.", None),
+            ),
             ("412", response("X-Redmine-Switch-User names nobody who may sign in.", None)),
             ("429", response("Too many wrong passwords.", Some(&retry))),
             ("503", response("Something is busy or not available at the moment.", Some(&retry))),
@@ -153,6 +169,22 @@ impl IntoResponses for NotTaken {
     }
 }
 
+/// The same, told as problem documents. So are all other errors of the operation, then.
+pub struct AsProblems<T>(PhantomData<T>);
+
+impl<T: IntoResponses> IntoResponses for AsProblems<T> {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let mut responses = T::responses();
+        for response in responses.values_mut() {
+            if let RefOr::T(response) = response {
+                let (media_type, schema) = problem();
+                response.content.insert(media_type.to_owned(), RefOr::T(Content::new(Some(schema))));
+            }
+        }
+        responses
+    }
+}
+
 /// `header` is a name, a type and a description.
 fn response(description: &str, header: Option<&(&str, Type, &str)>) -> Response {
     let mut response = Response::new(description);
@@ -164,9 +196,27 @@ fn response(description: &str, header: Option<&(&str, Type, &str)>) -> Response 
     response
 }
 
-fn text() -> ObjectBuilder {
+/// A text, of which more may be said.
+pub(super) fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
 }
+
+impl PartialSchema for Scope {
+    fn schema() -> RefOr<Schema> {
+        text().enum_values(Some(Self::ALL.map(Self::as_str))).into()
+    }
+}
+
+impl ToSchema for Scope {}
+
+/// Those of keys: others are nobody's business.
+impl PartialSchema for TokenAction {
+    fn schema() -> RefOr<Schema> {
+        text().enum_values(Some(Self::KEYS.map(Self::as_str))).into()
+    }
+}
+
+impl ToSchema for TokenAction {}
 
 /// The places where credentials may stand.
 struct Credentials;
@@ -235,7 +285,11 @@ fn describe_in_format(operation: &mut Operation, format: Option<Format>) {
     if let Some(RefOr::T(body)) = &mut operation.request_body {
         body.content.retain(|media_type, _| media_type != other);
     }
-    for (status, response) in &mut operation.responses.responses {
+    let responses = &mut operation.responses.responses;
+    let is_problem =
+        |it: &RefOr<Response>| matches!(it, RefOr::T(it) if it.content.contains_key(problem::CONTENT_TYPE));
+    let tells_problems = responses.values().any(is_problem);
+    for (status, response) in responses {
         let RefOr::T(response) = response else { continue };
         response.content.retain(|media_type, _| media_type != other);
         if format == Some(Format::Xml) {
@@ -243,13 +297,18 @@ fn describe_in_format(operation: &mut Operation, format: Option<Format>) {
             response.links.clear();
         }
         if status.starts_with(['4', '5']) && response.content.is_empty() {
-            let (media_type, schema) = error(format);
+            let (media_type, schema) = if tells_problems { problem() } else { error(format) };
             response.content.insert(media_type.to_owned(), RefOr::T(Content::new(Some(schema))));
         }
     }
 }
 
-/// What `resource` writes at an address that ends so.
+/// What `resource` writes where it is told to tell problems.
+fn problem() -> (&'static str, RefOr<Schema>) {
+    (problem::CONTENT_TYPE, Ref::from_schema_name(Problem::name()).into())
+}
+
+/// What `resource` writes at an address that ends so, elsewhere.
 fn error(format: Option<Format>) -> (&'static str, RefOr<Schema>) {
     match format {
         Some(Format::Json) => ("application/json", Ref::from_schema_name(Errors::name()).into()),

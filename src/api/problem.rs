@@ -2,22 +2,29 @@
 
 use actix_web::http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::error::AppError;
 
 /// The media type.
 pub const CONTENT_TYPE: &str = "application/problem+json";
 
-#[derive(Serialize)]
-struct Problem<'a> {
-    /// Nothing more than the status says: section 4.2.1.
+/// What is wrong.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct Problem<'a> {
+    /// `about:blank`: nothing more than the status says (section 4.2.1).
     #[serde(rename = "type")]
     kind: &'static str,
+    /// What the status is called.
     title: &'static str,
+    /// The status.
     status: u16,
+    /// What to do.
     detail: String,
-    /// Each broken rule, where there are several.
+    /// Of 422: each broken rule.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    #[schema(value_type = Vec<String>, required = false)]
     errors: &'a [String],
 }
 

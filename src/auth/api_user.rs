@@ -16,7 +16,7 @@ use crate::error::{AppError, FOR_ADMINISTRATORS};
 use crate::metrics::{Method, Outcome};
 use crate::models::event::{EventAction, KeyRefusal};
 use crate::models::scope::Scope;
-use crate::models::token::TokenAction;
+use crate::models::token::{Token, TokenAction};
 use crate::models::user::User;
 use crate::resource::{Argument, Asks};
 
@@ -59,6 +59,15 @@ pub struct AdminUser<S> {
     scope: PhantomData<S>,
 }
 
+/// A key that calls the API about itself: any may, whatever its scopes. Whom an administrator acts as changes nothing
+/// about which key that is.
+pub struct CurrentKey {
+    /// Whose key it is.
+    pub owner: User,
+    /// The secret of it that was presented.
+    pub token: Token,
+}
+
 /// A person whose feed reader asks.
 pub struct FeedUser {
     /// Whose feed.
@@ -72,7 +81,7 @@ impl<S: AskedScope> FromRequest for ApiUser<S> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            let (user, credential, administrator) = authenticate(&request, S::SCOPE).await?;
+            let (user, credential, administrator) = authorize(&request, S::SCOPE).await?;
             Ok(Self { user, credential, administrator, scope: PhantomData })
         })
     }
@@ -120,6 +129,28 @@ impl<S> ApiUser<S> {
     }
 }
 
+impl FromRequest for CurrentKey {
+    type Error = AppError;
+    type Future = LocalBoxFuture<'static, Result<Self, AppError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let app = App::of(&request)?;
+            match authenticate(&app, &request).await? {
+                (owner, Credential::Token(token)) => Ok(Self { owner, token }),
+                (_, Credential::Password) => {
+                    Err(AppError::Forbidden("This is about the key that is used: use one instead of the password."))
+                }
+            }
+        })
+    }
+}
+
+impl Argument for CurrentKey {
+    const ASKS: Asks = Asks::AnyKey;
+}
+
 impl FromRequest for FeedUser {
     type Error = AppError;
     type Future = LocalBoxFuture<'static, Result<Self, AppError>>;
@@ -142,15 +173,9 @@ impl Argument for FeedUser {
 }
 
 /// Whom `request` is for, by what, and which administrator acts as them, if whoever calls has the scope `asked`.
-async fn authenticate(request: &HttpRequest, asked: Scope) -> Result<(User, Credential, Option<User>), AppError> {
+async fn authorize(request: &HttpRequest, asked: Scope) -> Result<(User, Credential, Option<User>), AppError> {
     let app = App::of(request)?;
-    let credentials = Credentials::of_api_request(request.query_string(), request.headers());
-    let method = method_of(&credentials);
-    let caller = caller(&app, request, credentials).await;
-    if let Some(method) = method {
-        app.metrics.count_authentication(method, Outcome::of(&caller));
-    }
-    let (caller, credential) = caller?;
+    let (caller, credential) = authenticate(&app, request).await?;
     require(&app, request, &credential, asked)?;
     let Some(login) = wished_user(request, &caller) else { return Ok((caller, credential, None)) };
     require(&app, request, &credential, Scope::UsersWrite)?;
@@ -158,6 +183,17 @@ async fn authenticate(request: &HttpRequest, asked: Scope) -> Result<(User, Cred
         authenticated.administrator = Some(caller.login.clone());
     }
     Ok((switched(&app, login).await?, credential, Some(caller)))
+}
+
+/// Who calls, and by what.
+async fn authenticate(app: &App, request: &HttpRequest) -> Result<(User, Credential), AppError> {
+    let credentials = Credentials::of_api_request(request.query_string(), request.headers());
+    let method = method_of(&credentials);
+    let caller = caller(app, request, credentials).await;
+    if let Some(method) = method {
+        app.metrics.count_authentication(method, Outcome::of(&caller));
+    }
+    caller
 }
 
 /// Refuses what may not be done with this credential, and tells its owner's activity.

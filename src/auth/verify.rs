@@ -1,11 +1,14 @@
 //! The one way to verify a token, and the one to verify a password, whoever asks.
 
 use actix_web::{HttpMessage, HttpRequest};
+use diesel::QueryResult;
 
 use super::credentials::Password;
 use super::passwords::{Accepted, PasswordRefusal};
 use super::secret::Secret;
 use crate::app::App;
+use crate::clock::Timestamp;
+use crate::db::DbConnection;
 use crate::error::AppError;
 use crate::models::event::{EventAction, KeyRefusal};
 use crate::models::key::Authority;
@@ -39,6 +42,17 @@ impl Credential {
             Self::Password => None,
             Self::Token(token) => Some(token),
         }
+    }
+
+    /// [`Credential::authority`] by now, in a transaction that has locked the row of the person whose it is; `None`: it
+    /// lets in nobody any more. Since it was verified it may have been changed or revoked.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn authority_by_now(&self, connection: &mut DbConnection, now: Timestamp) -> QueryResult<Option<Authority>> {
+        let Self::Token(token) = self else { return Ok(Some(self.authority())) };
+        let token = Token::find(connection, token.id)?.filter(|token| !token.is_over(now));
+        Ok(token.map(|token| Self::Token(token).authority()))
     }
 
     /// What may be done with it, and until when.

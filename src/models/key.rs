@@ -272,6 +272,9 @@ pub enum KeyRefusal {
     /// There are as many as one person may have.
     #[error("There are {0} access tokens, as many as one person may have: revoke one first")]
     TooMany(usize),
+    /// What somebody was let in with is over by now.
+    #[error("What you were let in with is no longer valid")]
+    NoAuthority,
     /// A key is not to make or change one that may do more than itself, or lives longer.
     #[error("This key may do more, or lives longer, than the one that you use")]
     Beyond,

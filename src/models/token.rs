@@ -239,7 +239,7 @@ impl Token {
     }
 
     /// Whether it has aged, expired, or been replaced and had its time of grace.
-    fn is_over(&self, now: Timestamp) -> bool {
+    pub fn is_over(&self, now: Timestamp) -> bool {
         let has_aged = self.action.lifetime().is_some_and(|lifetime| now - self.created_on >= lifetime);
         has_aged || self.ends_on().is_some_and(|ends_on| ends_on <= now)
     }

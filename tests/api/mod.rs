@@ -10,5 +10,6 @@ mod errors;
 mod health;
 mod openapi;
 mod scopes;
+mod tokens;
 mod users;
 mod users_current;

@@ -28,7 +28,8 @@ struct Run {
 impl Target {
     async fn start(db: Db) -> Self {
         // Every request comes from an address of its own: hooks.py.
-        let site = Site::start_with(db, &["--trusted-proxies=127.0.0.1"]).await;
+        let flags = ["--trusted-proxies=127.0.0.1", "--access-tokens-per-user=9999"];
+        let site = Site::start_with(db, &flags).await;
         let root = site.add_admin("root").await;
         site.add_admin("admin").await;
         site.add_user("alice").await;
@@ -39,6 +40,10 @@ impl Target {
              FROM numbers, (SELECT created_on, updated_on FROM users WHERE login = 'root') AS root",
         );
         let (api, atom) = (site.add_key(&root, TokenAction::Api).await, site.add_key(&root, TokenAction::Feeds).await);
+        // Keys for it to try things on, too: their ids are those of people.
+        for _ in 0..28 {
+            site.add_access_token(&root, "account:read users:write", "30d").await;
+        }
         Self { site, root: root.id, api, atom }
     }
 
@@ -53,7 +58,8 @@ impl Target {
         command.current_dir(folder);
         command.env("PYTHONPATH", format!("{installed}:{}", here.display())).env("PYTHONDONTWRITEBYTECODE", "1");
         command.env("API_KEY", &self.api.secret).env("ATOM_KEY", &self.atom.secret);
-        command.env("OWN_ID", self.root.to_string()).env("NO_PROXY", "*").env("NO_COLOR", "1");
+        command.env("OWN_ID", self.root.to_string()).env("OWN_KEYS", format!("{} {}", self.api.id, self.atom.id));
+        command.env("NO_PROXY", "*").env("NO_COLOR", "1");
         let configuration = here.join("schemathesis.toml");
         command.args(["-m", "schemathesis.cli", "--config-file"]).arg(configuration).args(["run", "openapi.json"]);
         let output = command.args(["--url", &self.site.url]).args(options).output().expect("python3");
@@ -73,9 +79,11 @@ async fn what_is_answered_is_what_the_description_says(#[values(Sqlite, Postgres
     let description = target.description().await;
     let paths = description["paths"].as_object().expect("paths");
     let operations: usize = paths.values().map(|methods| methods.as_object().expect("methods").len()).sum();
-    let run = target.fuzz(&description, &[]);
+    let run = target.fuzz(&description, &["--exclude-operation-id=revokeCurrentKey"]);
     assert!(run.passed, "{}", run.told);
-    assert!(run.told.contains(&format!("  Tested: {operations}\n")), "all {operations} operations: {}", run.told);
+    // But for that one, which would end the key that the others need.
+    let tested = operations - 1;
+    assert!(run.told.contains(&format!("  Tested: {tested}\n")), "{tested} operations: {}", run.told);
     // On a connection of its own: the site's have been idle for too long.
     let list =
         target.site.visitor().request(Method::GET, "/users.json").header("X-Redmine-API-Key", &target.api.secret);

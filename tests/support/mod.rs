@@ -53,6 +53,15 @@ impl Answer {
         Self { status, headers, text: response.text().await.expect("a body of text") }
     }
 
+    /// The same, with the secret noted that it gives away, if it does: it must not stand in the log.
+    pub fn noted(self) -> Self {
+        let document: serde_json::Value = serde_json::from_str(&self.text).unwrap_or_default();
+        if let Some(secret) = document["secret"].as_str() {
+            log::note_secret(secret);
+        }
+        self
+    }
+
     /// A header's value; `None`: it is not there.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().expect("a header in ASCII"))

@@ -184,3 +184,51 @@ pub fn form() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|fields| form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish().into_bytes());
     prop_oneof![4 => fields.clone(), 2 => almost(fields), 2 => target_part(), 1 => vec(any::<u8>(), 0..200)]
 }
+
+/// What programs send about keys: nearly right, and much else.
+pub fn key_json() -> impl Strategy<Value = Vec<u8>> {
+    let scopes = ["account:read", "account:write", "tokens:read", "tokens:write", "users:read", "users:write", "x", ""];
+    let scopes = vec(select(scopes.to_vec()), 0..4).prop_map(serde_json::Value::from);
+    let time = select(vec![
+        "30d",
+        "0d",
+        "65535d",
+        "99999d",
+        "never",
+        "2026-12-31",
+        "2026-02-30",
+        "9999-12-31",
+        "+262142-12-31",
+        "-0001-01-01",
+        "0000-00-00",
+        "2026-12-31T23:59:60Z",
+        "2026-12-31T23:59:60.999999999+23:59",
+        "2027-01-01T00:00:00-23:59",
+        "2027-01-01T00:00:00.0000001Z",
+        "0000-01-01T00:00:00Z",
+        "9999-12-31T23:59:59Z",
+        "0",
+        "1h",
+        "1d",
+        "7d",
+    ]);
+    let value = prop_oneof![
+        4 => plausible_text().prop_map(serde_json::Value::from),
+        4 => time.prop_map(serde_json::Value::from),
+        4 => scopes.clone(),
+        1 => any::<f64>().prop_map(serde_json::Value::from),
+        1 => Just(serde_json::Value::Null),
+        1 => any::<bool>().prop_map(serde_json::Value::from),
+        1 => Just(serde_json::json!({ "name": [{ "name": [] }] })),
+    ];
+    let field = select(vec!["name", "note", "scopes", "expires_on", "grace"]);
+    let name = prop_oneof!["[a-z]{1,20}".prop_map(serde_json::Value::from), plausible_text().prop_map(Into::into)];
+    let right = (name, scopes, field.clone(), value.clone()).prop_map(|(name, scopes, field, value)| {
+        let mut document = serde_json::json!({ "name": name, "scopes": scopes });
+        document[field] = value;
+        document
+    });
+    let any = prop::collection::btree_map(field, value, 0..4).prop_map(|fields| serde_json::json!(fields));
+    let document = prop_oneof![right, any].prop_map(|document| document.to_string().into_bytes());
+    prop_oneof![4 => document.clone(), 2 => almost(document), 1 => json()]
+}

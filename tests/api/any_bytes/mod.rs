@@ -264,6 +264,53 @@ async fn nothing_about_people_gives_a_5xx(#[values(Sqlite, Postgres)] db: Db) {
     stormed.is_well().await;
 }
 
+/// And what is taken can be shown.
+#[rstest]
+#[tokio::test]
+async fn nothing_about_keys_gives_a_5xx(#[values(Sqlite, Postgres)] db: Db) {
+    let stormed = Stormed::start(db).await;
+    let alice = stormed.site.user("alice");
+    let key = stormed.site.add_access_token(&alice, "tokens:write", "30d").await;
+    let operations = select(vec![
+        ("POST", "/my/tokens.json".to_owned()),
+        ("PATCH", format!("/my/tokens/{}.json", key.id)),
+        ("POST", format!("/my/tokens/{}/rotate.json", key.id)),
+    ]);
+    let name = prop_oneof![2 => Just(None), 1 => "[ab]".prop_map(|it| Some(it.into_bytes())), 1 => header_value().prop_map(Some)];
+    stormed.withstands_and(
+        400,
+        (operations, name, key_json()),
+        |((method, address), name, body)| {
+            let request = stormed.with_key(RawRequest::get(address)).with("Content-Type", "application/json");
+            let request = name.into_iter().fold(request, |request, name| request.with("Idempotency-Key", name));
+            request.sending(method, body)
+        },
+        |_, answer| {
+            if answer.text.contains("\"secret\":") {
+                let body = answer.text.split_once("\r\n\r\n").expect("a body").1;
+                let made: serde_json::Value = serde_json::from_str(body).expect("JSON");
+                log::note_secret(made["secret"].as_str().expect("a secret"));
+            }
+            if answer.status < 300 {
+                let list = stormed.with_key(RawRequest::get("/my/tokens.json?limit=100")).send(&stormed.site.url);
+                prop_assert_eq!(list.map_err(TestCaseError::fail)?.status, 200);
+            }
+            Ok(())
+        },
+    );
+    stormed.has_answered(&[200, 201, 400, 422]);
+    let parameter =
+        select(vec!["", "action=", "unused_since=2026-", "expires_before=", "offset=", "limit=", "offset=1&limit="]);
+    stormed.withstands(200, (parameter, target_part()), |(name, value)| {
+        stormed.with_key(RawRequest::get([b"/my/tokens.json?", name.as_bytes(), &value].concat()))
+    });
+    stormed.withstands(100, target_part(), |part| {
+        stormed.with_key(RawRequest::get([b"/my/tokens/", part.as_slice()].concat()))
+    });
+    stormed.has_answered(&[404]);
+    stormed.is_well().await;
+}
+
 /// And what is saved can be shown, in both formats.
 fn saves_what_it_takes(stormed: &Stormed, bodies: impl Strategy<Value = Vec<u8>>, address: &str) {
     stormed.withstands_and(

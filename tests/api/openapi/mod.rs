@@ -6,6 +6,7 @@ mod description;
 use std::collections::{BTreeMap, BTreeSet};
 
 use latchkey::models::token::TokenAction;
+use latchkey::models::user::User;
 use latchkey::resource::Asks;
 use latchkey::server;
 use reqwest::Method;
@@ -170,6 +171,7 @@ async fn every_field_that_is_answered_is_described(#[values(Sqlite, Postgres)] d
     let switched = Answer::of(switched.header("X-Redmine-API-Key", &roots.secret)).await;
     assert_eq!(switched.status, 412);
     description.holds("/my/account.json", &get, &switched);
+    every_answer_about_keys_is_described(&site, &root, &mut description).await;
     let feed = Answer::of(site.get(&format!("/activity.atom?key={}", atom.secret))).await;
     description.holds("/activity.atom", &get, &feed);
     for path in ["/activity.atom", "/healthz", "/readyz", "/openapi.json"] {
@@ -191,6 +193,63 @@ async fn every_field_that_is_answered_is_described(#[values(Sqlite, Postgres)] d
     assert!(unseen.is_empty(), "add a request that is answered so: {unseen:?}");
 }
 
+async fn every_answer_about_keys_is_described(site: &Site, root: &User, description: &mut Description) {
+    let own = site.add_key(root, TokenAction::Api).await;
+    let key = site.add_access_token(root, "users:read", "30d").await;
+    let (used, gone) =
+        (site.add_access_token(root, "tokens:read", "1d").await, Key { id: 4711, secret: String::new() });
+    assert_eq!(site.get_with_key("/my/tokens.json", &used).await.status, 200);
+    let wish = json!({"name": "a", "scopes": ["account:read"]});
+    let (get, post, patch, delete) = (Method::GET, Method::POST, Method::PATCH, Method::DELETE);
+    let (list, one) = ("/my/tokens.json", "/my/tokens/{id}.json");
+    let (rotate, current) = ("/my/tokens/{id}/rotate.json", "/my/tokens/current.json");
+    for (status, method, path, about, by, body) in [
+        (201, &post, list, &key, &own, wish.clone()),
+        (201, &post, list, &key, &own, wish.clone()),
+        (422, &post, list, &key, &own, json!({})),
+        (400, &post, list, &key, &own, json!([])),
+        (403, &post, list, &key, &used, wish.clone()),
+        (401, &post, list, &key, &gone, wish.clone()),
+        (200, &patch, one, &key, &own, json!({"name": "b"})),
+        (422, &patch, one, &key, &own, json!({"name": ""})),
+        (400, &patch, one, &key, &own, json!([])),
+        (404, &patch, one, &gone, &own, json!({})),
+        (200, &post, rotate, &used, &own, json!({})),
+        (200, &post, rotate, &used, &own, json!({})),
+        (422, &post, rotate, &used, &own, json!({"grace": "2d"})),
+        (400, &post, rotate, &used, &own, json!([])),
+        (404, &post, rotate, &gone, &own, json!({})),
+        (200, &get, list, &key, &own, json!(null)),
+        (200, &get, one, &used, &own, json!(null)),
+        (404, &get, one, &gone, &own, json!(null)),
+        (200, &get, current, &key, &used, json!(null)),
+        (200, &get, current, &key, &own, json!(null)),
+        (401, &get, current, &key, &gone, json!(null)),
+        (204, &delete, one, &key, &own, json!(null)),
+        (404, &delete, one, &key, &own, json!(null)),
+        (204, &delete, current, &key, &used, json!(null)),
+    ] {
+        let request = site.request(method.clone(), &path.replace("{id}", &about.id.to_string()));
+        // The same for what is asked for twice.
+        let name = format!("{path}{}{}", about.id, body.to_string().len());
+        let request = request.header("X-Redmine-API-Key", &by.secret).header("Idempotency-Key", name);
+        let answer = Answer::of(if body.is_null() { request } else { request.json(&body) }).await.noted();
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.text);
+        description.holds(path, method, &answer);
+    }
+    for (status, path, request) in [
+        (400, list, site.get("/my/tokens.json?limit=x")),
+        (415, list, site.request(post.clone(), list).body("{}")),
+        (413, list, site.request(post.clone(), list).body("x".repeat(70_000))),
+        (412, list, site.get(list).header("X-Redmine-Switch-User", "nobody")),
+    ] {
+        let method = if path == list && [400, 412].contains(&status) { &get } else { &post };
+        let answer = Answer::of(request.header("X-Redmine-API-Key", &own.secret)).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.text);
+        description.holds(path, method, &answer);
+    }
+}
+
 /// What is just long enough is taken, and one character more, or less, is not.
 #[rstest]
 #[tokio::test]
@@ -201,9 +260,11 @@ async fn lengths_are_described_as_they_are(#[values(Sqlite, Postgres)] db: Db) {
     let key = site.add_key(&root, TokenAction::Api).await;
     let description = Description::of(&site).await;
     let mut tried = BTreeSet::new();
-    for (schema, path, letter) in [
-        ("AccountChanges", "/my/account.json".to_owned(), "a"),
-        ("PersonChanges", format!("/users/{}.json", bob.id), "b"),
+    let token = site.add_access_token(&root, "account:read", "30d").await;
+    for (schema, method, path, letter) in [
+        ("AccountChanges", Method::PUT, "/my/account.json".to_owned(), "a"),
+        ("PersonChanges", Method::PUT, format!("/users/{}.json", bob.id), "b"),
+        ("KeyChanges", Method::PATCH, format!("/my/tokens/{}.json", token.id), "c"),
     ] {
         let properties = description.document["components"]["schemas"][schema]["properties"].as_object();
         for (field, property) in properties.expect("properties") {
@@ -212,8 +273,13 @@ async fn lengths_are_described_as_they_are(#[values(Sqlite, Postgres)] db: Db) {
                 letter.repeat(usize::try_from(length).expect("few").saturating_sub(tail.len())) + tail
             };
             let status_of = async |value: String| {
-                let request = site.request(Method::PUT, &path).header("X-Redmine-API-Key", &key.secret);
-                Answer::of(request.json(&json!({"user": {field: value}}))).await.status
+                let request = site.request(method.clone(), &path).header("X-Redmine-API-Key", &key.secret);
+                let fields = json!({field: value});
+                let wrapped = if method == Method::PUT { json!({"user": fields}) } else { fields };
+                match Answer::of(request.json(&wrapped)).await.status {
+                    200 => 204,
+                    status => status,
+                }
             };
             if let Some(longest) = property["maxLength"].as_u64() {
                 assert_eq!(status_of(of_length(longest)).await, 204, "{schema} {field}");
@@ -227,5 +293,5 @@ async fn lengths_are_described_as_they_are(#[values(Sqlite, Postgres)] db: Db) {
             }
         }
     }
-    assert_eq!(tried.len(), 8, "{tried:?}");
+    assert_eq!(tried.len(), 10, "{tried:?}");
 }

@@ -1,0 +1,60 @@
+//! `Idempotency-Key`: the name that a client gives to a request, so that it can send it again without doing it twice.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::HeaderName;
+use utoipa::IntoParams;
+use utoipa::openapi::Required;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+
+use super::openapi::text;
+use crate::auth::verify::Credential;
+use crate::error::AppError;
+use crate::models::idempotency::OnceOnly;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// In an answer: it is what came of a request that was sent before.
+pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// The most characters of a key.
+const LONGEST: usize = 255;
+
+/// The header that asks for it.
+pub struct IdempotencyKey;
+
+impl IntoParams for IdempotencyKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let schema = text().min_length(Some(1)).max_length(Some(LONGEST)).pattern(Some("^[!-~]+$"));
+        let description = "Names the request: the same one, by the same credentials, is done once within a day, and \
+                           the repeated answer comes without the secret.";
+        let parameter = ParameterBuilder::new()
+            .name("Idempotency-Key")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some(description))
+            .schema(Some(schema));
+        vec![parameter.build()]
+    }
+}
+
+/// `request` of a person as something to be done once, if it asks for that; `body` is what it carries. Keys are told
+/// apart by person and by credential: a program knows nothing of those of another.
+///
+/// # Errors
+/// 400 if the header is not one of 1 to 255 visible ASCII characters.
+pub fn once_only(
+    request: &HttpRequest,
+    user_id: i64,
+    credential: &Credential,
+    body: &[u8],
+) -> Result<Option<OnceOnly>, AppError> {
+    let mut given = request.headers().get_all(IDEMPOTENCY_KEY);
+    let Some(key) = given.next() else { return Ok(None) };
+    let is_key = |bytes: &[u8]| (1..=LONGEST).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
+    let key = key.to_str().ok().filter(|key| is_key(key.as_bytes()) && given.next().is_none());
+    let key = key.ok_or_else(|| {
+        AppError::BadRequest(format!("Idempotency-Key must be 1 to {LONGEST} visible ASCII characters."))
+    })?;
+    // The key that is used, not the secret of it: after a rotation it is the same program.
+    let credential = credential.token().map_or_else(|| "password".to_owned(), |token| token.key().to_string());
+    let parts = [request.method().as_str().as_bytes(), request.path().as_bytes(), body];
+    Ok(Some(OnceOnly::new(user_id, &credential, key, &parts)))
+}

@@ -1,0 +1,148 @@
+//! What programs send where JSON is the only format: one object, whose members are each known, and there once. Whoever
+//! mistypes `scopes` must not get a key that may do something else.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{FromRequest, HttpRequest, web};
+use serde::Deserializer;
+use serde::de::{Deserialize, MapAccess, Visitor};
+use serde_json::Value;
+
+use super::document::body_error;
+use crate::error::AppError;
+
+/// The body of a request.
+pub struct Body {
+    bytes: web::Bytes,
+}
+
+/// The members of an object that nobody has taken yet, and what is wrong with those that somebody has.
+#[derive(Default)]
+pub struct Members {
+    left: BTreeMap<String, Value>,
+    known: Vec<&'static str>,
+    errors: Vec<String>,
+}
+
+impl Body {
+    /// Reads it, if it says that it is JSON, or is empty.
+    ///
+    /// # Errors
+    /// 413, 415; 400 if it breaks off.
+    pub async fn read(request: &HttpRequest, payload: web::Payload) -> Result<Self, AppError> {
+        let bytes = web::Bytes::from_request(request, &mut payload.into_inner()).await;
+        let bytes = bytes.map_err(|error| body_error(&error))?;
+        if !bytes.is_empty() && !is_json(request) {
+            return Err(AppError::UnsupportedMediaType("Send JSON, with Content-Type: application/json."));
+        }
+        Ok(Self { bytes })
+    }
+
+    /// As it came.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The members of the object that it is.
+    ///
+    /// # Errors
+    /// 400 if it is none, or has one twice.
+    pub fn members(&self) -> Result<Members, AppError> {
+        let Object(left) = serde_json::from_slice(&self.bytes)
+            .map_err(|error| AppError::BadRequest(format!("The JSON could not be read: {error}.")))?;
+        Ok(Members { left, ..Members::default() })
+    }
+
+    /// The same, where there need be no object at all.
+    ///
+    /// # Errors
+    /// As [`Body::members`].
+    pub fn members_if_any(&self) -> Result<Members, AppError> {
+        if self.bytes.is_empty() { Ok(Members::default()) } else { self.members() }
+    }
+}
+
+fn is_json(request: &HttpRequest) -> bool {
+    let media_type = request.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok()?.split(';').next());
+    media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/json"))
+}
+
+impl Members {
+    /// What `read` makes of a member that people call `label`; `None`: it is not there, or is wrong.
+    pub fn take<T>(
+        &mut self,
+        name: &'static str,
+        label: &str,
+        read: impl FnOnce(Value) -> Result<T, String>,
+    ) -> Option<T> {
+        self.known.push(name);
+        let value = self.left.remove(name)?;
+        read(value).map_err(|problem| self.errors.push(format!("{label} {problem}"))).ok()
+    }
+
+    /// Whether that was all of them, and nothing was wrong.
+    ///
+    /// # Errors
+    /// 422 with what was, and with a member that nobody knows.
+    pub fn finish(mut self) -> Result<(), AppError> {
+        if let Some((name, _)) = self.left.first_key_value() {
+            self.errors.push(format!("{name:?} is unknown here: there are {}", self.known.join(", ")));
+        }
+        if self.errors.is_empty() { Ok(()) } else { Err(AppError::Invalid(self.errors)) }
+    }
+}
+
+/// The text that `value` is.
+///
+/// # Errors
+/// What it must be.
+pub fn text(value: Value) -> Result<String, String> {
+    match value {
+        Value::String(text) => Ok(text),
+        _ => Err("must be text".into()),
+    }
+}
+
+/// The texts that `value` is an array of.
+///
+/// # Errors
+/// What it must be.
+pub fn texts(value: Value) -> Result<Vec<String>, String> {
+    let wrong = || "must be an array of texts".to_owned();
+    match value {
+        Value::Array(items) => items.into_iter().map(|item| text(item).map_err(|_| wrong())).collect(),
+        _ => Err(wrong()),
+    }
+}
+
+/// The members of an object, each there once.
+struct Object(BTreeMap<String, Value>);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+                let mut members = BTreeMap::new();
+                while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                    if members.contains_key(&name) {
+                        return Err(serde::de::Error::custom(format_args!("{name:?} is there twice")));
+                    }
+                    members.insert(name, value);
+                }
+                Ok(Object(members))
+            }
+        }
+
+        deserializer.deserialize_map(Reader)
+    }
+}

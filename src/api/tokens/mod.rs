@@ -1,0 +1,387 @@
+//! `/my/tokens`: the keys of whoever calls, in JSON only. A key never makes or changes one that may do more, or lives
+//! longer, than itself.
+
+mod filter;
+pub mod wish;
+
+use std::collections::BTreeMap;
+
+use actix_web::http::header::{CONTENT_TYPE, LOCATION};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use serde::Serialize;
+use utoipa::openapi::{RefOr, Response};
+use utoipa::{IntoResponses, ToSchema};
+
+use self::filter::Filter;
+use self::wish::{KeyChangesWish, KeyWish, RotationWish};
+use super::format::Format;
+use super::idempotency::{IdempotencyKey, REPLAYED, once_only};
+use super::json::Body;
+use super::openapi::{AsProblems, NotLetIn, NotTaken, SwitchUser};
+use crate::app::App;
+use crate::auth::api_user::{ApiUser, CurrentKey, TokensRead, TokensWrite};
+use crate::auth::verify::Credential;
+use crate::clock::{Timestamp, iso8601};
+use crate::db::DbConnection;
+use crate::error::AppError;
+use crate::key_document::{KeyDocument, LastUsedBy};
+use crate::models::idempotency::Issued;
+use crate::models::key::{Authority, Key, KeyRefusal, Outcome};
+use crate::models::token::Token;
+use crate::models::user::User;
+
+/// Keys, and where in the whole list they stand.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Keys)]
+struct KeyList {
+    tokens: Vec<KeyDocument>,
+    total_count: usize,
+    offset: u32,
+    limit: u32,
+}
+
+/// A key that asks about itself.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CurrentKey)]
+struct CurrentDocument {
+    #[serde(flatten)]
+    key: KeyDocument,
+    /// Which secret of it was presented.
+    presented: LastUsedBy,
+    /// From then on this secret is refused; null: it is not.
+    #[schema(format = DateTime, required)]
+    works_until: Option<String>,
+}
+
+type Refused = AsProblems<NotLetIn>;
+
+/// Why a key that asks about itself is not let in: it is nobody else's business.
+struct RefusedItself;
+
+impl IntoResponses for RefusedItself {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let mut responses = Refused::responses();
+        // X-Redmine-Switch-User is not looked at.
+        responses.remove("412");
+        responses
+    }
+}
+
+/// `GET /my/tokens.json`: `action`, `unused_since`, `expires_before`, `offset`, `limit`.
+///
+/// # Errors
+/// A parameter that cannot be read; those of the database.
+#[utoipa::path(
+    get,
+    path = "/my/tokens.json",
+    operation_id = "listKeys",
+    summary = "One's own keys, oldest first",
+    params(SwitchUser, Filter),
+    responses(
+        (status = 200, description = "A part of the list", body = KeyList),
+        (status = 400, description = "A parameter cannot be read, or is unknown."),
+        Refused,
+    ),
+)]
+pub async fn list(
+    app: web::Data<App>,
+    request: HttpRequest,
+    me: ApiUser<TokensRead>,
+) -> Result<HttpResponse, AppError> {
+    let filter = Filter::read(request.query_string())?;
+    let (user_id, actions) = (me.user.id, filter.actions().to_vec());
+    let keys = app.database.read(move |connection| Key::of_user(connection, user_id, &actions)).await?;
+    let last_use = |key: &Key| key.last_use(|secret| app.recorder.last_use.of(secret));
+    let wanted: Vec<_> = keys.iter().filter(|key| filter.accepts(key, last_use(key))).collect();
+    let total_count = wanted.len();
+    let tokens = filter.page(wanted).map(|key| document(&app, key, &me.user)).collect();
+    let list = KeyList { tokens, total_count, offset: filter.offset, limit: filter.limit };
+    respond(HttpResponse::Ok(), &list)
+}
+
+/// `POST /my/tokens.json`
+///
+/// # Errors
+/// Broken rules; a body that cannot be read; with Switch-User; those of the database.
+#[utoipa::path(
+    post,
+    path = "/my/tokens.json",
+    operation_id = "createKey",
+    summary = "Make an access token, which may do no more, and lives no longer, than the key that is used",
+    params(IdempotencyKey, SwitchUser),
+    request_body(content = KeyWish),
+    responses(
+        (status = 201, description = "The key, with its secret, this one time", body = KeyDocument,
+            headers(
+                ("Location" = String, description = "The key's address"),
+                ("Idempotency-Replayed" = String, description = "`true`: it was made before; no secret is here"),
+            ),
+            links(
+                ("show" = (operation_id = "showKey", parameters(("id" = "$response.body#/id")))),
+                ("update" = (operation_id = "updateKey", parameters(("id" = "$response.body#/id")))),
+                ("rotate" = (operation_id = "rotateKey", parameters(("id" = "$response.body#/id")))),
+                ("revoke" = (operation_id = "revokeKey", parameters(("id" = "$response.body#/id")))),
+            )),
+        (status = 410, description = "It was made before, and revoked since."),
+        (status = 415, description = "The body is not JSON."),
+        Refused,
+        NotTaken,
+    ),
+)]
+pub async fn create(
+    app: web::Data<App>,
+    request: HttpRequest,
+    me: ApiUser<TokensWrite>,
+    payload: web::Payload,
+) -> Result<HttpResponse, AppError> {
+    let me = me.in_person()?;
+    let body = Body::read(&request, payload).await?;
+    let once = once_only(&request, me.user.id, &me.credential, body.bytes())?;
+    let new = KeyWish::read(body.members()?)?;
+    let (user_id, now, client) = (me.user.id, app.clock.now(), app.addresses.client(&request));
+    let (policy, credential) = (app.config.key_policy(), me.credential);
+    let make = move |connection: &mut DbConnection| {
+        on_authority_of(&credential, connection, user_id, now, |connection, authority| {
+            Key::make(connection, user_id, &new, (&policy, authority), &client, now)
+        })
+    };
+    let issued = app.database.write(move |connection| Issued::once(connection, once, now, make)).await??;
+    let mut response = HttpResponse::Created();
+    response.insert_header((LOCATION, app.url.join(&format!("/my/tokens/{}.json", issued.key().id))));
+    respond_issued(response, &app, &issued, &me.user)
+}
+
+/// `GET /my/tokens/ID.json`
+///
+/// # Errors
+/// None of theirs has this id; those of the database.
+#[utoipa::path(
+    get,
+    path = "/my/tokens/{id}.json",
+    operation_id = "showKey",
+    summary = "A key of one's own",
+    params(("id" = i64, Path, minimum = 1), SwitchUser),
+    responses(
+        (status = 200, description = "The key", body = KeyDocument),
+        (status = 404, description = "No key of one's own has this id."),
+        Refused,
+    ),
+)]
+pub async fn show(
+    app: web::Data<App>,
+    request: HttpRequest,
+    me: ApiUser<TokensRead>,
+) -> Result<HttpResponse, AppError> {
+    let key = find(&app, me.user.id, id_of(&request)?).await?;
+    respond(HttpResponse::Ok(), &document(&app, &key, &me.user))
+}
+
+/// `PATCH /my/tokens/ID.json`: what is not named stays as it is.
+///
+/// # Errors
+/// Broken rules; none of theirs has this id; a body that cannot be read; with Switch-User; those of the database.
+#[utoipa::path(
+    patch,
+    path = "/my/tokens/{id}.json",
+    operation_id = "updateKey",
+    summary = "Change an access token; what is not named stays as it is",
+    params(("id" = i64, Path, minimum = 1), SwitchUser),
+    request_body(content = KeyChangesWish),
+    responses(
+        (status = 200, description = "The key as it is now", body = KeyDocument),
+        (status = 404, description = "No key of one's own has this id."),
+        (status = 415, description = "The body is not JSON."),
+        Refused,
+        NotTaken,
+    ),
+)]
+pub async fn update(
+    app: web::Data<App>,
+    request: HttpRequest,
+    me: ApiUser<TokensWrite>,
+    payload: web::Payload,
+) -> Result<HttpResponse, AppError> {
+    let me = me.in_person()?;
+    let changes = KeyChangesWish::read(Body::read(&request, payload).await?.members()?)?;
+    let (whose, now, client) = ((me.user.id, id_of(&request)?), app.clock.now(), app.addresses.client(&request));
+    let (policy, credential) = (app.config.key_policy(), me.credential);
+    let change = app.database.write(move |connection| {
+        on_authority_of(&credential, connection, whose.0, now, |connection, authority| {
+            Key::change(connection, whose, &changes, (&policy, authority), &client, now)
+        })
+    });
+    let key = change.await??;
+    respond(HttpResponse::Ok(), &document(&app, &key, &me.user))
+}
+
+/// `DELETE /my/tokens/ID.json`: a key of any kind.
+///
+/// # Errors
+/// None of theirs has this id; those of the database.
+#[utoipa::path(
+    delete,
+    path = "/my/tokens/{id}.json",
+    operation_id = "revokeKey",
+    summary = "Revoke a key of any kind, with every secret of it",
+    params(("id" = i64, Path, minimum = 1), SwitchUser),
+    responses(
+        (status = 204, description = "It is revoked."),
+        (status = 404, description = "No key of one's own has this id."),
+        Refused,
+    ),
+)]
+pub async fn revoke(
+    app: web::Data<App>,
+    request: HttpRequest,
+    me: ApiUser<TokensWrite>,
+) -> Result<HttpResponse, AppError> {
+    end(&app, &request, (me.user.id, id_of(&request)?)).await
+}
+
+/// `POST /my/tokens/ID/rotate.json`
+///
+/// # Errors
+/// As [`update`].
+#[utoipa::path(
+    post,
+    path = "/my/tokens/{id}/rotate.json",
+    operation_id = "rotateKey",
+    summary = "Give an access token a new secret; the one before works on for a time of grace",
+    params(("id" = i64, Path, minimum = 1), IdempotencyKey, SwitchUser),
+    request_body(content((ref("#/components/schemas/Rotation") = "application/json"))),
+    responses(
+        (status = 200, description = "The key, with its new secret, this one time", body = KeyDocument,
+            headers(
+                ("Idempotency-Replayed" = String, description = "`true`: it was rotated before; no secret is here"),
+            )),
+        (status = 404, description = "No key of one's own has this id."),
+        (status = 410, description = "It was rotated before, and revoked since."),
+        (status = 415, description = "The body is not JSON."),
+        Refused,
+        NotTaken,
+    ),
+)]
+pub async fn rotate(
+    app: web::Data<App>,
+    request: HttpRequest,
+    me: ApiUser<TokensWrite>,
+    payload: web::Payload,
+) -> Result<HttpResponse, AppError> {
+    let me = me.in_person()?;
+    let body = Body::read(&request, payload).await?;
+    let once = once_only(&request, me.user.id, &me.credential, body.bytes())?;
+    let grace = RotationWish::read(body.members_if_any()?)?;
+    let (whose, now, client) = ((me.user.id, id_of(&request)?), app.clock.now(), app.addresses.client(&request));
+    let credential = me.credential;
+    let rotate = move |connection: &mut DbConnection| {
+        on_authority_of(&credential, connection, whose.0, now, |connection, authority| {
+            Key::rotate(connection, whose, grace, authority, &client, now)
+        })
+    };
+    let issued = app.database.write(move |connection| Issued::once(connection, once, now, rotate)).await??;
+    respond_issued(HttpResponse::Ok(), &app, &issued, &me.user)
+}
+
+/// `GET /my/tokens/current.json`: what the key that is used is.
+///
+/// # Errors
+/// It was revoked just now; those of the database.
+#[utoipa::path(
+    get,
+    path = "/my/tokens/current.json",
+    operation_id = "showCurrentKey",
+    summary = "The key that is used, whatever its scopes",
+    responses(
+        (status = 200, description = "The key, and which secret of it this is", body = CurrentDocument),
+        (status = 404, description = "It was revoked just now."),
+        RefusedItself,
+    ),
+)]
+pub async fn current(app: web::Data<App>, me: CurrentKey) -> Result<HttpResponse, AppError> {
+    let key = find(&app, me.owner.id, me.token.key()).await?;
+    let presented = if key.current.id == me.token.id { LastUsedBy::Current } else { LastUsedBy::Earlier };
+    let works_until = me.token.ends_on().map(iso8601);
+    respond(HttpResponse::Ok(), &CurrentDocument { key: document(&app, &key, &me.owner), presented, works_until })
+}
+
+/// `DELETE /my/tokens/current.json`: a key ends itself.
+///
+/// # Errors
+/// It was revoked just now; those of the database.
+#[utoipa::path(
+    delete,
+    path = "/my/tokens/current.json",
+    operation_id = "revokeCurrentKey",
+    summary = "Revoke the key that is used, whatever its scopes",
+    responses(
+        (status = 204, description = "It is revoked, with every secret of it."),
+        (status = 404, description = "It was revoked just now."),
+        RefusedItself,
+    ),
+)]
+pub async fn revoke_current(
+    app: web::Data<App>,
+    request: HttpRequest,
+    me: CurrentKey,
+) -> Result<HttpResponse, AppError> {
+    end(&app, &request, (me.owner.id, me.token.key())).await
+}
+
+/// The id that the address names.
+fn id_of(request: &HttpRequest) -> Result<i64, AppError> {
+    // What is none is nobody's.
+    request.match_info().get("id").and_then(|id| id.parse().ok()).ok_or(AppError::NotFound)
+}
+
+async fn find(app: &App, user_id: i64, id: i64) -> Result<Key, AppError> {
+    app.database.lookup(move |connection| Key::find(connection, user_id, id)).await?.ok_or(AppError::NotFound)
+}
+
+async fn end(app: &App, request: &HttpRequest, whose: (i64, i64)) -> Result<HttpResponse, AppError> {
+    let (now, client) = (app.clock.now(), app.addresses.client(request));
+    app.database.write(move |connection| Key::revoke(connection, whose, &client, now)).await??;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Does `work` on the authority that `credential`, which is of this person, has by now: it may have been changed or
+/// revoked since it was verified.
+fn on_authority_of<T>(
+    credential: &Credential,
+    connection: &mut DbConnection,
+    user_id: i64,
+    now: Timestamp,
+    work: impl FnOnce(&mut DbConnection, &Authority) -> Outcome<T>,
+) -> Outcome<T> {
+    User::lock_row(connection, user_id)?;
+    match credential.authority_by_now(connection, now)? {
+        Some(authority) => work(connection, &authority),
+        None => Ok(Err(KeyRefusal::NoAuthority)),
+    }
+}
+
+fn document(app: &App, key: &Key, owner: &User) -> KeyDocument {
+    KeyDocument::new(key, &owner.login, |secret: &Token| app.recorder.last_use.of(secret), app.clock.now())
+}
+
+/// What came of a request for a new secret, which is in the answer this one time.
+fn respond_issued(
+    mut response: HttpResponseBuilder,
+    app: &App,
+    issued: &Issued,
+    owner: &User,
+) -> Result<HttpResponse, AppError> {
+    let document = document(app, issued.key(), owner);
+    let document = match issued {
+        Issued::Now(_, secret) => document.with_secret(secret),
+        Issued::Before(_) => {
+            response.insert_header((REPLAYED, "true"));
+            document
+        }
+    };
+    respond(response, &document)
+}
+
+fn respond(mut response: HttpResponseBuilder, document: &impl Serialize) -> Result<HttpResponse, AppError> {
+    let body = serde_json::to_string(document).map_err(AppError::internal)?;
+    Ok(response.insert_header((CONTENT_TYPE, Format::Json.content_type())).body(body))
+}

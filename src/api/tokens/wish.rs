@@ -1,0 +1,164 @@
+//! What programs may say about a key. It is read member by member, so that what is wrong is told by its name, and
+//! described beside that.
+
+use serde_json::Value;
+use utoipa::openapi::schema::{AdditionalProperties, AnyOfBuilder, ArrayBuilder, SchemaType};
+use utoipa::openapi::{KnownFormat, ObjectBuilder, Ref, RefOr, Schema, SchemaFormat, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::api::json::{Members, text, texts};
+use crate::api::openapi;
+use crate::error::AppError;
+use crate::models::key::{Expiry, Grace, Key, KeyChanges, KeyField, NewKey};
+use crate::models::scope::{Scope, Scopes};
+use crate::models::user::Labelled;
+
+/// What is said about a new key.
+pub struct KeyWish;
+
+/// What is to change about a key.
+pub struct KeyChangesWish;
+
+/// How a key is to be rotated.
+pub struct RotationWish;
+
+/// A date or an RFC 3339 time.
+pub struct Time;
+
+impl KeyWish {
+    /// The key that `members` are about.
+    ///
+    /// # Errors
+    /// 422 with what is wrong by itself; what may not be is the model's to say.
+    pub fn read(mut members: Members) -> Result<NewKey, AppError> {
+        let new = NewKey {
+            name: name(&mut members).unwrap_or_default(),
+            note: note(&mut members).unwrap_or_default(),
+            scopes: scopes(&mut members).unwrap_or(Scopes::NONE),
+            expiry: expiry(&mut members),
+        };
+        members.finish().map(|()| new)
+    }
+}
+
+impl KeyChangesWish {
+    /// The changes that `members` are about.
+    ///
+    /// # Errors
+    /// As [`KeyWish::read`].
+    pub fn read(mut members: Members) -> Result<KeyChanges, AppError> {
+        let changes = KeyChanges {
+            name: name(&mut members),
+            note: note(&mut members),
+            scopes: scopes(&mut members),
+            expiry: expiry(&mut members),
+        };
+        members.finish().map(|()| changes)
+    }
+}
+
+impl RotationWish {
+    /// The time of grace that `members` are about.
+    ///
+    /// # Errors
+    /// As [`KeyWish::read`].
+    pub fn read(mut members: Members) -> Result<Grace, AppError> {
+        let grace = members.take("grace", "Grace", |value| text(value)?.parse::<Grace>().map_err(str::to_owned));
+        members.finish().map(|()| grace.unwrap_or_default())
+    }
+}
+
+fn name(members: &mut Members) -> Option<String> {
+    members.take("name", KeyField::Name.label(), |value| text(value).map(|name| name.trim().to_owned()))
+}
+
+fn note(members: &mut Members) -> Option<String> {
+    members.take("note", KeyField::Note.label(), |value| if value.is_null() { Ok(String::new()) } else { text(value) })
+}
+
+fn scopes(members: &mut Members) -> Option<Scopes> {
+    members.take("scopes", KeyField::Scopes.label(), |value| {
+        let words = texts(value)?;
+        Scopes::of_words(words.iter().map(String::as_str)).map_err(|unknown| format!("cannot be these: {unknown}"))
+    })
+}
+
+fn expiry(members: &mut Members) -> Option<Expiry> {
+    members.take("expires_on", KeyField::Expiry.label(), |value| match value {
+        Value::Null => Ok(Expiry::Never),
+        value => text(value)?.parse().map_err(str::to_owned),
+    })
+}
+
+/// An object that may have no other members than those it is given.
+fn closed() -> ObjectBuilder {
+    ObjectBuilder::new().additional_properties(Some(AdditionalProperties::FreeForm(false)))
+}
+
+fn key() -> ObjectBuilder {
+    let or_null = || ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Null]));
+    let days = openapi::text().pattern(Some("^[0-9]{1,5}d$")).description(Some("So many days from now"));
+    let never = ObjectBuilder::new().schema_type(Type::Null).description(Some("Never"));
+    let expires_on = AnyOfBuilder::new().item(days).item(Time::schema()).item(never);
+    let expires_on = expires_on.description(Some("From when on it is refused; a date: from its end on, in UTC"));
+    closed()
+        .property("name", openapi::text().min_length(Some(1)).max_length(Some(Key::LONGEST_NAME)))
+        .property("note", or_null().max_length(Some(Key::LONGEST_NOTE)))
+        .property("scopes", ArrayBuilder::new().items(Ref::from_schema_name(Scope::name())).min_items(Some(1)))
+        .property("expires_on", expires_on)
+}
+
+impl PartialSchema for KeyWish {
+    fn schema() -> RefOr<Schema> {
+        let about =
+            "What a new access token is called, what it may do and until when: as is usual, if nothing is said.";
+        key().required("name").required("scopes").description(Some(about)).into()
+    }
+}
+
+impl ToSchema for KeyWish {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "NewKey".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((Scope::name().into_owned(), Scope::schema()));
+    }
+}
+
+impl PartialSchema for KeyChangesWish {
+    fn schema() -> RefOr<Schema> {
+        key().description(Some("What is to change about an access token.")).into()
+    }
+}
+
+impl ToSchema for KeyChangesWish {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "KeyChanges".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((Scope::name().into_owned(), Scope::schema()));
+    }
+}
+
+impl PartialSchema for RotationWish {
+    fn schema() -> RefOr<Schema> {
+        let grace = openapi::text().enum_values(Some(Grace::ALL.map(Grace::as_str)));
+        let grace = grace.description(Some("How long the secret before works on; usually a day"));
+        closed().property("grace", grace).into()
+    }
+}
+
+impl ToSchema for RotationWish {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "Rotation".into()
+    }
+}
+
+impl PartialSchema for Time {
+    fn schema() -> RefOr<Schema> {
+        let of = |format| openapi::text().format(Some(SchemaFormat::KnownFormat(format)));
+        AnyOfBuilder::new().item(of(KnownFormat::Date)).item(of(KnownFormat::DateTime)).into()
+    }
+}

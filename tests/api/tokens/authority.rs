@@ -1,0 +1,187 @@
+//! "A key never makes or changes one that may do more, or live longer, than itself."
+
+use chrono::TimeDelta;
+use diesel::connection::SimpleConnection;
+use latchkey::config::DatabaseUrl;
+use latchkey::db::DbConnection;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{Config, TestRunner};
+use rstest::rstest;
+
+use super::*;
+
+const SCOPES: [&str; 6] = ["account:read", "account:write", "tokens:read", "tokens:write", "users:read", "users:write"];
+
+#[derive(Clone, Debug)]
+struct Rights {
+    scopes: Vec<&'static str>,
+    /// In days; `None`: for ever.
+    days: Option<i64>,
+}
+
+impl Rights {
+    fn any(least: usize) -> impl Strategy<Value = Self> {
+        let scopes = subsequence(SCOPES.to_vec(), least..=SCOPES.len());
+        let days = select(vec![None, Some(1), Some(2), Some(3), Some(30)]);
+        (scopes, days).prop_map(|(scopes, days)| Self { scopes, days })
+    }
+
+    /// To write includes to read, and nothing else includes anything.
+    fn are_within(&self, others: &Self) -> bool {
+        let held = |scope: &str| {
+            let write = scope.replace(":read", ":write");
+            others.scopes.iter().any(|it| *it == scope || *it == write)
+        };
+        let ends_in_time = others.days.is_none_or(|limit| self.days.is_some_and(|days| days <= limit));
+        self.scopes.iter().all(|scope| held(scope)) && ends_in_time
+    }
+
+    fn expiry(&self) -> String {
+        self.days.map_or_else(|| "never".into(), |days| format!("{days}d"))
+    }
+
+    fn members(&self) -> Value {
+        json!({ "name": "made", "scopes": self.scopes, "expires_on": self.days.map(|days| format!("{days}d")) })
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn no_key_makes_changes_or_rotates_one_that_is_more_than_itself(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start_with(db, &["--access-tokens-per-user=9999"]).await;
+    let root = site.add_admin("root").await;
+    let api = site.add_key(&root, TokenAction::Api).await;
+    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
+    let cases = (Rights::any(0), Rights::any(1), Rights::any(1));
+    let mut seen = [[0; 2]; 3];
+    for _ in 0..150 {
+        let (mut own, wanted, others) = cases.new_tree(&mut runner).expect("a case").current();
+        if !own.scopes.contains(&"tokens:write") {
+            own.scopes.push("tokens:write");
+        }
+        let case = format!("{own:?} wants {wanted:?} of {others:?}");
+        let key = site.add_access_token(&root, &own.scopes.join(" "), &own.expiry()).await;
+        let other = site.add_access_token(&root, &others.scopes.join(" "), &others.expiry()).await;
+
+        let made = post(&site, &key, LIST, wanted.members()).await;
+        let may_make = wanted.are_within(&own);
+        assert_eq!(made.status, if may_make { 201 } else { 422 }, "{case}: {}", made.text);
+
+        let changed = patch(&site, &key, &other, wanted.members()).await;
+        let may_touch = others.are_within(&own);
+        // What stays as it is is no wish.
+        let may_change = may_touch && may_make;
+        let expected = if !may_touch {
+            403
+        } else if may_change {
+            200
+        } else {
+            422
+        };
+        assert_eq!(changed.status, expected, "{case}: {}", changed.text);
+
+        let rotated = post(&site, &key, &rotation(&other), json!({ "grace": "0" })).await;
+        assert_eq!(rotated.status, if may_touch { 200 } else { 403 }, "{case}: {}", rotated.text);
+        if !may_touch {
+            let text = "This key may do more, or lives longer, than the one that you use, which must not make or \
+                        change it.";
+            assert_eq!((problem(&changed), problem(&rotated)), (refused(403, text), refused(403, text)));
+            let shown = site.get_with_key(&address(&other), &api).await.json();
+            assert_eq!((&shown["name"], &shown["hint"]), (&json!("deploy"), &json!(hint(&other))), "{case}");
+        }
+        for (counts, allowed) in seen.iter_mut().zip([may_make, may_change, may_touch]) {
+            counts[usize::from(allowed)] += 1;
+        }
+    }
+    assert!(seen.iter().flatten().all(|count| *count > 5), "{seen:?}");
+}
+
+/// Where nothing is said, a key lives as is usual, but no longer than the one that makes it.
+#[rstest]
+#[tokio::test]
+async fn what_a_key_makes_without_an_expiry_ends_with_it(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    let alice = site.add_user("alice").await;
+    for (expiry, expires_on) in [("2d", "2026-11-26T09:30:00Z"), ("60d", "2026-12-24T09:30:00Z")] {
+        let key = site.add_access_token(&alice, "tokens:write", expiry).await;
+        let made = post(&site, &key, LIST, json!({ "name": "a", "scopes": ["tokens:write"] })).await;
+        assert_eq!((made.status, &made.json()["expires_on"]), (201, &json!(expires_on)), "{}", made.text);
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_is_beyond_a_key_is_told(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    let alice = site.add_user("alice").await;
+    let key = site.add_access_token(&alice, "account:read tokens:write", "2d").await;
+    let wish = json!({ "name": "a", "scopes": ["account:write"], "expires_on": "3d" });
+    let text = "Scopes cannot be more than those of the key that you use: account:read tokens:write; \
+                Expiry cannot be later than that of the key that you use: 2026-11-26T09:30:00Z";
+    assert_eq!(problem(&post(&site, &key, LIST, wish).await), refused(422, text));
+    let text = "Expiry cannot be later than that of the key that you use: 2026-11-26T09:30:00Z";
+    assert_eq!(problem(&patch(&site, &key, &key, json!({ "expires_on": null })).await), refused(422, text));
+    let less = patch(&site, &key, &key, json!({ "scopes": ["tokens:write"], "expires_on": "1d" })).await;
+    assert_eq!(less.status, 200, "less is fine, also of itself: {}", less.text);
+    let more = patch(&site, &key, &key, json!({ "scopes": ["account:read", "tokens:write"] })).await;
+    assert_eq!(more.status, 422, "and does not come back");
+}
+
+/// Waits until nobody else can write about alice, does `meanwhile` while a request of a key waits for her row, and then
+/// lets it go on.
+async fn overtaken(site: &Site, alice: &User, by: &Key, request: RequestBuilder, meanwhile: &str) -> Answer {
+    // Its first use would wait for the row as well.
+    assert_eq!(site.get_with_key(LIST, by).await.status, 200);
+    site.later(TimeDelta::seconds(1));
+    let mut holder: DbConnection = site.database.connect();
+    let begin = match &site.database.url {
+        DatabaseUrl::Sqlite(_) => "BEGIN IMMEDIATE".to_owned(),
+        DatabaseUrl::Postgres(_) => format!("BEGIN; SELECT id FROM users WHERE id = {} FOR UPDATE", alice.id),
+    };
+    holder.batch_execute(&begin).expect("the lock");
+    let answer = tokio::spawn(Answer::of(request));
+    let row = site.token(by.id).expect("a key");
+    let now = site.clock.now();
+    eventually("the key is let in", || site.app.recorder.last_use.of(&row) == Some(now)).await;
+    holder.batch_execute(meanwhile).expect("a change");
+    holder.batch_execute("COMMIT").expect("a commit");
+    answer.await.expect("an answer").noted()
+}
+
+/// A key that is revoked while its request waits leaves no other behind.
+#[rstest]
+#[tokio::test]
+async fn a_key_that_was_just_revoked_makes_changes_and_rotates_nothing(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    let alice = site.add_user("alice").await;
+    let other = site.add_access_token(&alice, "tokens:read", "1d").await;
+    for (method, address, body) in [
+        (Method::POST, LIST.to_owned(), json!({ "name": "a", "scopes": ["tokens:write"], "expires_on": "1d" })),
+        (Method::PATCH, address(&other), json!({ "name": "mine" })),
+        (Method::POST, rotation(&other), json!({})),
+    ] {
+        let by = site.add_access_token(&alice, "tokens:write", "30d").await;
+        let request = send(&site, &by, method, &address, &body);
+        let revoke = format!("DELETE FROM tokens WHERE id = {}", by.id);
+        let answer = overtaken(&site, &alice, &by, request, &revoke).await;
+        assert_eq!(problem(&answer), refused(401, "The key is missing, wrong or no longer valid."), "{address}");
+    }
+    let keys = "SELECT count(*) AS number FROM tokens WHERE action = 'access' AND name = 'deploy'";
+    assert_eq!((state(&site).0, site.database.number(keys)), (1, 1));
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_key_that_may_just_do_less_gives_no_more(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    let alice = site.add_user("alice").await;
+    let by = site.add_access_token(&alice, "account:write tokens:write", "30d").await;
+    let wish = json!({ "name": "a", "scopes": ["account:write"], "expires_on": "1d" });
+    let request = send(&site, &by, Method::POST, LIST, &wish);
+    let narrow = format!("UPDATE tokens SET scopes = 'tokens:write' WHERE id = {}", by.id);
+    let answer = overtaken(&site, &alice, &by, request, &narrow).await;
+    let text = "Scopes cannot be more than those of the key that you use: tokens:write";
+    assert_eq!(problem(&answer), refused(422, text));
+}
