@@ -242,3 +242,25 @@ fn overlapping_batches_neither_deadlock_nor_lose_a_use(#[values(Sqlite, Postgres
     let latest = "SELECT count(*) AS number FROM tokens WHERE updated_on = '2026-06-01 00:01:19'";
     assert_eq!(database.number(latest), 200);
 }
+
+/// A load balancer sends a repeated call elsewhere.
+#[rstest]
+#[tokio::test]
+async fn what_is_asked_of_all_at_once_is_done_once(#[values(Sqlite, Postgres)] db: Db) {
+    let cluster = Cluster::start(db);
+    let secret = cluster.latchkey.add_key("alice");
+    let http = Client::builder().no_proxy().build().expect("an HTTP client");
+    let make = |process: &Process| {
+        let request = http.post(format!("{}/my/tokens.json", process.url)).header("X-Redmine-API-Key", &secret);
+        let request = request.header("Idempotency-Key", "once").header("Content-Type", "application/json");
+        Answer::of(request.body(r#"{"name":"deploy","scopes":["account:read"]}"#))
+    };
+    let all = join_all(cluster.processes.iter().cycle().take(12).map(make)).await;
+    let all: Vec<_> = all.into_iter().map(Answer::noted).collect();
+    assert!(all.iter().all(|answer| answer.status == 201), "{:?}", all.iter().map(|it| it.status).collect::<Vec<_>>());
+    let with_secret = all.iter().filter(|answer| answer.json().get("secret").is_some());
+    let repeated = all.iter().filter(|answer| answer.header("Idempotency-Replayed") == Some("true"));
+    assert_eq!((with_secret.count(), repeated.count()), (1, 11));
+    let made = "SELECT count(*) AS number FROM tokens WHERE action = 'access'";
+    assert_eq!(cluster.database.number(made), 1);
+}
