@@ -70,6 +70,11 @@ pub fn pages() -> Vec<At> {
         at("/my/api_key").get(pages::keys::ask_api).post(pages::keys::make_api),
         at("/my/atom_key").get(pages::keys::ask_atom).post(pages::keys::make_atom),
         at("/my/notices/{id:[0-9]+}").post(pages::notices::seen),
+        at("/my/tokens").get(pages::tokens::list::show).post(pages::tokens::new::create),
+        at("/my/tokens/new").get(pages::tokens::new::show),
+        at("/my/tokens/{id:[0-9]+}").get(pages::tokens::token::show).post(pages::tokens::token::change),
+        at("/my/tokens/{id:[0-9]+}/rotate").get(pages::tokens::rotate::ask).post(pages::tokens::rotate::rotate),
+        at("/my/tokens/{id:[0-9]+}/revoke").get(pages::tokens::revoke::ask).post(pages::tokens::revoke::revoke),
         at("/activity").get(pages::activity::show),
         at("/revoke").get(pages::leak::show).post(pages::leak::report),
         // Administrators, about everybody.

@@ -2,6 +2,7 @@
 
 pub mod api_user;
 pub mod client_address;
+pub mod confirmation;
 pub mod credentials;
 pub mod leak;
 pub mod passwords;

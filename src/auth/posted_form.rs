@@ -29,6 +29,9 @@ pub struct Posted<Who, Form> {
 #[derive(Deserialize)]
 pub struct NoFields {}
 
+/// The fields of a form as they came, several of the same name included.
+pub type Fields = Vec<(String, String)>;
+
 /// What the headers say about the page that a form was sent from.
 #[derive(Debug, PartialEq, Eq)]
 enum SentFrom {
@@ -57,7 +60,7 @@ where
                 ));
             }
             let who = Who::from_request(&request, &mut Payload::None).await?;
-            let fields = web::Form::<Vec<(String, String)>>::from_request(&request, &mut payload).await;
+            let fields = web::Form::<Fields>::from_request(&request, &mut payload).await;
             let web::Form(mut fields) = fields.map_err(|error| form_error(&error))?;
             let token = fields.iter().position(|(name, _)| name == "form_token").map(|at| fields.swap_remove(at).1);
             if sent_from == SentFrom::Unsaid && !is_form_token(&request, token.as_deref().unwrap_or_default()) {
@@ -65,16 +68,22 @@ where
                     "This form is out of date. Open the page again and send it from there.",
                 ));
             }
-            let fields = MapDeserializer::<_, ValueError>::new(fields.into_iter());
-            let form = Form::deserialize(fields)
-                .map_err(|error| AppError::BadRequest(format!("The form is not complete: {error}.")))?;
-            Ok(Self { who, form })
+            Ok(Self { who, form: read_form(fields)? })
         })
     }
 }
 
 impl<Who: Argument, Form> Argument for Posted<Who, Form> {
     const ASKS: Asks = Who::ASKS;
+}
+
+/// The form that `fields` are those of.
+///
+/// # Errors
+/// 400 if one is missing, or comes more often than it may.
+pub(super) fn read_form<Form: DeserializeOwned>(fields: Fields) -> Result<Form, AppError> {
+    Form::deserialize(MapDeserializer::<_, ValueError>::new(fields.into_iter()))
+        .map_err(|error| AppError::BadRequest(format!("The form is not complete: {error}.")))
 }
 
 fn sent_from(request: &HttpRequest, app: &App) -> SentFrom {

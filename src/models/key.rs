@@ -15,7 +15,7 @@ use super::user::{FieldError, Labelled, User, lower, name_errors, unprintable};
 use crate::auth::secret::Secret;
 use crate::clock::{Timestamp, iso8601};
 use crate::db::DbConnection;
-use crate::schema::{tokens, users};
+use crate::schema::{events, tokens, users};
 
 /// Secrets of one key that may work at the same time.
 const MOST_SECRETS: usize = 5;
@@ -354,6 +354,20 @@ impl Key {
             .select((Token::as_select(), tokens::note))
             .load(connection)?;
         Ok(Self::of_rows(rows).into_iter().find(|key| key.id == id))
+    }
+
+    /// The id of the access token that a person made last, be it still there or not; `None`: none was made yet. A form
+    /// that names it makes one token, however often it is sent.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn latest_made(connection: &mut DbConnection, user_id: i64) -> QueryResult<Option<i64>> {
+        events::table
+            .filter(events::user_id.eq(user_id))
+            .filter(events::action.eq(EventAction::KeyCreated))
+            .filter(events::token_action.eq(TokenAction::Access))
+            .select(diesel::dsl::max(events::token_id))
+            .first(connection)
     }
 
     /// Puts the rows of keys together, which come in the order of their ids.

@@ -352,14 +352,14 @@ impl Token {
         Ok(all.into_iter().filter(|token| actions.contains(&token.action)).collect())
     }
 
-    /// The keys of several people, oldest first.
+    /// The keys of several people, oldest first; of an access token each of its secrets.
     ///
     /// # Errors
     /// Those of the query.
     pub fn keys_of(connection: &mut DbConnection, user_ids: &[i64]) -> QueryResult<Vec<Self>> {
         tokens::table
             .filter(tokens::user_id.eq_any(user_ids))
-            .filter(tokens::action.eq_any([TokenAction::Api, TokenAction::Feeds]))
+            .filter(tokens::action.eq_any(TokenAction::KEYS))
             .order(tokens::id)
             .select(Self::as_select())
             .load(connection)
@@ -385,6 +385,22 @@ impl Token {
             .select(Self::as_select())
             .first(connection)
             .optional()
+    }
+
+    /// When whoever has this session last gave the password.
+    pub fn password_given_on(&self) -> Timestamp {
+        self.confirmed_on.unwrap_or(self.created_on)
+    }
+
+    /// Notes that the password was given in a session; `false`: the session has ended.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn confirm(connection: &mut DbConnection, id: i64, now: Timestamp) -> QueryResult<bool> {
+        diesel::update(tokens::table.find(id))
+            .set(tokens::confirmed_on.eq(now))
+            .execute(connection)
+            .map(|rows| rows > 0)
     }
 
     /// Ends a token; `false`: there was none.

@@ -1,5 +1,7 @@
 //! *My account*: names and mail in a form, and beside it the keys.
 
+use std::collections::BTreeSet;
+
 use actix_session::Session;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -16,7 +18,7 @@ use crate::auth::posted_form::Posted;
 use crate::auth::session_user::SessionUser;
 use crate::error::AppError;
 use crate::models::token::{Token, TokenAction};
-use crate::models::user::{FieldError, Profile, SaveError, User, UserField};
+use crate::models::user::{FieldError, Profile, SaveError, UserField};
 
 #[derive(Template)]
 #[template(path = "my_account.html")]
@@ -32,8 +34,40 @@ struct AccountPage {
 struct Sidebar {
     login: String,
     created: Moment,
-    api: KeyPanel,
-    atom: KeyPanel,
+    tokens: TokensPanel,
+    api: Option<KeyPanel>,
+    atom: Option<KeyPanel>,
+}
+
+/// The access tokens in a nutshell.
+struct TokensPanel {
+    /// How many there are, in words; empty: none.
+    count: String,
+    /// When the latest was used, by any of its secrets.
+    last_used: Option<Moment>,
+}
+
+impl TokensPanel {
+    /// That of the access tokens among `tokens`.
+    fn new(app: &App, tokens: &[Token]) -> Self {
+        let now = app.clock.now();
+        let secrets: Vec<&Token> = tokens.iter().filter(|token| token.action == TokenAction::Access).collect();
+        let keys: BTreeSet<i64> = secrets.iter().map(|secret| secret.key()).collect();
+        let expired = secrets.iter().filter(|secret| secret.expires_on.is_some_and(|expires_on| expires_on <= now));
+        let expired: BTreeSet<i64> = expired.map(|secret| secret.key()).collect();
+        let last_use = secrets.iter().filter_map(|secret| app.recorder.last_use.of(secret)).max();
+        let count = match keys.len() {
+            0 => String::new(),
+            1 => "1 access token".to_owned(),
+            several => format!("{several} access tokens"),
+        };
+        let expired = match (expired.len(), keys.len()) {
+            (0, _) => String::new(),
+            (all, keys) if all == keys => ", expired".to_owned(),
+            (some, _) => format!(", {some} expired"),
+        };
+        Self { count: count + &expired, last_used: last_use.map(|time| Moment::new(time, now)) }
+    }
 }
 
 impl AccountPage {
@@ -66,11 +100,10 @@ pub async fn show(
     session: Session,
     me: SessionUser,
 ) -> Result<HttpResponse, AppError> {
-    let user = me.user;
-    let profile = user.profile();
+    let profile = me.user.profile();
     let notices = [Notice::AccountSaved, Notice::PasswordChanged];
     let shell = Shell::of(&app, &request, &session)?.saying(&request, &notices);
-    answer(StatusCode::OK, &app, shell, &user, profile, &[]).await
+    answer(StatusCode::OK, &app, shell, &me, profile, &[]).await
 }
 
 /// `POST /my/account`
@@ -89,7 +122,7 @@ pub async fn save(
         Ok(()) => Ok(see_other_with(&app, "/my/account", Notice::AccountSaved)),
         Err(SaveError::Invalid(errors)) => {
             let shell = Shell::of(&app, &request, &session)?;
-            answer(StatusCode::UNPROCESSABLE_ENTITY, &app, shell, &me.user, typed, &errors).await
+            answer(StatusCode::UNPROCESSABLE_ENTITY, &app, shell, &me, typed, &errors).await
         }
         Err(error) => Err(error.into()),
     }
@@ -99,17 +132,18 @@ async fn answer(
     status: StatusCode,
     app: &App,
     shell: Shell,
-    user: &User,
+    me: &SessionUser,
     profile: Profile,
     errors: &[FieldError],
 ) -> Result<HttpResponse, AppError> {
-    let (user_id, kinds) = (user.id, [TokenAction::Api, TokenAction::Feeds]);
-    let keys = app.database.lookup(move |connection| Token::of_user(connection, user_id, &kinds)).await?;
+    let user_id = me.user.id;
+    let keys = app.database.lookup(move |connection| Token::of_user(connection, user_id, &TokenAction::KEYS)).await?;
     let sidebar = Sidebar {
-        login: user.login.clone(),
-        created: Moment::new(user.created_on, app.clock.now()),
-        api: KeyPanel::new(app, TokenAction::Api, &keys),
-        atom: KeyPanel::new(app, TokenAction::Feeds, &keys),
+        login: me.user.login.clone(),
+        created: Moment::new(me.user.created_on, app.clock.now()),
+        tokens: TokensPanel::new(app, &keys),
+        api: KeyPanel::of_owner(app, TokenAction::Api, &keys, &me.token),
+        atom: KeyPanel::of_owner(app, TokenAction::Feeds, &keys, &me.token),
     };
     let page_shown = AccountPage {
         shell,

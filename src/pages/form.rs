@@ -2,6 +2,9 @@
 
 use serde::Deserialize;
 
+use crate::app::App;
+use crate::auth::confirmation::{Unconfirmed, asks_again};
+use crate::models::token::Token;
 use crate::models::user::{FieldError, Labelled, UserField};
 
 /// One field.
@@ -24,6 +27,41 @@ impl Field {
     pub fn password(field: UserField, errors: &[FieldError]) -> Self {
         Self::new("", field, errors)
     }
+}
+
+/// The password, in the form of a step that asks for it again if it was given too long ago.
+#[derive(Default)]
+pub struct PasswordAgain {
+    /// Whether it is asked for.
+    pub is_asked: bool,
+    /// The field, whose value is never shown.
+    pub field: Field,
+}
+
+impl PasswordAgain {
+    /// As a form is first shown in `session`.
+    pub fn of(app: &App, session: &Token) -> Self {
+        Self { is_asked: asks_again(app, session), field: Field::default() }
+    }
+
+    /// As the form is shown again after it was refused.
+    pub fn refused(why: Unconfirmed) -> Self {
+        Self { is_asked: true, field: Field { value: String::new(), errors: vec![why.to_string()] } }
+    }
+}
+
+/// One of several things to choose from.
+pub struct Choice {
+    /// The id of its input.
+    pub id: String,
+    /// What is sent when it is chosen.
+    pub value: String,
+    /// What people read.
+    pub label: String,
+    /// What else there is to say about it; may be empty.
+    pub detail: String,
+    /// Whether it is chosen.
+    pub is_chosen: bool,
 }
 
 /// A box to tick: its value is sent when it is, and nothing when it is not.

@@ -6,10 +6,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
+use super::form::PasswordAgain;
 use super::moment::Moment;
 use super::shell::{Shell, page, see_other};
 use crate::app::App;
-use crate::auth::posted_form::Posted;
+use crate::auth::confirmation::{Sensitive, asks_again};
 use crate::auth::session_user::SessionUser;
 use crate::error::AppError;
 use crate::models::event::{Event, EventAction};
@@ -25,6 +26,10 @@ pub struct KeyPanel {
     pub purpose: &'static str,
     /// The key, if there is one.
     pub key: Option<Key>,
+    /// Whether keys of this kind work at all.
+    pub is_on: bool,
+    /// Whether another page asks for the password before one is made.
+    pub asks_first: bool,
 }
 
 /// A key that there is.
@@ -41,14 +46,20 @@ pub struct Key {
 }
 
 impl KeyPanel {
-    /// The panel of `action`, with the one of `keys` that is of this kind.
+    /// The panel of `action`, with the one of `keys` that is of this kind, as others see it.
     pub fn new(app: &App, action: TokenAction, keys: &[Token]) -> Self {
         let (path, purpose) = match action {
             TokenAction::Feeds => ("/my/atom_key", "Lets a feed reader follow your activity."),
             _ => ("/my/api_key", "Lets programs call the API as you."),
         };
         let key = keys.iter().find(|token| token.action == action).map(|token| Key::new(app, token));
-        Self { name: action.label(), path, purpose, key }
+        Self { name: action.label(), path, purpose, key, is_on: is_on(app, action), asks_first: true }
+    }
+
+    /// The same for its owner, in `session`; `None`: there is nothing to be said about it.
+    pub fn of_owner(app: &App, action: TokenAction, keys: &[Token], session: &Token) -> Option<Self> {
+        let panel = Self { asks_first: asks_again(app, session), ..Self::new(app, action, keys) };
+        (panel.is_on || panel.key.is_some()).then_some(panel)
     }
 
     /// What is said where there is none.
@@ -70,13 +81,29 @@ impl Key {
     }
 }
 
+/// Whether keys of this kind work here.
+fn is_on(app: &App, action: TokenAction) -> bool {
+    action != TokenAction::Api || app.config.api_access_keys
+}
+
+/// Asks before a key is reset, or for the password before one is made.
 #[derive(Template)]
 #[template(path = "key_reset.html")]
 struct ResetPage {
     shell: Shell,
     panel: KeyPanel,
-    replaces: i64,
+    replaces: String,
+    password: PasswordAgain,
 }
+
+impl ResetPage {
+    fn error_summary(&self) -> Vec<(&'static str, String)> {
+        self.password.field.errors.iter().map(|error| ("password", error.clone())).collect()
+    }
+}
+
+const SWITCHED_OFF: AppError =
+    AppError::Forbidden("API access keys are switched off here. Make an access token instead, on My account.");
 
 #[derive(Template)]
 #[template(path = "key_made.html")]
@@ -107,7 +134,7 @@ pub struct KeyForm {
 /// `GET /my/api_key`: asks before a reset.
 ///
 /// # Errors
-/// Those of the database.
+/// 403 if these keys are switched off; those of the database.
 pub async fn ask_api(
     app: web::Data<App>,
     request: HttpRequest,
@@ -133,27 +160,28 @@ pub async fn ask_atom(
 /// `POST /my/api_key`: makes or resets it, and shows the secret.
 ///
 /// # Errors
-/// Those of the database.
+/// 403 if these keys are switched off; those of the database; too many wrong passwords, or too many that wait to be
+/// hashed.
 pub async fn make_api(
     app: web::Data<App>,
     request: HttpRequest,
     session: Session,
-    Posted { who: me, form }: Posted<SessionUser, KeyForm>,
+    sensitive: Sensitive<KeyForm>,
 ) -> Result<HttpResponse, AppError> {
-    make(&app, &request, &session, &me, TokenAction::Api, &form).await
+    make(&app, &request, &session, &sensitive, TokenAction::Api).await
 }
 
 /// `POST /my/atom_key`: makes or resets it, and shows the secret.
 ///
 /// # Errors
-/// Those of the database.
+/// Those of the database; too many wrong passwords, or too many that wait to be hashed.
 pub async fn make_atom(
     app: web::Data<App>,
     request: HttpRequest,
     session: Session,
-    Posted { who: me, form }: Posted<SessionUser, KeyForm>,
+    sensitive: Sensitive<KeyForm>,
 ) -> Result<HttpResponse, AppError> {
-    make(&app, &request, &session, &me, TokenAction::Feeds, &form).await
+    make(&app, &request, &session, &sensitive, TokenAction::Feeds).await
 }
 
 async fn ask(
@@ -163,27 +191,46 @@ async fn ask(
     me: &SessionUser,
     action: TokenAction,
 ) -> Result<HttpResponse, AppError> {
-    let panel = panel_of(app, me.user.id, action).await?;
-    let Some(replaces) = panel.key.as_ref().map(|key| key.id) else {
+    if !is_on(app, action) {
+        return Err(SWITCHED_OFF);
+    }
+    let panel = panel_of(app, me.user.id, action, &me.token).await?;
+    let password = PasswordAgain::of(app, &me.token);
+    let replaces = panel.key.as_ref().map(|key| key.id.to_string());
+    // One is made on the sidebar itself, unless something has to be asked for.
+    if replaces.is_none() && !password.is_asked {
         return Ok(see_other(&app.url.path("/my/account")));
-    };
-    page(StatusCode::OK, &ResetPage { shell: Shell::of(app, request, session)?, panel, replaces })
+    }
+    let (shell, replaces) = (Shell::of(app, request, session)?, replaces.unwrap_or_default());
+    page(StatusCode::OK, &ResetPage { shell, panel, replaces, password })
 }
 
 async fn make(
     app: &App,
     request: &HttpRequest,
     session: &Session,
-    me: &SessionUser,
+    sensitive: &Sensitive<KeyForm>,
     action: TokenAction,
-    form: &KeyForm,
 ) -> Result<HttpResponse, AppError> {
+    if !is_on(app, action) {
+        return Err(SWITCHED_OFF);
+    }
+    let (me, form) = (&sensitive.me, &sensitive.form);
     let replaces = match form.replaces.as_str() {
         "" => None,
         id => Some(id.parse().map_err(|_| AppError::BadRequest("The form names no key of yours.".into()))?),
     };
     let (user_id, now, client) = (me.user.id, app.clock.now(), app.addresses.client(request));
-    let made = app.database.write(move |connection| {
+    let confirmed = match sensitive.confirm(app, request).await? {
+        Ok(confirmed) => confirmed,
+        Err(why) => {
+            let panel = panel_of(app, user_id, action, &me.token).await?;
+            let (shell, replaces) = (Shell::of(app, request, session)?, form.replaces.clone());
+            let again = ResetPage { shell, panel, replaces, password: PasswordAgain::refused(why) };
+            return page(StatusCode::UNPROCESSABLE_ENTITY, &again);
+        }
+    };
+    let made = confirmed.write(app, move |connection| {
         let made = Token::issue_in_place_of(connection, user_id, action, replaces, now)?;
         if let Some((token, _)) = &made {
             let what = if replaces.is_some() { EventAction::KeyReset } else { EventAction::KeyCreated };
@@ -194,7 +241,7 @@ async fn make(
     let made = made.await?;
     let shell = Shell::of(app, request, session)?;
     let Some((_, secret)) = made else {
-        let panel = panel_of(app, user_id, action).await?;
+        let panel = panel_of(app, user_id, action, &me.token).await?;
         return page(StatusCode::CONFLICT, &UnchangedPage { shell, panel });
     };
     let secret = secret.expose();
@@ -210,7 +257,7 @@ async fn make(
     page(StatusCode::OK, &shown)
 }
 
-async fn panel_of(app: &App, user_id: i64, action: TokenAction) -> Result<KeyPanel, AppError> {
+async fn panel_of(app: &App, user_id: i64, action: TokenAction, session: &Token) -> Result<KeyPanel, AppError> {
     let keys = app.database.lookup(move |connection| Token::of_user(connection, user_id, &[action])).await?;
-    Ok(KeyPanel::new(app, action, &keys))
+    Ok(KeyPanel { asks_first: asks_again(app, session), ..KeyPanel::new(app, action, &keys) })
 }

@@ -12,3 +12,4 @@ pub mod password;
 pub mod people;
 pub mod shell;
 pub mod sign_in;
+pub mod tokens;

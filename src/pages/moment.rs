@@ -1,4 +1,4 @@
-//! Points in time as people read them: how long ago, with the exact time beside it.
+//! Points in time as people read them: how long ago or ahead, with the exact time beside it.
 
 use chrono::{Datelike, NaiveDate};
 
@@ -20,19 +20,53 @@ pub struct Moment {
 impl Moment {
     /// `time` as seen at `now`. What lies in the future, because a clock was set back, is as good as now.
     pub fn new(time: Timestamp, now: Timestamp) -> Self {
-        Self {
-            iso: iso8601(time),
-            exact: time.format("%-d %b %Y, %H:%M:%S UTC").to_string(),
-            day: time.format("%-d %b %Y").to_string(),
-            ago: span_in_words(time, now),
-        }
+        Self { iso: iso8601(time), exact: exact(time), day: day(time), ago: span_in_words(time, now) }
     }
+}
+
+/// A moment to come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// For machines: `2026-11-24T09:30:00Z`.
+    pub iso: String,
+    /// The whole of it: `24 Nov 2026, 09:30:00 UTC`.
+    pub exact: String,
+    /// The day of it: `24 Nov 2026`.
+    pub day: String,
+    /// How long until then: in days, as lives are chosen, or in the words of [`span_in_words`].
+    pub ahead: String,
+}
+
+impl Due {
+    /// `time` as seen at `now`. What lies in the past is as good as now.
+    pub fn new(time: Timestamp, now: Timestamp) -> Self {
+        Self { iso: iso8601(time), exact: exact(time), day: day(time), ahead: span_to_come(now, time) }
+    }
+}
+
+/// "30 days" is what was chosen for a key, and "about 1 month" would say less.
+fn span_to_come(now: Timestamp, time: Timestamp) -> String {
+    let minutes = ((time - now).num_milliseconds() + 30_000) / 60_000;
+    match minutes {
+        DAY..DAYS => count((minutes + DAY / 2) / DAY, "day"),
+        _ => span_in_words(now, time),
+    }
+}
+
+fn exact(time: Timestamp) -> String {
+    time.format("%-d %b %Y, %H:%M:%S UTC").to_string()
+}
+
+fn day(time: Timestamp) -> String {
+    time.format("%-d %b %Y").to_string()
 }
 
 const HOUR: i64 = 60;
 const DAY: i64 = 24 * HOUR;
 const MONTH: i64 = 30 * DAY;
 const YEAR: i64 = 365 * DAY;
+/// Up to here, what is to come is counted in days.
+const DAYS: i64 = 120 * DAY;
 
 /// The time from `from` to `to` in the words of Rails' `distance_of_time_in_words`, which Redmine's people know.
 pub fn span_in_words(from: Timestamp, to: Timestamp) -> String {
@@ -121,6 +155,26 @@ mod tests {
             (TimeDelta::days(730), "about 2 years"),
         ] {
             assert_eq!(span_in_words(from, from + span), words, "{span}");
+        }
+    }
+
+    #[test]
+    fn what_is_to_come_is_counted_in_days() {
+        let now = at("2026-01-01T00:00:00");
+        for (span, words) in [
+            (TimeDelta::seconds(-1), "less than a minute"),
+            (TimeDelta::seconds(20), "less than a minute"),
+            (TimeDelta::minutes(59), "about 1 hour"),
+            (TimeDelta::seconds(86_400 - 31), "about 24 hours"),
+            (TimeDelta::seconds(86_400 - 30), "1 day"),
+            (TimeDelta::hours(35), "1 day"),
+            (TimeDelta::hours(36), "2 days"),
+            (TimeDelta::days(30), "30 days"),
+            (TimeDelta::days(119), "119 days"),
+            (TimeDelta::days(120), "4 months"),
+            (TimeDelta::days(730), "about 2 years"),
+        ] {
+            assert_eq!(Due::new(now + span, now).ahead, words, "{span}");
         }
     }
 

@@ -88,6 +88,12 @@ pub enum Notice {
     PersonUnlocked,
     /// Somebody was given a password.
     PersonPasswordSet,
+    /// Name, note, scopes or expiry of an access token were changed.
+    TokenChanged,
+    /// An access token was ended.
+    TokenRevoked,
+    /// An access token was to be ended that there is not.
+    TokenGone,
 }
 
 impl Notice {
@@ -101,6 +107,9 @@ impl Notice {
             Self::PersonLocked => "person_locked",
             Self::PersonUnlocked => "person_unlocked",
             Self::PersonPasswordSet => "person_password_set",
+            Self::TokenChanged => "token_changed",
+            Self::TokenRevoked => "token_revoked",
+            Self::TokenGone => "token_gone",
         }
     }
 
@@ -116,6 +125,9 @@ impl Notice {
             Self::PersonLocked => "The account has been locked. Sessions have ended, and keys no longer work.",
             Self::PersonUnlocked => "The account is active. Signing in and keys work again.",
             Self::PersonPasswordSet => "The password has been set. Tell it to them: their sessions have ended.",
+            Self::TokenChanged => "The access token has been changed.",
+            Self::TokenRevoked => "The access token has been revoked. No program can use it any more.",
+            Self::TokenGone => "There is no such access token: it has been revoked already, or is long expired.",
         }
     }
 }

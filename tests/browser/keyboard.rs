@@ -1,9 +1,11 @@
 //! "keyboard and screen reader": the main job without a mouse.
 
+use chrono::TimeDelta;
+use latchkey::models::token::Token;
 use rstest::rstest;
 use serde_json::json;
 
-use super::{assert_console, new_secret};
+use super::{assert_console, new_secret, sign_in};
 use crate::support::browser::{Browser, Options};
 use crate::support::*;
 
@@ -48,8 +50,8 @@ async fn the_keyboard_alone_does_the_main_job(#[values(Sqlite, Postgres)] db: Db
     assert_eq!(tab_to(&browser, "Skip to content").await, ["Skip to content"]);
     browser.press("Enter").await;
     let passed = tab_to(&browser, "Create API access key").await;
-    let expected = ["First name", "Last name", "Email", "Save", "Change password", "Create API access key"];
-    assert_eq!(passed, expected);
+    let form = ["First name", "Last name", "Email", "Save", "Change password"];
+    assert_eq!(passed, [&form[..], &["Create access token", "Create API access key"]].concat());
     browser.press("Enter").await;
 
     browser.shows("Copy it now: it will not be shown again.").await;
@@ -76,6 +78,35 @@ async fn the_keyboard_alone_does_the_main_job(#[values(Sqlite, Postgres)] db: Db
     assert_eq!(tab_to(&browser, "Sign out").await, header);
     browser.press("Enter").await;
     browser.shows("You have signed out.").await;
+    assert_console(&browser, "the whole way", &[]).await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_keyboard_alone_makes_an_access_token(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    let alice = site.add_user("alice").await;
+    let browser = Browser::start(Options::desktop()).await;
+    sign_in(&browser, &site.url, "alice").await;
+    tab_to(&browser, "Create access token").await;
+    browser.press("Enter").await;
+    browser.shows("How long it works").await;
+    tab_to(&browser, "Name").await;
+    browser.type_text("Backup").await;
+    assert_eq!(tab_to(&browser, "See your account account:read").await.len(), 2, "the note is between");
+    browser.press("Space").await;
+    tab_to(&browser, "30 days until 24 Dec 2026").await;
+    browser.press("Down").await;
+    browser.shows("It will work until 23 Jan 2027.").await;
+    tab_to(&browser, "Create access token").await;
+    browser.press("Enter").await;
+    browser.shows("Copy it now: it will not be shown again.").await;
+    assert_eq!(browser.active_element_label().await, "Your new access token");
+    let secret = browser.value_of("Your new access token").await;
+    log::note_secret(&secret);
+    assert_eq!(browser.evaluate("return getSelection().toString()").await, json!(secret), "it is not selected");
+    let tokens = site.app.database.read_now(move |connection| Token::keys_of(connection, &[alice.id])).expect("keys");
+    assert_eq!(tokens[0].expires_on, Some(site.clock.now() + TimeDelta::days(60)));
     assert_console(&browser, "the whole way", &[]).await;
 }
 

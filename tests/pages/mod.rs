@@ -13,6 +13,7 @@ mod people;
 mod session_ends;
 mod session_spans;
 mod sign_in;
+pub(crate) mod tokens;
 
 use crate::support::*;
 

@@ -477,6 +477,7 @@ fn key(name: &str) -> char {
         "Shift" => '\u{E008}',
         "Control" => '\u{E009}',
         "Escape" => '\u{E00C}',
+        "Down" => '\u{E015}',
         "Space" => ' ',
         letter => letter.parse().unwrap_or_else(|_| panic!("{letter:?} is no key in tests/support/browser.rs")),
     }

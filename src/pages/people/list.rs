@@ -1,6 +1,6 @@
 //! `/admin/users`: everybody, searched and by status.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use actix_session::Session;
 use actix_web::http::StatusCode;
@@ -115,7 +115,7 @@ impl Row {
             name: full_name(&user),
             is_admin: user.admin,
             status: status_label(user.status),
-            keys: match keys.len() {
+            keys: match keys.iter().map(Token::key).collect::<BTreeSet<_>>().len() {
                 0 => "No key".to_owned(),
                 1 => "1 key".to_owned(),
                 several => format!("{several} keys"),

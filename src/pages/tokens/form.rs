@@ -1,0 +1,228 @@
+//! The form that says what an access token is called, what it may do, and until when.
+
+use chrono::{NaiveDate, TimeDelta};
+use serde::Deserialize;
+
+use super::shown::capitalized;
+use crate::app::App;
+use crate::auth::posted_form::Fields;
+use crate::clock::Timestamp;
+use crate::error::AppError;
+use crate::models::key::{Authority, Expiry, Key, KeyChanges, KeyField, NewKey};
+use crate::models::scope::{Scope, Scopes};
+use crate::models::user::{FieldError, User};
+use crate::pages::form::{Choice, Field, error_summary};
+use crate::pages::moment::Due;
+
+/// The lifetimes that are offered, in days.
+const LIFETIMES: [u16; 4] = [7, 30, 60, 90];
+/// The choice of how long that stands for what is usual here.
+const USUAL: &str = "usual";
+/// The choice that leaves the expiry as it is.
+const KEEP: &str = "keep";
+const NEVER: &str = "never";
+const DATE: &str = "date";
+
+/// The fields as they were sent.
+#[derive(Clone, Default, Deserialize)]
+#[serde(from = "Fields")]
+pub struct TokenForm {
+    name: String,
+    note: String,
+    scopes: Vec<String>,
+    expiry: String,
+    date: String,
+    /// The token that was made last when the form was shown; see [`Key::latest_made`].
+    pub after: String,
+}
+
+impl From<Fields> for TokenForm {
+    fn from(fields: Fields) -> Self {
+        let mut form = Self::default();
+        for (name, value) in fields {
+            match name.as_str() {
+                "name" => form.name = value,
+                // Browsers send the ends of lines as mail has them.
+                "note" => form.note = value.replace("\r\n", "\n"),
+                "scopes" => form.scopes.push(value),
+                "expiry" => form.expiry = value,
+                "date" => form.date = value,
+                "after" => form.after = value,
+                _ => {}
+            }
+        }
+        form
+    }
+}
+
+impl TokenForm {
+    /// A form that nobody has touched yet.
+    pub fn blank(app: &App) -> Self {
+        Self { expiry: usual_choice(app), ..Self::default() }
+    }
+
+    /// The form as it stands for `key`.
+    pub fn of(key: &Key) -> Self {
+        Self {
+            name: key.name.clone().unwrap_or_default(),
+            note: key.note.clone(),
+            scopes: key.scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
+            expiry: KEEP.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// The token that it asks for.
+    ///
+    /// # Errors
+    /// Inside, what cannot be understood of what was typed; outside, what no form of ours sends.
+    pub fn new_key(&self) -> Result<Result<NewKey, FieldError<KeyField>>, AppError> {
+        let scopes = self.scopes()?;
+        let (name, note) = (self.name.trim().to_owned(), self.note.trim().to_owned());
+        Ok(self.expiry().map(|expiry| NewKey { name, note, scopes, expiry }))
+    }
+
+    /// The changes that it asks for.
+    ///
+    /// # Errors
+    /// As [`TokenForm::new_key`].
+    pub fn changes(&self) -> Result<Result<KeyChanges, FieldError<KeyField>>, AppError> {
+        let changes = |new: NewKey| KeyChanges {
+            name: Some(new.name),
+            note: Some(new.note),
+            scopes: Some(new.scopes),
+            expiry: new.expiry,
+        };
+        Ok(self.new_key()?.map(changes))
+    }
+
+    fn scopes(&self) -> Result<Scopes, AppError> {
+        let scopes = Scopes::of_words(self.scopes.iter().map(String::as_str));
+        scopes.map_err(|unknown| AppError::BadRequest(format!("{unknown}.")))
+    }
+
+    /// `None`: what is usual, or as it is.
+    fn expiry(&self) -> Result<Option<Expiry>, FieldError<KeyField>> {
+        let wrong = |problem: &str| FieldError::new(KeyField::Expiry, problem);
+        match self.expiry.as_str() {
+            "" | USUAL | KEEP => Ok(None),
+            DATE if self.date.trim().is_empty() => Err(wrong("needs a date")),
+            DATE if self.date.trim().parse::<NaiveDate>().is_err() => Err(wrong("must be a date such as 2027-01-31")),
+            DATE => self.date.parse().map(Some).map_err(wrong),
+            lifetime => lifetime.parse().map(Some).map_err(wrong),
+        }
+    }
+}
+
+/// The same as the page shows it, with what is wrong.
+pub struct TokenFields {
+    /// What it is called.
+    pub name: Field,
+    /// What else there is to say.
+    pub note: Field,
+    /// What it may do, with the box of each.
+    pub scopes: Field,
+    /// The boxes.
+    pub scope_choices: Vec<Choice>,
+    /// Until when.
+    pub expiry: Field,
+    /// The lifetimes to choose from, a date and none.
+    pub expiry_choices: Vec<Choice>,
+    /// The date that was typed.
+    pub date: String,
+    /// The first and the last that can be chosen; empty: any.
+    pub dates: (String, String),
+}
+
+impl TokenFields {
+    /// `form` as `owner` sees it, with what is wrong with it. `kept` is the token that is changed; `None`: a new one.
+    pub fn new(app: &App, owner: &User, form: TokenForm, kept: Option<&Key>, errors: &[FieldError<KeyField>]) -> Self {
+        let now = app.clock.now();
+        let longest = app.config.key_policy().longest_lifetime;
+        let day = |time: Timestamp| time.format("%Y-%m-%d").to_string();
+        let scope_choice = |scope: Scope| Choice {
+            id: String::new(),
+            value: scope.as_str().to_owned(),
+            label: capitalized(scope.description()),
+            detail: scope.as_str().to_owned(),
+            is_chosen: form.scopes.iter().any(|chosen| chosen == scope.as_str()),
+        };
+        // What a token may do already is offered even to somebody who is no administrator any more: to take it away.
+        let offered = |scope: &Scope| {
+            let held = kept.is_some_and(|key| key.scopes.iter().any(|it| it == *scope));
+            owner.admin || held || !scope.is_for_administrators()
+        };
+        Self {
+            scope_choices: with_ids("scopes", Scope::ALL.into_iter().filter(offered).map(scope_choice)),
+            expiry_choices: with_ids("expiry", expiries(app, kept, &form.expiry).into_iter()),
+            name: Field::new(form.name, KeyField::Name, errors),
+            note: Field::new(form.note, KeyField::Note, errors),
+            scopes: Field::new("", KeyField::Scopes, errors),
+            expiry: Field::new("", KeyField::Expiry, errors),
+            date: form.date,
+            dates: (day(now), longest.map(|longest| day(now + longest)).unwrap_or_default()),
+        }
+    }
+
+    /// Everything that is wrong, with the ids of the fields that it is about.
+    pub fn error_summary(&self) -> Vec<(&'static str, String)> {
+        let fields = [("name", &self.name), ("note", &self.note), ("scopes", &self.scopes), ("expiry", &self.expiry)];
+        error_summary(&fields)
+    }
+}
+
+/// The first has the id that an error leads to.
+fn with_ids(id: &str, choices: impl Iterator<Item = Choice>) -> Vec<Choice> {
+    let number = |(at, choice): (usize, Choice)| Choice {
+        id: if at == 0 { id.to_owned() } else { format!("{id}-{}", at + 1) },
+        ..choice
+    };
+    choices.enumerate().map(number).collect()
+}
+
+fn expiries(app: &App, kept: Option<&Key>, chosen: &str) -> Vec<Choice> {
+    let (now, policy) = (app.clock.now(), app.config.key_policy());
+    let choice = |value: &str, label: String, ends_on: Option<Timestamp>| Choice {
+        id: String::new(),
+        value: value.to_owned(),
+        label,
+        detail: ends_on.map(|time| format!("until {}", Due::new(time, now).day)).unwrap_or_default(),
+        is_chosen: value == chosen,
+    };
+    let mut all = Vec::new();
+    let usual = policy.usual_expiry(&Authority::OWNER, now).filter(|_| usual_choice(app) == USUAL);
+    match (kept, usual) {
+        (Some(key), _) => {
+            let label = if key.expires_on.is_some() { "As it is" } else { "As it is: no expiry" };
+            all.push(choice(KEEP, label.to_owned(), key.expires_on));
+        }
+        (None, Some(usual)) => {
+            let days = (usual - now).num_days();
+            let label = match TimeDelta::days(days) == usual - now {
+                true => format!("{days} days"),
+                false => Due::new(usual, now).ahead,
+            };
+            all.push(choice(USUAL, label, Some(usual)));
+        }
+        (None, None) => {}
+    }
+    let allowed = |days: &u16| policy.longest_lifetime.is_none_or(|longest| TimeDelta::days((*days).into()) <= longest);
+    for days in LIFETIMES.into_iter().filter(allowed) {
+        let (value, label) = (format!("{days}d"), format!("{days} days"));
+        all.push(choice(&value, label, Some(now + TimeDelta::days(days.into()))));
+    }
+    if policy.longest_lifetime.is_none() && kept.is_none_or(|key| key.expires_on.is_some()) {
+        all.push(choice(NEVER, "No expiry".to_owned(), None));
+    }
+    // Last: the field for it follows.
+    all.push(choice(DATE, "Until a date".to_owned(), None));
+    all
+}
+
+/// Which choice stands for what is usual here.
+fn usual_choice(app: &App) -> String {
+    let (now, policy) = (app.clock.now(), app.config.key_policy());
+    let Some(usual) = policy.usual_expiry(&Authority::OWNER, now) else { return NEVER.to_owned() };
+    let found = LIFETIMES.into_iter().find(|days| now + TimeDelta::days((*days).into()) == usual);
+    found.map_or_else(|| USUAL.to_owned(), |days| format!("{days}d"))
+}

@@ -1,0 +1,46 @@
+//! *Access tokens*: keys with a name, that may do what their scopes say, until they expire.
+
+mod form;
+pub mod list;
+pub mod new;
+pub mod revoke;
+pub mod rotate;
+pub mod shown;
+pub mod token;
+
+use actix_web::HttpRequest;
+
+use crate::app::App;
+use crate::auth::secret::Secret;
+use crate::error::AppError;
+use crate::models::key::Key;
+use crate::models::scope::Scope;
+use crate::models::token::TokenAction;
+
+/// The access token of a person that the address names.
+async fn token(app: &App, request: &HttpRequest, user_id: i64) -> Result<Key, AppError> {
+    let id = id(request)?;
+    let found = app.database.lookup(move |connection| Key::find(connection, user_id, id)).await?;
+    found.filter(|key| key.action == TokenAction::Access).ok_or(AppError::NotFound)
+}
+
+fn id(request: &HttpRequest) -> Result<i64, AppError> {
+    request.match_info().get("id").and_then(|id| id.parse().ok()).ok_or(AppError::NotFound)
+}
+
+/// Where the page of a token is.
+fn path_of(id: i64) -> String {
+    format!("/my/tokens/{id}")
+}
+
+/// A command that works with a new secret, whatever its scopes are.
+fn command_to_try(app: &App, key: &Key, secret: &Secret) -> String {
+    let path = if key.scopes.grants(Scope::AccountRead) {
+        "/users/current.json"
+    } else if key.scopes.grants(Scope::UsersRead) {
+        "/users.json"
+    } else {
+        "/my/tokens.json"
+    };
+    format!("curl -H 'Authorization: Bearer {}' {}", secret.expose(), app.url.join(path))
+}

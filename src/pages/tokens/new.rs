@@ -1,0 +1,165 @@
+//! `/my/tokens/new`: the form for another access token, and what comes of it.
+
+use actix_session::Session;
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+
+use super::form::{TokenFields, TokenForm};
+use super::list::full;
+use super::shown::ShownToken;
+use super::{command_to_try, path_of};
+use crate::app::App;
+use crate::auth::confirmation::Sensitive;
+use crate::auth::session_user::SessionUser;
+use crate::error::AppError;
+use crate::models::key::{Authority, Key, KeyField, KeyRefusal};
+use crate::models::token::TokenAction;
+use crate::models::user::{FieldError, User};
+use crate::pages::form::PasswordAgain;
+use crate::pages::shell::{Shell, page};
+
+#[derive(Template)]
+#[template(path = "tokens/new.html")]
+struct NewPage {
+    shell: Shell,
+    fields: TokenFields,
+    password: PasswordAgain,
+    after: String,
+    /// Why no more can be made; empty: they can.
+    full: String,
+    /// What was made meanwhile, perhaps by this very form; `None`: nothing was.
+    meanwhile: Option<Vec<ShownToken>>,
+}
+
+impl NewPage {
+    fn error_summary(&self) -> Vec<(&'static str, String)> {
+        let of_password = self.password.field.errors.iter().map(|error| ("password", error.clone()));
+        self.fields.error_summary().into_iter().chain(of_password).collect()
+    }
+}
+
+/// The page of a secret that has just been made.
+#[derive(Template)]
+#[template(path = "tokens/made.html")]
+pub(super) struct MadePage {
+    pub shell: Shell,
+    pub heading: String,
+    /// What became of the secret before; empty: there was none.
+    pub before: String,
+    pub secret: String,
+    pub command: String,
+    pub path: String,
+}
+
+/// `GET /my/tokens/new`
+///
+/// # Errors
+/// Those of the database.
+pub async fn show(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    me: SessionUser,
+) -> Result<HttpResponse, AppError> {
+    let (held, after) = held(&app, me.user.id).await?;
+    let shown = NewPage {
+        shell: Shell::of(&app, &request, &session)?,
+        fields: TokenFields::new(&app, &me.user, TokenForm::blank(&app), None, &[]),
+        password: PasswordAgain::of(&app, &me.token),
+        after,
+        full: full(&app, held.len()),
+        meanwhile: None,
+    };
+    page(StatusCode::OK, &shown)
+}
+
+/// `POST /my/tokens`: makes it, and shows the secret.
+///
+/// # Errors
+/// Those of the database; too many wrong passwords, or too many that wait to be hashed.
+pub async fn create(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    sensitive: Sensitive<TokenForm>,
+) -> Result<HttpResponse, AppError> {
+    let after = match sensitive.form.after.as_str() {
+        "" => None,
+        id => Some(id.parse::<i64>().map_err(|_| AppError::BadRequest("The form names no token of yours.".into()))?),
+    };
+    let new = sensitive.form.new_key()?;
+    let client = app.addresses.client(&request);
+    let confirmed = sensitive.confirm(&app, &request).await?;
+    let Sensitive { me, form, .. } = sensitive;
+    let shell = Shell::of(&app, &request, &session)?;
+    let again = |fields, password| NewPage {
+        shell,
+        fields,
+        password,
+        after: after.map(|id| id.to_string()).unwrap_or_default(),
+        full: String::new(),
+        meanwhile: None,
+    };
+    let confirmed = match confirmed {
+        Ok(confirmed) => confirmed,
+        Err(why) => {
+            let fields = TokenFields::new(&app, &me.user, form, None, &[]);
+            return page(StatusCode::UNPROCESSABLE_ENTITY, &again(fields, PasswordAgain::refused(why)));
+        }
+    };
+    let (user_id, policy, now) = (me.user.id, app.config.key_policy(), app.clock.now());
+    let made = confirmed.write(&app, move |connection| {
+        User::lock_row(connection, user_id)?;
+        if Key::latest_made(connection, user_id)? != after {
+            return Ok(None);
+        }
+        let new = match new {
+            Ok(new) => new,
+            Err(error) => return Ok(Some(Err(KeyRefusal::Invalid(vec![error])))),
+        };
+        Key::make(connection, user_id, &new, (&policy, &Authority::OWNER), &client, now).map(Some)
+    });
+    let made = made.await?;
+    let fields = |errors: &[FieldError<KeyField>]| TokenFields::new(&app, &me.user, form, None, errors);
+    match made {
+        Some(Ok((key, secret))) => {
+            let shown = MadePage {
+                shell: again(fields(&[]), PasswordAgain::default()).shell,
+                heading: format!("“{}” created", key.name.clone().unwrap_or_default()),
+                before: String::new(),
+                secret: secret.expose().to_owned(),
+                command: command_to_try(&app, &key, &secret),
+                path: path_of(key.id),
+            };
+            page(StatusCode::OK, &shown)
+        }
+        Some(Err(KeyRefusal::Invalid(errors))) => {
+            page(StatusCode::UNPROCESSABLE_ENTITY, &again(fields(&errors), PasswordAgain::default()))
+        }
+        Some(Err(KeyRefusal::TooMany(held))) => {
+            let full = full(&app, held);
+            page(StatusCode::UNPROCESSABLE_ENTITY, &NewPage { full, ..again(fields(&[]), PasswordAgain::default()) })
+        }
+        Some(Err(refusal)) => Err(refusal.into()),
+        None => {
+            let (held, latest) = self::held(&app, user_id).await?;
+            let since = held.iter().filter(|key| after.is_none_or(|after| key.id > after));
+            let meanwhile = Some(since.map(|key| ShownToken::new(&app, key)).collect());
+            let full = full(&app, held.len());
+            let shown = NewPage { after: latest, full, meanwhile, ..again(fields(&[]), PasswordAgain::default()) };
+            page(StatusCode::CONFLICT, &shown)
+        }
+    }
+}
+
+/// The tokens that somebody has, latest first, and what a form names that is to make one more.
+async fn held(app: &App, user_id: i64) -> Result<(Vec<Key>, String), AppError> {
+    let held = app.database.read(move |connection| {
+        let keys = Key::of_user(connection, user_id, &[TokenAction::Access])?;
+        Ok((keys, Key::latest_made(connection, user_id)?))
+    });
+    let (mut keys, latest) = held.await?;
+    keys.reverse();
+    Ok((keys, latest.map(|id| id.to_string()).unwrap_or_default()))
+}

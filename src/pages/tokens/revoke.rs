@@ -1,0 +1,64 @@
+//! `/my/tokens/ID/revoke`: asks first, and says whether anything still uses the token.
+
+use actix_session::Session;
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+
+use super::shown::{Rotation, ShownToken};
+use super::{id, token};
+use crate::app::App;
+use crate::auth::posted_form::{NoFields, Posted};
+use crate::auth::session_user::SessionUser;
+use crate::error::AppError;
+use crate::models::key::{Key, KeyRefusal};
+use crate::models::token::TokenAction;
+use crate::pages::shell::{Notice, Shell, page, see_other_with};
+
+#[derive(Template)]
+#[template(path = "tokens/revoke.html")]
+struct RevokePage {
+    shell: Shell,
+    token: ShownToken,
+    rotation: Option<Rotation>,
+}
+
+/// `GET /my/tokens/ID/revoke`
+///
+/// # Errors
+/// 404 if one has no such token; those of the database.
+pub async fn ask(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    me: SessionUser,
+) -> Result<HttpResponse, AppError> {
+    let key = token(&app, &request, me.user.id).await?;
+    let shell = Shell::of(&app, &request, &session)?;
+    page(StatusCode::OK, &RevokePage { shell, token: ShownToken::new(&app, &key), rotation: Rotation::of(&app, &key) })
+}
+
+/// `POST /my/tokens/ID/revoke`
+///
+/// # Errors
+/// Those of the database.
+pub async fn revoke(
+    app: web::Data<App>,
+    request: HttpRequest,
+    Posted { who: me, form: NoFields {} }: Posted<SessionUser, NoFields>,
+) -> Result<HttpResponse, AppError> {
+    let (user_id, id, now) = (me.user.id, id(&request)?, app.clock.now());
+    let client = app.addresses.client(&request);
+    let revoked = app.database.write(move |connection| {
+        // The other kinds of key have pages of their own.
+        match Key::find(connection, user_id, id)?.filter(|key| key.action == TokenAction::Access) {
+            Some(_) => Key::revoke(connection, (user_id, id), &client, now),
+            None => Ok(Err(KeyRefusal::Gone)),
+        }
+    });
+    match revoked.await? {
+        Ok(_) => Ok(see_other_with(&app, "/my/tokens", Notice::TokenRevoked)),
+        Err(KeyRefusal::Gone) => Ok(see_other_with(&app, "/my/tokens", Notice::TokenGone)),
+        Err(refusal) => Err(refusal.into()),
+    }
+}

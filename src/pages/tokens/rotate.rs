@@ -1,0 +1,173 @@
+//! `/my/tokens/ID/rotate`: a new secret for the same token, while the one before works on for a time.
+
+use actix_session::Session;
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use serde::Deserialize;
+
+use super::new::MadePage;
+use super::shown::ShownToken;
+use super::{command_to_try, path_of, token};
+use crate::app::App;
+use crate::auth::confirmation::Sensitive;
+use crate::auth::session_user::SessionUser;
+use crate::error::AppError;
+use crate::models::key::{Authority, Grace, Key, KeyRefusal};
+use crate::models::user::User;
+use crate::pages::form::{Choice, PasswordAgain};
+use crate::pages::moment::Due;
+use crate::pages::shell::{Shell, page, see_other};
+
+#[derive(Template)]
+#[template(path = "tokens/rotate.html")]
+struct RotatePage {
+    shell: Shell,
+    token: ShownToken,
+    replaces: i64,
+    graces: Vec<Choice>,
+    password: PasswordAgain,
+    /// Why nothing was made, where it is not about a field; empty: nothing was asked for yet.
+    refused: String,
+}
+
+impl RotatePage {
+    fn new(app: &App, shell: Shell, key: &Key, grace: Grace, password: PasswordAgain) -> Self {
+        Self {
+            shell,
+            token: ShownToken::new(app, key),
+            replaces: key.current.id,
+            graces: graces(app, key, grace),
+            password,
+            refused: String::new(),
+        }
+    }
+
+    fn error_summary(&self) -> Vec<(&'static str, String)> {
+        let of_password = self.password.field.errors.iter().map(|error| ("password", error.clone()));
+        let of_grace = Some(("grace", self.refused.clone())).filter(|(_, refused)| !refused.is_empty());
+        of_grace.into_iter().chain(of_password).collect()
+    }
+}
+
+#[derive(Template)]
+#[template(path = "tokens/unchanged.html")]
+struct UnchangedPage {
+    shell: Shell,
+    token: ShownToken,
+}
+
+/// The fields of the form.
+#[derive(Deserialize)]
+pub struct RotateForm {
+    /// The id of the secret that is to be replaced: a form sent twice replaces it once.
+    replaces: String,
+    grace: String,
+}
+
+/// `GET /my/tokens/ID/rotate`
+///
+/// # Errors
+/// 404 if one has no such token; those of the database.
+pub async fn ask(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    me: SessionUser,
+) -> Result<HttpResponse, AppError> {
+    let key = token(&app, &request, me.user.id).await?;
+    if key.is_expired(app.clock.now()) {
+        return Ok(see_other(&app.url.path(&path_of(key.id))));
+    }
+    let (shell, password) = (Shell::of(&app, &request, &session)?, PasswordAgain::of(&app, &me.token));
+    page(StatusCode::OK, &RotatePage::new(&app, shell, &key, Grace::default(), password))
+}
+
+/// `POST /my/tokens/ID/rotate`: makes the secret, and shows it.
+///
+/// # Errors
+/// 404 if one has no such token; 422 if it has expired; those of the database; too many wrong passwords, or too many
+/// that wait to be hashed.
+pub async fn rotate(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    sensitive: Sensitive<RotateForm>,
+) -> Result<HttpResponse, AppError> {
+    let odd = || AppError::BadRequest("The form names no secret of this token, or no time that is offered.".into());
+    let grace: Grace = sensitive.form.grace.parse().map_err(|_| odd())?;
+    let replaces: i64 = sensitive.form.replaces.parse().map_err(|_| odd())?;
+    let user_id = sensitive.me.user.id;
+    let key = token(&app, &request, user_id).await?;
+    let client = app.addresses.client(&request);
+    let confirmed = sensitive.confirm(&app, &request).await?;
+    let shell = Shell::of(&app, &request, &session)?;
+    let confirmed = match confirmed {
+        Ok(confirmed) => confirmed,
+        Err(why) => {
+            let shown = RotatePage::new(&app, shell, &key, grace, PasswordAgain::refused(why));
+            return page(StatusCode::UNPROCESSABLE_ENTITY, &shown);
+        }
+    };
+    let (id, now) = (key.id, app.clock.now());
+    let rotated = confirmed.write(&app, move |connection| {
+        User::lock_row(connection, user_id)?;
+        match Key::find(connection, user_id, id)? {
+            Some(key) if key.current.id != replaces => Ok(None),
+            _ => Key::rotate(connection, (user_id, id), grace, &Authority::OWNER, &client, now).map(Some),
+        }
+    });
+    match rotated.await? {
+        Some(Ok((key, secret))) => {
+            let shown = MadePage {
+                shell,
+                heading: format!("“{}” has a new secret", key.name.clone().unwrap_or_default()),
+                before: fate_of_the_one_before(&app, &key, grace),
+                secret: secret.expose().to_owned(),
+                command: command_to_try(&app, &key, &secret),
+                path: path_of(key.id),
+            };
+            page(StatusCode::OK, &shown)
+        }
+        Some(Err(refusal @ KeyRefusal::TooManySecrets)) => {
+            let again = RotatePage::new(&app, shell, &key, grace, PasswordAgain::default());
+            page(StatusCode::UNPROCESSABLE_ENTITY, &RotatePage { refused: refusal.to_string(), ..again })
+        }
+        Some(Err(refusal)) => Err(refusal.into()),
+        None => {
+            let key = token(&app, &request, user_id).await?;
+            page(StatusCode::CONFLICT, &UnchangedPage { shell, token: ShownToken::new(&app, &key) })
+        }
+    }
+}
+
+fn graces(app: &App, key: &Key, chosen: Grace) -> Vec<Choice> {
+    let now = app.clock.now();
+    let choice = |(at, grace): (usize, Grace)| {
+        let ends_on = key.expires_on.into_iter().chain([now + grace.span()]).min();
+        let until = ends_on.filter(|_| grace != Grace::None).map(|time| format!("until {}", Due::new(time, now).exact));
+        Choice {
+            id: if at == 0 { "grace".to_owned() } else { format!("grace-{}", at + 1) },
+            value: grace.as_str().to_owned(),
+            label: match grace {
+                Grace::None => "Not at all: it stops at once".to_owned(),
+                _ => grace.label().to_owned(),
+            },
+            detail: until.unwrap_or_default(),
+            is_chosen: grace == chosen,
+        }
+    };
+    Grace::ALL.into_iter().enumerate().map(choice).collect()
+}
+
+fn fate_of_the_one_before(app: &App, key: &Key, grace: Grace) -> String {
+    let before = key.earlier.first();
+    let hint = before.map(|secret| secret.hint.as_str()).unwrap_or_default();
+    match before.and_then(|secret| secret.ends_on()).filter(|_| grace != Grace::None) {
+        Some(ends_on) => {
+            let due = Due::new(ends_on, app.clock.now());
+            format!("The secret before, which ends in {hint}, works until {}.", due.exact)
+        }
+        None => format!("The secret before, which ends in {hint}, has stopped working."),
+    }
+}

@@ -1,0 +1,163 @@
+//! An access token as pages show it.
+
+use chrono::TimeDelta;
+
+use super::path_of;
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::models::key::{Key, UsedSecret};
+use crate::models::scope::{Scope, Scopes};
+use crate::models::token::Token;
+use crate::pages::moment::{Due, Moment};
+
+/// An expiry that is as near as this stands out.
+const SOON: TimeDelta = TimeDelta::days(7);
+
+/// An access token.
+pub struct ShownToken {
+    /// Where its page is.
+    pub path: String,
+    /// What it is called.
+    pub name: String,
+    /// What else its owner wrote about it; may be empty.
+    pub note: String,
+    /// The last four characters of its secret.
+    pub hint: String,
+    /// What it may do, in words.
+    pub scopes: String,
+    /// When it was made.
+    pub created: Moment,
+    /// When it was last used, by any of its secrets; `None`: never, as far as is known.
+    pub last_used: Option<Moment>,
+    /// Whether that was by a secret that has been replaced.
+    pub by_earlier: bool,
+    /// Since when that is known, where it is not since it was made.
+    pub recorded_since: Option<Moment>,
+    /// Whether it works, and until when.
+    pub state: State,
+    /// Whether nobody seems to need it any more.
+    pub is_idle: bool,
+}
+
+/// Whether a token works, and until when.
+pub enum State {
+    /// For ever.
+    Lasting,
+    /// Until then.
+    Expiring(Due),
+    /// Until then, which is not far.
+    ExpiringSoon(Due),
+    /// It is refused since then.
+    Expired(Moment),
+}
+
+/// A secret of a token.
+pub struct ShownSecret {
+    /// Its last four characters.
+    pub hint: String,
+    /// When it was made.
+    pub created: Moment,
+    /// When it was last used; `None`: never.
+    pub last_used: Option<Moment>,
+    /// Until when it works, if it has been replaced; `None`: as long as the token.
+    pub works_until: Option<Due>,
+}
+
+/// What is to be known of the secrets of a token that was rotated.
+pub struct Rotation {
+    /// Those that work, latest first.
+    pub secrets: Vec<ShownSecret>,
+    /// Whether programs have moved to the new one.
+    pub progress: String,
+}
+
+impl ShownToken {
+    /// `key` as it is now.
+    pub fn new(app: &App, key: &Key) -> Self {
+        let now = app.clock.now();
+        let moment = |time| Moment::new(time, now);
+        let last_use = key.last_use(|token| app.recorder.last_use.of(token));
+        Self {
+            path: path_of(key.id),
+            name: key.name.clone().unwrap_or_default(),
+            note: key.note.clone(),
+            hint: key.current.hint.clone(),
+            scopes: in_words(key.scopes),
+            created: moment(key.created_on),
+            last_used: last_use.map(|last_use| moment(last_use.on)),
+            by_earlier: last_use.is_some_and(|last_use| last_use.by == UsedSecret::Earlier),
+            recorded_since: key.current.recorded_since.map(moment),
+            state: State::of(key, now),
+            is_idle: !key.is_expired(now) && key.is_idle(last_use, now),
+        }
+    }
+
+    /// Whether it is refused because of its age.
+    pub fn is_expired(&self) -> bool {
+        matches!(self.state, State::Expired(_))
+    }
+
+    /// What ends it: one that has expired ends nothing any more.
+    pub fn end_verb(&self) -> &'static str {
+        if self.is_expired() { "Remove" } else { "Revoke" }
+    }
+}
+
+impl State {
+    fn of(key: &Key, now: Timestamp) -> Self {
+        match key.expires_on {
+            None => Self::Lasting,
+            Some(expires_on) if expires_on <= now => Self::Expired(Moment::new(expires_on, now)),
+            Some(expires_on) if expires_on - now <= SOON => Self::ExpiringSoon(Due::new(expires_on, now)),
+            Some(expires_on) => Self::Expiring(Due::new(expires_on, now)),
+        }
+    }
+}
+
+impl ShownSecret {
+    fn new(app: &App, secret: &Token) -> Self {
+        let now = app.clock.now();
+        Self {
+            hint: secret.hint.clone(),
+            created: Moment::new(secret.created_on, now),
+            last_used: app.recorder.last_use.of(secret).map(|time| Moment::new(time, now)),
+            works_until: secret.retired_on.and(secret.ends_on()).map(|time| Due::new(time, now)),
+        }
+    }
+}
+
+impl Rotation {
+    /// That of `key`; `None`: it has one secret that works, and needs no explanation.
+    pub fn of(app: &App, key: &Key) -> Option<Self> {
+        let now = app.clock.now();
+        let in_grace: Vec<&Token> = key.in_grace(now).collect();
+        if in_grace.is_empty() || key.is_expired(now) {
+            return None;
+        }
+        let rotated_on = key.current.created_on;
+        let used = |secret: &Token| app.recorder.last_use.of(secret);
+        let by_earlier_since = in_grace.iter().filter_map(|secret| used(secret)).filter(|on| *on > rotated_on).max();
+        let progress = match (used(&key.current), by_earlier_since) {
+            (None, None) => "No program has used any of them since.".to_owned(),
+            (None, Some(_)) => "No program has moved to the new one yet.".to_owned(),
+            (Some(_), None) => "Every program that was seen since uses the new one.".to_owned(),
+            (Some(new), Some(earlier)) if earlier < new => {
+                "The new one was used last. All programs have moved once no earlier one is used any more.".to_owned()
+            }
+            (Some(_), Some(_)) => "Not all programs have moved to the new one yet.".to_owned(),
+        };
+        let secrets = std::iter::once(&key.current).chain(in_grace).map(|secret| ShownSecret::new(app, secret));
+        Some(Self { secrets: secrets.collect(), progress })
+    }
+}
+
+/// What scopes let a program do, as a sentence without its full stop.
+pub fn in_words(scopes: Scopes) -> String {
+    capitalized(&scopes.iter().map(Scope::description).collect::<Vec<_>>().join("; "))
+}
+
+/// The same with a capital letter at its beginning.
+pub fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}

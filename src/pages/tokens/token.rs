@@ -1,0 +1,84 @@
+//! `/my/tokens/ID`: one access token, how its secrets are used, and the form that changes it.
+
+use actix_session::Session;
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+
+use super::form::{TokenFields, TokenForm};
+use super::shown::{Rotation, ShownToken};
+use super::{path_of, token};
+use crate::app::App;
+use crate::auth::posted_form::Posted;
+use crate::auth::session_user::SessionUser;
+use crate::error::AppError;
+use crate::models::key::{Authority, Key, KeyField, KeyRefusal};
+use crate::models::user::{FieldError, User};
+use crate::pages::shell::{Notice, Shell, page, see_other_with};
+
+#[derive(Template)]
+#[template(path = "tokens/token.html")]
+struct TokenPage {
+    shell: Shell,
+    token: ShownToken,
+    rotation: Option<Rotation>,
+    fields: TokenFields,
+}
+
+impl TokenPage {
+    fn new(app: &App, shell: Shell, owner: &User, key: &Key, form: TokenForm, errors: &[FieldError<KeyField>]) -> Self {
+        Self {
+            shell,
+            token: ShownToken::new(app, key),
+            rotation: Rotation::of(app, key),
+            fields: TokenFields::new(app, owner, form, Some(key), errors),
+        }
+    }
+}
+
+/// `GET /my/tokens/ID`
+///
+/// # Errors
+/// 404 if one has no such token; those of the database.
+pub async fn show(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    me: SessionUser,
+) -> Result<HttpResponse, AppError> {
+    let key = token(&app, &request, me.user.id).await?;
+    let shell = Shell::of(&app, &request, &session)?.saying(&request, &[Notice::TokenChanged]);
+    page(StatusCode::OK, &TokenPage::new(&app, shell, &me.user, &key, TokenForm::of(&key), &[]))
+}
+
+/// `POST /my/tokens/ID`: name, note, scopes, expiry.
+///
+/// # Errors
+/// 404 if one has no such token; 422 if it has expired; those of the database.
+pub async fn change(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    Posted { who: me, form }: Posted<SessionUser, TokenForm>,
+) -> Result<HttpResponse, AppError> {
+    let key = token(&app, &request, me.user.id).await?;
+    let changed = match form.changes()? {
+        Err(error) => Err(KeyRefusal::Invalid(vec![error])),
+        Ok(changes) => {
+            let (ids, policy, now) = ((me.user.id, key.id), app.config.key_policy(), app.clock.now());
+            let client = app.addresses.client(&request);
+            let changed = app.database.write(move |connection| {
+                Key::change(connection, ids, &changes, (&policy, &Authority::OWNER), &client, now)
+            });
+            changed.await?
+        }
+    };
+    match changed {
+        Ok(key) => Ok(see_other_with(&app, &path_of(key.id), Notice::TokenChanged)),
+        Err(KeyRefusal::Invalid(errors)) => {
+            let shell = Shell::of(&app, &request, &session)?;
+            page(StatusCode::UNPROCESSABLE_ENTITY, &TokenPage::new(&app, shell, &me.user, &key, form, &errors))
+        }
+        Err(refusal) => Err(refusal.into()),
+    }
+}
