@@ -10,10 +10,12 @@ use actix_web::HttpRequest;
 
 use super::keys::KeyPanel;
 use super::shell::{Notice, see_other_with};
+use super::tokens::shown::ShownToken;
 use crate::app::App;
 use crate::auth::session_user::AdminSession;
 use crate::error::AppError;
 use crate::models::administration::{Administrator, Changes};
+use crate::models::key::Key;
 use crate::models::token::{Token, TokenAction};
 use crate::models::user::{SaveError, User, UserStatus};
 
@@ -23,12 +25,28 @@ async fn person(app: &App, request: &HttpRequest) -> Result<User, AppError> {
     app.database.lookup(move |connection| User::find(connection, id)).await?.ok_or(AppError::NotFound)
 }
 
-/// What a person holds: both kinds of key, and how many sessions.
-async fn holdings(app: &App, user: &User) -> Result<([KeyPanel; 2], usize), AppError> {
+/// What a person holds.
+struct Holdings {
+    /// Both kinds of key of which there is one.
+    keys: [KeyPanel; 2],
+    /// Access tokens, latest first.
+    tokens: Vec<ShownToken>,
+    /// How many sessions.
+    sessions: usize,
+}
+
+async fn holdings(app: &App, user: &User) -> Result<Holdings, AppError> {
     let (user_id, actions) = (user.id, [TokenAction::Api, TokenAction::Feeds, TokenAction::Session]);
-    let tokens = app.database.lookup(move |connection| Token::of_user(connection, user_id, &actions)).await?;
-    let sessions = tokens.iter().filter(|token| token.action == TokenAction::Session).count();
-    Ok(([TokenAction::Api, TokenAction::Feeds].map(|action| KeyPanel::new(app, action, &tokens)), sessions))
+    let found = app.database.read(move |connection| {
+        let tokens = Token::of_user(connection, user_id, &actions)?;
+        Ok((tokens, Key::of_user(connection, user_id, &[TokenAction::Access])?))
+    });
+    let (tokens, access) = found.await?;
+    Ok(Holdings {
+        keys: [TokenAction::Api, TokenAction::Feeds].map(|action| KeyPanel::new(app, action, &tokens)),
+        tokens: access.iter().rev().map(|key| ShownToken::new(app, key)).collect(),
+        sessions: tokens.iter().filter(|token| token.action == TokenAction::Session).count(),
+    })
 }
 
 /// Makes `changes` in the name of `me`, and goes back to the person's page, which says `notice`.

@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use super::{full_name, holdings, path_of, person, status_label};
+use super::{Holdings, full_name, holdings, path_of, person, status_label};
 use crate::app::App;
 use crate::auth::session_user::AdminSession;
 use crate::error::AppError;
@@ -13,6 +13,7 @@ use crate::models::user::{User, UserStatus};
 use crate::pages::keys::KeyPanel;
 use crate::pages::moment::Moment;
 use crate::pages::shell::{Notice, Shell, page, see_other};
+use crate::pages::tokens::shown::ShownToken;
 
 /// What may have been done to somebody just before.
 const NOTICES: &[Notice] =
@@ -30,6 +31,7 @@ struct PersonPage {
     last_sign_in: Option<Moment>,
     password_set: Option<Moment>,
     keys: [KeyPanel; 2],
+    tokens: Vec<ShownToken>,
     /// What lets them in, or shuts them out; `None`: it is the administrator's own account.
     action: Option<Action>,
 }
@@ -52,7 +54,7 @@ pub async fn show(
     let user = person(&app, &request).await?;
     let moment = |time| Moment::new(time, app.clock.now());
     let path = path_of(user.id);
-    let (keys, _) = holdings(&app, &user).await?;
+    let Holdings { keys, tokens, .. } = holdings(&app, &user).await?;
     let (last, label) = match user.status {
         UserStatus::Active => ("lock", "Lock"),
         UserStatus::Registered => ("unlock", "Activate"),
@@ -66,6 +68,7 @@ pub async fn show(
         last_sign_in: user.last_login_on.map(moment),
         password_set: user.passwd_changed_on.filter(|_| user.password_hash.is_some()).map(moment),
         keys,
+        tokens,
         action: (user.id != me.user.id).then(|| Action { path: format!("{path}/{last}"), label }),
         path,
         user,

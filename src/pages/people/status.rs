@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use super::{change, full_name, holdings, path_of, person};
+use super::{Holdings, change, full_name, holdings, path_of, person};
 use crate::app::App;
 use crate::auth::posted_form::{NoFields, Posted};
 use crate::auth::session_user::AdminSession;
@@ -14,6 +14,7 @@ use crate::models::administration::{Changes, Refusal};
 use crate::models::user::UserStatus;
 use crate::pages::keys::KeyPanel;
 use crate::pages::shell::{Notice, Shell, page, see_other};
+use crate::pages::tokens::shown::ShownToken;
 
 #[derive(Template)]
 #[template(path = "people/lock.html")]
@@ -22,6 +23,7 @@ struct LockPage {
     path: String,
     name: String,
     keys: Vec<KeyPanel>,
+    tokens: Vec<ShownToken>,
     /// What becomes of where they are signed in.
     sessions: String,
 }
@@ -33,6 +35,7 @@ struct UnlockPage {
     path: String,
     name: String,
     keys: Vec<KeyPanel>,
+    tokens: Vec<ShownToken>,
     /// "Unlock", or "Activate" somebody who was never let in.
     verb: &'static str,
 }
@@ -54,14 +57,15 @@ pub async fn ask_lock(
     if user.status == UserStatus::Locked {
         return Ok(see_other(&app.url.path(&path_of(user.id))));
     }
-    let (keys, sessions) = holdings(&app, &user).await?;
-    let sessions = match sessions {
+    let held = holdings(&app, &user).await?;
+    let sessions = match held.sessions {
         0 => "They are signed in nowhere.".to_owned(),
         1 => "The one session they have ends.".to_owned(),
         several => format!("The {several} sessions they have end."),
     };
     let (shell, name) = (Shell::of(&app, &request, &session)?, full_name(&user));
-    page(StatusCode::OK, &LockPage { shell, path: path_of(user.id), name, keys: held(keys), sessions })
+    let (keys, tokens) = working(held);
+    page(StatusCode::OK, &LockPage { shell, path: path_of(user.id), name, keys, tokens, sessions })
 }
 
 /// `POST /admin/users/ID/lock`
@@ -94,9 +98,10 @@ pub async fn ask_unlock(
         UserStatus::Registered => "Activate",
         UserStatus::Locked => "Unlock",
     };
-    let (keys, _) = holdings(&app, &user).await?;
+    let held = holdings(&app, &user).await?;
     let (shell, name) = (Shell::of(&app, &request, &session)?, full_name(&user));
-    page(StatusCode::OK, &UnlockPage { shell, path: path_of(user.id), name, keys: held(keys), verb })
+    let (keys, tokens) = working(held);
+    page(StatusCode::OK, &UnlockPage { shell, path: path_of(user.id), name, keys, tokens, verb })
 }
 
 /// `POST /admin/users/ID/unlock`
@@ -113,7 +118,8 @@ pub async fn unlock(
     change(&app, &request, &me, user.id, active, Notice::PersonUnlocked).await
 }
 
-/// Of both kinds of key, those that there are.
-fn held(keys: [KeyPanel; 2]) -> Vec<KeyPanel> {
-    keys.into_iter().filter(|panel| panel.key.is_some()).collect()
+/// What there is of all that programs can use while its owner is active.
+fn working(held: Holdings) -> (Vec<KeyPanel>, Vec<ShownToken>) {
+    let keys = held.keys.into_iter().filter(|panel| panel.key.is_some() && panel.is_on);
+    (keys.collect(), held.tokens.into_iter().filter(|token| !token.is_expired()).collect())
 }

@@ -5,6 +5,7 @@ mod forms;
 mod listed;
 mod made;
 mod password_again;
+mod people;
 mod revoked;
 mod rotated;
 mod shown;
