@@ -17,6 +17,8 @@ use crate::db::{Database, DbConnection};
 use crate::logging;
 use crate::migrations;
 use crate::models::event::{Client, Event, EventAction};
+use crate::models::key::{Authority, Expiry, Grace, Key, KeyPolicy, NewKey, Outcome};
+use crate::models::scope::{Scope, Scopes};
 use crate::models::token::{RecordIf, Token, TokenAction, TokenUse};
 use crate::models::user::{NewUser, Profile, User, UserStatus};
 
@@ -29,12 +31,91 @@ struct DemoKey {
     used: Option<TimeDelta>,
 }
 
+/// An access token: how long ago it was made, rotated and last used.
+struct DemoToken {
+    name: &'static str,
+    note: &'static str,
+    scopes: &'static [Scope],
+    expiry: Expiry,
+    made: TimeDelta,
+    used: Option<TimeDelta>,
+    rotated: Option<DemoRotation>,
+}
+
+/// That an access token got another secret: how long ago, and when that was last used.
+struct DemoRotation {
+    on: TimeDelta,
+    used: TimeDelta,
+}
+
 struct DemoPerson {
     login: &'static str,
     names: (&'static str, &'static str),
     about: &'static str,
     admin: bool,
     keys: Vec<DemoKey>,
+    tokens: Vec<DemoToken>,
+}
+
+/// One in every state that there is.
+fn tokens() -> Vec<DemoToken> {
+    let (days, hours, minutes) = (TimeDelta::days, TimeDelta::hours, TimeDelta::minutes);
+    vec![
+        DemoToken {
+            name: "Old laptop",
+            note: "",
+            scopes: &[Scope::AccountWrite, Scope::TokensWrite],
+            expiry: Expiry::Never,
+            made: days(210),
+            used: Some(days(121)),
+            rotated: None,
+        },
+        DemoToken {
+            name: "Backup on the NAS",
+            note: "Rotated each summer. Ask Bob where it runs.",
+            scopes: &[Scope::UsersRead],
+            expiry: Expiry::Never,
+            made: days(160),
+            used: Some(hours(2)),
+            rotated: Some(DemoRotation { on: hours(6), used: minutes(20) }),
+        },
+        DemoToken {
+            name: "Talk at the conference",
+            note: "",
+            scopes: &[Scope::AccountRead],
+            expiry: Expiry::InDays(30),
+            made: days(35),
+            used: Some(days(30)),
+            rotated: None,
+        },
+        DemoToken {
+            name: "Deploy",
+            note: "",
+            scopes: &[Scope::AccountRead, Scope::TokensRead],
+            expiry: Expiry::InDays(30),
+            made: days(27),
+            used: Some(hours(9)),
+            rotated: None,
+        },
+        DemoToken {
+            name: "Nightly report",
+            note: "",
+            scopes: &[Scope::AccountRead, Scope::UsersRead],
+            expiry: Expiry::InDays(90),
+            made: days(21),
+            used: Some(minutes(4)),
+            rotated: None,
+        },
+        DemoToken {
+            name: "Editor plug-in",
+            note: "",
+            scopes: &[Scope::AccountRead],
+            expiry: Expiry::InDays(60),
+            made: hours(3),
+            used: None,
+            rotated: None,
+        },
+    ]
 }
 
 fn people() -> Vec<DemoPerson> {
@@ -45,9 +126,10 @@ fn people() -> Vec<DemoPerson> {
         DemoPerson {
             login: "alice",
             names: ("Alice", "Archer"),
-            about: "admin; keys used minutes and months ago",
+            about: "admin; keys used minutes and months ago, access tokens in every state",
             admin: true,
             keys: vec![key(api, days(96), Some(minutes(5))), key(feeds, days(500), Some(days(130)))],
+            tokens: tokens(),
         },
         DemoPerson {
             login: "bob",
@@ -55,6 +137,7 @@ fn people() -> Vec<DemoPerson> {
             about: "an API access key that was never used, no Atom access key",
             admin: false,
             keys: vec![key(api, days(12), None)],
+            tokens: Vec::new(),
         },
         DemoPerson {
             login: "carol",
@@ -62,14 +145,23 @@ fn people() -> Vec<DemoPerson> {
             about: "an API access key that was used two years ago, an Atom access key never used",
             admin: false,
             keys: vec![key(api, days(1100), Some(days(731))), key(feeds, days(300), None)],
+            tokens: Vec::new(),
         },
-        DemoPerson { login: "dave", names: ("Dave", "Dyer"), about: "no key at all", admin: false, keys: Vec::new() },
+        DemoPerson {
+            login: "dave",
+            names: ("Dave", "Dyer"),
+            about: "no key at all",
+            admin: false,
+            keys: Vec::new(),
+            tokens: Vec::new(),
+        },
         DemoPerson {
             login: "erin",
             names: ("Erin", "Eliot"),
             about: "locked: cannot sign in, and her key does not work",
             admin: false,
             keys: vec![key(api, days(200), Some(days(40)))],
+            tokens: Vec::new(),
         },
     ]
 }
@@ -112,7 +204,8 @@ fn add(
     };
     let password_hash = Some(password_hash.to_owned());
     let new = NewUser { login: person.login.into(), profile, password_hash, admin: person.admin };
-    let joined = person.keys.iter().map(|key| key.made).max().unwrap_or(TimeDelta::days(3));
+    let keys = person.keys.iter().map(|key| key.made);
+    let joined = keys.chain(person.tokens.iter().map(|token| token.made)).max().unwrap_or(TimeDelta::days(3));
     let user = new.insert(connection, now - joined)?;
     let client = Client::new("192.0.2.17", "nightly-report/2.1");
     let mut first = None;
@@ -128,10 +221,61 @@ fn add(
         }
         first.get_or_insert(secret);
     }
+    for token in &person.tokens {
+        add_token(connection, user.id, token, &client, now)?;
+    }
     if person.login == "erin" {
         User::set_status(connection, user.id, UserStatus::Locked, now)?;
     }
     Ok(first)
+}
+
+fn add_token(
+    connection: &mut DbConnection,
+    user_id: i64,
+    token: &DemoToken,
+    client: &Client,
+    now: Timestamp,
+) -> diesel::QueryResult<()> {
+    // Whatever the settings allow: these were made long before.
+    let policy = KeyPolicy { most_per_user: usize::MAX, usual_lifetime: None, longest_lifetime: None };
+    let (name, note) = (token.name.to_owned(), token.note.to_owned());
+    let scopes = token.scopes.iter().map(|scope| scope.as_str());
+    let scopes = Scopes::of_words(scopes).unwrap_or(Scopes::NONE);
+    let new = NewKey { name, note, scopes, expiry: Some(token.expiry) };
+    let made_on = now - token.made;
+    let made = Key::make(connection, user_id, &new, (&policy, &Authority::OWNER), client, made_on);
+    let key = demonstrable(made)?;
+    if let Some(used) = token.used {
+        use_secret(connection, &key.current, made_on + TimeDelta::minutes(7), client)?;
+        let recorded = TokenUse { token_id: key.current.id, used_on: now - used };
+        Token::record_uses(connection, &[recorded], RecordIf::Later)?;
+    }
+    if let Some(rotation) = &token.rotated {
+        let rotated_on = now - rotation.on;
+        let ids = (user_id, key.id);
+        let rotated = Key::rotate(connection, ids, Grace::Week, &Authority::OWNER, client, rotated_on);
+        let key = demonstrable(rotated)?;
+        use_secret(connection, &key.current, now - rotation.used, client)?;
+    }
+    Ok(())
+}
+
+/// A first use, and that it is told.
+fn use_secret(
+    connection: &mut DbConnection,
+    secret: &Token,
+    used_on: Timestamp,
+    client: &Client,
+) -> diesel::QueryResult<()> {
+    Token::record_uses(connection, &[TokenUse { token_id: secret.id, used_on }], RecordIf::FirstUse)?;
+    Event::record(connection, secret.user_id, EventAction::KeyFirstUsed, Some(secret), client, used_on)
+}
+
+/// The key: nothing that is made here breaks a rule.
+fn demonstrable(made: Outcome<(Key, Secret)>) -> diesel::QueryResult<Key> {
+    let (key, _) = made?.map_err(|refusal| diesel::result::Error::QueryBuilderError(Box::new(refusal)))?;
+    Ok(key)
 }
 
 fn greeting(app: &App, secret: &Secret) -> String {

@@ -40,6 +40,26 @@ async fn the_demo_says_where_to_go_and_its_curl_line_works() {
     assert!(String::from_utf8_lossy(&answer.stdout).contains("\"login\":\"alice\""), "{answer:?}");
     assert!(alice.get("/my/account").await.shows("API access key Last used: less than a minute ago"));
 
+    let tokens = alice.get("/my/tokens").await;
+    for shown in [
+        "Editor plug-in",
+        "Nightly report",
+        "Last used 4 minutes ago",
+        "Expires in 3 days",
+        "Expired 5 days ago",
+        "1 of them seems to be needed no more",
+        "Last used 4 months ago Seems to be needed no more",
+    ] {
+        assert!(tokens.shows(shown), "{shown} is not in {}", tokens.text());
+    }
+    let rotated = tokens.html.split("<a href=\"").find(|link| link.contains("Backup on the NAS")).expect("a link");
+    let rotated = alice.get(rotated.split('"').next().expect("an address")).await;
+    for shown in
+        ["2 secrets work The new one was used last.", "Last used: 20 minutes ago", "Last used: about 2 hours ago"]
+    {
+        assert!(rotated.shows(shown), "{shown} is not in {}", rotated.text());
+    }
+
     for (login, shows) in [
         ("bob", ["API access key Never used", "Missing an Atom access key"]),
         ("carol", ["API access key Last used: about 2 years ago", "Atom access key Never used"]),
