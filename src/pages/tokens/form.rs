@@ -72,28 +72,29 @@ impl TokenForm {
         }
     }
 
-    /// The token that it asks for.
+    /// The token that it asks for, and what cannot be understood of its expiry. One that cannot is taken for `now`, which
+    /// no token may have: so nothing is made, and all else that is wrong is told with it.
     ///
     /// # Errors
-    /// Inside, what cannot be understood of what was typed; outside, what no form of ours sends.
-    pub fn new_key(&self) -> Result<Result<NewKey, FieldError<KeyField>>, AppError> {
+    /// 400 for what no form of ours sends.
+    pub fn new_key(&self, now: Timestamp) -> Result<(NewKey, Option<FieldError<KeyField>>), AppError> {
         let scopes = self.scopes()?;
         let (name, note) = (self.name.trim().to_owned(), self.note.trim().to_owned());
-        Ok(self.expiry().map(|expiry| NewKey { name, note, scopes, expiry }))
+        let (expiry, unclear) = match self.expiry() {
+            Ok(expiry) => (expiry, None),
+            Err(error) => (Some(Expiry::On(now)), Some(error)),
+        };
+        Ok((NewKey { name, note, scopes, expiry }, unclear))
     }
 
-    /// The changes that it asks for.
+    /// The changes that it asks for, in the same way.
     ///
     /// # Errors
     /// As [`TokenForm::new_key`].
-    pub fn changes(&self) -> Result<Result<KeyChanges, FieldError<KeyField>>, AppError> {
-        let changes = |new: NewKey| KeyChanges {
-            name: Some(new.name),
-            note: Some(new.note),
-            scopes: Some(new.scopes),
-            expiry: new.expiry,
-        };
-        Ok(self.new_key()?.map(changes))
+    pub fn changes(&self, now: Timestamp) -> Result<(KeyChanges, Option<FieldError<KeyField>>), AppError> {
+        let (new, unclear) = self.new_key(now)?;
+        let (name, note, scopes) = (Some(new.name), Some(new.note), Some(new.scopes));
+        Ok((KeyChanges { name, note, scopes, expiry: new.expiry }, unclear))
     }
 
     fn scopes(&self) -> Result<Scopes, AppError> {
@@ -112,6 +113,15 @@ impl TokenForm {
             lifetime => lifetime.parse().map(Some).map_err(wrong),
         }
     }
+}
+
+/// `errors` with what was `unclear` about the expiry, if anything was, in place of those about it.
+pub fn in_place_of_expiry(
+    errors: Vec<FieldError<KeyField>>,
+    unclear: Option<FieldError<KeyField>>,
+) -> Vec<FieldError<KeyField>> {
+    let kept = errors.into_iter().filter(|error| unclear.is_none() || error.field != KeyField::Expiry);
+    kept.chain(unclear.clone()).collect()
 }
 
 /// The same as the page shows it, with what is wrong.

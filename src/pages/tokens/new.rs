@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use super::form::{TokenFields, TokenForm};
+use super::form::{TokenFields, TokenForm, in_place_of_expiry};
 use super::list::full;
 use super::shown::ShownToken;
 use super::{command_to_try, path_of};
@@ -18,6 +18,9 @@ use crate::models::token::TokenAction;
 use crate::models::user::{FieldError, User};
 use crate::pages::form::PasswordAgain;
 use crate::pages::shell::{Shell, page};
+
+/// Of the tokens that were made meanwhile, so many are shown: the form made the latest, if it made any.
+const MOST_SHOWN: usize = 3;
 
 #[derive(Template)]
 #[template(path = "tokens/new.html")]
@@ -88,7 +91,7 @@ pub async fn create(
         "" => None,
         id => Some(id.parse::<i64>().map_err(|_| AppError::BadRequest("The form names no token of yours.".into()))?),
     };
-    let new = sensitive.form.new_key()?;
+    let (new, unclear) = sensitive.form.new_key(app.clock.now())?;
     let client = app.addresses.client(&request);
     let confirmed = sensitive.confirm(&app, &request).await?;
     let Sensitive { me, form, .. } = sensitive;
@@ -114,10 +117,6 @@ pub async fn create(
         if Key::latest_made(connection, user_id)? != after {
             return Ok(None);
         }
-        let new = match new {
-            Ok(new) => new,
-            Err(error) => return Ok(Some(Err(KeyRefusal::Invalid(vec![error])))),
-        };
         Key::make(connection, user_id, &new, (&policy, &Authority::OWNER), &client, now).map(Some)
     });
     let made = made.await?;
@@ -135,7 +134,8 @@ pub async fn create(
             page(StatusCode::OK, &shown)
         }
         Some(Err(KeyRefusal::Invalid(errors))) => {
-            page(StatusCode::UNPROCESSABLE_ENTITY, &again(fields(&errors), PasswordAgain::default()))
+            let fields = fields(&in_place_of_expiry(errors, unclear));
+            page(StatusCode::UNPROCESSABLE_ENTITY, &again(fields, PasswordAgain::default()))
         }
         Some(Err(KeyRefusal::TooMany(held))) => {
             let full = full(&app, held);
@@ -144,7 +144,7 @@ pub async fn create(
         Some(Err(refusal)) => Err(refusal.into()),
         None => {
             let (held, latest) = self::held(&app, user_id).await?;
-            let since = held.iter().filter(|key| after.is_none_or(|after| key.id > after));
+            let since = held.iter().filter(|key| after.is_none_or(|after| key.id > after)).take(MOST_SHOWN);
             let meanwhile = Some(since.map(|key| ShownToken::new(&app, key)).collect());
             let full = full(&app, held.len());
             let shown = NewPage { after: latest, full, meanwhile, ..again(fields(&[]), PasswordAgain::default()) };

@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use super::form::{TokenFields, TokenForm};
+use super::form::{TokenFields, TokenForm, in_place_of_expiry};
 use super::shown::{Rotation, ShownToken};
 use super::{path_of, token};
 use crate::app::App;
@@ -62,21 +62,16 @@ pub async fn change(
     Posted { who: me, form }: Posted<SessionUser, TokenForm>,
 ) -> Result<HttpResponse, AppError> {
     let key = token(&app, &request, me.user.id).await?;
-    let changed = match form.changes()? {
-        Err(error) => Err(KeyRefusal::Invalid(vec![error])),
-        Ok(changes) => {
-            let (ids, policy, now) = ((me.user.id, key.id), app.config.key_policy(), app.clock.now());
-            let client = app.addresses.client(&request);
-            let changed = app.database.write(move |connection| {
-                Key::change(connection, ids, &changes, (&policy, &Authority::OWNER), &client, now)
-            });
-            changed.await?
-        }
-    };
-    match changed {
+    let (ids, policy, now) = ((me.user.id, key.id), app.config.key_policy(), app.clock.now());
+    let (changes, unclear) = form.changes(now)?;
+    let client = app.addresses.client(&request);
+    let changed = app
+        .database
+        .write(move |connection| Key::change(connection, ids, &changes, (&policy, &Authority::OWNER), &client, now));
+    match changed.await? {
         Ok(key) => Ok(see_other_with(&app, &path_of(key.id), Notice::TokenChanged)),
         Err(KeyRefusal::Invalid(errors)) => {
-            let shell = Shell::of(&app, &request, &session)?;
+            let (shell, errors) = (Shell::of(&app, &request, &session)?, in_place_of_expiry(errors, unclear));
             page(StatusCode::UNPROCESSABLE_ENTITY, &TokenPage::new(&app, shell, &me.user, &key, form, &errors))
         }
         Err(refusal) => Err(refusal.into()),

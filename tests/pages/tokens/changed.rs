@@ -67,7 +67,7 @@ async fn what_is_wrong_is_said_and_what_was_typed_is_kept(#[values(Sqlite, Postg
     for (leave_out, told) in [
         ("", &["Name cannot be blank", "Expiry must be in the future"][..]),
         ("scopes", &["Name cannot be blank", "Scopes cannot be empty: choose what it may do"]),
-        ("date", &["Expiry needs a date"]),
+        ("date", &["Name cannot be blank", "Expiry needs a date"]),
     ] {
         let sent: Vec<_> = fields.into_iter().filter(|(name, _)| *name != leave_out).collect();
         let refused = alice.post(&made.path(), &sent).await;

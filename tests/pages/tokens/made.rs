@@ -207,7 +207,7 @@ async fn what_is_wrong_is_said_and_what_was_typed_is_kept(#[values(Sqlite, Postg
     let alice = site.signed_in("alice").await;
     let long = "n".repeat(101);
     let note_of_501 = "x".repeat(501);
-    let cases: [(Fields, &[&str]); 9] = [
+    let cases: [(Fields, &[&str]); 10] = [
         (&[("scopes", "account:read")], &["#name\">Name cannot be blank"]),
         (
             &[("name", &long), ("scopes", "account:read"), ("expiry", "7d")],
@@ -227,6 +227,10 @@ async fn what_is_wrong_is_said_and_what_was_typed_is_kept(#[values(Sqlite, Postg
         (
             &[("name", "A"), ("scopes", "tokens:read"), ("expiry", "date"), ("date", "2026-11-23")],
             &["#expiry\">Expiry must be in the future"],
+        ),
+        (
+            &[("expiry", "date"), ("date", "2027-02-30")],
+            &["#name\">Name cannot", "#scopes\">Scopes cannot", "#expiry\">Expiry must be a date such as 2027-01-31"],
         ),
         (
             &[("expiry", "never")],

@@ -135,7 +135,7 @@ async fn a_right_password_counts_even_if_the_rest_is_refused(#[values(Sqlite, Po
     let fields = [("name", ""), ("scopes", "account:read"), ("expiry", "date"), ("password", PASSWORD)];
     let refused = create(&alice, &fields).await;
     assert_eq!(refused.status, 422);
-    assert!(refused.shows("Expiry needs a date") && !refused.shows(LABEL), "{}", refused.text());
+    assert!(refused.shows("Name cannot be blank Expiry needs a date") && !refused.shows(LABEL), "{}", refused.text());
     assert!(!refused.html.contains(PASSWORD) && !refused.html.contains("type=\"password\""));
     let fields = [("name", "Report"), ("scopes", "account:read"), ("expiry", "7d")];
     create(&alice, &fields).await.secret();
