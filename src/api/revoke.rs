@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::problem::Problem;
 use crate::app::App;
 use crate::auth::leak;
 use crate::error::AppError;
@@ -33,20 +34,20 @@ struct Report {
     request_body = Report,
     responses(
         (status = 204, description = "If it was the secret of a key here, that is ended. The same if it was none."),
-        (status = 400, description = "The body cannot be read.", body = Object, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large.", body = Object, content_type = "application/problem+json"),
-        (status = 422, description = "This can be no secret.", body = Object, content_type = "application/problem+json"),
+        (status = 400, description = "The body cannot be read.", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "This can be no secret.", body = Problem, content_type = "application/problem+json"),
         (
             status = 429,
             description = "Too many from one address.",
-            body = Object,
+            body = Problem,
             content_type = "application/problem+json",
             headers(("Retry-After" = i64, description = "Seconds to wait.")),
         ),
         (
             status = 503,
             description = "Something is busy or not available at the moment.",
-            body = Object,
+            body = Problem,
             content_type = "application/problem+json",
             headers(("Retry-After" = i64, description = "Seconds to wait.")),
         ),
