@@ -2,7 +2,7 @@
 //! browser that somebody left open is not enough to make a key.
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use actix_web::{FromRequest, HttpRequest};
 use chrono::TimeDelta;
 use diesel::QueryResult;
 use futures_util::future::LocalBoxFuture;
@@ -12,7 +12,7 @@ use super::credentials::Password;
 use super::passwords::PasswordRefusal;
 use super::posted_form::{Fields, Posted, read_form};
 use super::session_user::SessionUser;
-use super::verify::{Authenticated, verify_password};
+use super::verify::verify_password;
 use crate::app::App;
 use crate::db::DbConnection;
 use crate::error::{AppError, SECOND_FACTOR};
@@ -103,13 +103,7 @@ impl<Form> Sensitive<Form> {
         if self.password.expose().is_empty() {
             return Ok(Err(Unconfirmed::Missing));
         }
-        // What is done is done by the session: the password only lets it.
-        let by_session = request.extensions().get::<Authenticated>().cloned();
-        let verified = verify_password(app, request, &user.login, &self.password).await?;
-        if let Some(by_session) = by_session {
-            request.extensions_mut().insert(by_session);
-        }
-        match verified {
+        match verify_password(app, request, &user.login, &self.password).await? {
             Ok(user) => Ok(Ok(Confirmed { user, session, given: Given::Now })),
             Err(PasswordRefusal::Wrong) => Ok(Err(Unconfirmed::Wrong)),
             Err(PasswordRefusal::SecondFactor) => Ok(Err(Unconfirmed::SecondFactor)),

@@ -114,7 +114,7 @@ async fn a_new_token_is_shown_once_with_a_command_that_works(#[values(Sqlite, Po
     }
     let told = alice.get("/activity").await;
     assert!(told.shows("Access token “Backup on the NAS” created"), "{}", told.text());
-    let by = "SELECT count(*) AS number FROM events WHERE action = 'key_created' AND credential = 'Session'";
+    let by = "SELECT count(*) AS number FROM events WHERE action = 'key_created' AND credential = 'session'";
     assert_eq!(site.database.number(by), 1);
 }
 

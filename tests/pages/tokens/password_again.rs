@@ -97,7 +97,7 @@ async fn after_that_each_step_asks_and_keeps_what_was_typed_until_it_is_right(#[
         made.secret();
     }
     let by_session =
-        "SELECT count(*) AS number FROM events WHERE credential = 'Session' AND action <> 'sign_in_refused'";
+        "SELECT count(*) AS number FROM events WHERE credential = 'session' AND action <> 'sign_in_refused'";
     assert_eq!(site.database.number(by_session), 4, "each was done by the session");
 }
 
