@@ -38,12 +38,12 @@ impl Notice {
     /// # Errors
     /// Those of the query.
     pub fn unseen(connection: &mut DbConnection, user_id: i64) -> QueryResult<Vec<Self>> {
-        let rows: Vec<(i64, Event)> = notices::table
-            .inner_join(events::table)
-            .filter(notices::user_id.eq(user_id))
-            .order(notices::id)
-            .select((notices::id, Event::as_select()))
-            .load(connection)?;
+        let unseen = notices::table.inner_join(events::table).filter(notices::user_id.eq(user_id)).order(notices::id);
+        // As in Token::find_active: My account asks this each time it is looked at.
+        let rows: Vec<(i64, Event)> = match connection {
+            DbConnection::Sqlite(it) => unseen.select((notices::id, Event::as_select())).load(it),
+            DbConnection::Postgres(it) => unseen.select((notices::id, Event::as_select())).load(it),
+        }?;
         Ok(rows.into_iter().map(|(id, event)| Self { id, event }).collect())
     }
 

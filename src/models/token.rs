@@ -344,11 +344,12 @@ impl Token {
     /// # Errors
     /// Those of the query.
     pub fn of_user(connection: &mut DbConnection, user_id: i64, actions: &[TokenAction]) -> QueryResult<Vec<Self>> {
-        let all: Vec<Self> = tokens::table
-            .filter(tokens::user_id.eq(user_id))
-            .order(tokens::id)
-            .select(Self::as_select())
-            .load(connection)?;
+        let theirs = tokens::table.filter(tokens::user_id.eq(user_id)).order(tokens::id);
+        // As in find_active: My account asks this each time it is looked at.
+        let all: Vec<Self> = match connection {
+            DbConnection::Sqlite(it) => theirs.select(Self::as_select()).load(it),
+            DbConnection::Postgres(it) => theirs.select(Self::as_select()).load(it),
+        }?;
         Ok(all.into_iter().filter(|token| actions.contains(&token.action)).collect())
     }
 

@@ -11,12 +11,13 @@ use serde::Deserialize;
 use super::form::{Field, error_summary};
 use super::keys::KeyPanel;
 use super::moment::Moment;
-use super::notices::{self, Banner};
+use super::notices::Banner;
 use super::shell::{Notice, Shell, page, see_other, see_other_with};
 use crate::app::App;
 use crate::auth::posted_form::Posted;
 use crate::auth::session_user::SessionUser;
 use crate::error::AppError;
+use crate::models::notice::Notice as Unseen;
 use crate::models::token::{Token, TokenAction};
 use crate::models::user::{FieldError, Profile, SaveError, UserField};
 
@@ -137,7 +138,11 @@ async fn answer(
     errors: &[FieldError],
 ) -> Result<HttpResponse, AppError> {
     let user_id = me.user.id;
-    let keys = app.database.lookup(move |connection| Token::of_user(connection, user_id, &TokenAction::KEYS)).await?;
+    let known = app.database.lookup(move |connection| {
+        let keys = Token::of_user(connection, user_id, &TokenAction::KEYS)?;
+        Ok((keys, Unseen::unseen(connection, user_id)?))
+    });
+    let (keys, unseen) = known.await?;
     let sidebar = Sidebar {
         login: me.user.login.clone(),
         created: Moment::new(me.user.created_on, app.clock.now()),
@@ -151,7 +156,7 @@ async fn answer(
         lastname: Field::new(profile.lastname, UserField::Lastname, errors),
         mail: Field::new(profile.mail, UserField::Mail, errors),
         sidebar,
-        banners: notices::unseen(app, user_id).await?,
+        banners: unseen.into_iter().map(|notice| Banner::new(app, notice)).collect(),
     };
     page(status, &page_shown)
 }

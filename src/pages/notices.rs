@@ -24,21 +24,17 @@ pub struct Banner {
     pub address: String,
 }
 
-/// What `user_id` has not yet seen, oldest first.
-///
-/// # Errors
-/// Those of the database.
-pub async fn unseen(app: &App, user_id: i64) -> Result<Vec<Banner>, AppError> {
-    let notices = app.database.lookup(move |connection| Notice::unseen(connection, user_id)).await?;
-    let now = app.clock.now();
-    let banner = |Notice { id, event }: Notice| Banner {
-        id,
-        key: event.key_title(),
-        hint: event.key_hint(),
-        revoked: Moment::new(event.created_on, now),
-        address: event.address,
-    };
-    Ok(notices.into_iter().map(banner).collect())
+impl Banner {
+    /// The one that tells `notice`.
+    pub fn new(app: &App, Notice { id, event }: Notice) -> Self {
+        Self {
+            id,
+            key: event.key_title(),
+            hint: event.key_hint(),
+            revoked: Moment::new(event.created_on, app.clock.now()),
+            address: event.address,
+        }
+    }
 }
 
 /// `POST /my/notices/ID`: it has been seen. Sent twice, it is done once.
