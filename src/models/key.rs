@@ -459,16 +459,11 @@ impl Key {
         if !errors.is_empty() {
             return Ok(Err(KeyRefusal::Invalid(errors)));
         }
-        let secret = Secret::generate();
-        let id = Token::insert(connection, user_id, TokenAction::Access, &secret, now)?.id;
-        let values = (
-            tokens::name.eq(&new.name),
-            tokens::note.eq(&new.note),
-            tokens::scopes.eq(new.scopes.to_string()),
-            tokens::expires_on.eq(expires_on),
-        );
-        diesel::update(tokens::table.find(id)).set(values).execute(connection)?;
-        let Some(key) = Self::find(connection, user_id, id)? else { return Ok(Err(KeyRefusal::Gone)) };
+        let said = (Some(new.name.as_str()), new.note.as_str(), new.scopes, expires_on);
+        let (key, secret) = match Self::add_secret(connection, (user_id, None), said, now)? {
+            Ok(made) => made,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
         Event::record_detail(connection, EventAction::KeyCreated, &key.current, &key.summary(), client, now)?;
         Ok(Ok((key, secret)))
     }
@@ -553,23 +548,39 @@ impl Key {
         key.forget_retired(connection, now)?;
         let retired = tokens::table.find(key.current.id);
         diesel::update(retired).set(tokens::retired_on.eq(now + grace.span())).execute(connection)?;
-        let secret = Secret::generate();
-        let new_id = Token::insert(connection, user_id, TokenAction::Access, &secret, now)?.id;
-        let values = (
-            tokens::key_id.eq(id),
-            tokens::name.eq(&key.name),
-            tokens::note.eq(&key.note),
-            tokens::scopes.eq(key.scopes.to_string()),
-            tokens::expires_on.eq(key.expires_on),
-        );
-        diesel::update(tokens::table.find(new_id)).set(values).execute(connection)?;
-        let Some(key) = Self::find(connection, user_id, id)? else { return Ok(Err(KeyRefusal::Gone)) };
+        let said = (key.name.as_deref(), key.note.as_str(), key.scopes, key.expires_on);
+        let (key, secret) = match Self::add_secret(connection, (user_id, Some(id)), said, now)? {
+            Ok(made) => made,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
         let told = match grace {
             Grace::None => "the secret before has stopped working".to_owned(),
             _ => format!("the secret before works until {}", iso8601(now + grace.span())),
         };
         Event::record_detail(connection, EventAction::KeyRotated, &key.current, &told, client, now)?;
         Ok(Ok((key, secret)))
+    }
+
+    /// Stores a new secret of an access token of a person, with what is said about the key in the row of each: name, note,
+    /// scopes and expiry. `key_id` names the key that it is a later secret of; `None`: it is the first of one.
+    fn add_secret(
+        connection: &mut DbConnection,
+        (user_id, key_id): (i64, Option<i64>),
+        (name, note, scopes, expires_on): (Option<&str>, &str, Scopes, Option<Timestamp>),
+        now: Timestamp,
+    ) -> Outcome<(Self, Secret)> {
+        let secret = Secret::generate();
+        let id = Token::insert(connection, user_id, TokenAction::Access, &secret, now)?.id;
+        let values = (
+            tokens::key_id.eq(key_id),
+            tokens::name.eq(name),
+            tokens::note.eq(note),
+            tokens::scopes.eq(scopes.to_string()),
+            tokens::expires_on.eq(expires_on),
+        );
+        diesel::update(tokens::table.find(id)).set(values).execute(connection)?;
+        let key = Self::find(connection, user_id, key_id.unwrap_or(id))?;
+        Ok(key.map(|key| (key, secret)).ok_or(KeyRefusal::Gone))
     }
 
     /// Ends a key of a person at once, with every secret of it.
