@@ -64,6 +64,17 @@ pub struct Choice {
     pub is_chosen: bool,
 }
 
+impl Choice {
+    /// `choices` with the ids of their inputs: the first has `id`, which an error leads to.
+    pub fn numbered(id: &str, choices: impl Iterator<Item = Self>) -> Vec<Self> {
+        let number = |(at, choice): (usize, Self)| Self {
+            id: if at == 0 { id.to_owned() } else { format!("{id}-{}", at + 1) },
+            ..choice
+        };
+        choices.enumerate().map(number).collect()
+    }
+}
+
 /// A box to tick: its value is sent when it is, and nothing when it is not.
 #[derive(Clone, Default, Deserialize)]
 #[serde(transparent)]

@@ -163,8 +163,8 @@ impl TokenFields {
             owner.admin || held || !scope.is_for_administrators()
         };
         Self {
-            scope_choices: with_ids("scopes", Scope::ALL.into_iter().filter(offered).map(scope_choice)),
-            expiry_choices: with_ids("expiry", expiries(app, kept, &form.expiry).into_iter()),
+            scope_choices: Choice::numbered("scopes", Scope::ALL.into_iter().filter(offered).map(scope_choice)),
+            expiry_choices: Choice::numbered("expiry", expiries(app, kept, &form.expiry).into_iter()),
             name: Field::new(form.name, KeyField::Name, errors),
             note: Field::new(form.note, KeyField::Note, errors),
             scopes: Field::new("", KeyField::Scopes, errors),
@@ -179,15 +179,6 @@ impl TokenFields {
         let fields = [("name", &self.name), ("note", &self.note), ("scopes", &self.scopes), ("expiry", &self.expiry)];
         error_summary(&fields)
     }
-}
-
-/// The first has the id that an error leads to.
-fn with_ids(id: &str, choices: impl Iterator<Item = Choice>) -> Vec<Choice> {
-    let number = |(at, choice): (usize, Choice)| Choice {
-        id: if at == 0 { id.to_owned() } else { format!("{id}-{}", at + 1) },
-        ..choice
-    };
-    choices.enumerate().map(number).collect()
 }
 
 fn expiries(app: &App, kept: Option<&Key>, chosen: &str) -> Vec<Choice> {

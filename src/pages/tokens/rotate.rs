@@ -143,11 +143,11 @@ pub async fn rotate(
 
 fn graces(app: &App, key: &Key, chosen: Grace) -> Vec<Choice> {
     let now = app.clock.now();
-    let choice = |(at, grace): (usize, Grace)| {
+    let choice = |grace: Grace| {
         let ends_on = key.expires_on.into_iter().chain([now + grace.span()]).min();
         let until = ends_on.filter(|_| grace != Grace::None).map(|time| format!("until {}", Due::new(time, now).exact));
         Choice {
-            id: if at == 0 { "grace".to_owned() } else { format!("grace-{}", at + 1) },
+            id: String::new(),
             value: grace.as_str().to_owned(),
             label: match grace {
                 Grace::None => "Not at all: it stops at once".to_owned(),
@@ -157,7 +157,7 @@ fn graces(app: &App, key: &Key, chosen: Grace) -> Vec<Choice> {
             is_chosen: grace == chosen,
         }
     };
-    Grace::ALL.into_iter().enumerate().map(choice).collect()
+    Choice::numbered("grace", Grace::ALL.into_iter().map(choice))
 }
 
 fn fate_of_the_one_before(app: &App, key: &Key, grace: Grace) -> String {
