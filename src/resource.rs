@@ -216,6 +216,14 @@ impl HttpServiceFactory for At {
     }
 }
 
+/// The id that the address names.
+///
+/// # Errors
+/// 404 where it is none that anything can have.
+pub fn id_of(request: &HttpRequest) -> Result<i64, AppError> {
+    request.match_info().get("id").and_then(|id| id.parse().ok()).ok_or(AppError::NotFound)
+}
+
 /// Ends what takes too long, says until when the key is valid that was used, and gives errors a body.
 async fn answer(
     request: ServiceRequest,

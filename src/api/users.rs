@@ -17,6 +17,7 @@ use crate::clock::iso8601;
 use crate::error::AppError;
 use crate::models::administration::{Addition, Administrator, Changes, PeopleFilter};
 use crate::models::user::{FieldError, NewUser, Profile, SaveError, User, UserField, UserStatus, login_errors};
+use crate::resource::id_of;
 
 /// People in one answer, unless `limit` says otherwise, and at most.
 const USUAL_LIMIT: i64 = 25;
@@ -290,11 +291,11 @@ pub async fn show(
     me: ApiUser<UsersRead>,
 ) -> Result<HttpResponse, AppError> {
     let id = id_of(&request);
-    if !me.user.admin && id == Some(me.user.id) {
+    if !me.user.admin && id.as_ref().is_ok_and(|id| *id == me.user.id) {
         return format.respond("user", &Person::themself(me.user));
     }
     me.administrator()?;
-    let user = find(&app, id).await?;
+    let user = find(&app, id?).await?;
     format.respond("user", &Person::for_administrators(user))
 }
 
@@ -388,7 +389,7 @@ pub async fn update(
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
     let document: PersonDocument = read(&request, format, payload).await?;
-    let user = find(&app, id_of(&request)).await?;
+    let user = find(&app, id_of(&request)?).await?;
     let id = user.id;
     let mut errors = Vec::new();
     let password = document.password(&mut errors);
@@ -437,19 +438,13 @@ pub async fn delete(
     request: HttpRequest,
     AdminUser { user: me, .. }: AdminUser<UsersWrite>,
 ) -> Result<HttpResponse, AppError> {
-    let id = id_of(&request).ok_or(AppError::NotFound)?;
+    let id = id_of(&request)?;
     let (now, administrator) = (app.clock.now(), Administrator::new(&me, app.addresses.client(&request)));
     app.database.write(move |connection| administrator.delete(connection, id, now)).await??;
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// The id that the address names; `None`: nobody can have it.
-fn id_of(request: &HttpRequest) -> Option<i64> {
-    request.match_info().get("id")?.parse().ok()
-}
-
-async fn find(app: &App, id: Option<i64>) -> Result<User, AppError> {
-    let id = id.ok_or(AppError::NotFound)?;
+async fn find(app: &App, id: i64) -> Result<User, AppError> {
     app.database.lookup(move |connection| User::find(connection, id)).await?.ok_or(AppError::NotFound)
 }
 

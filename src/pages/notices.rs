@@ -9,6 +9,7 @@ use crate::auth::posted_form::{NoFields, Posted};
 use crate::auth::session_user::SessionUser;
 use crate::error::AppError;
 use crate::models::notice::Notice;
+use crate::resource::id_of;
 
 /// A key that was revoked because its secret was reported as leaked.
 pub struct Banner {
@@ -46,7 +47,7 @@ pub async fn seen(
     request: HttpRequest,
     Posted { who: me, form: NoFields {} }: Posted<SessionUser, NoFields>,
 ) -> Result<HttpResponse, AppError> {
-    let id = request.match_info().get("id").and_then(|id| id.parse().ok()).ok_or(AppError::NotFound)?;
+    let id = id_of(&request)?;
     app.database.write(move |connection| Notice::seen(connection, me.user.id, id)).await?;
     Ok(see_other(&app.url.path("/my/account")))
 }

@@ -29,6 +29,7 @@ use crate::models::idempotency::Issued;
 use crate::models::key::{Authority, Key, KeyRefusal, Outcome};
 use crate::models::token::Token;
 use crate::models::user::User;
+use crate::resource::id_of;
 
 /// Keys, and where in the whole list they stand.
 #[derive(Serialize, ToSchema)]
@@ -325,12 +326,6 @@ pub async fn revoke_current(
     me: CurrentKey,
 ) -> Result<HttpResponse, AppError> {
     end(&app, &request, (me.owner.id, me.token.key())).await
-}
-
-/// The id that the address names.
-fn id_of(request: &HttpRequest) -> Result<i64, AppError> {
-    // What is none is nobody's.
-    request.match_info().get("id").and_then(|id| id.parse().ok()).ok_or(AppError::NotFound)
 }
 
 async fn find(app: &App, user_id: i64, id: i64) -> Result<Key, AppError> {

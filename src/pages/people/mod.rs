@@ -18,10 +18,11 @@ use crate::models::administration::{Administrator, Changes};
 use crate::models::key::Key;
 use crate::models::token::{Token, TokenAction};
 use crate::models::user::{SaveError, User, UserStatus};
+use crate::resource::id_of;
 
 /// The person whom the address names.
 async fn person(app: &App, request: &HttpRequest) -> Result<User, AppError> {
-    let id = request.match_info().get("id").and_then(|id| id.parse().ok()).ok_or(AppError::NotFound)?;
+    let id = id_of(request)?;
     app.database.lookup(move |connection| User::find(connection, id)).await?.ok_or(AppError::NotFound)
 }
 

@@ -14,6 +14,7 @@ use crate::pages::keys::KeyPanel;
 use crate::pages::moment::Moment;
 use crate::pages::shell::{Notice, Shell, page, see_other};
 use crate::pages::tokens::shown::ShownToken;
+use crate::resource::id_of;
 
 /// What may have been done to somebody just before.
 const NOTICES: &[Notice] =
@@ -81,6 +82,6 @@ pub async fn show(
 /// # Errors
 /// The address names no id.
 pub async fn home(app: web::Data<App>, request: HttpRequest) -> Result<HttpResponse, AppError> {
-    let id = request.match_info().get("id").and_then(|id| id.parse().ok()).ok_or(AppError::NotFound)?;
+    let id = id_of(&request)?;
     Ok(see_other(&app.url.path(&path_of(id))))
 }

@@ -16,16 +16,13 @@ use crate::error::AppError;
 use crate::models::key::Key;
 use crate::models::scope::Scope;
 use crate::models::token::TokenAction;
+use crate::resource::id_of;
 
 /// The access token of a person that the address names.
 async fn token(app: &App, request: &HttpRequest, user_id: i64) -> Result<Key, AppError> {
-    let id = id(request)?;
+    let id = id_of(request)?;
     let found = app.database.lookup(move |connection| Key::find(connection, user_id, id)).await?;
     found.filter(|key| key.action == TokenAction::Access).ok_or(AppError::NotFound)
-}
-
-fn id(request: &HttpRequest) -> Result<i64, AppError> {
-    request.match_info().get("id").and_then(|id| id.parse().ok()).ok_or(AppError::NotFound)
 }
 
 /// Where the page of a token is.

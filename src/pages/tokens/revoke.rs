@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use super::shown::{Rotation, ShownToken};
-use super::{id, token};
+use super::token;
 use crate::app::App;
 use crate::auth::posted_form::{NoFields, Posted};
 use crate::auth::session_user::SessionUser;
@@ -14,6 +14,7 @@ use crate::error::AppError;
 use crate::models::key::{Key, KeyRefusal};
 use crate::models::token::TokenAction;
 use crate::pages::shell::{Notice, Shell, page, see_other_with};
+use crate::resource::id_of;
 
 #[derive(Template)]
 #[template(path = "tokens/revoke.html")]
@@ -47,7 +48,7 @@ pub async fn revoke(
     request: HttpRequest,
     Posted { who: me, form: NoFields {} }: Posted<SessionUser, NoFields>,
 ) -> Result<HttpResponse, AppError> {
-    let (user_id, id, now) = (me.user.id, id(&request)?, app.clock.now());
+    let (user_id, id, now) = (me.user.id, id_of(&request)?, app.clock.now());
     let client = app.addresses.client(&request);
     let revoked = app.database.write(move |connection| {
         // The other kinds of key have pages of their own.
