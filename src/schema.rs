@@ -64,6 +64,61 @@ diesel::table! {
 }
 
 diesel::table! {
+    service_admissions (service_id, user_id, access) {
+        service_id -> BigInt,
+        user_id -> BigInt,
+        access -> Text,
+    }
+}
+
+diesel::table! {
+    service_use_counts (token_id, service_id, day) {
+        token_id -> BigInt,
+        service_id -> BigInt,
+        day -> Date,
+        times -> BigInt,
+    }
+}
+
+diesel::table! {
+    service_uses (token_id, service_id) {
+        token_id -> BigInt,
+        service_id -> BigInt,
+        last_used_on -> Timestamp,
+        address -> Text,
+        agent -> Text,
+    }
+}
+
+diesel::table! {
+    services (id) {
+        id -> BigInt,
+        name -> Text,
+        title -> Text,
+        host -> Text,
+        path -> Text,
+        reading_methods -> Text,
+        anonymous_reads -> Bool,
+        classic_keys -> Bool,
+        key_parameter -> Bool,
+        requests_per_minute -> Nullable<BigInt>,
+        everyone_reads -> Bool,
+        everyone_writes -> Bool,
+        kept_in -> Text,
+        created_on -> Timestamp,
+        updated_on -> Timestamp,
+    }
+}
+
+diesel::table! {
+    token_services (token_id, service_id, access) {
+        token_id -> BigInt,
+        service_id -> BigInt,
+        access -> Text,
+    }
+}
+
+diesel::table! {
     tokens (id) {
         id -> BigInt,
         user_id -> BigInt,
@@ -108,6 +163,14 @@ diesel::joinable!(events -> users (user_id));
 diesel::joinable!(idempotency_keys -> users (user_id));
 diesel::joinable!(notices -> events (event_id));
 diesel::joinable!(notices -> users (user_id));
+diesel::joinable!(service_admissions -> services (service_id));
+diesel::joinable!(service_admissions -> users (user_id));
+diesel::joinable!(service_use_counts -> services (service_id));
+diesel::joinable!(service_use_counts -> tokens (token_id));
+diesel::joinable!(service_uses -> services (service_id));
+diesel::joinable!(service_uses -> tokens (token_id));
+diesel::joinable!(token_services -> services (service_id));
+diesel::joinable!(token_services -> tokens (token_id));
 diesel::joinable!(tokens -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
@@ -117,6 +180,11 @@ diesel::allow_tables_to_appear_in_same_query!(
     imported_tokens,
     imported_users,
     notices,
+    service_admissions,
+    service_use_counts,
+    service_uses,
+    services,
+    token_services,
     tokens,
     users,
 );

@@ -1,0 +1,3 @@
+DROP TABLE token_services;
+DROP TABLE service_admissions;
+DROP TABLE services;

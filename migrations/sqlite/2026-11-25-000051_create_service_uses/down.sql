@@ -1,0 +1,2 @@
+DROP TABLE service_use_counts;
+DROP TABLE service_uses;
