@@ -29,7 +29,7 @@ pub struct KeyDocument {
     pub hint: String,
     /// What it may do, of what its owner may.
     #[schema(value_type = Vec<Scope>)]
-    pub scopes: Vec<&'static str>,
+    pub scopes: Vec<String>,
     /// When it was made.
     #[schema(format = DateTime)]
     pub created_on: String,
@@ -106,7 +106,7 @@ impl KeyDocument {
             name: key.name.clone(),
             note: key.note.clone(),
             hint: key.current.hint.clone(),
-            scopes: key.scopes.iter().map(|scope| scope.as_str()).collect(),
+            scopes: key.scopes.words().collect(),
             created_on: iso8601(key.created_on),
             expires_on: key.expires_on.map(iso8601),
             state: if key.is_expired(now) { KeyState::Expired } else { KeyState::Active },

@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpResponse, web};
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::schema::AnyOfBuilder;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Content, HeaderBuilder, ObjectBuilder, Ref, RefOr, Required, Response, Schema, Server, Type};
 use utoipa::{IntoParams, IntoResponses, Modify, OpenApi, PartialSchema, ToSchema};
@@ -21,7 +22,7 @@ use super::{account, activity, health, revoke, tokens, users};
 use crate::app::App;
 use crate::auth::credentials::{API_KEY_HEADER, SWITCH_USER_HEADER};
 use crate::error::AppError;
-use crate::models::scope::Scope;
+use crate::models::scope::{LONGEST_SERVICE_NAME, Scope};
 use crate::models::token::TokenAction;
 
 /// Every operation there is; by credentials, unless it says something else.
@@ -203,7 +204,10 @@ pub(super) fn text() -> ObjectBuilder {
 
 impl PartialSchema for Scope {
     fn schema() -> RefOr<Schema> {
-        text().enum_values(Some(Self::ALL.map(Self::as_str))).into()
+        let own = text().enum_values(Some(Self::ALL.map(Self::as_str)));
+        let pattern = format!("^service:[a-z0-9]([a-z0-9-]{{0,{}}}[a-z0-9])?:(read|write)$", LONGEST_SERVICE_NAME - 2);
+        let of_services = text().pattern(Some(pattern)).description(Some("To use the service of this name"));
+        AnyOfBuilder::new().item(own).item(of_services).into()
     }
 }
 

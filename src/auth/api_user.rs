@@ -39,7 +39,7 @@ macro_rules! asked_scopes {
         }
     )* };
 }
-asked_scopes!(AccountRead, AccountWrite, TokensRead, TokensWrite, UsersRead, UsersWrite);
+asked_scopes!(AccountRead, AccountWrite, TokensRead, TokensWrite, UsersRead, UsersWrite, ServicesRead, ServicesWrite);
 
 /// A person who calls the API, authenticated with something that has the scope `S`, and allowed to go on.
 pub struct ApiUser<S> {
@@ -198,12 +198,12 @@ async fn authenticate(app: &App, request: &HttpRequest) -> Result<(User, Credent
 
 /// Refuses what may not be done with this credential, and tells its owner's activity.
 fn require(app: &App, request: &HttpRequest, credential: &Credential, scope: Scope) -> Result<(), AppError> {
-    if credential.authority().scopes.grants(scope) {
+    if credential.scopes().grants(scope) {
         return Ok(());
     }
     if let Some(token) = credential.token().cloned() {
         let (action, client, at) = (EventAction::ScopeRefused, app.addresses.client(request), app.clock.now());
-        app.recorder.sign_ins.key_refused(KeyRefusal { token, action, missing: Some(scope), client, at });
+        app.recorder.sign_ins.key_refused(KeyRefusal { token, action, missing: Some(scope.to_string()), client, at });
     }
     Err(AppError::InsufficientScope(scope))
 }

@@ -11,7 +11,8 @@ use crate::clock::Timestamp;
 use crate::db::DbConnection;
 use crate::error::AppError;
 use crate::models::event::{EventAction, KeyRefusal};
-use crate::models::key::Authority;
+use crate::models::key::{Authority, Key};
+use crate::models::scope::Scopes;
 use crate::models::token::{Claim, Presented, Token, TokenAction};
 use crate::models::user::User;
 
@@ -44,22 +45,27 @@ impl Credential {
         }
     }
 
-    /// [`Credential::authority`] by now, in a transaction that has locked the row of the person whose it is; `None`: it
+    /// What may be done with it by now, and until when, in a transaction that has locked the row of the person whose it is; `None`: it
     /// lets in nobody any more. Since it was verified it may have been changed or revoked.
     ///
     /// # Errors
     /// Those of the query.
     pub fn authority_by_now(&self, connection: &mut DbConnection, now: Timestamp) -> QueryResult<Option<Authority>> {
-        let Self::Token(token) = self else { return Ok(Some(self.authority())) };
-        let token = Token::find(connection, token.id)?.filter(|token| !token.is_over(now));
-        Ok(token.map(|token| Self::Token(token).authority()))
+        let Self::Token(token) = self else { return Ok(Some(Authority::OWNER)) };
+        let key = Key::find(connection, token.user_id, token.key())?;
+        let is_valid = Token::find(connection, token.id)?.is_some_and(|token| !token.is_over(now));
+        let authority = |key: Key| match key.action {
+            TokenAction::Access => Authority { scopes: Some(key.scopes), expires_on: key.expires_on },
+            _ => Authority { scopes: None, expires_on: key.expires_on },
+        };
+        Ok(key.filter(|_| is_valid).map(authority))
     }
 
-    /// What may be done with it, and until when.
-    pub fn authority(&self) -> Authority {
+    /// What may be done with it of Latchkey's own.
+    pub fn scopes(&self) -> Scopes {
         match self {
-            Self::Password => Authority::OWNER,
-            Self::Token(token) => Authority { scopes: token.scopes(), expires_on: token.expires_on },
+            Self::Password => Scopes::ALL,
+            Self::Token(token) => token.scopes(),
         }
     }
 

@@ -18,7 +18,7 @@ use crate::logging;
 use crate::migrations;
 use crate::models::event::{Client, Event, EventAction};
 use crate::models::key::{Authority, Expiry, Grace, Key, KeyPolicy, NewKey, Outcome};
-use crate::models::scope::{Scope, Scopes};
+use crate::models::scope::{KeyScopes, Scope};
 use crate::models::token::{RecordIf, Token, TokenAction, TokenUse};
 use crate::models::user::{NewUser, Profile, User, UserStatus};
 
@@ -241,7 +241,7 @@ fn add_token(
     let policy = KeyPolicy { most_per_user: usize::MAX, usual_lifetime: None, longest_lifetime: None };
     let (name, note) = (token.name.to_owned(), token.note.to_owned());
     let scopes = token.scopes.iter().map(|scope| scope.as_str());
-    let scopes = Scopes::of_words(scopes).unwrap_or(Scopes::NONE);
+    let scopes = KeyScopes::of_words(scopes).unwrap_or_default();
     let new = NewKey { name, note, scopes, expiry: Some(token.expiry) };
     let made_on = now - token.made;
     let made = Key::make(connection, user_id, &new, (&policy, &Authority::OWNER), client, made_on);

@@ -1,6 +1,5 @@
 //! `latchkey key`
 
-use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use serde::Serialize;
 
@@ -13,7 +12,7 @@ use crate::db::{Database, DbConnection};
 use crate::key_document::KeyDocument;
 use crate::models::event::{Client, Event, EventAction};
 use crate::models::key::{Authority, Expiry, Grace, Key, KeyRefusal, NewKey, Outcome, UsedSecret};
-use crate::models::scope::{Scope, Scopes, UnknownScope};
+use crate::models::scope::{KeyScopes, UnknownScope};
 use crate::models::token::{Token, TokenAction};
 use crate::models::user::User;
 
@@ -74,9 +73,8 @@ pub struct Wish {
     /// What else there is to say about the access token
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
-    /// What the access token may do; may be given several times
-    #[arg(long, required_if_eq("action", "access"), value_name = "SCOPE")]
-    #[arg(value_parser = PossibleValuesParser::new(Scope::ALL.map(Scope::as_str)))]
+    /// What the access token may do, such as account:read or service:NAME:write; may be given several times
+    #[arg(long, required_if_eq("action", "access"), value_name = "SCOPE", value_parser = scope_word)]
     scope: Vec<String>,
     /// When the access token expires: never, a number of days such as 30d, or a date, at whose end it does
     #[arg(long, value_name = "WHEN", value_parser = str::parse::<Expiry>)]
@@ -131,6 +129,11 @@ impl Command {
     }
 }
 
+/// `text`, if it can be a scope.
+fn scope_word(text: &str) -> Result<String, UnknownScope> {
+    KeyScopes::of_words([text]).map(|_| text.to_owned())
+}
+
 impl From<KeyRefusal> for Failure {
     fn from(refusal: KeyRefusal) -> Self {
         Self(refusal.to_string())
@@ -182,7 +185,7 @@ fn add_access_token(
     let new = NewKey {
         name: wish.name.unwrap_or_default().trim().to_owned(),
         note: wish.note.unwrap_or_default().trim().to_owned(),
-        scopes: Scopes::of_words(wish.scope.iter().map(String::as_str))?,
+        scopes: KeyScopes::of_words(wish.scope.iter().map(String::as_str))?,
         expiry: wish.expires,
     };
     let made = database.write_now(|connection| {
@@ -240,10 +243,10 @@ fn row(key: &Key, login: &str, now: Timestamp) -> [String; 8] {
 
 /// The first scope, and how many more there are; `key show` has all.
 fn scopes_in_short(key: &Key) -> String {
-    match (key.action, key.scopes.iter().collect::<Vec<_>>().as_slice()) {
+    match (key.action, key.scopes.words().collect::<Vec<_>>().as_slice()) {
         (TokenAction::Api, _) => "all".to_owned(),
         (_, []) => "-".to_owned(),
-        (_, [only]) => only.to_string(),
+        (_, [only]) => only.clone(),
         (_, [first, rest @ ..]) => format!("{first} +{}", rest.len()),
     }
 }

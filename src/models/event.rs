@@ -6,7 +6,6 @@ use diesel::expression::AsExpression;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text, Timestamp as SqlTimestamp};
 
-use super::scope::Scope;
 use super::stored_as_text;
 use super::token::{Token, TokenAction};
 use super::user::{User, unprintable};
@@ -366,7 +365,7 @@ pub struct KeyRefusal {
     /// Why: it has expired, or may not do what was asked for.
     pub action: EventAction,
     /// The scope that was missing.
-    pub missing: Option<Scope>,
+    pub missing: Option<String>,
     /// Who presented it.
     pub client: Client,
     /// When.
@@ -390,7 +389,7 @@ impl KeyRefusal {
             if is_gone || self.is_told(connection)? {
                 return Ok(());
             }
-            let detail = self.missing.map(|scope| format!("needs {scope}")).unwrap_or_default();
+            let detail = self.missing.as_ref().map(|scope| format!("needs {scope}")).unwrap_or_default();
             Event::record_detail(connection, self.action, &self.token, &detail, &self.client, self.at)
         })
     }

@@ -1,7 +1,7 @@
 //! The whole life of a key as its owner sees it: made, changed, rotated, expired, revoked. An access token may have
 //! several secrets at a time, each a row of `tokens`; an API or Atom access key has one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use chrono::{NaiveDate, NaiveTime, SubsecRound, TimeDelta};
@@ -9,7 +9,8 @@ use diesel::prelude::*;
 
 use super::event::{Client, Event, EventAction};
 use super::notice::Notice;
-use super::scope::Scopes;
+use super::scope::{KeyScopes, Scopes};
+use super::service_scope::{self, KeysOf};
 use super::token::{Token, TokenAction};
 use super::user::{FieldError, Labelled, User, lower, name_errors, unprintable};
 use crate::auth::secret::Secret;
@@ -44,7 +45,7 @@ pub struct Key {
     /// What else its owner wrote about it; may be empty.
     pub note: String,
     /// What it may do.
-    pub scopes: Scopes,
+    pub scopes: KeyScopes,
     /// When it was made.
     pub created_on: Timestamp,
     /// From then on it is refused; `None`: it does not expire.
@@ -109,17 +110,17 @@ pub struct KeyPolicy {
 }
 
 /// What whoever makes or changes a key may do themselves: no key may do more, or live longer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Authority {
-    /// What they may do.
-    pub scopes: Scopes,
+    /// What they may do; `None`: everything that the person may.
+    pub scopes: Option<KeyScopes>,
     /// Until when; `None`: for ever.
     pub expires_on: Option<Timestamp>,
 }
 
 impl Authority {
     /// That of the person themself.
-    pub const OWNER: Self = Self { scopes: Scopes::ALL, expires_on: None };
+    pub const OWNER: Self = Self { scopes: None, expires_on: None };
 
     fn outlives(&self, expires_on: Option<Timestamp>) -> bool {
         match (self.expires_on, expires_on) {
@@ -130,7 +131,12 @@ impl Authority {
     }
 
     fn covers(&self, key: &Key) -> bool {
-        key.scopes.is_within(self.scopes) && self.outlives(key.expires_on)
+        self.exceeded_by(&key.scopes).is_none() && self.outlives(key.expires_on)
+    }
+
+    /// What they may do, if `scopes` are more than that.
+    fn exceeded_by(&self, scopes: &KeyScopes) -> Option<&KeyScopes> {
+        self.scopes.as_ref().filter(|own| !scopes.is_within(own))
     }
 }
 
@@ -242,7 +248,7 @@ pub struct NewKey {
     /// What else there is to say about it; may be empty.
     pub note: String,
     /// What it may do.
-    pub scopes: Scopes,
+    pub scopes: KeyScopes,
     /// When it expires; `None`: as is usual here.
     pub expiry: Option<Expiry>,
 }
@@ -255,7 +261,7 @@ pub struct KeyChanges {
     /// What else there is to say about it.
     pub note: Option<String>,
     /// What it may do.
-    pub scopes: Option<Scopes>,
+    pub scopes: Option<KeyScopes>,
     /// When it expires.
     pub expiry: Option<Expiry>,
 }
@@ -309,7 +315,7 @@ impl Key {
             .order(tokens::id)
             .select((Token::as_select(), tokens::note))
             .load(connection)?;
-        Ok(Self::of_rows(rows))
+        Self::of_rows(connection, rows, KeysOf::User(user_id))
     }
 
     /// Everybody's keys with their owner's login, by login, oldest first.
@@ -323,12 +329,16 @@ impl Key {
             .order((lower(users::login), tokens::id))
             .select((Token::as_select(), tokens::note, users::login))
             .load(connection)?;
-        let of_one = |rows: &[(Token, Option<String>, String)]| {
-            let keys = Self::of_rows(rows.iter().map(|(token, note, _)| (token.clone(), note.clone())).collect());
-            let login = rows.first().map(|(_, _, login)| login.clone()).unwrap_or_default();
-            keys.into_iter().map(move |key| (key, login.clone()))
-        };
-        Ok(rows.chunk_by(|(one, ..), (other, ..)| one.user_id == other.user_id).flat_map(of_one).collect())
+        // In the order of the rows of their first secrets, which is that of the logins.
+        let firsts: Vec<(i64, String)> = rows
+            .iter()
+            .filter(|(token, ..)| token.key() == token.id)
+            .map(|(token, _, login)| (token.id, login.clone()))
+            .collect();
+        let rows = rows.into_iter().map(|(token, note, _)| (token, note)).collect();
+        let keys = Self::of_rows(connection, rows, KeysOf::Everybody)?;
+        let mut keys: BTreeMap<i64, Self> = keys.into_iter().map(|key| (key.id, key)).collect();
+        Ok(firsts.into_iter().filter_map(|(id, login)| Some((keys.remove(&id)?, login))).collect())
     }
 
     /// Whoever's key it is that has this id, or a secret with this id; with its owner.
@@ -353,7 +363,7 @@ impl Key {
             .order(tokens::id)
             .select((Token::as_select(), tokens::note))
             .load(connection)?;
-        Ok(Self::of_rows(rows).into_iter().find(|key| key.id == id))
+        Ok(Self::of_rows(connection, rows, KeysOf::User(user_id))?.into_iter().find(|key| key.id == id))
     }
 
     /// The id of the access token that a person made last, be it still there or not; `None`: none was made yet. A form
@@ -370,13 +380,22 @@ impl Key {
             .first(connection)
     }
 
-    /// Puts the rows of keys together, which come in the order of their ids.
-    fn of_rows(rows: Vec<(Token, Option<String>)>) -> Vec<Self> {
+    /// Puts the rows of keys together, of which those of one key come in the order of their ids.
+    fn of_rows(
+        connection: &mut DbConnection,
+        rows: Vec<(Token, Option<String>)>,
+        whose: KeysOf,
+    ) -> QueryResult<Vec<Self>> {
         let mut keys: BTreeMap<i64, Vec<(Token, Option<String>)>> = BTreeMap::new();
         for row in rows {
             keys.entry(row.0.key()).or_default().push(row);
         }
-        keys.into_iter().filter_map(|(id, rows)| Self::of_secrets(id, rows)).collect()
+        let mut keys: Vec<Self> = keys.into_iter().filter_map(|(id, rows)| Self::of_secrets(id, rows)).collect();
+        if keys.iter().any(|key| key.action == TokenAction::Access) {
+            let mut of_services = service_scope::of_keys(connection, whose)?;
+            keys.iter_mut().for_each(|key| key.scopes.services = of_services.remove(&key.id).unwrap_or_default());
+        }
+        Ok(keys)
     }
 
     fn of_secrets(id: i64, mut rows: Vec<(Token, Option<String>)>) -> Option<Self> {
@@ -389,7 +408,7 @@ impl Key {
             action: current.action,
             name: current.name.clone(),
             note: note.unwrap_or_default(),
-            scopes: current.scopes(),
+            scopes: current.scopes().into(),
             created_on,
             expires_on: current.expires_on,
             current,
@@ -454,16 +473,18 @@ impl Key {
         let rules = Rules { owner: &owner, policy, authority, now };
         let mut errors = name_errors(KeyField::Name, &new.name, Self::LONGEST_NAME);
         errors.extend(note_errors(&new.note));
-        errors.extend(rules.scope_errors(new.scopes));
+        errors.extend(rules.scope_errors(connection, &new.scopes, &KeyScopes::default())?);
         errors.extend(rules.expiry_errors(expires_on));
         if !errors.is_empty() {
             return Ok(Err(KeyRefusal::Invalid(errors)));
         }
-        let said = (Some(new.name.as_str()), new.note.as_str(), new.scopes, expires_on);
-        let (key, secret) = match Self::add_secret(connection, (user_id, None), said, now)? {
+        let said = (Some(new.name.as_str()), new.note.as_str(), new.scopes.own, expires_on);
+        let (mut key, secret) = match Self::add_secret(connection, (user_id, None), said, now)? {
             Ok(made) => made,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        service_scope::replace(connection, key.id, &new.scopes.services)?;
+        key.scopes.services = new.scopes.services.clone();
         Event::record_detail(connection, EventAction::KeyCreated, &key.current, &key.summary(), client, now)?;
         Ok(Ok((key, secret)))
     }
@@ -488,12 +509,14 @@ impl Key {
         let rules = Rules { owner: &owner, policy, authority, now };
         let name = changes.name.clone().filter(|name| key.name.as_ref() != Some(name));
         let note = changes.note.clone().filter(|note| key.note != *note);
-        let scopes = changes.scopes.filter(|scopes| key.scopes != *scopes);
+        let scopes = changes.scopes.as_ref().filter(|scopes| key.scopes != **scopes);
         let expires_on = changes.expiry.map(|expiry| expiry.from(now)).filter(|it| key.expires_on != *it);
         let mut errors = Vec::new();
         errors.extend(name.iter().flat_map(|name| name_errors(KeyField::Name, name, Self::LONGEST_NAME)));
         errors.extend(note.iter().flat_map(|note| note_errors(note)));
-        errors.extend(scopes.into_iter().flat_map(|scopes| rules.scope_errors(scopes)));
+        if let Some(scopes) = scopes {
+            errors.extend(rules.scope_errors(connection, scopes, &key.scopes)?);
+        }
         errors.extend(expires_on.into_iter().flat_map(|expires_on| rules.expiry_errors(expires_on)));
         if !errors.is_empty() {
             return Ok(Err(KeyRefusal::Invalid(errors)));
@@ -513,11 +536,14 @@ impl Key {
         let values = (
             name.map(|name| tokens::name.eq(name)),
             note.map(|note| tokens::note.eq(note)),
-            scopes.map(|scopes| tokens::scopes.eq(scopes.to_string())),
+            scopes.map(|scopes| tokens::scopes.eq(scopes.own.to_string())),
             expires_on.map(|expires_on| (tokens::expires_on.eq(expires_on), tokens::expiry_told.eq(false))),
         );
         let secrets = tokens::table.filter(tokens::id.eq(id).or(tokens::key_id.eq(id)));
         diesel::update(secrets).set(values).execute(connection)?;
+        if let Some(scopes) = scopes {
+            service_scope::replace(connection, id, &scopes.services)?;
+        }
         let Some(key) = Self::find(connection, user_id, id)? else { return Ok(Err(KeyRefusal::Gone)) };
         Event::record_detail(connection, EventAction::KeyChanged, &key.current, &told.join(", "), client, now)?;
         Ok(Ok(key))
@@ -548,7 +574,7 @@ impl Key {
         key.forget_retired(connection, now)?;
         let retired = tokens::table.find(key.current.id);
         diesel::update(retired).set(tokens::retired_on.eq(now + grace.span())).execute(connection)?;
-        let said = (key.name.as_deref(), key.note.as_str(), key.scopes, key.expires_on);
+        let said = (key.name.as_deref(), key.note.as_str(), key.scopes.own, key.expires_on);
         let (key, secret) = match Self::add_secret(connection, (user_id, Some(id)), said, now)? {
             Ok(made) => made,
             Err(refusal) => return Ok(Err(refusal)),
@@ -724,18 +750,34 @@ struct Rules<'a> {
 }
 
 impl Rules<'_> {
-    fn scope_errors(&self, scopes: Scopes) -> Vec<FieldError<KeyField>> {
-        let wrong = |problem: String| vec![FieldError::new(KeyField::Scopes, problem)];
+    /// What is wrong with `scopes` for a key that has `kept` already: a service need not admit its owner any more.
+    fn scope_errors(
+        &self,
+        connection: &mut DbConnection,
+        scopes: &KeyScopes,
+        kept: &KeyScopes,
+    ) -> QueryResult<Vec<FieldError<KeyField>>> {
+        let wrong = |problem: String| Ok(vec![FieldError::new(KeyField::Scopes, problem)]);
         if scopes.is_empty() {
             return wrong("cannot be empty: choose what it may do".into());
         }
-        if scopes.are_for_administrators() && !self.owner.admin {
-            return wrong("of users are for administrators only".into());
+        if scopes.own.are_for_administrators() && !self.owner.admin {
+            return wrong("of users and services are for administrators only".into());
         }
-        if !scopes.is_within(self.authority.scopes) {
-            return wrong(format!("cannot be more than those of the key that you use: {}", self.authority.scopes));
+        if let Some(own) = self.authority.exceeded_by(scopes) {
+            return wrong(format!("cannot be more than those of the key that you use: {own}"));
         }
-        Vec::new()
+        let mut added = scopes.services.difference(&kept.services).peekable();
+        if added.peek().is_none() {
+            return Ok(Vec::new());
+        }
+        // Whether there is a service that does not admit them is nothing that they are told.
+        let offered: BTreeSet<_> =
+            service_scope::offered_to(connection, self.owner.id)?.into_iter().map(|it| it.1).collect();
+        match added.find(|scope| !offered.contains(*scope)) {
+            Some(scope) => wrong(format!("cannot be {scope}: no service offers it to {}", self.owner.login)),
+            None => Ok(Vec::new()),
+        }
     }
 
     fn expiry_errors(&self, expires_on: Option<Timestamp>) -> Vec<FieldError<KeyField>> {

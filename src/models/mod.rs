@@ -7,6 +7,8 @@ pub mod import;
 pub mod key;
 pub mod notice;
 pub mod scope;
+pub mod service;
+pub mod service_scope;
 pub mod token;
 pub mod user;
 

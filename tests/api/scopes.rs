@@ -63,7 +63,7 @@ async fn somebody(site: &Site, number: &mut u32) -> User {
 #[rstest]
 #[tokio::test]
 async fn a_key_may_do_what_its_scope_says_and_nothing_else(
-    #[values(0, 1, 2, 3, 4, 5)] which: usize,
+    #[values(0, 1, 2, 3, 4, 5, 6, 7)] which: usize,
     #[values(Sqlite, Postgres)] db: Db,
 ) {
     let scope = Scope::ALL[which];

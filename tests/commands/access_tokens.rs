@@ -233,7 +233,7 @@ fn what_the_rules_forbid_is_told_in_a_line(#[values(Sqlite, Postgres)] db: Db) {
     };
     let named = ["--name", "x", "--scope"];
     let with = |scope: &'static str, expires: &'static str| [&named[..], &[scope, "--expires", expires]].concat();
-    assert_eq!(refused(&with("users:read", "30d")), "Scopes of users are for administrators only");
+    assert_eq!(refused(&with("users:read", "30d")), "Scopes of users and services are for administrators only");
     assert_eq!(refused(&with("account:read", "2020-01-31")), "Expiry must be in the future");
     assert_eq!(refused(&with("account:read", "90d")), "Expiry cannot be more than 60 days away");
     assert_eq!(refused(&with("account:read", "never")), "Expiry cannot be more than 60 days away");

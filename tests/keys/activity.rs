@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use latchkey::auth::verify::Credential;
 use latchkey::models::event::Client;
 use latchkey::models::key::{KeyChanges, NewKey};
-use latchkey::models::scope::Scopes;
+use latchkey::models::scope::KeyScopes;
 use latchkey::models::token::TokenAction;
 use reqwest::Method;
 use rstest::rstest;
@@ -33,7 +33,7 @@ async fn entries(site: &Site, feeds: &Key) -> Vec<(String, String)> {
 /// A key with a name of its own, made by `client`.
 async fn add_by(site: &Site, user: &User, client: Client) -> Key {
     let (user_id, now, policy) = (user.id, site.clock.now(), site.app.config.key_policy());
-    let scopes = Scopes::of_words(["account:read"]).expect("scopes");
+    let scopes = KeyScopes::of_words(["account:read"]).expect("scopes");
     let new = NewKey { name: "nightly".into(), note: String::new(), scopes, expiry: None };
     let made =
         site.app.database.write(move |c| OwnedKey::make(c, user_id, &new, (&policy, &Authority::OWNER), &client, now));
@@ -64,7 +64,7 @@ async fn the_whole_life_of_a_key_is_told(#[values(Sqlite, Postgres)] db: Db) {
     assert_eq!(Answer::of(refused).await.status, 403);
     site.flush().await;
     minute();
-    let scopes = Scopes::of_words(["account:write"]).expect("scopes");
+    let scopes = KeyScopes::of_words(["account:write"]).expect("scopes");
     let changes = KeyChanges { name: Some("daily".into()), note: Some("n".into()), scopes: Some(scopes), expiry: None };
     let (policy, now, client, which) = (site.app.config.key_policy(), site.clock.now(), page.clone(), id(&key));
     let changed = site

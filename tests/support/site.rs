@@ -15,7 +15,7 @@ use latchkey::clock::{Clock, Timestamp};
 use latchkey::config::{Config, SecretKey};
 use latchkey::models::event::Client;
 use latchkey::models::key::{Authority, NewKey};
-use latchkey::models::scope::Scopes;
+use latchkey::models::scope::KeyScopes;
 use latchkey::models::token::{Token, TokenAction};
 use latchkey::models::user::{NewUser, Profile, User};
 use latchkey::server;
@@ -174,7 +174,7 @@ impl Site {
         let new = NewKey {
             name: "deploy".into(),
             note: String::new(),
-            scopes: Scopes::of_words(scopes.split_whitespace()).expect("scopes"),
+            scopes: KeyScopes::of_words(scopes.split_whitespace()).expect("scopes"),
             expiry: Some(expiry.parse().expect("an expiry")),
         };
         let client = Client::command_line();

@@ -10,7 +10,7 @@ use crate::api::json::{Members, text, texts};
 use crate::api::openapi;
 use crate::error::AppError;
 use crate::models::key::{Expiry, Grace, Key, KeyChanges, KeyField, NewKey};
-use crate::models::scope::{Scope, Scopes};
+use crate::models::scope::{KeyScopes, Scope};
 use crate::models::user::Labelled;
 
 /// What is said about a new key.
@@ -34,7 +34,7 @@ impl KeyWish {
         let new = NewKey {
             name: name(&mut members).unwrap_or_default(),
             note: note(&mut members).unwrap_or_default(),
-            scopes: scopes(&mut members).unwrap_or(Scopes::NONE),
+            scopes: scopes(&mut members).unwrap_or_default(),
             expiry: expiry(&mut members),
         };
         members.finish().map(|()| new)
@@ -76,10 +76,10 @@ fn note(members: &mut Members) -> Option<String> {
     members.take("note", KeyField::Note.label(), |value| if value.is_null() { Ok(String::new()) } else { text(value) })
 }
 
-fn scopes(members: &mut Members) -> Option<Scopes> {
+fn scopes(members: &mut Members) -> Option<KeyScopes> {
     members.take("scopes", KeyField::Scopes.label(), |value| {
         let words = texts(value)?;
-        Scopes::of_words(words.iter().map(String::as_str)).map_err(|unknown| format!("cannot be these: {unknown}"))
+        KeyScopes::of_words(words.iter().map(String::as_str)).map_err(|unknown| format!("cannot be these: {unknown}"))
     })
 }
 

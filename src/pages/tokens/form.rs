@@ -9,7 +9,8 @@ use crate::auth::posted_form::Fields;
 use crate::clock::Timestamp;
 use crate::error::AppError;
 use crate::models::key::{Authority, Expiry, Key, KeyChanges, KeyField, NewKey};
-use crate::models::scope::{Scope, Scopes};
+use crate::models::scope::{KeyScopes, Scope};
+use crate::models::service_scope;
 use crate::models::user::{FieldError, User};
 use crate::pages::form::{Choice, Field, error_summary};
 use crate::pages::moment::Due;
@@ -66,7 +67,7 @@ impl TokenForm {
         Self {
             name: key.name.clone().unwrap_or_default(),
             note: key.note.clone(),
-            scopes: key.scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
+            scopes: key.scopes.words().collect(),
             expiry: KEEP.to_owned(),
             ..Self::default()
         }
@@ -97,8 +98,8 @@ impl TokenForm {
         Ok((KeyChanges { name, note, scopes, expiry: new.expiry }, unclear))
     }
 
-    fn scopes(&self) -> Result<Scopes, AppError> {
-        let scopes = Scopes::of_words(self.scopes.iter().map(String::as_str));
+    fn scopes(&self) -> Result<KeyScopes, AppError> {
+        let scopes = KeyScopes::of_words(self.scopes.iter().map(String::as_str));
         scopes.map_err(|unknown| AppError::BadRequest(format!("{unknown}.")))
     }
 
@@ -124,6 +125,42 @@ pub fn in_place_of_expiry(
     kept.chain(unclear.clone()).collect()
 }
 
+/// What somebody can choose that a token may do.
+pub struct Offered(Vec<OfferedScope>);
+
+struct OfferedScope {
+    word: String,
+    description: String,
+}
+
+impl Offered {
+    /// What `owner` can let a token do.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn to(app: &App, owner: &User) -> Result<Self, AppError> {
+        let (user_id, is_admin) = (owner.id, owner.admin);
+        let of_services = app.database.lookup(move |connection| service_scope::offered_to(connection, user_id)).await?;
+        let own = Scope::ALL.into_iter().filter(|scope| is_admin || !scope.is_for_administrators());
+        let own =
+            own.map(|scope| OfferedScope { word: scope.to_string(), description: scope.description().to_owned() });
+        let of_services = of_services.into_iter().map(|(service, scope)| OfferedScope {
+            word: scope.to_string(),
+            description: scope.description_on(&service.title),
+        });
+        Ok(Self(own.chain(of_services).collect()))
+    }
+
+    /// The same, and what `key` may do already, even if its owner could not let it do that any more: to take it away.
+    fn with_those_of(self, key: Option<&Key>) -> Vec<OfferedScope> {
+        let scopes = key.map(|key| &key.scopes).into_iter();
+        let held = scopes.flat_map(|scopes| scopes.words().zip(scopes.descriptions()));
+        let held: Vec<_> = held.filter(|(word, _)| !self.0.iter().any(|offered| offered.word == *word)).collect();
+        let held = held.into_iter().map(|(word, description)| OfferedScope { word, description });
+        self.0.into_iter().chain(held).collect()
+    }
+}
+
 /// The same as the page shows it, with what is wrong.
 pub struct TokenFields {
     /// What it is called.
@@ -145,25 +182,27 @@ pub struct TokenFields {
 }
 
 impl TokenFields {
-    /// `form` as `owner` sees it, with what is wrong with it. `kept` is the token that is changed; `None`: a new one.
-    pub fn new(app: &App, owner: &User, form: TokenForm, kept: Option<&Key>, errors: &[FieldError<KeyField>]) -> Self {
+    /// `form` as somebody sees it to whom so much is offered, with what is wrong with it. `kept` is the token that is
+    /// changed; `None`: a new one.
+    pub fn new(
+        app: &App,
+        offered: Offered,
+        form: TokenForm,
+        kept: Option<&Key>,
+        errors: &[FieldError<KeyField>],
+    ) -> Self {
         let now = app.clock.now();
         let longest = app.config.key_policy().longest_lifetime;
         let day = |time: Timestamp| time.format("%Y-%m-%d").to_string();
-        let scope_choice = |scope: Scope| Choice {
+        let scope_choice = |scope: OfferedScope| Choice {
             id: String::new(),
-            value: scope.as_str().to_owned(),
-            label: capitalized(scope.description()),
-            detail: scope.as_str().to_owned(),
-            is_chosen: form.scopes.iter().any(|chosen| chosen == scope.as_str()),
-        };
-        // What a token may do already is offered even to somebody who is no administrator any more: to take it away.
-        let offered = |scope: &Scope| {
-            let held = kept.is_some_and(|key| key.scopes.iter().any(|it| it == *scope));
-            owner.admin || held || !scope.is_for_administrators()
+            label: capitalized(&scope.description),
+            detail: scope.word.clone(),
+            is_chosen: form.scopes.contains(&scope.word),
+            value: scope.word,
         };
         Self {
-            scope_choices: Choice::numbered("scopes", Scope::ALL.into_iter().filter(offered).map(scope_choice)),
+            scope_choices: Choice::numbered("scopes", offered.with_those_of(kept).into_iter().map(scope_choice)),
             expiry_choices: Choice::numbered("expiry", expiries(app, kept, &form.expiry).into_iter()),
             name: Field::new(form.name, KeyField::Name, errors),
             note: Field::new(form.note, KeyField::Note, errors),

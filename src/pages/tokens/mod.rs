@@ -32,9 +32,9 @@ fn path_of(id: i64) -> String {
 
 /// A command that works with a new secret, whatever its scopes are.
 fn command_to_try(app: &App, key: &Key, secret: &Secret) -> String {
-    let path = if key.scopes.grants(Scope::AccountRead) {
+    let path = if key.scopes.own.grants(Scope::AccountRead) {
         "/users/current.json"
-    } else if key.scopes.grants(Scope::UsersRead) {
+    } else if key.scopes.own.grants(Scope::UsersRead) {
         "/users.json"
     } else {
         "/my/tokens.json"

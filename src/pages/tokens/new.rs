@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use super::form::{TokenFields, TokenForm, in_place_of_expiry};
+use super::form::{Offered, TokenFields, TokenForm, in_place_of_expiry};
 use super::list::full;
 use super::shown::ShownToken;
 use super::{command_to_try, path_of};
@@ -68,7 +68,7 @@ pub async fn show(
     let (held, after) = held(&app, me.user.id).await?;
     let shown = NewPage {
         shell: Shell::of(&app, &request, &session)?,
-        fields: TokenFields::new(&app, &me.user, TokenForm::blank(&app), None, &[]),
+        fields: TokenFields::new(&app, Offered::to(&app, &me.user).await?, TokenForm::blank(&app), None, &[]),
         password: PasswordAgain::of(&app, &me.token),
         after,
         full: full(&app, held.len()),
@@ -96,6 +96,7 @@ pub async fn create(
     let confirmed = sensitive.confirm(&app, &request).await?;
     let Sensitive { me, form, .. } = sensitive;
     let shell = Shell::of(&app, &request, &session)?;
+    let offered = Offered::to(&app, &me.user).await?;
     let again = |fields, password| NewPage {
         shell,
         fields,
@@ -107,7 +108,7 @@ pub async fn create(
     let confirmed = match confirmed {
         Ok(confirmed) => confirmed,
         Err(why) => {
-            let fields = TokenFields::new(&app, &me.user, form, None, &[]);
+            let fields = TokenFields::new(&app, offered, form, None, &[]);
             return page(StatusCode::UNPROCESSABLE_ENTITY, &again(fields, PasswordAgain::refused(why)));
         }
     };
@@ -120,7 +121,7 @@ pub async fn create(
         Key::make(connection, user_id, &new, (&policy, &Authority::OWNER), &client, now).map(Some)
     });
     let made = made.await?;
-    let fields = |errors: &[FieldError<KeyField>]| TokenFields::new(&app, &me.user, form, None, errors);
+    let fields = |errors: &[FieldError<KeyField>]| TokenFields::new(&app, offered, form, None, errors);
     match made {
         Some(Ok((key, secret))) => {
             let shown = MadePage {

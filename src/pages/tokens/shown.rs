@@ -6,7 +6,7 @@ use super::path_of;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::models::key::{Key, UsedSecret};
-use crate::models::scope::{Scope, Scopes};
+use crate::models::scope::KeyScopes;
 use crate::models::token::Token;
 use crate::pages::moment::{Due, Moment};
 
@@ -82,7 +82,7 @@ impl ShownToken {
             name: key.name.clone().unwrap_or_default(),
             note: key.note.clone(),
             hint: key.current.hint.clone(),
-            scopes: in_words(key.scopes),
+            scopes: in_words(&key.scopes),
             created: moment(key.created_on),
             last_used: last_use.map(|last_use| moment(last_use.on)),
             by_earlier: last_use.is_some_and(|last_use| last_use.by == UsedSecret::Earlier),
@@ -152,8 +152,8 @@ impl Rotation {
 }
 
 /// What scopes let a program do, as a sentence without its full stop.
-pub fn in_words(scopes: Scopes) -> String {
-    capitalized(&scopes.iter().map(Scope::description).collect::<Vec<_>>().join("; "))
+pub fn in_words(scopes: &KeyScopes) -> String {
+    capitalized(&scopes.descriptions().collect::<Vec<_>>().join("; "))
 }
 
 /// The same with a capital letter at its beginning.

@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use super::form::{TokenFields, TokenForm, in_place_of_expiry};
+use super::form::{Offered, TokenFields, TokenForm, in_place_of_expiry};
 use super::shown::{Rotation, ShownToken};
 use super::{path_of, token};
 use crate::app::App;
@@ -13,7 +13,7 @@ use crate::auth::posted_form::Posted;
 use crate::auth::session_user::SessionUser;
 use crate::error::AppError;
 use crate::models::key::{Authority, Key, KeyField, KeyRefusal};
-use crate::models::user::{FieldError, User};
+use crate::models::user::FieldError;
 use crate::pages::shell::{Notice, Shell, page, see_other_with};
 
 #[derive(Template)]
@@ -26,12 +26,19 @@ struct TokenPage {
 }
 
 impl TokenPage {
-    fn new(app: &App, shell: Shell, owner: &User, key: &Key, form: TokenForm, errors: &[FieldError<KeyField>]) -> Self {
+    fn new(
+        app: &App,
+        shell: Shell,
+        offered: Offered,
+        key: &Key,
+        form: TokenForm,
+        errors: &[FieldError<KeyField>],
+    ) -> Self {
         Self {
             shell,
             token: ShownToken::new(app, key),
             rotation: Rotation::of(app, key),
-            fields: TokenFields::new(app, owner, form, Some(key), errors),
+            fields: TokenFields::new(app, offered, form, Some(key), errors),
         }
     }
 }
@@ -48,7 +55,8 @@ pub async fn show(
 ) -> Result<HttpResponse, AppError> {
     let key = token(&app, &request, me.user.id).await?;
     let shell = Shell::of(&app, &request, &session)?.saying(&request, &[Notice::TokenChanged]);
-    page(StatusCode::OK, &TokenPage::new(&app, shell, &me.user, &key, TokenForm::of(&key), &[]))
+    let offered = Offered::to(&app, &me.user).await?;
+    page(StatusCode::OK, &TokenPage::new(&app, shell, offered, &key, TokenForm::of(&key), &[]))
 }
 
 /// `POST /my/tokens/ID`: name, note, scopes, expiry.
@@ -72,7 +80,8 @@ pub async fn change(
         Ok(key) => Ok(see_other_with(&app, &path_of(key.id), Notice::TokenChanged)),
         Err(KeyRefusal::Invalid(errors)) => {
             let (shell, errors) = (Shell::of(&app, &request, &session)?, in_place_of_expiry(errors, unclear));
-            page(StatusCode::UNPROCESSABLE_ENTITY, &TokenPage::new(&app, shell, &me.user, &key, form, &errors))
+            let offered = Offered::to(&app, &me.user).await?;
+            page(StatusCode::UNPROCESSABLE_ENTITY, &TokenPage::new(&app, shell, offered, &key, form, &errors))
         }
         Err(refusal) => Err(refusal.into()),
     }

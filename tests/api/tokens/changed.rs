@@ -70,7 +70,7 @@ async fn broken_rules_are_told_and_nothing_is_changed(#[values(Sqlite, Postgres)
         (json!({ "name": null }), "Name must be text"),
         (json!({ "note": "n".repeat(501) }), "Note is too long (maximum is 500 characters)"),
         (json!({ "scopes": [] }), "Scopes cannot be empty: choose what it may do"),
-        (json!({ "scopes": ["users:write"] }), "Scopes of users are for administrators only"),
+        (json!({ "scopes": ["users:write"] }), "Scopes of users and services are for administrators only"),
         (json!({ "name": "fine", "expires_on": "2026-11-24T09:30:00Z" }), "Expiry must be in the future"),
         (
             json!({ "name": "fine", "action": "api" }),

@@ -87,7 +87,7 @@ async fn broken_rules_are_told_and_nothing_is_made(#[values(Sqlite, Postgres)] d
             json!({ "name": "a", "scopes": ["account:read", "admin"] }),
             format!("Scopes cannot be these: admin is no scope; there are {scopes}"),
         ),
-        (json!({ "name": "a", "scopes": ["users:read"] }), "Scopes of users are for administrators only".into()),
+        (json!({ "name": "a", "scopes": ["users:read"] }), "Scopes of users and services are for administrators only".into()),
         (json!({ "name": "a", "scopes": ["account:read"], "expires_on": 30 }), "Expiry must be text".into()),
         (json!({ "name": "a", "scopes": ["account:read"], "expires_on": "" }), format!("Expiry {expiry}")),
         (json!({ "name": "a", "scopes": ["account:read"], "expires_on": "30 days" }), format!("Expiry {expiry}")),

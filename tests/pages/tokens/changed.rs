@@ -96,6 +96,6 @@ async fn scopes_of_an_administrator_can_be_taken_away_and_not_given_again(#[valu
     assert_eq!(alice.post(&made.path(), &[("name", "Report"), ("scopes", "account:read")]).await.status, 303);
     assert_eq!(choice(&alice.get(&made.path()).await, "users:read"), None);
     let refused = alice.post(&made.path(), &[("name", "Report"), ("scopes", "users:read")]).await;
-    assert!(refused.status == 422 && refused.shows("Scopes of users are for administrators only"));
+    assert!(refused.status == 422 && refused.shows("Scopes of users and services are for administrators only"));
     assert_eq!(all_of(&site, &user)[0].scopes.to_string(), "account:read");
 }

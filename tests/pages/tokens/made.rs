@@ -218,7 +218,7 @@ async fn what_is_wrong_is_said_and_what_was_typed_is_kept(#[values(Sqlite, Postg
             &["#note\">Note is too long (maximum is 500 characters)"],
         ),
         (&[("name", "A"), ("note", "<b>")], &["#scopes\">Scopes cannot be empty: choose what it may do"]),
-        (&[("name", "A"), ("scopes", "users:read")], &["#scopes\">Scopes of users are for administrators only"]),
+        (&[("name", "A"), ("scopes", "users:read")], &["#scopes\">Scopes of users and services are for administrators only"]),
         (&[("name", "A"), ("scopes", "tokens:read"), ("expiry", "date")], &["#expiry\">Expiry needs a date"]),
         (
             &[("name", "A"), ("scopes", "tokens:read"), ("expiry", "date"), ("date", "tomorrow")],

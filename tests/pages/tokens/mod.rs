@@ -15,7 +15,7 @@ use chrono::TimeDelta;
 use latchkey::clock::Timestamp;
 use latchkey::models::event::Client;
 use latchkey::models::key::{Authority, Expiry, Grace, Key as AccessToken, KeyPolicy, NewKey};
-use latchkey::models::scope::Scopes;
+use latchkey::models::scope::KeyScopes;
 use latchkey::models::token::TokenAction;
 use latchkey::models::user::User;
 
@@ -44,7 +44,7 @@ impl Made {
 
 /// A token of a person, as some program of theirs may have made it, whatever the settings are.
 pub(crate) async fn add(site: &Site, user: &User, name: &str, scopes: &str, expiry: Expiry) -> Made {
-    let scopes = Scopes::of_words(scopes.split_whitespace()).expect("scopes");
+    let scopes = KeyScopes::of_words(scopes.split_whitespace()).expect("scopes");
     let new = NewKey { name: name.to_owned(), note: String::new(), scopes, expiry: Some(expiry) };
     let (user_id, now) = (user.id, site.clock.now());
     let policy = KeyPolicy { most_per_user: usize::MAX, usual_lifetime: None, longest_lifetime: None };

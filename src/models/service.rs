@@ -1,0 +1,224 @@
+//! What stands behind a reverse proxy that asks whether a key is good for it: where it is, and who may use it how.
+
+use diesel::deserialize::FromSqlRow;
+use diesel::expression::AsExpression;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+
+use super::scope::Access;
+use super::stored_as_text;
+use crate::clock::Timestamp;
+use crate::db::DbConnection;
+use crate::schema::{service_admissions, services, token_services};
+
+/// Where the settings of a service are kept.
+#[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq)]
+#[diesel(sql_type = Text)]
+pub enum KeptIn {
+    /// Administrators change them.
+    Database,
+    /// They stand in the file that `serve` reads.
+    File,
+    /// They stood in it: the service is closed, until it stands there again or is removed for good.
+    LeftFile,
+}
+
+impl KeptIn {
+    /// As stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Database => "database",
+            Self::File => "file",
+            Self::LeftFile => "left_file",
+        }
+    }
+
+    /// What a newer release may have written there opens nothing to this one.
+    fn parse(text: &str) -> Self {
+        let known = [Self::Database, Self::File].into_iter().find(|it| it.as_str() == text);
+        known.unwrap_or(Self::LeftFile)
+    }
+}
+
+stored_as_text!(KeptIn);
+
+/// A row of `services`.
+#[derive(Queryable, Selectable, Clone, Debug, PartialEq, Eq)]
+#[diesel(table_name = services)]
+pub struct Service {
+    /// Never given twice.
+    pub id: i64,
+    /// What its scopes call it: see [`is_service_name`](super::scope::is_service_name).
+    pub name: String,
+    /// What people call it.
+    pub title: String,
+    /// In lower case, without a port.
+    pub host: String,
+    /// `/`, or segments without a slash at the end; everything below belongs to it, too.
+    pub path: String,
+    /// The methods that read, with blanks between.
+    reading_methods: String,
+    /// Whether whoever presents nothing may read.
+    pub anonymous_reads: bool,
+    /// Whether API access keys, which may do everything their owners may, are good for it.
+    pub classic_keys: bool,
+    /// Whether a key may stand in the address as `key=`.
+    pub key_parameter: bool,
+    /// How many requests a key may send in a minute; `None`: any number.
+    pub requests_per_minute: Option<i64>,
+    /// Whether it admits everyone to read.
+    pub everyone_reads: bool,
+    /// Whether it admits everyone to write.
+    pub everyone_writes: bool,
+    /// Where these settings are kept.
+    pub kept_in: KeptIn,
+    /// When it was added.
+    pub created_on: Timestamp,
+    /// When its settings were changed last.
+    pub updated_on: Timestamp,
+}
+
+/// Somebody with a key, as a service sees them.
+#[derive(Clone, Copy, Debug)]
+pub struct Visitor {
+    /// The person.
+    pub user_id: i64,
+    /// The key that they have come with, by its first secret; `None`: one that may do all that its owner may.
+    pub key_id: Option<i64>,
+}
+
+/// What somebody may do on a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// What their key has the scope for.
+    pub scope: Option<Access>,
+    /// What the service admits them to.
+    pub admission: Option<Access>,
+}
+
+impl Standing {
+    /// What comes of both: no more than either.
+    pub fn access(self) -> Option<Access> {
+        self.scope.min(self.admission)
+    }
+}
+
+impl Service {
+    /// The methods that read unless something else is said.
+    pub const READING_METHODS: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
+
+    /// The methods that read; every other one writes.
+    pub fn reading_methods(&self) -> impl Iterator<Item = &str> {
+        self.reading_methods.split(' ').filter(|method| !method.is_empty())
+    }
+
+    /// How a request with `method`, whose case counts, uses it.
+    pub fn access_of(&self, method: &str) -> Access {
+        if self.reading_methods().any(|reading| reading == method) { Access::Read } else { Access::Write }
+    }
+
+    /// Whether `path`, in bytes as a server may read it, is its own or below.
+    pub fn has_path(&self, path: &[u8]) -> bool {
+        self.path == "/" || path.strip_prefix(self.path.as_bytes()).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
+    }
+
+    /// The services that are open on `host`, those with the longest path first.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn on_host(connection: &mut DbConnection, host: &str) -> QueryResult<Vec<Self>> {
+        let open = services::table.filter(services::host.eq(host)).filter(services::kept_in.ne(KeptIn::LeftFile));
+        // Each question asks this: a query of a backend's own is written as text once, not each time.
+        let mut found: Vec<Self> = match connection {
+            DbConnection::Sqlite(it) => open.select(Self::as_select()).load(it),
+            DbConnection::Postgres(it) => open.select(Self::as_select()).load(it),
+        }?;
+        found.sort_by_key(|service| std::cmp::Reverse(service.path.len()));
+        Ok(found)
+    }
+
+    /// What `visitor` may do on it by now.
+    ///
+    /// # Errors
+    /// Those of the queries.
+    pub fn standing(&self, connection: &mut DbConnection, visitor: Visitor) -> QueryResult<Standing> {
+        let scope = match visitor.key_id {
+            None => Some(Access::Write),
+            Some(key_id) => {
+                let held = token_services::table
+                    .filter(token_services::token_id.eq(key_id))
+                    .filter(token_services::service_id.eq(self.id))
+                    .select(token_services::access);
+                let held: Vec<Access> = match connection {
+                    DbConnection::Sqlite(it) => held.load(it),
+                    DbConnection::Postgres(it) => held.load(it),
+                }?;
+                held.into_iter().max()
+            }
+        };
+        let for_all = self.admits_everyone_to();
+        if for_all == Some(Access::Write) {
+            return Ok(Standing { scope, admission: for_all });
+        }
+        let named = service_admissions::table
+            .filter(service_admissions::service_id.eq(self.id))
+            .filter(service_admissions::user_id.eq(visitor.user_id))
+            .select(service_admissions::access);
+        let named: Vec<Access> = match connection {
+            DbConnection::Sqlite(it) => named.load(it),
+            DbConnection::Postgres(it) => named.load(it),
+        }?;
+        Ok(Standing { scope, admission: named.into_iter().chain(for_all).max() })
+    }
+
+    /// What it admits everyone to.
+    pub fn admits_everyone_to(&self) -> Option<Access> {
+        match self {
+            Self { everyone_writes: true, .. } => Some(Access::Write),
+            Self { everyone_reads: true, .. } => Some(Access::Read),
+            _ => None,
+        }
+    }
+
+    /// The services that admit a person, by name, with what to.
+    ///
+    /// # Errors
+    /// Those of the queries.
+    pub fn admitting(connection: &mut DbConnection, user_id: i64) -> QueryResult<Vec<(Self, Access)>> {
+        let all: Vec<Self> = services::table
+            .filter(services::kept_in.ne(KeptIn::LeftFile))
+            .order(services::name)
+            .select(Self::as_select())
+            .load(connection)?;
+        let named: Vec<(i64, Access)> = service_admissions::table
+            .filter(service_admissions::user_id.eq(user_id))
+            .select((service_admissions::service_id, service_admissions::access))
+            .load(connection)?;
+        let admitted = all.into_iter().filter_map(|service| {
+            let by_name = named.iter().filter(|(id, _)| *id == service.id).map(|(_, access)| *access);
+            let access = by_name.chain(service.admits_everyone_to()).max()?;
+            Some((service, access))
+        });
+        Ok(admitted.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_may_do_more_than_both_the_key_and_the_service_say() {
+        let (read, write) = (Some(Access::Read), Some(Access::Write));
+        for (scope, admission, access) in [
+            (None, write, None),
+            (write, None, None),
+            (read, write, read),
+            (write, read, read),
+            (write, write, write),
+            (None, None, None),
+        ] {
+            assert_eq!(Standing { scope, admission }.access(), access, "{scope:?} {admission:?}");
+        }
+    }
+}

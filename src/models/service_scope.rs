@@ -1,0 +1,81 @@
+//! The scopes of keys that are about services: a row each, so that they go with the service.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use diesel::prelude::*;
+
+use super::scope::{Access, ServiceScope};
+use super::service::Service;
+use crate::db::DbConnection;
+use crate::schema::{services, token_services, tokens};
+
+/// Whose keys.
+#[derive(Clone, Copy, Debug)]
+pub enum KeysOf {
+    /// Those of a person.
+    User(i64),
+    /// Those of everybody.
+    Everybody,
+}
+
+/// Those of keys, by the key's id; keys without any are missing.
+///
+/// # Errors
+/// Those of the query.
+pub fn of_keys(connection: &mut DbConnection, whose: KeysOf) -> QueryResult<BTreeMap<i64, BTreeSet<ServiceScope>>> {
+    let held = token_services::table.inner_join(services::table).select((
+        token_services::token_id,
+        services::name,
+        token_services::access,
+    ));
+    // The pages of access tokens ask this: a query of a backend's own is written as text once, not each time.
+    let rows: Vec<(i64, String, Access)> = match (whose, connection) {
+        (KeysOf::User(user_id), connection) => {
+            let theirs = tokens::table.filter(tokens::user_id.eq(user_id)).select(tokens::id);
+            let held = held.filter(token_services::token_id.eq_any(theirs));
+            match connection {
+                DbConnection::Sqlite(it) => held.load(it),
+                DbConnection::Postgres(it) => held.load(it),
+            }
+        }
+        (KeysOf::Everybody, connection) => held.load(connection),
+    }?;
+    let mut scopes: BTreeMap<i64, BTreeSet<ServiceScope>> = BTreeMap::new();
+    for (key_id, service, access) in rows {
+        scopes.entry(key_id).or_default().insert(ServiceScope { service, access });
+    }
+    Ok(scopes)
+}
+
+/// Gives a key `scopes` in place of those that it has. What names no service is left out.
+///
+/// # Errors
+/// Those of the queries.
+pub fn replace(connection: &mut DbConnection, key_id: i64, scopes: &BTreeSet<ServiceScope>) -> QueryResult<()> {
+    diesel::delete(token_services::table.filter(token_services::token_id.eq(key_id))).execute(connection)?;
+    for ServiceScope { service, access } in scopes {
+        let id = services::table.filter(services::name.eq(service)).select(services::id);
+        if let Some(id) = id.first::<i64>(connection).optional()? {
+            let values = (
+                token_services::token_id.eq(key_id),
+                token_services::service_id.eq(id),
+                token_services::access.eq(*access),
+            );
+            diesel::insert_into(token_services::table).values(values).execute(connection)?;
+        }
+    }
+    Ok(())
+}
+
+/// Those that a person can give to keys: of the services that admit them.
+///
+/// # Errors
+/// Those of the queries.
+pub fn offered_to(connection: &mut DbConnection, user_id: i64) -> QueryResult<Vec<(Service, ServiceScope)>> {
+    let admitting = Service::admitting(connection, user_id)?;
+    let offered = admitting.into_iter().flat_map(|(service, most)| {
+        let accesses = Access::ALL.into_iter().filter(move |access| most.includes(*access));
+        accesses.map(move |access| (service.clone(), ServiceScope { service: service.name.clone(), access }))
+    });
+    Ok(offered.collect())
+}
