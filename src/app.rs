@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, web};
 
 use crate::auth::client_address::ClientAddresses;
 use crate::auth::passwords::Passwords;
+use crate::auth::rates::Rates;
 use crate::auth::throttle::RateLimit;
 use crate::clock::Clock;
 use crate::config::{Config, PublicUrl};
@@ -33,6 +34,8 @@ pub struct App {
     pub passwords: Passwords,
     /// Who reports too many leaked secrets.
     pub leak_reports: RateLimit,
+    /// Which keys send too much to a service.
+    pub rates: Rates,
     /// What is counted.
     pub metrics: Metrics,
     /// Where requests come from.
@@ -61,6 +64,7 @@ impl App {
             addresses: ClientAddresses::new(config.trusted_proxies.clone()),
             passwords: Passwords::start(clock.clone()).map_err(no_thread)?,
             leak_reports: RateLimit::new(clock.clone()),
+            rates: Rates::new(clock.clone()),
             recorder: recorder.map_err(no_thread)?,
             lookups: Lookups::start(database.clone()).map_err(no_thread)?,
             metrics,

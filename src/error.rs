@@ -7,12 +7,13 @@ use actix_web::http::header::{LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 
 use crate::auth::passwords::PasswordRefusal;
+use crate::auth::question::Unreadable;
+use crate::auth::rates::Exceeded;
 use crate::auth::throttle::RetryAfter;
 use crate::db::DbError;
 use crate::models::administration::Refusal;
 use crate::models::idempotency::OnceRefusal;
 use crate::models::key::KeyRefusal;
-use crate::models::scope::Scope;
 use crate::models::user::{FieldError, SaveError};
 
 /// What everybody else is told where administrators look after people.
@@ -43,7 +44,7 @@ pub enum AppError {
     Forbidden(&'static str),
     /// 403: the key may not do this
     #[error("The key that was used may not do this: it needs the scope {0}.")]
-    InsufficientScope(Scope),
+    InsufficientScope(String),
     /// 404
     #[error("There is nothing at this address.")]
     NotFound,
@@ -71,6 +72,14 @@ pub enum AppError {
     /// 429: of those that anybody may send
     #[error("Too many requests from this address. Try again in {}.", minutes(*.0))]
     TooManyRequests(Duration),
+    /// 429: from one key to one service
+    #[error("This key has sent as many requests to this service as it may in a minute. Try again in {}.", seconds(.exceeded.wait))]
+    RateExceeded {
+        /// The service's name.
+        service: String,
+        /// How many there may be, and when there may be another.
+        exceeded: Exceeded,
+    },
     /// 503: hashing threads
     #[error("Too many people are signing in at the moment. Try again in a few seconds.")]
     Busy(Duration),
@@ -91,6 +100,18 @@ fn minutes(wait: Duration) -> String {
         0 | 1 => "1 minute".to_owned(),
         minutes => format!("{minutes} minutes"),
     }
+}
+
+fn seconds(wait: Duration) -> String {
+    match whole_seconds(wait) {
+        0 | 1 => "1 second".to_owned(),
+        seconds => format!("{seconds} seconds"),
+    }
+}
+
+/// Rounded up: coming back when it says must be late enough.
+pub fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 fn database_text(error: &DbError) -> &'static str {
@@ -121,6 +142,7 @@ impl AppError {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::TooManyAttempts(wait) | Self::TooManyRequests(wait) | Self::Busy(wait) => Some(*wait),
+            Self::RateExceeded { exceeded, .. } => Some(exceeded.wait),
             Self::Database(DbError::Query(_)) => None,
             Self::Database(_) | Self::TimedOut => Some(Duration::from_secs(5)),
             _ => None,
@@ -151,7 +173,9 @@ impl ResponseError for AppError {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooManyAttempts(_) | Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyAttempts(_) | Self::TooManyRequests(_) | Self::RateExceeded { .. } => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::Database(DbError::Query(_)) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Busy(_) | Self::TimedOut | Self::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -172,12 +196,15 @@ impl ResponseError for AppError {
                 let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
                 response.insert_header((WWW_AUTHENTICATE, challenge));
             }
+            Self::RateExceeded { service, exceeded } => {
+                exceeded.rate.headers(service).into_iter().for_each(|header| {
+                    response.insert_header(header);
+                });
+            }
             _ => {}
         }
         if let Some(wait) = self.retry_after() {
-            // Rounded up: coming back when it says must be late enough.
-            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            response.insert_header((RETRY_AFTER, seconds.max(1)));
+            response.insert_header((RETRY_AFTER, whole_seconds(wait).max(1)));
         }
         response.finish()
     }
@@ -186,6 +213,12 @@ impl ResponseError for AppError {
 /// What is said to somebody whose password is right, and not enough.
 pub const SECOND_FACTOR: &str = "This account asks for a second factor, which is not possible here. Its keys still \
                                  work; to sign in, ask an administrator.";
+
+impl From<Unreadable> for AppError {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::BadRequest(unreadable.to_string())
+    }
+}
 
 impl From<RetryAfter> for AppError {
     fn from(RetryAfter(wait): RetryAfter) -> Self {

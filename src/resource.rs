@@ -62,6 +62,8 @@ pub enum Asks {
     FeedsKey,
     /// A key of any scopes.
     AnyKey,
+    /// To be a proxy that is believed.
+    TrustedProxy,
     /// A key, or login and password, with this scope.
     Scope(Scope),
 }
@@ -161,6 +163,20 @@ impl At {
         F::Output: Responder + 'static,
     {
         self.answering(&[Method::DELETE], handler)
+    }
+
+    /// Any method: it is not its own, but that of another request.
+    pub fn any<F, Args>(mut self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + Argument + 'static,
+        F::Output: Responder + 'static,
+    {
+        let usual =
+            [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+        self.answers.extend(usual.into_iter().map(|method| Answered { method, asks: Args::ASKS }));
+        self.resource = self.resource.route(web::route().to(handler));
+        self
     }
 
     /// Tells what is wrong as problem documents (RFC 9457).

@@ -56,6 +56,10 @@ pub fn api() -> Vec<At> {
         at("/my/tokens/{id}/rotate.json").post(api::tokens::rotate).with_problems(),
         at("/activity.atom").get(api::activity::feed),
         at("/revoke.json").post(api::revoke::revoke).with_problems(),
+        // Reverse proxies, about the requests to services.
+        at("/auth/nginx").get(api::forward_auth::nginx).with_problems(),
+        at("/auth/forwarded").get(api::forward_auth::forwarded).with_problems(),
+        at("/auth/envoy{rest:.*}").any(api::forward_auth::envoy).with_problems(),
     ]
 }
 

@@ -4,6 +4,7 @@ pub mod account;
 pub mod activity;
 pub mod document;
 pub mod format;
+pub mod forward_auth;
 pub mod health;
 pub mod idempotency;
 pub mod json;

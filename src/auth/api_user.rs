@@ -198,18 +198,23 @@ async fn authenticate(app: &App, request: &HttpRequest) -> Result<(User, Credent
 
 /// Refuses what may not be done with this credential, and tells its owner's activity.
 fn require(app: &App, request: &HttpRequest, credential: &Credential, scope: Scope) -> Result<(), AppError> {
-    if credential.scopes().grants(scope) {
-        return Ok(());
+    match (credential.scopes().grants(scope), credential) {
+        (true, _) => Ok(()),
+        (false, Credential::Token(token)) => Err(refused_scope(app, request, token, scope.to_string())),
+        (false, Credential::Password) => Err(AppError::InsufficientScope(scope.to_string())),
     }
-    if let Some(token) = credential.token().cloned() {
-        let (action, client, at) = (EventAction::ScopeRefused, app.addresses.client(request), app.clock.now());
-        app.recorder.sign_ins.key_refused(KeyRefusal { token, action, missing: Some(scope.to_string()), client, at });
-    }
-    Err(AppError::InsufficientScope(scope))
+}
+
+/// That `token` has not the scope `missing`, which is told in its owner's activity.
+pub fn refused_scope(app: &App, request: &HttpRequest, token: &Token, missing: String) -> AppError {
+    let (action, client, at) = (EventAction::ScopeRefused, app.addresses.client(request), app.clock.now());
+    let refusal = KeyRefusal { token: token.clone(), action, missing: Some(missing.clone()), client, at };
+    app.recorder.sign_ins.key_refused(refusal);
+    AppError::InsufficientScope(missing)
 }
 
 /// What is counted as an attempt; nothing presented is none.
-fn method_of(credentials: &Credentials) -> Option<Method> {
+pub fn method_of(credentials: &Credentials) -> Option<Method> {
     match credentials {
         Credentials::Absent => None,
         Credentials::Key(_) | Credentials::UnreadableKey => Some(Method::Key),
@@ -234,9 +239,13 @@ async fn by_key(
     request: &HttpRequest,
     secret: &Secret,
 ) -> Result<Result<(User, Credential), TokenRefusal>, AppError> {
-    let actions = if app.config.api_access_keys { API } else { ACCESS };
-    let found = verify_token(app, request, actions, secret, |_| true).await?;
+    let found = verify_token(app, request, key_actions(app), secret, |_| true).await?;
     Ok(found.map(|(token, user)| (user, Credential::Token(token))))
+}
+
+/// The kinds of key that programs come with.
+pub fn key_actions(app: &App) -> &'static [TokenAction] {
+    if app.config.api_access_keys { API } else { ACCESS }
 }
 
 /// The user name is looked up as a key first: a password is hashed only when it is none, and never was.
@@ -288,7 +297,7 @@ fn refused_key() -> AppError {
 }
 
 /// RFC 6750, section 3. That a key has expired is told to who presented the right secret, and so to nobody else.
-fn refused_bearer(refusal: TokenRefusal) -> AppError {
+pub fn refused_bearer(refusal: TokenRefusal) -> AppError {
     let (description, message) = match refusal {
         TokenRefusal::Unknown => ("", "The token is wrong or no longer valid."),
         TokenRefusal::Over => (", error_description=\"The token has expired\"", "The token has expired."),

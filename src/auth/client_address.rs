@@ -51,6 +51,11 @@ impl ClientAddresses {
         client
     }
 
+    /// Whether a proxy that is believed sends it.
+    pub fn is_from_trusted_proxy(&self, request: &HttpRequest) -> bool {
+        request.peer_addr().is_some_and(|peer| self.trusts(peer.ip().to_canonical()))
+    }
+
     fn trusts(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(&address))
     }

@@ -9,6 +9,8 @@ use super::secret::Secret;
 
 /// Where clients of Redmine's API put their key.
 pub const API_KEY_HEADER: &str = "X-Redmine-API-Key";
+/// Where clients of many other services put theirs; it counts there, and not on the API.
+pub const SERVICE_KEY_HEADER: &str = "X-API-Key";
 /// The login of the person that an admin's program acts as.
 pub const SWITCH_USER_HEADER: &str = "X-Redmine-Switch-User";
 
@@ -81,6 +83,23 @@ impl Credentials {
         }
     }
 
+    /// Reads what the headers of a request to a service present: `X-Redmine-API-Key`, `X-API-Key`, `Authorization`. One
+    /// that comes twice cannot be read: the service might see the other.
+    pub fn of_service_request(headers: &HeaderMap) -> Self {
+        for name in [API_KEY_HEADER, SERVICE_KEY_HEADER] {
+            match only_text_of(headers, name) {
+                Some(Some("")) | None => {}
+                Some(Some(key)) => return Self::Key(Secret::presented(key)),
+                Some(None) => return Self::UnreadableKey,
+            }
+        }
+        match only_text_of(headers, AUTHORIZATION.as_str()) {
+            Some(Some("")) | None => Self::Absent,
+            Some(Some(authorization)) => Self::of_authorization(authorization),
+            Some(None) => Self::UnreadableAuthorization,
+        }
+    }
+
     fn of_authorization(text: &str) -> Self {
         let (scheme, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
         let rest = rest.trim();
@@ -126,6 +145,13 @@ pub fn without_key(query: &str) -> String {
 /// A header's value without the blanks around it; `None` if it is not UTF-8.
 pub fn text_of(value: &HeaderValue) -> Option<&str> {
     std::str::from_utf8(value.as_bytes()).ok().map(str::trim)
+}
+
+/// The text of a header that is there once; inside `None` if it is not UTF-8, or there are several.
+fn only_text_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<Option<&'a str>> {
+    let mut values = headers.get_all(name);
+    let first = values.next()?;
+    Some(text_of(first).filter(|_| values.next().is_none()))
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ pub mod credentials;
 pub mod leak;
 pub mod passwords;
 pub mod posted_form;
+pub mod question;
+pub mod rates;
 pub mod redmine_password;
 pub mod secret;
 pub mod session_user;

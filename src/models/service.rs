@@ -117,9 +117,16 @@ impl Service {
         if self.reading_methods().any(|reading| reading == method) { Access::Read } else { Access::Write }
     }
 
-    /// Whether `path`, in bytes as a server may read it, is its own or below.
-    pub fn has_path(&self, path: &[u8]) -> bool {
-        self.path == "/" || path.strip_prefix(self.path.as_bytes()).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
+    /// The one of `services`, those with the longest path first, that `path` belongs to: it is its own or below.
+    pub fn at<'a>(services: &'a [Self], path: &[u8]) -> Option<&'a Self> {
+        services.iter().find(|service| service.path == "/" || is_below(path, service.path.as_bytes()))
+    }
+
+    /// The same for a server to which upper and lower case are one.
+    pub fn at_in_any_case<'a>(services: &'a [Self], path: &[u8]) -> Option<&'a Self> {
+        let path = path.to_ascii_lowercase();
+        let of_service = |service: &Self| service.path.to_ascii_lowercase();
+        services.iter().find(|service| service.path == "/" || is_below(&path, of_service(service).as_bytes()))
     }
 
     /// The services that are open on `host`, those with the longest path first.
@@ -201,6 +208,10 @@ impl Service {
         });
         Ok(admitted.collect())
     }
+}
+
+fn is_below(path: &[u8], root: &[u8]) -> bool {
+    path.strip_prefix(root).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
 }
 
 #[cfg(test)]

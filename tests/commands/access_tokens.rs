@@ -1,6 +1,7 @@
 //! `latchkey key` about access tokens: "on the command line do the same, `--json` for machines".
 
 use chrono::{DateTime, TimeDelta, Utc};
+use latchkey::models::scope::Scope;
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -287,7 +288,7 @@ fn a_key_that_moved_in_never_reads_as_never_used(#[values(Sqlite, Postgres)] db:
     assert_eq!(document["last_used_on"], Value::Null);
     assert_eq!(document["recorded_since"], "2026-01-31T10:00:00Z");
     assert_eq!(document["idle"], true);
-    let scopes = ["account:read", "account:write", "tokens:read", "tokens:write", "users:read", "users:write"];
+    let scopes = Scope::ALL.map(Scope::as_str);
     assert_eq!(document["scopes"], json!(scopes));
     let shown = latchkey.run(&["key", "show", &id_of(document)]).done().stdout;
     assert!(shown.contains("may do          everything that its owner may\n"), "{shown}");

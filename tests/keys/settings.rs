@@ -12,7 +12,8 @@ use super::*;
 async fn make(site: &Site, user: &User, expiry: Option<&str>) -> Result<Option<latchkey::clock::Timestamp>, String> {
     let (user_id, now, policy): (_, _, KeyPolicy) = (user.id, site.clock.now(), site.app.config.key_policy());
     let expiry = expiry.map(|expiry| expiry.parse().expect("an expiry"));
-    let new = NewKey { name: "one".into(), note: String::new(), scopes: Scopes::from(Scope::AccountRead).into(), expiry };
+    let new =
+        NewKey { name: "one".into(), note: String::new(), scopes: Scopes::from(Scope::AccountRead).into(), expiry };
     let client = latchkey::models::event::Client::command_line();
     let made = site
         .app

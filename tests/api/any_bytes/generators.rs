@@ -187,7 +187,19 @@ pub fn form() -> impl Strategy<Value = Vec<u8>> {
 
 /// What programs send about keys: nearly right, and much else.
 pub fn key_json() -> impl Strategy<Value = Vec<u8>> {
-    let scopes = ["account:read", "account:write", "tokens:read", "tokens:write", "users:read", "users:write", "x", ""];
+    let scopes = [
+        "account:read",
+        "account:write",
+        "tokens:read",
+        "tokens:write",
+        "users:read",
+        "users:write",
+        "services:read",
+        "service:wiki:write",
+        "service:",
+        "x",
+        "",
+    ];
     let scopes = vec(select(scopes.to_vec()), 0..4).prop_map(serde_json::Value::from);
     let time = select(vec![
         "30d",

@@ -92,6 +92,12 @@ impl Description {
             };
         }
         let schema = &self.whole(schema);
+        if let Some(any) = schema["anyOf"].as_array() {
+            // A word of Latchkey's own, or of a service.
+            let of_service = value.as_str().is_some_and(|word| word.starts_with("service:"));
+            let schema = any.iter().find(|schema| schema["pattern"].is_string() == of_service);
+            return self.holds_json(schema.expect("a schema"), value, at);
+        }
         let types = &schema["type"];
         let types = types.as_array().cloned().unwrap_or_else(|| vec![types.clone()]);
         if let Some(values) = schema["enum"].as_array() {

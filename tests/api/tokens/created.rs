@@ -66,7 +66,8 @@ async fn a_key_expires_as_it_is_said_and_else_as_is_usual(#[values(Sqlite, Postg
 async fn broken_rules_are_told_and_nothing_is_made(#[values(Sqlite, Postgres)] db: Db) {
     let (site, _, key) = with_alice(db).await;
     let before = state(&site);
-    let scopes = "account:read account:write tokens:read tokens:write users:read users:write";
+    let scopes = "account:read account:write tokens:read tokens:write users:read users:write services:read \
+                  services:write, and service:NAME:read and service:NAME:write";
     let expiry = "must be never, a number of days such as 30d, a date such as 2027-01-31 or an RFC 3339 time";
     for (wish, text) in [
         (json!({}), "Name cannot be blank; Scopes cannot be empty: choose what it may do".to_owned()),
@@ -87,7 +88,10 @@ async fn broken_rules_are_told_and_nothing_is_made(#[values(Sqlite, Postgres)] d
             json!({ "name": "a", "scopes": ["account:read", "admin"] }),
             format!("Scopes cannot be these: admin is no scope; there are {scopes}"),
         ),
-        (json!({ "name": "a", "scopes": ["users:read"] }), "Scopes of users and services are for administrators only".into()),
+        (
+            json!({ "name": "a", "scopes": ["users:read"] }),
+            "Scopes of users and services are for administrators only".into(),
+        ),
         (json!({ "name": "a", "scopes": ["account:read"], "expires_on": 30 }), "Expiry must be text".into()),
         (json!({ "name": "a", "scopes": ["account:read"], "expires_on": "" }), format!("Expiry {expiry}")),
         (json!({ "name": "a", "scopes": ["account:read"], "expires_on": "30 days" }), format!("Expiry {expiry}")),

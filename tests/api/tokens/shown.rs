@@ -1,6 +1,7 @@
 //! `GET /my/tokens/ID.json`
 
 use chrono::TimeDelta;
+use latchkey::models::scope::Scope;
 use rstest::rstest;
 
 use super::*;
@@ -30,7 +31,7 @@ async fn every_kind_of_key_is_shown_with_its_last_use_even_one_not_yet_written(#
     assert!(works(&site, &access).await);
     let now = json!("2026-11-24T09:30:10Z");
     assert_eq!(shown(&access).await, of(&access, "access", json!("deploy"), json!(["account:write"]), now.clone()));
-    let all = json!(["account:read", "account:write", "tokens:read", "tokens:write", "users:read", "users:write"]);
+    let all = json!(Scope::ALL.map(Scope::as_str));
     assert_eq!(shown(&api).await, of(&api, "api", json!(null), all, now));
     let recorded = site.recorded_use(&access).expect("a use");
     assert_eq!(recorded, crate::support::site::start_time() + TimeDelta::microseconds(1));

@@ -235,7 +235,8 @@ async fn more_than_a_hundred_come_in_pages_that_keep_the_order(#[values(Sqlite, 
     let made = site.app.database.write(move |connection| {
         for number in 100..230 {
             let name = format!("Token {number}");
-            let new = NewKey { name, note: String::new(), scopes: KeyScopes::default(), expiry: Some(Expiry::InDays(300)) };
+            let new =
+                NewKey { name, note: String::new(), scopes: KeyScopes::default(), expiry: Some(Expiry::InDays(300)) };
             let new = NewKey { scopes: KeyScopes::of_words(["account:read"]).expect("a scope"), ..new };
             let client = Client::command_line();
             let made = AccessToken::make(connection, user_id, &new, (&policy, &Authority::OWNER), &client, now)?;

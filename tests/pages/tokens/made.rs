@@ -9,14 +9,14 @@ use super::*;
 /// Names and values.
 type Fields<'a> = &'a [(&'a str, &'a str)];
 
-/// "scopes as described check boxes", "and for admins `users:read`, `users:write`"
+/// "scopes as described check boxes", "and for admins `users:read`, `users:write`, and those of services"
 #[rstest]
 #[tokio::test]
 async fn what_it_may_do_is_ticked_with_a_description_each(#[values(Sqlite, Postgres)] db: Db) {
     let site = Site::start(db).await;
     site.add_user("alice").await;
     site.add_admin("root").await;
-    for (login, offered) in [("alice", 4), ("root", 6)] {
+    for (login, offered) in [("alice", 4), ("root", 8)] {
         let form = site.signed_in(login).await.get("/my/tokens/new").await;
         assert_eq!(form.status, 200);
         for (number, scope) in Scope::ALL.into_iter().enumerate() {
@@ -218,7 +218,10 @@ async fn what_is_wrong_is_said_and_what_was_typed_is_kept(#[values(Sqlite, Postg
             &["#note\">Note is too long (maximum is 500 characters)"],
         ),
         (&[("name", "A"), ("note", "<b>")], &["#scopes\">Scopes cannot be empty: choose what it may do"]),
-        (&[("name", "A"), ("scopes", "users:read")], &["#scopes\">Scopes of users and services are for administrators only"]),
+        (
+            &[("name", "A"), ("scopes", "users:read")],
+            &["#scopes\">Scopes of users and services are for administrators only"],
+        ),
         (&[("name", "A"), ("scopes", "tokens:read"), ("expiry", "date")], &["#expiry\">Expiry needs a date"]),
         (
             &[("name", "A"), ("scopes", "tokens:read"), ("expiry", "date"), ("date", "tomorrow")],

@@ -1,0 +1,220 @@
+//! `/auth/…`: reverse proxies ask whether a request to a service may go on. `docs/forward-auth.md` has their settings.
+
+use std::num::NonZeroU32;
+
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::{FromRequest, HttpRequest, HttpResponse, ResponseError, web};
+
+use crate::app::App;
+use crate::auth::api_user::{key_actions, method_of, refused_bearer, refused_scope};
+use crate::auth::credentials::Credentials;
+use crate::auth::question::{OriginalPath, Question, Unreadable};
+use crate::auth::rates::Rate;
+use crate::auth::secret::Secret;
+use crate::auth::verify::{TokenRefusal, verify_token};
+use crate::error::AppError;
+use crate::metrics::Outcome;
+use crate::models::scope::{Access, ServiceScope};
+use crate::models::service::{Service, Visitor};
+use crate::models::token::{Token, TokenAction};
+use crate::models::user::User;
+use crate::resource::{Argument, Asks};
+
+/// A connection from a proxy that is believed.
+pub struct TrustedProxy;
+
+impl FromRequest for TrustedProxy {
+    type Error = AppError;
+    type Future = std::future::Ready<Result<Self, AppError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let is_trusted = App::of(request).map(|app| app.addresses.is_from_trusted_proxy(request));
+        let untrusted = AppError::Forbidden("Only proxies that LATCHKEY_TRUSTED_PROXIES names are answered here.");
+        std::future::ready(is_trusted.and_then(|is_trusted| if is_trusted { Ok(Self) } else { Err(untrusted) }))
+    }
+}
+
+impl Argument for TrustedProxy {
+    const ASKS: Asks = Asks::TrustedProxy;
+}
+
+/// `/auth/nginx`: `X-Original-URI`, `X-Original-Method`, `Host`. As nginx knows 401 and 403 only, every other refusal is
+/// a 403, with its own status and reason in headers.
+pub async fn nginx(app: web::Data<App>, request: HttpRequest, _: TrustedProxy) -> HttpResponse {
+    match answer(&app, &request, Question::of_nginx(&request)).await {
+        Ok(response) => response,
+        Err(error) => for_nginx(&error),
+    }
+}
+
+/// `/auth/forwarded`: `X-Forwarded-Method`, `-Proto`, `-Host`, `-Uri`, as Caddy and Traefik send them.
+///
+/// # Errors
+/// Whatever keeps the request out.
+pub async fn forwarded(app: web::Data<App>, request: HttpRequest, _: TrustedProxy) -> Result<HttpResponse, AppError> {
+    answer(&app, &request, Question::of_forwarded(&request)).await
+}
+
+/// `/auth/envoy` with the path and query behind it, by the request's own method and host: Envoy's `ext_authz`.
+///
+/// # Errors
+/// Whatever keeps the request out.
+pub async fn envoy(app: web::Data<App>, request: HttpRequest, _: TrustedProxy) -> Result<HttpResponse, AppError> {
+    let question = Question::of_envoy(&request, &app.url.path("/auth/envoy"));
+    answer(&app, &request, question).await
+}
+
+/// Somebody who may go on, or anybody.
+#[derive(Default)]
+struct Admitted {
+    login: String,
+    user_id: String,
+    token_id: String,
+    scopes: String,
+    rate: Vec<(&'static str, String)>,
+}
+
+/// Each header is always there, so that none that a stranger sent can take its place.
+async fn answer(
+    app: &App,
+    request: &HttpRequest,
+    question: Result<Question, Unreadable>,
+) -> Result<HttpResponse, AppError> {
+    let admitted = admit(app, request, question?).await?;
+    let mut response = HttpResponse::Ok();
+    let identity = [
+        ("X-Latchkey-User", admitted.login),
+        ("X-Latchkey-User-Id", admitted.user_id),
+        ("X-Latchkey-Token-Id", admitted.token_id),
+        ("X-Latchkey-Scopes", admitted.scopes),
+    ];
+    for header in identity.into_iter().chain(admitted.rate) {
+        response.insert_header(header);
+    }
+    Ok(response.finish())
+}
+
+async fn admit(app: &App, request: &HttpRequest, question: Question) -> Result<Admitted, AppError> {
+    let Question { host, method, path, key_parameter, credentials } = question;
+    let open = app.database.lookup(move |connection| Service::on_host(connection, &host)).await?;
+    let nowhere = AppError::Forbidden("There is no service at this address.");
+    let service = place(open, &path)?.ok_or(nowhere)?;
+    let access = service.access_of(&method);
+    let credentials = match key_parameter.filter(|_| service.key_parameter) {
+        Some(key) => Credentials::Key(key),
+        None => credentials,
+    };
+    if credentials == Credentials::Absent && service.anonymous_reads && access == Access::Read {
+        return Ok(Admitted::default());
+    }
+    let (token, user) = authenticate(app, request, credentials).await?;
+    let scopes = authorize(app, request, &service, access, (&token, &user)).await?;
+    let rate = rate(app, &service, &token)?;
+    Ok(Admitted {
+        login: user.login,
+        user_id: user.id.to_string(),
+        token_id: token.key().to_string(),
+        scopes,
+        rate: rate.map(|rate| rate.headers(&service.name).into()).unwrap_or_default(),
+    })
+}
+
+/// The one of the services that are `open` that `path` leads to, however it is read.
+fn place(open: Vec<Service>, path: &OriginalPath) -> Result<Option<Service>, Unreadable> {
+    let id = |service: Option<&Service>| service.map(|service| service.id);
+    let found = path.place(|path| (id(Service::at(&open, path)), id(Service::at_in_any_case(&open, path))))?;
+    if found.0 != found.1 {
+        return Err(Unreadable::AMBIGUOUS);
+    }
+    Ok(open.into_iter().find(|service| Some(service.id) == found.0))
+}
+
+/// Whose key it is. A login and password is none, and nothing is hashed.
+async fn authenticate(app: &App, request: &HttpRequest, credentials: Credentials) -> Result<(Token, User), AppError> {
+    let method = method_of(&credentials);
+    let by_basic = matches!(credentials, Credentials::Basic { .. });
+    let found = match credentials {
+        Credentials::Key(secret) | Credentials::Bearer(secret) => by_key(app, request, &secret).await?,
+        Credentials::Basic { username, .. } => by_key(app, request, &Secret::presented(username)).await?,
+        Credentials::UnreadableKey => Err(TokenRefusal::Unknown),
+        Credentials::Absent | Credentials::UnreadableAuthorization => return Err(challenge(app)),
+    };
+    let found = found.map_err(|refusal| if by_basic { challenge(app) } else { refused_bearer(refusal) });
+    if let Some(method) = method {
+        app.metrics.count_authentication(method, Outcome::of(&found));
+    }
+    found
+}
+
+/// Asks for a key, in a way that programs know which send none unless they are asked.
+fn challenge(app: &App) -> AppError {
+    let challenge = Some(format!("Basic realm=\"{}\"", app.config.realm));
+    AppError::Unauthorized { challenge, message: "A key is needed: an access token, as Bearer or as the user name." }
+}
+
+async fn by_key(
+    app: &App,
+    request: &HttpRequest,
+    secret: &Secret,
+) -> Result<Result<(Token, User), TokenRefusal>, AppError> {
+    verify_token(app, request, key_actions(app), secret, |_| true).await
+}
+
+/// The scopes of `service` that the key has and its owner is admitted to, if they are enough.
+async fn authorize(
+    app: &App,
+    request: &HttpRequest,
+    service: &Service,
+    asked: Access,
+    (token, user): (&Token, &User),
+) -> Result<String, AppError> {
+    let is_classic = token.action == TokenAction::Api;
+    if is_classic && !service.classic_keys {
+        return Err(AppError::Forbidden("This service takes access tokens only, no API access keys."));
+    }
+    let visitor = Visitor { user_id: user.id, key_id: (!is_classic).then(|| token.key()) };
+    let of_service = service.clone();
+    let standing = app.database.lookup(move |connection| of_service.standing(connection, visitor)).await?;
+    let is_enough = |access: Option<Access>| access.is_some_and(|access| access.includes(asked));
+    let scope = |access| ServiceScope { service: service.name.clone(), access };
+    if !is_enough(standing.scope) {
+        return Err(refused_scope(app, request, token, scope(asked).to_string()));
+    }
+    if !is_enough(standing.admission) {
+        return Err(AppError::Forbidden(match asked {
+            Access::Read => "This service does not admit the owner of this key.",
+            Access::Write => "This service does not admit the owner of this key to write.",
+        }));
+    }
+    let granted = Access::ALL.into_iter().filter(|access| standing.access().is_some_and(|it| it.includes(*access)));
+    Ok(granted.map(|access| scope(access).to_string()).collect::<Vec<_>>().join(" "))
+}
+
+/// What is left for the key of the requests that it may send, if they are limited.
+fn rate(app: &App, service: &Service, token: &Token) -> Result<Option<Rate>, AppError> {
+    let most = service.requests_per_minute.and_then(|most| u32::try_from(most).ok()).and_then(NonZeroU32::new);
+    let taken = most.map(|most| app.rates.take(token.key(), service.id, most)).transpose();
+    taken.map_err(|exceeded| AppError::RateExceeded { service: service.name.clone(), exceeded })
+}
+
+/// A refusal as nginx can pass it on.
+fn for_nginx(error: &AppError) -> HttpResponse {
+    let mut response = error.error_response();
+    let status = match response.status() {
+        status if status.is_server_error() => StatusCode::SERVICE_UNAVAILABLE,
+        status => status,
+    };
+    let quotable = |c: &char| (' '..='~').contains(c) && *c != '"' && *c != '\\';
+    let reason: String = error.to_string().chars().filter(quotable).collect();
+    let headers = response.headers_mut();
+    for (name, value) in [("x-latchkey-status", status.as_u16().to_string()), ("x-latchkey-reason", reason)] {
+        if let Ok(value) = value.parse() {
+            headers.insert(actix_web::http::header::HeaderName::from_static(name), value);
+        }
+    }
+    if status != StatusCode::UNAUTHORIZED {
+        *response.status_mut() = StatusCode::FORBIDDEN;
+    }
+    response
+}
