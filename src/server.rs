@@ -56,7 +56,12 @@ pub fn api() -> Vec<At> {
         at("/my/tokens/{id}/rotate.json").post(api::tokens::rotate).with_problems(),
         at("/activity.atom").get(api::activity::feed),
         at("/revoke.json").post(api::revoke::revoke).with_problems(),
-        // Reverse proxies, about the requests to services.
+    ]
+}
+
+/// What reverse proxies ask about the requests to services.
+pub fn questions() -> Vec<At> {
+    vec![
         at("/auth/nginx").get(api::forward_auth::nginx).with_problems(),
         at("/auth/forwarded").get(api::forward_auth::forwarded).with_problems(),
         at("/auth/envoy{rest:.*}").any(api::forward_auth::envoy).with_problems(),
@@ -99,8 +104,8 @@ fn routes(url: &PublicUrl, key: &SecretKey) -> Scope {
     // The public URL as people type it: without the slash at the end of its path.
     let home = at("").get(pages::account::home);
     let files = at("/static/{name}").get(static_files::show);
-    let outside =
-        [home, files].into_iter().chain(api()).fold(web::scope(url.base_path()), |scope, at| scope.service(at));
+    let outside = [home, files].into_iter().chain(api()).chain(questions());
+    let outside = outside.fold(web::scope(url.base_path()), |scope, at| scope.service(at));
     let inside = pages().into_iter().fold(web::scope("").wrap(sessions(url, key)), |scope, at| scope.service(at));
     outside.service(inside.service(at("{anything:.*}").nothing_here()))
 }

@@ -2,10 +2,13 @@
 
 use std::num::NonZeroU32;
 
+use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, ResponseError, web};
 
+use super::problem;
 use crate::app::App;
 use crate::auth::api_user::{key_actions, method_of, refused_bearer, refused_scope};
 use crate::auth::credentials::Credentials;
@@ -41,9 +44,12 @@ impl Argument for TrustedProxy {
 
 /// `/auth/nginx`: `X-Original-URI`, `X-Original-Method`, `Host`. As nginx knows 401 and 403 only, every other refusal is
 /// a 403, with its own status and reason in headers.
-pub async fn nginx(app: web::Data<App>, request: HttpRequest, _: TrustedProxy) -> HttpResponse {
+///
+/// # Errors
+/// If a refusal cannot be written.
+pub async fn nginx(app: web::Data<App>, request: HttpRequest, _: TrustedProxy) -> Result<HttpResponse, AppError> {
     match answer(&app, &request, Question::of_nginx(&request)).await {
-        Ok(response) => response,
+        Ok(response) => Ok(response),
         Err(error) => for_nginx(&error),
     }
 }
@@ -101,10 +107,8 @@ async fn admit(app: &App, request: &HttpRequest, question: Question) -> Result<A
     let nowhere = AppError::Forbidden("There is no service at this address.");
     let service = place(open, &path)?.ok_or(nowhere)?;
     let access = service.access_of(&method);
-    let credentials = match key_parameter.filter(|_| service.key_parameter) {
-        Some(key) => Credentials::Key(key),
-        None => credentials,
-    };
+    let key_parameter = if service.key_parameter { key_parameter? } else { None };
+    let credentials = key_parameter.map_or(credentials, Credentials::Key);
     if credentials == Credentials::Absent && service.anonymous_reads && access == Access::Read {
         return Ok(Admitted::default());
     }
@@ -199,7 +203,7 @@ fn rate(app: &App, service: &Service, token: &Token) -> Result<Option<Rate>, App
 }
 
 /// A refusal as nginx can pass it on.
-fn for_nginx(error: &AppError) -> HttpResponse {
+fn for_nginx(error: &AppError) -> Result<HttpResponse, AppError> {
     let mut response = error.error_response();
     let status = match response.status() {
         status if status.is_server_error() => StatusCode::SERVICE_UNAVAILABLE,
@@ -207,14 +211,15 @@ fn for_nginx(error: &AppError) -> HttpResponse {
     };
     let quotable = |c: &char| (' '..='~').contains(c) && *c != '"' && *c != '\\';
     let reason: String = error.to_string().chars().filter(quotable).collect();
-    let headers = response.headers_mut();
-    for (name, value) in [("x-latchkey-status", status.as_u16().to_string()), ("x-latchkey-reason", reason)] {
-        if let Ok(value) = value.parse() {
-            headers.insert(actix_web::http::header::HeaderName::from_static(name), value);
+    let told = [("x-latchkey-status", status.as_str()), ("x-latchkey-reason", &reason)];
+    for (name, value) in told.into_iter().chain([(CONTENT_TYPE.as_str(), problem::CONTENT_TYPE)]) {
+        let header = (HeaderName::try_from(name), HeaderValue::try_from(value));
+        if let (Ok(name), Ok(value)) = header {
+            response.headers_mut().insert(name, value);
         }
     }
     if status != StatusCode::UNAUTHORIZED {
         *response.status_mut() = StatusCode::FORBIDDEN;
     }
-    response
+    Ok(response.set_body(BoxBody::new(problem::document(status, &error.texts())?)))
 }

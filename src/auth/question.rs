@@ -19,8 +19,8 @@ pub struct Question {
     pub method: String,
     /// Where on the host.
     pub path: OriginalPath,
-    /// The key that stands in the address, for services where it counts.
-    pub key_parameter: Option<Secret>,
+    /// The key that stands in the address, for services where it counts; others may use the parameter as they like.
+    pub key_parameter: Result<Option<Secret>, Unreadable>,
     /// What the headers present.
     pub credentials: Credentials,
 }
@@ -94,7 +94,7 @@ impl Question {
             host,
             method,
             path: OriginalPath::read(path.as_bytes())?,
-            key_parameter: key_parameter(query)?,
+            key_parameter: key_parameter(query),
             credentials: Credentials::of_service_request(headers),
         })
     }

@@ -7,6 +7,7 @@ mod activity_atom;
 mod any_bytes;
 mod authentication;
 mod errors;
+mod forward_auth;
 mod health;
 mod openapi;
 mod scopes;

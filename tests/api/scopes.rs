@@ -16,7 +16,6 @@ const PUBLIC: [&str; 4] = ["/healthz", "/readyz", "/openapi.json", "/revoke.json
 /// The addresses that a pattern of the table stands for, with `id` where it has one.
 fn addresses(pattern: &str, id: i64) -> Vec<String> {
     let with_id = pattern.replace("{id:[0-9]+}", "{id}").replace("{id}", &id.to_string());
-    let with_id = with_id.replace("{rest:.*}", "/page");
     match with_id.split_once("{format:") {
         Some((before, rest)) => {
             let (formats, after) = rest.split_once('}').expect("the end of the formats");
@@ -39,6 +38,9 @@ fn every_address_of_the_api_asks_for_a_key_unless_it_is_for_everybody() {
         if let Asks::Scope(scope) = asks {
             assert_eq!(scope.as_str().ends_with(":read"), reads, "{method} {path} asks for {scope}");
         }
+    }
+    for (path, Answered { method, asks }) in answered(&server::questions()) {
+        assert_eq!(*asks, Asks::TrustedProxy, "{method} {path}");
     }
     for (path, Answered { method, asks }) in answered(&server::pages()) {
         assert!([Asks::Session, Asks::Nothing].contains(asks), "{method} {path} is no page, it asks for {asks:?}");
