@@ -147,6 +147,21 @@ impl Administrator {
         Self { id: user.id, login, client }
     }
 
+    /// Their id.
+    pub(super) fn id(&self) -> i64 {
+        self.id
+    }
+
+    /// What others are told that they are called: with Switch-User, both logins.
+    pub(super) fn login(&self) -> &str {
+        &self.login
+    }
+
+    /// Where they are.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Makes a person.
     ///
     /// # Errors

@@ -61,6 +61,12 @@ pub enum EventAction {
     AdminRevoked,
     /// A second factor is no longer asked for.
     SecondFactorCleared,
+    /// A service was added, by this administrator.
+    ServiceAdded,
+    /// A service's settings were changed, by this administrator.
+    ServiceChanged,
+    /// A service was removed for good, by this administrator.
+    ServiceRemoved,
     /// Something that a newer release knows.
     Unknown,
 }
@@ -91,6 +97,9 @@ impl EventAction {
             Self::AdminGranted => "admin_granted",
             Self::AdminRevoked => "admin_revoked",
             Self::SecondFactorCleared => "second_factor_cleared",
+            Self::ServiceAdded => "service_added",
+            Self::ServiceChanged => "service_changed",
+            Self::ServiceRemoved => "service_removed",
             Self::Unknown => "unknown",
         }
     }
@@ -119,6 +128,9 @@ impl EventAction {
             Self::AdminGranted,
             Self::AdminRevoked,
             Self::SecondFactorCleared,
+            Self::ServiceAdded,
+            Self::ServiceChanged,
+            Self::ServiceRemoved,
         ];
         known.into_iter().find(|action| action.as_str() == text).unwrap_or(Self::Unknown)
     }
@@ -265,6 +277,9 @@ impl Event {
             EventAction::AdminGranted => "Made an administrator".to_owned(),
             EventAction::AdminRevoked => "Administrator no more".to_owned(),
             EventAction::SecondFactorCleared => "Second factor cleared".to_owned(),
+            EventAction::ServiceAdded => "Service added".to_owned(),
+            EventAction::ServiceChanged => "Service changed".to_owned(),
+            EventAction::ServiceRemoved => "Service removed".to_owned(),
             EventAction::Unknown => "Something that this release does not know".to_owned(),
         }
     }
@@ -320,6 +335,39 @@ impl Event {
     ) -> QueryResult<()> {
         let other_login = Some(other_login);
         Self::insert(connection, &NewEvent { user_id, action, token: None, other_login, detail: None, client, at })
+    }
+
+    /// Records what somebody else, whose login is `other_login`, did that `token` has to do with; `None`: the command
+    /// line, or its owner.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn record_detail_by(
+        connection: &mut DbConnection,
+        action: EventAction,
+        (token, other_login): (&Token, Option<&str>),
+        detail: &str,
+        client: &Client,
+        at: Timestamp,
+    ) -> QueryResult<()> {
+        let (user_id, token, detail) = (token.user_id, Some(token), Some(detail));
+        Self::insert(connection, &NewEvent { user_id, action, token, other_login, detail, client, at })
+    }
+
+    /// Records what a person did that is about no key, with what there is to say about it.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn record_deed(
+        connection: &mut DbConnection,
+        user_id: i64,
+        action: EventAction,
+        detail: &str,
+        client: &Client,
+        at: Timestamp,
+    ) -> QueryResult<()> {
+        let detail = Some(detail);
+        Self::insert(connection, &NewEvent { user_id, action, token: None, other_login: None, detail, client, at })
     }
 
     fn insert(connection: &mut DbConnection, new: &NewEvent<'_>) -> QueryResult<()> {

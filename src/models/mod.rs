@@ -9,6 +9,7 @@ pub mod notice;
 pub mod scope;
 pub mod service;
 pub mod service_scope;
+pub mod service_settings;
 pub mod token;
 pub mod user;
 

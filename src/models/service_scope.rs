@@ -55,7 +55,13 @@ pub fn replace(connection: &mut DbConnection, key_id: i64, scopes: &BTreeSet<Ser
     diesel::delete(token_services::table.filter(token_services::token_id.eq(key_id))).execute(connection)?;
     for ServiceScope { service, access } in scopes {
         let id = services::table.filter(services::name.eq(service)).select(services::id);
-        if let Some(id) = id.first::<i64>(connection).optional()? {
+        // Held until the end: one that is about to be removed is waited for, and then left out.
+        let id = match connection {
+            DbConnection::Sqlite(it) => id.first(it),
+            DbConnection::Postgres(it) => id.for_key_share().first(it),
+        };
+        if let Some(id) = id.optional()? {
+            let id: i64 = id;
             let values = (
                 token_services::token_id.eq(key_id),
                 token_services::service_id.eq(id),

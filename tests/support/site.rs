@@ -16,6 +16,8 @@ use latchkey::config::{Config, SecretKey};
 use latchkey::models::event::Client;
 use latchkey::models::key::{Authority, NewKey};
 use latchkey::models::scope::KeyScopes;
+use latchkey::models::service::Service;
+use latchkey::models::service_settings::{By, ServiceSettings};
 use latchkey::models::token::{Token, TokenAction};
 use latchkey::models::user::{NewUser, Profile, User};
 use latchkey::server;
@@ -184,6 +186,13 @@ impl Site {
         let (key, secret) = made.await.expect("a query").expect("a new access token");
         log::note_secret(secret.expose());
         Key { id: key.id, secret: secret.expose().to_owned() }
+    }
+
+    /// Adds a service, as somebody at the machine would.
+    pub async fn add_service(&self, name: &str, settings: ServiceSettings) -> Service {
+        let (name, now) = (name.to_owned(), self.clock.now());
+        let added = self.app.database.write(move |c| Service::add(c, &name, &settings, &By::CommandLine, now)).await;
+        added.expect("a query").expect("a new service")
     }
 
     /// Stores a key with a secret of another form, as keys that were moved in have.
