@@ -8,6 +8,7 @@ use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::prelude::*;
 use diesel::r2d2::R2D2Connection;
 use diesel::result::{DatabaseErrorKind, Error as QueryError};
+use diesel::sql_types::{BigInt, Nullable, Text};
 use tokio::sync::Semaphore;
 
 use crate::config::DatabaseUrl;
@@ -224,6 +225,67 @@ pub(crate) fn begin(connection: &mut DbConnection) -> QueryResult<()> {
         DbConnection::Sqlite(sqlite) => AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE"),
         DbConnection::Postgres(postgres) => AnsiTransactionManager::begin_transaction(postgres),
     }
+}
+
+/// Has the transaction that is under way wait for others' locks so long and no longer. SQLite has one lock only, which
+/// it has by then.
+///
+/// # Errors
+/// Those of the query.
+pub fn wait_for_locks(connection: &mut DbConnection, patience: Duration) -> QueryResult<()> {
+    let DbConnection::Postgres(postgres) = connection else { return Ok(()) };
+    let set = format!("SET LOCAL lock_timeout = {}", patience.as_millis());
+    diesel::sql_query(set).execute(postgres).map(|_| ())
+}
+
+/// The number of a transaction, by which PostgreSQL knows what came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransactionId(i64);
+
+/// What came of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionState {
+    /// Nothing yet.
+    UnderWay,
+    /// What it changed is there.
+    Committed,
+    /// It has changed nothing.
+    RolledBack,
+}
+
+impl TransactionId {
+    /// That of the transaction that is under way. `None` on SQLite, where a commit that fails has changed nothing.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn current(connection: &mut DbConnection) -> QueryResult<Option<Self>> {
+        let DbConnection::Postgres(postgres) = connection else { return Ok(None) };
+        let id = diesel::select(diesel::dsl::sql::<BigInt>("txid_current()")).get_result(postgres)?;
+        Ok(Some(Self(id)))
+    }
+
+    /// What came of it, for one whose connection broke while it was committed.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn state(self, connection: &mut DbConnection) -> QueryResult<TransactionState> {
+        let DbConnection::Postgres(postgres) = connection else { return Ok(TransactionState::RolledBack) };
+        // A number that is yet to come is that of a server that has gone: this one took its place before it had it all.
+        let query =
+            "SELECT CASE WHEN $1 < txid_snapshot_xmax(txid_current_snapshot()) THEN txid_status($1) END AS state";
+        let found: StateOfTransaction = diesel::sql_query(query).bind::<BigInt, _>(self.0).get_result(postgres)?;
+        Ok(match found.state.as_deref() {
+            Some("committed") => TransactionState::Committed,
+            Some("in progress") => TransactionState::UnderWay,
+            _ => TransactionState::RolledBack,
+        })
+    }
+}
+
+#[derive(QueryableByName)]
+struct StateOfTransaction {
+    #[diesel(sql_type = Nullable<Text>)]
+    state: Option<String>,
 }
 
 /// A pooled connection; `None`: it was closed, being of no more use.

@@ -185,10 +185,15 @@ impl Collector for State {
             None,
             answered.metric_type(),
         )?)?;
+        let dropped = ConstCounter::new(self.0.recorder.service_uses.dropped());
+        let help = "Uses of keys on services that were not counted, because too many waited to be written";
+        dropped.encode(encoder.encode_descriptor("service_uses_dropped", help, None, dropped.metric_type())?)?;
         let number = |number| i64::try_from(number).unwrap_or(i64::MAX);
         let (pending, hashing) = (number(last_use.pending_uses()), number(self.0.passwords.threads().waiting()));
+        let on_services = number(self.0.recorder.service_uses.pending());
         for (name, help, value) in [
             ("pending_uses", "Tokens with a last use that is not written yet", pending),
+            ("pending_service_uses", "Keys on services with a use that is not written yet", on_services),
             ("hashing_queue", "Passwords that wait to be hashed", hashing),
             ("pool_connections", "Connections to the database in the pool", i64::from(pool.connections)),
             ("pool_idle_connections", "Of those, the ones that no request holds", i64::from(pool.idle_connections)),

@@ -1,5 +1,5 @@
-//! The one thread that writes behind: last uses, what is told about sign-ins, and that keys have expired. It forgets
-//! what is remembered for a day only.
+//! The one thread that writes behind: last uses, what is told about sign-ins, where keys are used, and that keys have
+//! expired. It forgets what is remembered for a time only.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -15,12 +15,16 @@ use crate::last_use::LastUse;
 use crate::metrics::Flushes;
 use crate::models::idempotency::OnceOnly;
 use crate::models::key::Key;
+use crate::models::service_use::ServiceUse;
+use crate::service_uses::ServiceUses;
 use crate::sign_ins::SignIns;
 
 /// How often it looks for what is due.
 const TICK: Duration = Duration::from_secs(1);
 /// How often it looks for keys that have expired.
 const EXPIRY_TICK: Duration = Duration::from_secs(60);
+/// How often it writes where keys are used: each time a row for every key and service.
+const SERVICE_USES_TICK: Duration = Duration::from_secs(60);
 /// How often it tries to write everything before the process stops all the same.
 const LAST_TRIES: u32 = 5;
 /// SQLite's write-ahead log is emptied when it has grown to this: under steady reads nothing else does it.
@@ -36,6 +40,7 @@ pub struct Bell {
 #[derive(Default)]
 struct Orders {
     first_uses: bool,
+    service_uses: bool,
     flushes: Vec<oneshot::Sender<()>>,
     stop: bool,
 }
@@ -47,8 +52,17 @@ impl Bell {
         self.rung.notify_one();
     }
 
+    /// There is much to write about where keys are used: not to be left until its minute is over.
+    pub fn ring_for_service_uses(&self) {
+        self.orders().service_uses = true;
+        self.rung.notify_one();
+    }
+
     fn wait(&self, pause: bool) -> Orders {
-        let quiet = |orders: &mut Orders| !orders.stop && orders.flushes.is_empty() && (pause || !orders.first_uses);
+        let quiet = |orders: &mut Orders| {
+            let is_rung = orders.service_uses || (orders.first_uses && !pause);
+            !is_rung && !orders.stop && orders.flushes.is_empty()
+        };
         let orders = self.orders();
         let waited = self.rung.wait_timeout_while(orders, TICK, quiet);
         let (mut orders, _) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -67,6 +81,8 @@ pub struct Recorder {
     pub last_use: Arc<LastUse>,
     /// Sign-ins that were refused, or came by Basic.
     pub sign_ins: Arc<SignIns>,
+    /// Where keys are used.
+    pub service_uses: Arc<ServiceUses>,
     bell: Arc<Bell>,
     thread: Mutex<Option<JoinHandle<bool>>>,
 }
@@ -80,11 +96,13 @@ impl Recorder {
         let bell = Arc::new(Bell::default());
         let last_use = Arc::new(LastUse::new(clock.clone(), patience, bell.clone(), flushes.clone()));
         let sign_ins = Arc::new(SignIns::default());
+        let service_uses = Arc::new(ServiceUses::new(bell.clone()));
         let writer = Writer {
             database,
             connection: None,
             last_use: last_use.clone(),
             sign_ins: sign_ins.clone(),
+            service_uses: service_uses.clone(),
             clock,
             flushes,
             read_only: false,
@@ -93,7 +111,7 @@ impl Recorder {
             let bell = bell.clone();
             move || writer.run(&bell)
         })?;
-        Ok(Self { last_use, sign_ins, bell, thread: Mutex::new(Some(thread)) })
+        Ok(Self { last_use, sign_ins, service_uses, bell, thread: Mutex::new(Some(thread)) })
     }
 
     /// Writes what is due, and returns when that is done or has failed.
@@ -124,6 +142,7 @@ struct Writer {
     connection: Option<DbConnection>,
     last_use: Arc<LastUse>,
     sign_ins: Arc<SignIns>,
+    service_uses: Arc<ServiceUses>,
     clock: Clock,
     flushes: Flushes,
     /// The last attempt found the database read-only.
@@ -135,6 +154,8 @@ impl Writer {
         let mut failing = false;
         let mut looked = Instant::now();
         let mut looked_for_expired: Option<Instant> = None;
+        let mut wrote_service_uses = Instant::now();
+        let mut service_uses_wait = false;
         loop {
             // After a failure first uses wait for the next tick: trying each time one comes would not help them.
             let orders = bell.wait(failing);
@@ -166,6 +187,21 @@ impl Writer {
                 self.shrink_wal();
                 looked = Instant::now();
             }
+            let is_due = service_uses_wait || wrote_service_uses.elapsed() >= SERVICE_USES_TICK;
+            if orders.service_uses || !orders.flushes.is_empty() || (look && is_due) {
+                wrote_service_uses = Instant::now();
+                let written = self.write(|this, connection| {
+                    this.service_uses.write(connection, |connection| this.last_use.write_first_uses(connection))
+                });
+                match (&written, service_uses_wait) {
+                    (Err(error), false) => {
+                        tracing::warn!(%error, "uses of keys on services wait in memory until they can be written");
+                    }
+                    (Ok(()), true) => tracing::info!("uses of keys on services are written again"),
+                    _ => {}
+                }
+                service_uses_wait = written.is_err();
+            }
         }
     }
 
@@ -178,6 +214,9 @@ impl Writer {
         if OnceOnly::any_to_forget(connection, now)? {
             transaction(connection, |connection| OnceOnly::forget_old(connection, now))?;
         }
+        if ServiceUse::any_to_forget(connection, now.date())? {
+            transaction(connection, |connection| ServiceUse::forget_old(connection, now.date()))?;
+        }
         Ok(())
     }
 
@@ -185,15 +224,18 @@ impl Writer {
     fn finish(mut self) -> bool {
         for tries_left in (0..LAST_TRIES).rev() {
             let written = self.write(|this, connection| {
-                this.last_use.write_all(connection)?;
-                this.sign_ins.write(connection)
+                // Each is tried: what is wrong with one must not keep the others out.
+                let uses = this.last_use.write_all(connection);
+                let sign_ins = this.sign_ins.write(connection);
+                let service_uses = this.service_uses.write_all(connection);
+                uses.and(sign_ins).and(service_uses)
             });
             let Err(error) = written else { return true };
-            let pending = self.last_use.pending_uses();
+            let (pending, on_services) = (self.last_use.pending_uses(), self.service_uses.pending());
             if tries_left == 0 {
-                tracing::error!(%error, pending, "stopped with uses that could not be written");
+                tracing::error!(%error, pending, on_services, "stopped with uses that could not be written");
             } else {
-                tracing::warn!(%error, pending, "trying again to write the last uses");
+                tracing::warn!(%error, pending, on_services, "trying again to write the last uses");
                 std::thread::sleep(TICK);
             }
         }

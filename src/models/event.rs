@@ -153,8 +153,17 @@ impl Client {
 
     /// A client at `address`, with what it says it is: cut to what is worth keeping, and printable.
     pub fn new(address: impl ToString, agent: &str) -> Self {
-        let printable = agent.chars().filter(|c| !unprintable(*c)).take(Self::LONGEST_AGENT);
-        Self { address: address.to_string(), agent: printable.collect(), credential: None, administrator: None }
+        let agent = Self::kept_of_agent(agent.as_bytes()).collect();
+        Self { address: address.to_string(), agent, credential: None, administrator: None }
+    }
+
+    /// What is worth keeping of what a client says it is, and printable.
+    pub fn kept_of_agent(agent: &[u8]) -> impl Iterator<Item = char> {
+        let read = agent.utf8_chunks().flat_map(|chunk| {
+            let unreadable = (!chunk.invalid().is_empty()).then_some(char::REPLACEMENT_CHARACTER);
+            chunk.valid().chars().chain(unreadable)
+        });
+        read.filter(|c| !unprintable(*c)).take(Self::LONGEST_AGENT)
     }
 
     /// Somebody at the machine itself.

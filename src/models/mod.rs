@@ -10,6 +10,7 @@ pub mod scope;
 pub mod service;
 pub mod service_scope;
 pub mod service_settings;
+pub mod service_use;
 pub mod token;
 pub mod user;
 
