@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, ResponseError, web};
 
 use super::problem;
@@ -23,6 +23,7 @@ use crate::models::service::{Service, Visitor};
 use crate::models::token::{Token, TokenAction};
 use crate::models::user::User;
 use crate::resource::{Argument, Asks};
+use crate::service_uses::ServiceCall;
 
 /// A connection from a proxy that is believed.
 pub struct TrustedProxy;
@@ -115,6 +116,13 @@ async fn admit(app: &App, request: &HttpRequest, question: Question) -> Result<A
     let (token, user) = authenticate(app, request, credentials).await?;
     let scopes = authorize(app, request, &service, access, (&token, &user)).await?;
     let rate = rate(app, &service, &token)?;
+    app.recorder.service_uses.count(&ServiceCall {
+        key_id: token.key(),
+        service_id: service.id,
+        address: app.addresses.of(request),
+        agent: request.headers().get(USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default(),
+        at: app.clock.now(),
+    });
     Ok(Admitted {
         login: user.login,
         user_id: user.id.to_string(),

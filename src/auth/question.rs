@@ -4,6 +4,8 @@
 //! Each dialect reads its own headers and no others, each exactly once: proxies pass on what a stranger sends of those
 //! that they do not set themselves.
 
+use std::net::Ipv6Addr;
+
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
 
@@ -116,13 +118,16 @@ fn host(headers: &HeaderMap, name: &'static str) -> Result<String, Unreadable> {
         Some(colon) if !text.ends_with(']') => (&text[..colon], &text[colon + 1..]),
         _ => (text, ""),
     };
-    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-    let is_ipv6 = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    let is_ipv6 = is_ipv6.is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
-    let is_host = is_ipv6 || (!host.is_empty() && host.chars().all(plain));
     let is_port = port.chars().all(|c| c.is_ascii_digit());
-    Some(host).filter(|_| is_host && is_port).ok_or(Unreadable::Header(name))
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().ok().map(|address| format!("[{address}]")),
+        None => {
+            let name = host.strip_suffix('.').unwrap_or(host);
+            (!name.is_empty() && name.chars().all(plain)).then(|| name.to_ascii_lowercase())
+        }
+    };
+    host.filter(|_| is_port).ok_or(Unreadable::Header(name))
 }
 
 /// A method, as RFC 9110 (section 5.6.2) lets it be written.
