@@ -10,7 +10,7 @@ use super::*;
 #[tokio::test]
 async fn a_key_may_do_what_its_scope_says_and_nothing_on_another_service(#[values(Sqlite, Postgres)] db: Db) {
     let (site, alice, writes) = with_a_wiki(db).await;
-    add_service(&site, "files", "files.example.org/", &[]);
+    add_service(&site, "files", "files.example.org/", &[]).await;
     let reads = site.add_access_token(&alice, "service:wiki:read", "30d").await;
     let other = site.add_access_token(&alice, "account:write service:files:write", "30d").await;
     let missing = |scope: &str| format!(r#"Bearer error="insufficient_scope", scope="service:wiki:{scope}""#);
@@ -125,7 +125,7 @@ async fn a_later_service_of_the_same_name_starts_without_keys(#[values(Sqlite, P
     let before = site.database.number("SELECT id AS number FROM services");
     site.database.execute("DELETE FROM services");
     assert_eq!(status(&by_key(&site, "GET", "wiki.example.org/", &key).await), 403);
-    add_service(&site, "wiki", "wiki.example.org/", &[]);
+    add_service(&site, "wiki", "wiki.example.org/", &[]).await;
     assert_ne!(site.database.number("SELECT id AS number FROM services"), before);
     let answer = by_key(&site, "GET", "wiki.example.org/", &key).await;
     assert_eq!(status(&answer), 403);

@@ -134,7 +134,7 @@ async fn nobody_else_is_answered(#[values(Sqlite, Postgres)] db: Db) {
     for flags in [&[][..], &["--trusted-proxies=10.0.0.0/8,::1"]] {
         let site = Site::start_with(db, flags).await;
         let alice = site.add_user("alice").await;
-        add_service(&site, "wiki", "wiki.example.org/", &[("anonymous_reads", "TRUE")]);
+        add_service(&site, "wiki", "wiki.example.org/", &[("anonymous_reads", "TRUE")]).await;
         let key = site.add_access_token(&alice, "service:wiki:write", "30d").await;
         for dialect in DIALECTS {
             for key in [Some(&key), None] {
@@ -172,7 +172,7 @@ async fn nginx_is_told_in_headers_what_it_cannot_pass_on(#[values(Sqlite, Postgr
 async fn questions_are_asked_below_the_base_path(#[values(Sqlite, Postgres)] db: Db) {
     let site = Site::start_with(db, &[TRUSTING[0], "--url=http://keys.example.org/keys"]).await;
     let alice = site.add_user("alice").await;
-    add_service(&site, "wiki", "wiki.example.org/docs", &[]);
+    add_service(&site, "wiki", "wiki.example.org/docs", &[]).await;
     let key = site.add_access_token(&alice, "service:wiki:read", "30d").await;
     for (address, expected) in [("/docs/a", 200), ("/a", 403), ("/docs%2Fa", 400)] {
         for dialect in DIALECTS {

@@ -6,6 +6,7 @@ mod dialects;
 mod paths;
 mod rates;
 
+use latchkey::models::service_settings::{Admitted, ServiceSettings};
 use latchkey::models::user::User;
 use reqwest::RequestBuilder;
 
@@ -19,14 +20,11 @@ async fn trusting(db: Db) -> Site {
 }
 
 /// Adds a service that admits everyone to write, at `place`, such as `wiki.example.org/docs`; `set` changes columns.
-fn add_service(site: &Site, name: &str, place: &str, set: &[(&str, &str)]) {
+async fn add_service(site: &Site, name: &str, place: &str, set: &[(&str, &str)]) {
     let (host, path) = place.split_at(place.find('/').expect("a path"));
-    let at = "'2026-11-24 09:30:00.25'";
-    site.database.execute(&format!(
-        "INSERT INTO services (name, title, host, path, reading_methods, everyone_reads, everyone_writes, created_on,
-             updated_on)
-         VALUES ('{name}', 'The {name}', '{host}', '{path}', 'GET HEAD OPTIONS', TRUE, TRUE, {at}, {at})"
-    ));
+    let (readers, writers) = (Admitted::Everyone, Admitted::Everyone);
+    let settings = ServiceSettings::new(format!("The {name}"), host);
+    site.add_service(name, ServiceSettings { path: path.to_owned(), readers, writers, ..settings }).await;
     for (column, value) in set {
         site.database.execute(&format!("UPDATE services SET {column} = {value} WHERE name = '{name}'"));
     }
@@ -61,7 +59,7 @@ fn identity(answer: &Answer) -> (&str, &str, &str) {
 async fn with_a_wiki(db: Db) -> (Site, User, Key) {
     let site = trusting(db).await;
     let alice = site.add_user("alice").await;
-    add_service(&site, "wiki", "wiki.example.org/", &[]);
+    add_service(&site, "wiki", "wiki.example.org/", &[]).await;
     let key = site.add_access_token(&alice, "service:wiki:write", "30d").await;
     (site, alice, key)
 }

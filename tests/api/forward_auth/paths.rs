@@ -16,7 +16,7 @@ async fn the_longest_path_on_a_host_decides(#[values(Sqlite, Postgres)] db: Db) 
         ("old", "a.example.org/wiki/Old"),
         ("other", "b.example.org/wiki"),
     ] {
-        add_service(&site, name, place, &[]);
+        add_service(&site, name, place, &[]).await;
         keys.push((name, site.add_access_token(&alice, &format!("service:{name}:read"), "30d").await));
     }
     for (place, expected) in [
@@ -53,8 +53,8 @@ async fn the_longest_path_on_a_host_decides(#[values(Sqlite, Postgres)] db: Db) 
 async fn what_servers_do_not_agree_on_leads_nowhere(#[values(Sqlite, Postgres)] db: Db) {
     let site = trusting(db).await;
     let alice = site.add_user("alice").await;
-    add_service(&site, "root", "a.example.org/", &[("anonymous_reads", "TRUE")]);
-    add_service(&site, "wiki", "a.example.org/wiki", &[]);
+    add_service(&site, "root", "a.example.org/", &[("anonymous_reads", "TRUE")]).await;
+    add_service(&site, "wiki", "a.example.org/wiki", &[]).await;
     let key = site.add_access_token(&alice, "service:root:write service:wiki:write", "30d").await;
     for path in [
         "/.",

@@ -9,7 +9,8 @@ use super::*;
 #[tokio::test]
 async fn a_key_sends_a_service_so_many_requests_in_a_minute(#[values(Sqlite, Postgres)] db: Db) {
     let (site, alice, key) = with_a_wiki(db).await;
-    add_service(&site, "files", "files.example.org/", &[("requests_per_minute", "3"), ("anonymous_reads", "TRUE")]);
+    add_service(&site, "files", "files.example.org/", &[("requests_per_minute", "3"), ("anonymous_reads", "TRUE")])
+        .await;
     site.database.execute("UPDATE services SET requests_per_minute = 3 WHERE name = 'wiki'");
     let other = site.add_access_token(&alice, "service:wiki:read service:files:read", "30d").await;
     for left in [2, 1, 0] {
