@@ -247,3 +247,130 @@ fn merged(path: &[u8]) -> Vec<u8> {
     merged.dedup_by(|byte, before| *byte == b'/' && *before == b'/');
     merged
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{HeaderName, HeaderValue};
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::*;
+
+    /// Whether a server takes the path for one below `/wiki`.
+    fn is_wiki(path: &[u8]) -> bool {
+        path.strip_prefix(b"/wiki").is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
+    }
+
+    /// A path as a server may read it that does all that `steps` name, in their order.
+    fn read_by_a_server(raw: &str, steps: &[&str]) -> Vec<u8> {
+        let mut path = raw.as_bytes().to_vec();
+        for step in steps {
+            path = match *step {
+                "decode" => percent_encoding::percent_decode(&path).collect(),
+                "merge" => merged(&path),
+                "cut" => segments(&path).flat_map(|segment| [b"/", without_parameters(segment)].concat()).collect(),
+                _ => resolved(&path),
+            };
+        }
+        path
+    }
+
+    /// Without its dot segments, as RFC 3986 (section 5.2.4) resolves them.
+    fn resolved(path: &[u8]) -> Vec<u8> {
+        let mut kept: Vec<&[u8]> = Vec::new();
+        for segment in segments(path) {
+            match segment {
+                b"." => {}
+                b".." => {
+                    kept.pop();
+                }
+                segment => kept.push(segment),
+            }
+        }
+        kept.into_iter().flat_map(|segment| [b"/", segment].concat()).collect()
+    }
+
+    fn tricky_path() -> impl Strategy<Value = String> {
+        let pieces = [
+            "/", "//", "wiki", "%77iki", "wik%69", "a", ".", "..", "%2e", "%2E.", ";", ";a=b", "%3b", "%2f", "\\",
+            "%5C", "%252e", "%25", "%", "%0", "é", "%C3%A9", "-", "~", "%00", " ", "#",
+        ];
+        proptest::collection::vec(select(pieces.to_vec()), 0..8).prop_map(|pieces| format!("/{}", pieces.concat()))
+    }
+
+    proptest! {
+        #[test]
+        fn a_path_that_is_accepted_leads_to_one_service_whoever_reads_it(
+            raw in tricky_path(),
+            steps in proptest::collection::vec(select(vec!["decode", "merge", "cut", "resolve"]), 0..4),
+        ) {
+            // Decoding twice is what no server should do; what it would yield is refused where it matters most.
+            let twice = steps.iter().filter(|step| **step == "decode").count() > 1;
+            let place = OriginalPath::read(raw.as_bytes()).and_then(|path| path.place(is_wiki));
+            if let (Ok(place), false) = (place, twice) {
+                let read = read_by_a_server(&raw, &steps);
+                prop_assert_eq!(is_wiki(&read), place, "{} by {:?}: {:?}", raw, steps, String::from_utf8_lossy(&read));
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_a_question_panic(
+            raw in proptest::collection::vec(any::<u8>(), 0..40),
+            host in proptest::collection::vec(any::<u8>(), 0..20),
+            query in "\\PC{0,30}",
+        ) {
+            let _ = OriginalPath::read(&raw);
+            let _ = key_parameter(&query);
+            if let Ok(value) = HeaderValue::from_bytes(&host) {
+                let mut headers = HeaderMap::new();
+                headers.insert(HeaderName::from_static("host"), value);
+                if let Ok(host) = super::host(&headers, HOST_NAME) {
+                    prop_assert!(host.chars().all(|c| c.is_ascii_graphic() && !c.is_ascii_uppercase()));
+                }
+                let _ = method(&headers, HOST_NAME);
+            }
+        }
+
+        /// What proxies take out of an address: `docs/forward-auth.md`.
+        #[test]
+        fn a_key_that_counts_is_one_that_a_proxy_takes_out(
+            pairs in proptest::collection::vec("(key|k%65y|KEY|key\\[\\]|a)(=[a-z%0-9]{0,4})?", 0..5)
+        ) {
+            let query = pairs.join("&");
+            let kept: Vec<_> = pairs.iter().filter(|pair| *pair != "key" && !pair.starts_with("key=")).collect();
+            let found = key_parameter(&query);
+            prop_assert_eq!(found == Err(Unreadable::Keys), pairs.len() - kept.len() > 1);
+            if kept.len() == pairs.len() {
+                prop_assert_eq!(found, Ok(None));
+            }
+        }
+    }
+
+    #[test]
+    fn a_usual_path_has_one_reading() {
+        let path = OriginalPath::read(b"/wiki/Page_1-a.b~c").expect("a path");
+        assert_eq!((path.raw, path.others), (b"/wiki/Page_1-a.b~c".to_vec(), Vec::<Vec<u8>>::new()));
+    }
+
+    #[test]
+    fn a_host_is_compared_without_case_port_and_last_dot() {
+        let host = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HeaderName::from_static("host"), HeaderValue::from_static(text));
+            super::host(&headers, HOST_NAME).ok()
+        };
+        for (text, expected) in [
+            ("Wiki.Example.org", "wiki.example.org"),
+            ("wiki.example.org.", "wiki.example.org"),
+            ("wiki.example.org:8443", "wiki.example.org"),
+            ("192.0.2.1:80", "192.0.2.1"),
+            ("[2001:DB8::0:1]", "[2001:db8::1]"),
+            ("[::1]:3000", "[::1]"),
+        ] {
+            assert_eq!(host(text).as_deref(), Some(expected), "{text}");
+        }
+        for text in ["", ".", ":80", "a:b", "a,b", "a b", "a@b", "[::1", "::1", "[a]", "a/b", "[::1]x"] {
+            assert_eq!(host(text), None, "{text}");
+        }
+    }
+}
