@@ -9,6 +9,7 @@ mod clients;
 mod commands;
 mod embedded;
 mod faults;
+mod forward_auth;
 mod fuzz;
 mod import;
 mod keys;

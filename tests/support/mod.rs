@@ -1,6 +1,7 @@
 //! The one harness: a Latchkey that runs, over a database of its own, and people and programs who use it.
 
 pub mod browser;
+pub mod caddy;
 pub mod command_line;
 pub mod cookie;
 pub mod database;
@@ -11,8 +12,11 @@ pub mod machine;
 pub mod mariadb;
 pub mod nginx;
 pub mod process;
+pub mod proxied;
 pub mod redmine;
+pub mod relay;
 pub mod site;
+pub mod upstream;
 pub mod visitor;
 pub mod wire;
 pub mod xml;

@@ -15,13 +15,18 @@ pub struct Nginx {
 impl Nginx {
     /// Answers on `port` as `server`, what stands in a `server` block, says.
     pub fn serve(port: u16, server: &str) -> Self {
+        Self::run(port, &format!("access_log off; server {{ listen 127.0.0.1:{port}; {server} }}"))
+    }
+
+    /// Runs `http`, what stands in the block of that name, in which something listens on `port`.
+    pub fn run(port: u16, http: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let place = folder.path().display();
         let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
         let temporary: String = temporary.iter().map(|kind| format!("{kind}_temp_path {place}/{kind};")).collect();
         let settings = format!(
             "daemon off; master_process off; pid {place}/pid; error_log stderr; events {{}}
-             http {{ access_log off; {temporary} server {{ listen 127.0.0.1:{port}; {server} }} }}"
+             http {{ {temporary} {http} }}"
         );
         let file = folder.path().join("nginx.conf");
         std::fs::write(&file, settings).expect("a file");

@@ -20,7 +20,13 @@ pub struct Process {
 impl Process {
     /// Starts it, and waits until it says that it serves. `flags` follow `serve`.
     pub fn serve(command_line: &CommandLine, flags: &[&str]) -> Self {
-        let arguments = [&["serve", "--bind=127.0.0.1:0", "--log=debug"], flags].concat();
+        Self::serve_on(0, command_line, flags)
+    }
+
+    /// The same, on a port that is known before.
+    pub fn serve_on(port: u16, command_line: &CommandLine, flags: &[&str]) -> Self {
+        let bind = format!("--bind=127.0.0.1:{port}");
+        let arguments = [&["serve", &bind, "--log=debug"], flags].concat();
         let mut command = command_line.command(&arguments);
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary");
         let mut lines = BufReader::new(child.stderr.take().expect("its log"));

@@ -1,0 +1,227 @@
+//! What is let in, and how it arrives.
+
+use std::process::Command;
+
+use rstest::rstest;
+
+use super::*;
+use crate::support::relay::Relay;
+
+/// All that Latchkey reads a key from, or acts on.
+const CREDENTIALS: [&str; 4] = ["Authorization", "X-API-Key", "X-Redmine-API-Key", "X-Redmine-Switch-User"];
+
+/// The service's cookies, as they arrive.
+fn cookies(arrival: &Arrival) -> Vec<&str> {
+    let all = arrival.values("Cookie").into_iter().flat_map(|line| line.split(';'));
+    all.map(str::trim).filter(|cookie| !cookie.is_empty()).collect()
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_request_arrives_with_who_sends_it_and_without_the_key(
+    #[values(Nginx, Caddy)] via: Via,
+    #[values(Sqlite, Postgres)] db: Db,
+) {
+    let scene = Scene::start(db, via).await;
+    let key = scene.key("service:wiki:read").await;
+    let ids = [scene.alice.id.to_string(), key.id.to_string()];
+    let ways = [
+        ("Authorization", format!("Bearer {}", key.secret)),
+        ("AUTHORIZATION", basic(&key.secret, "any password")),
+        ("x-api-key", key.secret.clone()),
+        ("X-Redmine-API-Key", key.secret.clone()),
+    ];
+    assert_eq!(scene.site.recorded_use(&key), None);
+    for (name, value) in ways {
+        let request = get("/p%41ge/%C3%A4?y=1&key=theirs&z=%20+").with(name, value);
+        let request = request.with("X-Redmine-Switch-User", "bob").with("X-Other", "kept");
+        let reply = scene.front.send(&request);
+        assert_eq!((reply.status, reply.text.as_str()), (200, "the service\n"), "{name}");
+        let arrival = scene.wiki.arrival();
+        assert_eq!(arrival.line, "GET /p%41ge/%C3%A4?y=1&key=theirs&z=%20+ HTTP/1.1");
+        assert_eq!(identity(&arrival), ["alice", &ids[0], &ids[1], "service:wiki:read"], "{name}");
+        assert_eq!((arrival.values("Host"), arrival.values("X-Other")), (vec![WIKI], vec!["kept"]));
+        for gone in CREDENTIALS {
+            assert!(arrival.values(gone).is_empty(), "{gone} in {arrival:?}");
+        }
+        assert!(!arrival.shows(&key.secret), "{arrival:?}");
+    }
+    assert!(scene.site.recorded_use(&key).is_some(), "it has been used");
+    assert!(scene.blog.arrived().is_empty());
+}
+
+#[rstest]
+#[tokio::test]
+async fn writing_needs_a_key_that_may(#[values(Nginx, Caddy)] via: Via, #[values(Sqlite, Postgres)] db: Db) {
+    let scene = Scene::start(db, via).await;
+    let key = scene.key("service:wiki:write").await;
+    for method in ["POST", "PUT", "PATCH", "DELETE"] {
+        let request = with_key(get("/page"), &key).sending(method, "what is new");
+        assert_eq!(scene.front.send(&request).status, 200, "{method}");
+        let arrival = scene.wiki.arrival();
+        assert_eq!(arrival.line, format!("{method} /page HTTP/1.1"));
+        assert_eq!((arrival.body.as_slice(), identity(&arrival)[0].as_str()), (&b"what is new"[..], "alice"));
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn whoever_wants_reads_what_anybody_may_read(
+    #[values(Nginx, Caddy)] via: Via,
+    #[values(Sqlite, Postgres)] db: Db,
+) {
+    let scene = Scene::start(db, via).await;
+    for method in ["GET", "HEAD", "OPTIONS"] {
+        assert_eq!(scene.front.send(&get("/blog/post").sending(method, "")).status, 200, "{method}");
+        let arrival = scene.blog.arrival();
+        assert_eq!((arrival.target(), identity(&arrival)), ("/blog/post", anonymous()), "{method}");
+    }
+    assert_eq!(scene.front.send(&get("/blog/post").sending("POST", "spam")).status, 401);
+    let wrong = get("/blog/post").with("X-API-Key", "not-a-key-at-all");
+    assert_eq!(scene.front.send(&wrong).status, 401, "a wrong key is not the same as none");
+    scene.nothing_arrived("neither may");
+
+    let key = scene.key("service:blog:read").await;
+    assert_eq!(scene.front.send(&with_key(get("/blog/post"), &key)).status, 200);
+    assert_eq!(identity(&scene.blog.arrival())[0], "alice", "who shows a key is told all the same");
+}
+
+/// "Latchkey's own cookies by name (leaving the service's alone)".
+#[rstest]
+#[tokio::test]
+async fn the_cookies_of_the_service_arrive_and_no_others(#[values(Nginx, Caddy)] via: Via) {
+    let scene = Scene::start(Sqlite, via).await;
+    let key = scene.key("service:wiki:read").await;
+    let cases: [(&[&str], &[&str]); 13] = [
+        (&["theme=dark; page=2"], &["theme=dark", "page=2"]),
+        (&["latchkey=OURS"], &[]),
+        (&["__Host-latchkey=OURS"], &[]),
+        (&["theme=dark; latchkey=OURS"], &["theme=dark"]),
+        (&["latchkey=OURS; theme=dark"], &["theme=dark"]),
+        (&["theme=dark; latchkey=OURS; page=2"], &["theme=dark", "page=2"]),
+        (&["theme=dark;latchkey=OURS;page=2"], &["theme=dark", "page=2"]),
+        (&["theme=dark; latchkey=OURS; latchkey=OURS2; page=2"], &["theme=dark", "page=2"]),
+        (&["latchkey=OURS; theme=dark; latchkey=OURS2"], &["theme=dark"]),
+        (&["latchkey=OURS; theme=dark; __Host-latchkey=OURS2; page=2"], &["theme=dark", "page=2"]),
+        (&["latchkey = OURS; theme=a=b"], &["theme=a=b"]),
+        (&["theme=dark; latchkey=OURS", "__Host-latchkey=OURS2; page=2"], &["theme=dark", "page=2"]),
+        (
+            &["xlatchkey=1; latchkey2=2; __Host-latchkeys=3; Latchkey=4; a=latchkey"],
+            &["xlatchkey=1", "latchkey2=2", "__Host-latchkeys=3", "Latchkey=4", "a=latchkey"],
+        ),
+    ];
+    for (sent, arrives) in cases {
+        let request = sent.iter().fold(with_key(get("/"), &key), |request, line| request.with("Cookie", *line));
+        assert_eq!(scene.front.send(&request).status, 200);
+        let arrival = scene.wiki.arrival();
+        assert_eq!(cookies(&arrival), arrives, "{sent:?}");
+        assert!(!arrival.shows("OURS"), "{sent:?}: {arrival:?}");
+    }
+    let many = "a=1; latchkey=OURS; b=2; latchkey=OURS; c=3; __Host-latchkey=OURS; d=4; latchkey=OURS";
+    assert_eq!(scene.front.send(&with_key(get("/"), &key).with("Cookie", many)).status, 200);
+    assert!(!scene.wiki.arrival().shows("OURS"));
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_key_in_the_address_is_good_where_it_counts_and_goes_no_further(
+    #[values(Nginx, Caddy)] via: Via,
+    #[values(Sqlite, Postgres)] db: Db,
+) {
+    let scene = Scene::set_up(db, via, Setup::WithKeyParameter).await;
+    scene.set_service("wiki", "key_parameter = TRUE");
+    let key = scene.key("service:wiki:read").await;
+    let encoded = key.secret.replacen('_', "%5f", 1);
+    let cases = [
+        ("/page?key=KEY", "/page"),
+        ("/page?key=KEY&x=1", "/page?x=1"),
+        ("/page?x=1&key=KEY", "/page?x=1"),
+        ("/page?x=1&key=ENCODED&y=2", "/page?x=1&y=2"),
+        ("/p%41ge?monkey=key&key=KEY&x=%41%26+&y", "/p%41ge?monkey=key&x=%41%26+&y"),
+        ("/page?x={env.HOME}&key=KEY&y=%7Benv.HOME%7D", "/page?x={env.HOME}&y=%7Benv.HOME%7D"),
+        ("/page?key=KEY&a=?b/../c", "/page?a=?b/../c"),
+    ];
+    for (sent, arrives) in cases {
+        let sent = sent.replace("KEY", &key.secret).replace("ENCODED", &encoded);
+        let reply = scene.front.send(&get(&sent));
+        assert_eq!(reply.status, 200, "{sent}: {reply:?}");
+        let arrival = scene.wiki.arrival();
+        assert_eq!((arrival.target(), identity(&arrival)[0].as_str()), (arrives, "alice"), "{sent}");
+    }
+    for twice in ["/page?key=KEY&key=KEY", "/page?key=&key=KEY", "/page?key=KEY&x=1&key=", "/page?key=x&key=KEY"] {
+        let sent = twice.replace("KEY", &key.secret);
+        assert_eq!(scene.front.send(&get(&sent)).status, 400, "{twice}");
+        scene.nothing_arrived(twice);
+    }
+    for none in ["/page?Key=KEY", "/page?k%65y=KEY", "/page?key[]=KEY", "/page?x=1;key=KEY", "/page?key"] {
+        let sent = none.replace("KEY", &key.secret);
+        assert_eq!(scene.front.send(&get(&sent)).status, 401, "{none}");
+        scene.nothing_arrived(none);
+    }
+
+    scene.set_service("wiki", "key_parameter = FALSE");
+    assert_eq!(scene.front.send(&get(&format!("/page?key={}", key.secret))).status, 401);
+    scene.nothing_arrived("it does not count");
+}
+
+/// What curl is told by `--write-out`, after the body.
+fn curl(front: &Front, arguments: &[&str]) -> String {
+    let mut command = Command::new("curl");
+    let resolve = format!("{WIKI}:{}:127.0.0.1", front.port);
+    let command = command.args(["--silent", "--insecure", "--noproxy", "*", "--http2", "--resolve", &resolve]);
+    let command = command.args(["--write-out", "HTTP/%{http_version} %{http_code}", "--output", "/dev/null"]);
+    let output = command.args(arguments).output().expect("curl");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+#[rstest]
+#[tokio::test]
+async fn http_2_is_asked_about_alike(#[values(Nginx, Caddy)] via: Via) {
+    let scene = Scene::start(Sqlite, via).await;
+    let key = scene.key("service:wiki:write").await;
+    let url = format!("https://{WIKI}:{}/page?x=1", scene.front.port);
+    let header = format!("X-API-Key: {}", key.secret);
+    let forged = ["-H", "x-latchkey-user: root", "-H", "x_latchkey_user: root", "-H", "X-Latchkey_Scopes: all"];
+    assert_eq!(curl(&scene.front, &[&forged[..], &[&url]].concat()), "HTTP/2 401");
+    scene.nothing_arrived("without a key");
+
+    let cookies_sent = ["-H", "Cookie: latchkey=OURS; theme=dark; page=2"];
+    let answer = curl(&scene.front, &[&forged[..], &cookies_sent, &["-H", &header, &url]].concat());
+    assert_eq!(answer, "HTTP/2 200");
+    let arrival = scene.wiki.arrival();
+    assert_eq!((arrival.target(), identity(&arrival)[0].as_str()), ("/page?x=1", "alice"));
+    assert_eq!(cookies(&arrival), ["theme=dark", "page=2"]);
+    assert!(!arrival.shows(&key.secret) && !arrival.shows("root"), "{arrival:?}");
+
+    let board = scene.key("service:board:write").await;
+    let (header, host) = (format!("X-API-Key: {}", board.secret), format!("Host: {BOARD}"));
+    curl(&scene.front, &["-H", &header, "-H", &host, &url]);
+    scene.nothing_arrived("a key for another service, of another host");
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_large_body_arrives_whole_and_latchkey_sees_nothing_of_it(#[values(Nginx, Caddy)] via: Via) {
+    let scene = Scene::start(Sqlite, via).await;
+    let key = scene.key("service:wiki:write").await;
+    let relay = Relay::to(scene.site.url.strip_prefix("http://").expect("an address"));
+    let latchkey = relay.address.to_string();
+    let places = Places { latchkey: &latchkey, wiki: scene.wiki.address, blog: scene.blog.address };
+    let front = Front::start(via, Setup::WithBlog, places);
+    let body: Vec<u8> = (0..5 << 20).map(|at: u32| (at ^ (at >> 8)) as u8).collect();
+
+    assert_eq!(front.send(&with_key(get("/file"), &key).sending("PUT", body.clone())).status, 200);
+    assert!(scene.wiki.arrival().body == body, "another body");
+
+    let file = front.folder.path().join("body");
+    std::fs::write(&file, &body).expect("a file");
+    let (upload, url) = (format!("@{}", file.display()), format!("https://{WIKI}:{}/file", front.port));
+    let header = format!("X-API-Key: {}", key.secret);
+    for more in [&[][..], &["-H", "Transfer-Encoding: chunked", "--http1.1"]] {
+        let arguments = [&["-X", "PUT", "-H", &header, "--data-binary", &upload, &url], more].concat();
+        assert!(curl(&front, &arguments).ends_with(" 200"), "{more:?}");
+        assert!(scene.wiki.arrival().body == body, "another body: {more:?}");
+    }
+    assert!(relay.passed() > 0, "it was asked");
+    assert!(relay.passed() < 10_000, "only that: {}", relay.passed());
+}

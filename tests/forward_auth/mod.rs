@@ -1,0 +1,234 @@
+//! The real nginx and the real Caddy, set up as `docs/forward-auth.md` says, in front of services that remember what
+//! arrives.
+
+mod allowed;
+mod refused;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use latchkey::models::user::User;
+use tempfile::TempDir;
+
+use crate::support::caddy::Caddy;
+use crate::support::nginx::{Nginx, free_port};
+use crate::support::proxied::{Reply, Request};
+use crate::support::upstream::{Arrival, Upstream};
+use crate::support::*;
+use Via::*;
+
+/// The host of the examples.
+const WIKI: &str = "wiki.example.org";
+/// Another one, of a service that stands behind another proxy.
+const BOARD: &str = "board.example.org";
+/// What tells a service who sends a request.
+const IDENTITY: [&str; 4] = ["X-Latchkey-User", "X-Latchkey-User-Id", "X-Latchkey-Token-Id", "X-Latchkey-Scopes"];
+
+/// Which proxy stands in front.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Via {
+    Nginx,
+    Caddy,
+}
+
+/// What the page's blocks are put together to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Setup {
+    /// The blog beside the wiki.
+    WithBlog,
+    /// And `key=` counts for the wiki.
+    WithKeyParameter,
+}
+
+/// A proxy that runs, with its certificate and its logs.
+struct Front {
+    port: u16,
+    folder: TempDir,
+    _running: Running,
+}
+
+#[expect(dead_code, reason = "they end with the test")]
+enum Running {
+    Nginx(Nginx),
+    Caddy(Caddy),
+}
+
+/// Where the proxy finds what it needs.
+#[derive(Clone, Copy)]
+struct Places<'a> {
+    latchkey: &'a str,
+    wiki: SocketAddr,
+    blog: SocketAddr,
+}
+
+/// The blocks of one language in the page.
+fn blocks(language: &str) -> Vec<String> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/forward-auth.md");
+    let page = std::fs::read_to_string(path).expect("the page");
+    let begin = format!("```{language}\n");
+    page.split(&begin).skip(1).map(|rest| rest.split_once("```").expect("the end of a block").0.to_owned()).collect()
+}
+
+/// `text` with `new` in place of `old`, which must stand in it.
+fn swapped(text: &str, old: &str, new: &str) -> String {
+    assert!(text.contains(old), "{old} is not in {text}");
+    text.replace(old, new)
+}
+
+/// The addresses of the page, replaced.
+fn placed(text: &str, places: Places<'_>) -> String {
+    let text = swapped(text, "127.0.0.1:3000", places.latchkey);
+    let text = swapped(&text, "127.0.0.1:8080", &places.wiki.to_string());
+    swapped(&text, "127.0.0.1:8081", &places.blog.to_string())
+}
+
+fn nginx_file(setup: Setup) -> String {
+    let [main, address_without_key, location_without_key, blog] = blocks("nginx").try_into().expect("four blocks");
+    let (rest, end) = main.trim_end().split_at(main.trim_end().len() - 1);
+    assert_eq!(end, "}");
+    let file = format!("{rest}\n{blog}}}\n");
+    match setup {
+        Setup::WithBlog => file,
+        Setup::WithKeyParameter => {
+            let location = "    location / {\n        proxy_pass http://127.0.0.1:8080;\n    }\n";
+            address_without_key + &swapped(&file, location, &location_without_key)
+        }
+    }
+}
+
+fn caddyfile(setup: Setup) -> String {
+    let [main, without_key, blog] = blocks("caddy").try_into().expect("three blocks");
+    let last = "\t\treverse_proxy 127.0.0.1:8080 {\n";
+    match setup {
+        Setup::WithBlog => swapped(&main, last, &(blog + last)),
+        Setup::WithKeyParameter => swapped(&main, last, &(without_key + &blog + last)),
+    }
+}
+
+impl Front {
+    fn start(via: Via, setup: Setup, places: Places<'_>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (port, place) = (free_port(), folder.path().display().to_string());
+        let running = match via {
+            Nginx => {
+                make_certificate(folder.path());
+                let file = placed(&nginx_file(setup), places);
+                let file = swapped(&file, "listen 443", &format!("listen 127.0.0.1:{port}"));
+                let file = swapped(&swapped(&file, "/etc/ssl", &place), "/var/log/nginx", &place);
+                Running::Nginx(Nginx::run(port, &file))
+            }
+            Caddy => {
+                let file = placed(&caddyfile(setup), places);
+                Running::Caddy(Caddy::run(port, WIKI, &file, &folder.path().join("caddy.log")))
+            }
+        };
+        Self { port, folder, _running: running }
+    }
+
+    fn try_send(&self, request: &Request) -> Option<Reply> {
+        request.send(self.port, WIKI)
+    }
+
+    fn send(&self, request: &Request) -> Reply {
+        self.try_send(request).unwrap_or_else(|| panic!("no answer to {request:?}"))
+    }
+
+    /// All that it has logged so far.
+    fn logs(&self) -> String {
+        let files = std::fs::read_dir(self.folder.path()).expect("a folder").map(|file| file.expect("a file").path());
+        let logs = files.filter(|path| path.extension().is_some_and(|it| it == "log"));
+        logs.map(|path| std::fs::read_to_string(path).expect("a log")).collect()
+    }
+}
+
+fn make_certificate(folder: &Path) {
+    let mut command = Command::new("openssl");
+    let command = command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
+    let command = command.args(["-subj", &format!("/CN={WIKI}"), "-days", "30"]);
+    let command = command.arg("-out").arg(folder.join(format!("{WIKI}.pem")));
+    let command = command.arg("-keyout").arg(folder.join(format!("{WIKI}.key"))).stderr(Stdio::null());
+    assert!(command.status().expect("openssl, which bin/test installs").success());
+}
+
+/// Everything: Latchkey, a proxy that asks it, and two services on one host. Everyone may read and write the wiki;
+/// whoever wants reads the blog, at `/blog`; everyone uses the board, which is elsewhere.
+struct Scene {
+    site: Site,
+    front: Front,
+    wiki: Upstream,
+    blog: Upstream,
+    alice: User,
+}
+
+impl Scene {
+    async fn start(db: Db, via: Via) -> Self {
+        Self::set_up(db, via, Setup::WithBlog).await
+    }
+
+    async fn set_up(db: Db, via: Via, setup: Setup) -> Self {
+        let site = Site::start_with(db, &["--trusted-proxies=127.0.0.1"]).await;
+        let (wiki, blog) = (Upstream::start(), Upstream::start());
+        let latchkey = site.url.strip_prefix("http://").expect("an address");
+        let front = Front::start(via, setup, Places { latchkey, wiki: wiki.address, blog: blog.address });
+        let alice = site.add_passwordless_user("alice").await;
+        add_service(&site, "wiki", WIKI, "/", "everyone_reads = TRUE, everyone_writes = TRUE");
+        add_service(&site, "blog", WIKI, "/blog", "anonymous_reads = TRUE, everyone_reads = TRUE");
+        add_service(&site, "board", BOARD, "/", "everyone_reads = TRUE, everyone_writes = TRUE");
+        Self { site, front, wiki, blog, alice }
+    }
+
+    /// Alice's key with these scopes.
+    async fn key(&self, scopes: &str) -> Key {
+        self.site.add_access_token(&self.alice, scopes, "30d").await
+    }
+
+    fn set_service(&self, name: &str, set: &str) {
+        self.site.database.execute(&format!("UPDATE services SET {set} WHERE name = '{name}'"));
+    }
+
+    /// Asserts that no service has seen anything.
+    fn nothing_arrived(&self, why: &str) {
+        let arrived = [self.wiki.arrived(), self.blog.arrived()].concat();
+        assert!(arrived.is_empty(), "{why}: {arrived:?}");
+    }
+}
+
+fn add_service(site: &Site, name: &str, host: &str, path: &str, set: &str) {
+    let database = &site.database;
+    database.execute(&format!(
+        "INSERT INTO services (name, title, host, path, reading_methods, created_on, updated_on) VALUES
+         ('{name}', '{name}', '{host}', '{path}', 'GET HEAD OPTIONS', '2026-11-01 00:00:00', '2026-11-01 00:00:00')"
+    ));
+    database.execute(&format!("UPDATE services SET {set} WHERE name = '{name}'"));
+}
+
+/// A request of a program for the wiki.
+fn get(target: &str) -> Request {
+    Request::get(WIKI, target)
+}
+
+/// With a key where `X-API-Key` has it.
+fn with_key(request: Request, key: &Key) -> Request {
+    request.with("X-API-Key", &key.secret)
+}
+
+/// Who a service is told that a request is from; what is empty or not there is nobody's.
+fn identity(arrival: &Arrival) -> [String; 4] {
+    IDENTITY.map(|name| {
+        let values = arrival.values(name);
+        assert!(values.len() < 2, "{name} twice: {arrival:?}");
+        values.first().copied().unwrap_or_default().to_owned()
+    })
+}
+
+/// Of nobody.
+fn anonymous() -> [String; 4] {
+    Default::default()
+}
+
+/// The value of `Authorization` with this user name and some password.
+fn basic(username: &str, password: &str) -> String {
+    use base64::Engine as _;
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{username}:{password}")))
+}

@@ -1,0 +1,90 @@
+//! Requests to a proxy over TLS, as bytes: HTTP clients refuse to send what strangers may.
+
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+
+/// A request of HTTP/1.1, written as it stands here.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub method: String,
+    /// What stands between the method and the version.
+    pub target: String,
+    pub host: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub text: String,
+}
+
+impl Request {
+    pub fn get(host: &str, target: impl Into<String>) -> Self {
+        let (method, target, host) = ("GET".to_owned(), target.into(), host.to_owned());
+        Self { method, target, host, headers: Vec::new(), body: Vec::new() }
+    }
+
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// With `body`, sent by `method`.
+    pub fn sending(self, method: &str, body: impl Into<Vec<u8>>) -> Self {
+        Self { method: method.to_owned(), body: body.into(), ..self }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let mut head = format!("{} {} HTTP/1.1\r\nHost: {}\r\n", self.method, self.target, self.host);
+        // The test's own comes first: it may name other headers.
+        if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Connection")) {
+            head += "Connection: close\r\n";
+        }
+        for (name, value) in &self.headers {
+            head += &format!("{name}: {value}\r\n");
+        }
+        if !self.body.is_empty() {
+            head += &format!("Content-Length: {}\r\n", self.body.len());
+        }
+        [head.as_bytes(), b"\r\n", &self.body].concat()
+    }
+
+    /// Sends it to the proxy on `port`, which is told in the handshake that `server` is wanted; `None`: it said nothing
+    /// that could be read.
+    pub fn send(&self, port: u16, server: &str) -> Option<Reply> {
+        let mut command = Command::new("openssl");
+        let place = format!("127.0.0.1:{port}");
+        let command = command.args(["s_client", "-quiet", "-connect", &place, "-servername", server]);
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("openssl, which bin/test installs");
+        // Who refuses may close before everything is sent.
+        let _ = child.stdin.take().expect("its input").write_all(&self.bytes());
+        let mut read = Vec::new();
+        child.stdout.take().expect("its output").read_to_end(&mut read).expect("an answer");
+        child.wait().expect("its end");
+        Reply::parse(&String::from_utf8_lossy(&read))
+    }
+}
+
+impl Reply {
+    fn parse(text: &str) -> Option<Self> {
+        let (head, body) = text.split_once("\r\n\r\n")?;
+        let (status, headers) = head.split_once("\r\n").unwrap_or((head, ""));
+        let status = status.split(' ').nth(1)?.parse().ok()?;
+        let headers = headers.lines().filter_map(|line| line.split_once(':'));
+        let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
+        Some(Self { status, headers, text: body.to_owned() })
+    }
+
+    /// The one value of a header; `None`: it is not there.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name));
+        let value = values.next().map(|(_, value)| value.as_str());
+        assert!(values.next().is_none(), "{name} twice in {self:?}");
+        value
+    }
+}
