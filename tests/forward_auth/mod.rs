@@ -3,6 +3,7 @@
 
 mod allowed;
 mod refused;
+mod spoofed;
 
 use std::net::SocketAddr;
 use std::path::Path;

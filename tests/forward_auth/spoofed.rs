@@ -1,0 +1,262 @@
+//! What a client sends to become somebody, or to reach what it may not.
+
+use rstest::rstest;
+
+use super::*;
+
+/// `name` in each spelling that somebody may take for it: with hyphens and underscores, in several cases.
+fn spellings(name: &str) -> Vec<String> {
+    let words: Vec<_> = name.split('-').collect();
+    let all = (0..1 << (words.len() - 1)).flat_map(|choice: u32| {
+        let joined = words.iter().enumerate().fold(String::new(), |text, (at, word)| match at {
+            0 => (*word).to_owned(),
+            at if choice & (1 << (at - 1)) == 0 => text + "-" + word,
+            _ => text + "_" + word,
+        });
+        let mixed = joined.char_indices().map(|(at, c)| if at % 2 == 0 { c.to_ascii_lowercase() } else { c });
+        [joined.clone(), joined.to_ascii_lowercase(), joined.to_ascii_uppercase(), mixed.collect()]
+    });
+    all.collect()
+}
+
+#[rstest]
+#[tokio::test]
+async fn nobody_says_who_they_are_in_any_spelling(#[values(Nginx, Caddy)] via: Via) {
+    let scene = Scene::start(Sqlite, via).await;
+    let key = scene.key("service:wiki:read").await;
+    let forged = |request: Request, name: &str| {
+        spellings(name).into_iter().fold(request, |request, name| request.with(name, "forged"))
+    };
+    for name in IDENTITY.into_iter().chain(["X-Latchkey-Token-Expires"]) {
+        assert_eq!(scene.front.send(&with_key(forged(get("/page"), name), &key)).status, 200, "{name}");
+        let arrival = scene.wiki.arrival();
+        assert_eq!(identity(&arrival)[0], "alice", "{name}");
+        assert!(!arrival.shows("forged"), "{name}: {arrival:?}");
+
+        assert_eq!(scene.front.send(&forged(get("/blog/post"), name)).status, 200, "{name}");
+        let arrival = scene.blog.arrival();
+        assert_eq!(identity(&arrival), anonymous(), "{name}");
+        assert!(!arrival.shows("forged"), "{name}: {arrival:?}");
+
+        assert_eq!(scene.front.send(&forged(get("/page"), name)).status, 401, "{name}");
+        scene.nothing_arrived(name);
+    }
+}
+
+/// A header that `Connection` names is one that proxies take away.
+#[rstest]
+#[tokio::test]
+async fn nobody_hides_who_they_are(#[values(Nginx, Caddy)] via: Via) {
+    let scene = Scene::start(Sqlite, via).await;
+    let key = scene.key("service:wiki:read").await;
+    let request = with_key(get("/page"), &key).with("Connection", format!("close, {}", IDENTITY.join(", ")));
+    assert_eq!(scene.front.send(&request).status, 200);
+    let arrival = scene.wiki.arrival();
+    let ids = [scene.alice.id.to_string(), key.id.to_string()];
+    assert_eq!(identity(&arrival), ["alice", &ids[0], &ids[1], "service:wiki:read"]);
+}
+
+/// In the words of every proxy, also in those of the one that is there.
+#[rstest]
+#[tokio::test]
+async fn nobody_says_what_they_ask_for(#[values(Nginx, Caddy)] via: Via) {
+    let scene = Scene::start(Sqlite, via).await;
+    let read = scene.key("service:wiki:read").await;
+    let words = [
+        ("X-Original-URI", "/blog/post"),
+        ("X-Original-URL", "/blog/post"),
+        ("X-Rewrite-URL", "/blog/post"),
+        ("X-Forwarded-Uri", "/blog/post"),
+        ("X-Forwarded-Prefix", "/blog"),
+        ("X-Forwarded-Host", BOARD),
+        ("X-Forwarded-Proto", "http"),
+        ("X-Original-Method", "GET"),
+        ("X-Forwarded-Method", "GET"),
+        ("X-HTTP-Method-Override", "GET"),
+        ("X-Envoy-Original-Path", "/blog/post"),
+        ("X-Real-IP", "127.0.0.1"),
+        ("X-Forwarded-For", "127.0.0.1"),
+        ("Forwarded", "for=127.0.0.1;host=board.example.org"),
+    ];
+    let named: String = words.iter().map(|(name, _)| format!(", {name}")).collect();
+    let all = |request: Request| {
+        words.iter().fold(request, |request, (name, value)| {
+            let request = request.with(*name, *value).with(*name, *value);
+            request.with(name.replace('-', "_"), *value)
+        })
+    };
+    let lied = |request: Request| {
+        let one_by_one = words.iter().map(|(name, value)| request.clone().with(*name, *value));
+        let hidden = request.clone().with("Connection", format!("close{named}"));
+        one_by_one.chain([all(request.clone()), hidden.clone(), all(hidden)]).collect::<Vec<_>>()
+    };
+    for request in lied(get("/page")) {
+        assert_eq!(scene.front.send(&request).status, 401, "{request:?}");
+        scene.nothing_arrived("nobody may read the wiki");
+    }
+    for request in lied(with_key(get("/page").sending("POST", "x"), &read)) {
+        assert_eq!(scene.front.send(&request).status, 403, "{request:?}");
+        scene.nothing_arrived("the key reads only");
+    }
+    for request in lied(with_key(get("/page"), &read)) {
+        assert_eq!(scene.front.send(&request).status, 200, "{request:?}");
+        assert_eq!(identity(&scene.wiki.arrival())[0], "alice");
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_host_that_a_client_names_is_not_what_is_asked_about(#[values(Nginx, Caddy)] via: Via) {
+    let scene = Scene::start(Sqlite, via).await;
+    scene.set_service("board", "anonymous_reads = TRUE");
+    let board = scene.key("service:board:write").await;
+    let hosts = [BOARD, "board.example.org:443", "BOARD.example.org", "board.example.org.", "127.0.0.1", "keys", ""];
+    for host in hosts {
+        for target in ["/page".to_owned(), format!("http://{BOARD}/page"), format!("https://{BOARD}:443/page")] {
+            let request = Request::get(host, &target);
+            let twice = request.clone().with("Host", BOARD);
+            let forwarded = request.clone().with("X-Forwarded-Host", BOARD);
+            for request in [request, twice, forwarded] {
+                for request in [with_key(request.clone(), &board), request] {
+                    let _ = scene.front.try_send(&request);
+                    scene.nothing_arrived(&format!("{request:?}"));
+                }
+            }
+        }
+    }
+    let wiki = scene.key("service:wiki:read").await;
+    for target in ["/page", "https://wiki.example.org/page"] {
+        let request = with_key(Request::get("wiki.example.org", target), &wiki).with("X-Forwarded-Host", BOARD);
+        assert_eq!(scene.front.send(&request).status, 200, "{target}");
+        let arrival = scene.wiki.arrival();
+        assert_eq!((arrival.target(), arrival.values("Host")), ("/page", vec![WIKI]));
+        assert_eq!(arrival.values("X-Forwarded-Host"), [WIKI]);
+    }
+}
+
+/// Without a key the blog may be read, and nothing else; with one for the wiki, the blog may not be written.
+#[rstest]
+#[tokio::test]
+async fn no_path_leads_to_another_service(#[values(Nginx, Caddy)] via: Via) {
+    let scene = Scene::start(Sqlite, via).await;
+    let (wiki, blog) = (scene.key("service:wiki:write").await, scene.key("service:blog:read").await);
+    let tricks = [
+        "/page",
+        "/",
+        "",
+        "*",
+        "page",
+        "?",
+        "/?/blog/post",
+        "//blog/post",
+        "/blog//post",
+        "///blog/post",
+        "/./blog/post",
+        "/blog/./post",
+        "/blog/../page",
+        "/page/../blog/post",
+        "/../blog/post",
+        "/blog/..",
+        "/blog/../",
+        "/blog/%2e%2e/page",
+        "/blog/%2E%2e/page",
+        "/blog/.%2e/page",
+        "/page/%2e%2e/blog/post",
+        "/blog/..%2fpage",
+        "/blog%2f..%2fpage",
+        "/blog%2fpost",
+        "/%2fblog/post",
+        "/page%2f..%2fblog/post",
+        "/blog\\..\\page",
+        "/blog\\post",
+        "/page\\..\\blog\\post",
+        "/blog/..\\page",
+        "/blog/%5c../page",
+        "/blog/..%5cpage",
+        "/blog/%252e%252e/page",
+        "/blog/%252e%252e%252fpage",
+        "/blog/..%252fpage",
+        "/blog/..;/page",
+        "/blog/..;x=1/page",
+        "/blog/%2e%2e;/page",
+        "/blog;/../page",
+        "/blog;x=1/post",
+        "/blog%3b/post",
+        "/;/blog/post",
+        "/BLOG/post",
+        "/Blog/post",
+        "/%62log/post",
+        "/%42LOG/post",
+        "/blo%67/post",
+        "/blogs/post",
+        "/blog.html",
+        "/blog",
+        "/blog?/page",
+        "/blog%3f/post",
+        "/blog#/post",
+        "/blog/#/../../page",
+        "/page#/../blog/post",
+        "/blog%23/post",
+        "/blog%00/post",
+        "/blog/%00/page",
+        "/blog%0a/post",
+        "/blog%0d%0aX-Latchkey-User:%20root/post",
+        "/blog%20/post",
+        "/blog%/post",
+        "/blog%zz/post",
+        "/blog%c0%ae%c0%ae/page",
+        "/blog/%c0%ae%c0%ae/page",
+        "/blog/%e0%80%af../page",
+        "/blog/\u{ff0e}\u{ff0e}/page",
+        "http://wiki.example.org/blog/../page",
+        "http://wiki.example.org/page",
+        "http://wiki.example.org//blog/post",
+        "https://wiki.example.org/blog/%2e%2e/page",
+        "http://wiki.example.org",
+        "http://wiki.example.org?/blog/post",
+        "http://blog@wiki.example.org/page",
+        "http:/blog/post",
+        "/http://wiki.example.org/blog/post",
+    ];
+    for target in tricks {
+        for key in [None, Some(&blog)] {
+            let request = key.map_or_else(|| get(target), |key| with_key(get(target), key));
+            let reply = scene.front.try_send(&request);
+            let arrived = scene.wiki.arrived();
+            assert!(arrived.is_empty(), "{target}: {reply:?} {arrived:?}");
+            for arrival in scene.blog.arrived() {
+                assert!(["", "alice"].contains(&identity(&arrival)[0].as_str()), "{target}: {arrival:?}");
+            }
+        }
+        let reply = scene.front.try_send(&with_key(get(target), &wiki).sending("POST", "spam"));
+        let arrived = scene.blog.arrived();
+        assert!(arrived.is_empty(), "{target}: {reply:?} {arrived:?}");
+        for arrival in scene.wiki.arrived() {
+            assert_eq!(identity(&arrival)[0], "alice", "{target}: {arrival:?}");
+        }
+    }
+    assert_eq!(scene.front.send(&get("/blog/post")).status, 200, "the plain one is let in");
+    assert_eq!(scene.front.send(&with_key(get("/page"), &wiki)).status, 200, "and so is this");
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_servers_may_read_differently_is_told_to_be_that(#[values(Nginx, Caddy)] via: Via) {
+    let scene = Scene::start(Sqlite, via).await;
+    let key = scene.key("service:wiki:write").await;
+    for target in [
+        "/a/%2e%2e/page",
+        "/a%2fpage",
+        "/a%5cpage",
+        "/a/%252e%252e/page",
+        "/a/..;x/page",
+        "//blog/page",
+        "/BLOG/page",
+        "/blog;x/page",
+        "/a%0apage",
+    ] {
+        let reply = scene.front.send(&with_key(get(target), &key));
+        assert_eq!(reply.status, 400, "{target}: {reply:?}");
+        scene.nothing_arrived(target);
+    }
+}
