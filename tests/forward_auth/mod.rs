@@ -4,6 +4,7 @@
 mod allowed;
 mod refused;
 mod spoofed;
+mod strangers;
 
 use std::net::SocketAddr;
 use std::path::Path;

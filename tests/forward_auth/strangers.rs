@@ -1,0 +1,184 @@
+//! "A stranger cannot, by any header or path of theirs, become somebody or reach another service."
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::*;
+
+/// What a stranger has a key for.
+#[derive(Clone, Copy, Debug)]
+enum Holds {
+    Nothing,
+    /// A service of another host.
+    Board,
+    /// Another service of the same host, which everybody may read without one.
+    Blog,
+}
+
+/// A request of a stranger; a key of theirs stands in `key_header`.
+#[derive(Clone, Debug)]
+struct Attempt {
+    method: &'static str,
+    target: String,
+    host: &'static str,
+    headers: Vec<(String, &'static str)>,
+    holds: Holds,
+    key_header: &'static str,
+}
+
+const NAMES: [&str; 17] = [
+    "X-Latchkey-User",
+    "X-Latchkey-User-Id",
+    "X-Latchkey-Token-Id",
+    "X-Latchkey-Scopes",
+    "X-Latchkey-Status",
+    "Authorization",
+    "X-API-Key",
+    "X-Redmine-API-Key",
+    "X-Redmine-Switch-User",
+    "Cookie",
+    "X-Original-URI",
+    "X-Original-Method",
+    "X-Forwarded-Uri",
+    "X-Forwarded-Host",
+    "X-Forwarded-Method",
+    "X-Forwarded-Proto",
+    "X-Forwarded-For",
+];
+
+const VALUES: [&str; 14] = [
+    "forged",
+    "",
+    "1",
+    "alice",
+    "200",
+    "Bearer forged",
+    "Basic Zm9yZ2VkOmZvcmdlZA==",
+    "service:wiki:write",
+    "/blog/forged",
+    "/",
+    "GET",
+    WIKI,
+    BOARD,
+    "latchkey=forged; __Host-latchkey=forged",
+];
+
+const PIECES: [&str; 34] = [
+    "/",
+    "/",
+    "/",
+    "blog",
+    "blog",
+    "page",
+    "/blog/",
+    "/page",
+    "..",
+    ".",
+    "/../",
+    "%2e%2e",
+    "%2E.",
+    "%2f",
+    "%2F..",
+    "\\",
+    "%5c",
+    "%252e",
+    "%252f",
+    "//",
+    ";",
+    "..;",
+    "%00",
+    "%0a",
+    "%",
+    "?",
+    "#",
+    "&",
+    "key=forged",
+    "%62log",
+    "BLOG",
+    "@",
+    ":",
+    "%e2%80%a5",
+];
+
+const BEFORE: [&str; 7] = [
+    "",
+    "/",
+    "/blog",
+    "/blog/",
+    "http://wiki.example.org",
+    "https://board.example.org",
+    "http://wiki.example.org/blog",
+];
+
+/// A header's name of `NAMES`, with each letter in either case and hyphens or underscores.
+fn name() -> impl Strategy<Value = String> {
+    let choices = proptest::collection::vec(any::<bool>(), 24);
+    (proptest::sample::select(&NAMES), choices, any::<bool>()).prop_map(|(name, choices, hyphens)| {
+        let letters = name.chars().zip(choices).map(|(c, choice)| match (c, choice) {
+            ('-', true) if !hyphens => '_',
+            (c, true) => c.to_ascii_uppercase(),
+            (c, false) => c.to_ascii_lowercase(),
+        });
+        letters.collect()
+    })
+}
+
+fn attempts() -> impl Strategy<Value = Attempt> {
+    use proptest::collection::vec;
+    use proptest::sample::select;
+    let pieces = vec(select(&PIECES), 0..7).prop_map(|pieces| pieces.concat());
+    let target = (select(&BEFORE), pieces).prop_map(|(before, pieces)| format!("{before}{pieces}"));
+    let method = select(&["GET", "GET", "GET", "HEAD", "OPTIONS", "POST", "DELETE", "PROPFIND", "get"]);
+    let host = select(&[WIKI, WIKI, WIKI, BOARD, "WIKI.example.org:443", "keys.example.org", "127.0.0.1"]);
+    let headers = vec((name(), select(&VALUES)), 0..8);
+    let holds = prop_oneof![Just(Holds::Nothing), Just(Holds::Board), Just(Holds::Blog)];
+    let key_header = select(&["X-API-Key", "X-Redmine-API-Key", "Authorization"]);
+    (method, target, host, headers, holds, key_header).prop_map(|(method, target, host, headers, holds, key_header)| {
+        Attempt { method, target, host, headers, holds, key_header }
+    })
+}
+
+#[tokio::test]
+async fn a_stranger_neither_becomes_somebody_nor_reaches_another_service() {
+    for via in [Nginx, Caddy] {
+        let scene = Scene::start(Sqlite, via).await;
+        let (board, blog) = (scene.key("service:board:write").await, scene.key("service:blog:read").await);
+        let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(96) });
+        let ran = runner.run(&attempts(), |attempt| {
+            let key = match attempt.holds {
+                Holds::Nothing => None,
+                Holds::Board => Some(&board),
+                Holds::Blog => Some(&blog),
+            };
+            let mut request = Request::get(attempt.host, &attempt.target).sending(attempt.method, "");
+            if let Some(key) = key {
+                let before = if attempt.key_header == "Authorization" { "Bearer " } else { "" };
+                request = request.with(attempt.key_header, format!("{before}{}", key.secret));
+            }
+            request = attempt.headers.iter().fold(request, |request, (name, value)| request.with(name, *value));
+            let reply = scene.front.try_send(&request);
+            let at_wiki = scene.wiki.arrived();
+            prop_assert!(at_wiki.is_empty(), "{via:?}: {at_wiki:?} {reply:?}");
+            for arrival in scene.blog.arrived() {
+                let told = identity(&arrival);
+                let theirs = [scene.alice.login.clone(), scene.alice.id.to_string(), blog.id.to_string()];
+                let is_theirs = told[..3] == theirs && told[3] == "service:blog:read";
+                let may_be_theirs = matches!(attempt.holds, Holds::Blog);
+                prop_assert!(told == anonymous() || (may_be_theirs && is_theirs), "{via:?}: {arrival:?}");
+                prop_assert!(arrival.line.split(' ').next().is_some_and(|it| ["GET", "HEAD", "OPTIONS"].contains(&it)));
+                for gone in ["Authorization", "X-API-Key", "X-Redmine-API-Key", "X-Redmine-Switch-User"] {
+                    prop_assert!(arrival.values(gone).is_empty(), "{via:?}: {arrival:?}");
+                }
+                prop_assert!(!arrival.shows(&board.secret) && !arrival.shows(&blog.secret), "{via:?}: {arrival:?}");
+                let cookies = arrival.values("Cookie").concat();
+                prop_assert!(!cookies.contains("latchkey="), "{via:?}: {arrival:?}");
+            }
+            Ok(())
+        });
+        if let Err(error) = ran {
+            panic!("{via:?}: {error}");
+        }
+        assert_eq!(scene.front.send(&with_key(get("/blog/post"), &blog)).status, 200, "{via:?}: it still works");
+        assert_eq!(identity(&scene.blog.arrival())[0], "alice");
+    }
+}
