@@ -2,6 +2,7 @@
 //! arrives.
 
 mod allowed;
+mod dialects;
 mod refused;
 mod spoofed;
 mod strangers;
