@@ -19,7 +19,7 @@ use crate::auth::verify::{TokenRefusal, verify_token};
 use crate::error::AppError;
 use crate::metrics::Outcome;
 use crate::models::scope::{Access, ServiceScope};
-use crate::models::service::{Service, Visitor};
+use crate::models::service::{Service, Standing, Visitor};
 use crate::models::token::{Token, TokenAction};
 use crate::models::user::User;
 use crate::resource::{Argument, Asks};
@@ -104,17 +104,27 @@ async fn answer(
 
 async fn admit(app: &App, request: &HttpRequest, question: Question) -> Result<Admitted, AppError> {
     let Question { host, method, path, key_parameter, credentials } = question;
-    let open = app.database.lookup(move |connection| Service::on_host(connection, &host)).await?;
-    let nowhere = AppError::Forbidden("There is no service at this address.");
-    let service = place(open, &path)?.ok_or(nowhere)?;
-    let access = service.access_of(&method);
-    let key_parameter = if service.key_parameter { key_parameter? } else { None };
-    let credentials = key_parameter.map_or(credentials, Credentials::Key);
-    if credentials == Credentials::Absent && service.anonymous_reads && access == Access::Read {
-        return Ok(Admitted::default());
-    }
-    let (token, user) = authenticate(app, request, credentials).await?;
-    let scopes = authorize(app, request, &service, access, (&token, &user)).await?;
+    let credentials = match key_parameter {
+        Ok(None) => credentials,
+        // Whether it counts, the service says.
+        key if find(app, &host, &path, None).await?.0.key_parameter => key?.map_or(credentials, Credentials::Key),
+        _ => credentials,
+    };
+    let caller = match credentials {
+        Credentials::Absent => None,
+        credentials => Some(authenticate(app, request, credentials).await?),
+    };
+    let visitor = caller.as_ref().map(|(token, user)| Visitor {
+        user_id: user.id,
+        key_id: (token.action != TokenAction::Api).then(|| token.key()),
+    });
+    let (service, standing) = find(app, &host, &path, visitor).await?;
+    let asked = service.access_of(&method);
+    let Some((token, user)) = caller else {
+        let may_go_on = service.anonymous_reads && asked == Access::Read;
+        return if may_go_on { Ok(Admitted::default()) } else { Err(challenge(app)) };
+    };
+    let scopes = authorize(app, request, (&service, standing), asked, &token)?;
     let rate = rate(app, &service, &token)?;
     app.recorder.service_uses.count(&ServiceCall {
         key_id: token.key(),
@@ -132,25 +142,36 @@ async fn admit(app: &App, request: &HttpRequest, question: Question) -> Result<A
     })
 }
 
-/// The one of the services that are `open` that `path` leads to, however it is read.
-fn place(open: Vec<Service>, path: &OriginalPath) -> Result<Option<Service>, Unreadable> {
-    let id = |service: Option<&Service>| service.map(|service| service.id);
-    let found = path.place(|path| (id(Service::at(&open, path)), id(Service::at_in_any_case(&open, path))))?;
-    if found.0 != found.1 {
-        return Err(Unreadable::AMBIGUOUS);
-    }
-    Ok(open.into_iter().find(|service| Some(service.id) == found.0))
+/// The service on `host` that `path` leads to however it is read, with what `visitor` may do there.
+async fn find(
+    app: &App,
+    host: &str,
+    path: &OriginalPath,
+    visitor: Option<Visitor>,
+) -> Result<(Service, Standing), AppError> {
+    let host = host.to_owned();
+    let mut open = app.database.lookup(move |connection| Service::on_host(connection, &host, visitor)).await?;
+    let place = path.place(|path| {
+        let place = open.iter().position(|(service, _)| service.has_path(path));
+        let in_any_case = open.iter().position(|(service, _)| service.has_path_in_any_case(path));
+        if place == in_any_case { Ok(place) } else { Err(Unreadable::AMBIGUOUS) }
+    })??;
+    place.map(|at| open.swap_remove(at)).ok_or(AppError::Forbidden("There is no service at this address."))
 }
 
 /// Whose key it is. A login and password is none, and nothing is hashed.
 async fn authenticate(app: &App, request: &HttpRequest, credentials: Credentials) -> Result<(Token, User), AppError> {
     let method = method_of(&credentials);
     let by_basic = matches!(credentials, Credentials::Basic { .. });
-    let found = match credentials {
-        Credentials::Key(secret) | Credentials::Bearer(secret) => by_key(app, request, &secret).await?,
-        Credentials::Basic { username, .. } => by_key(app, request, &Secret::presented(username)).await?,
-        Credentials::UnreadableKey => Err(TokenRefusal::Unknown),
+    let secret = match credentials {
+        Credentials::Key(secret) | Credentials::Bearer(secret) => Some(secret),
+        Credentials::Basic { username, .. } => Some(Secret::presented(username)),
+        Credentials::UnreadableKey => None,
         Credentials::Absent | Credentials::UnreadableAuthorization => return Err(challenge(app)),
+    };
+    let found = match secret {
+        Some(secret) => verify_token(app, request, key_actions(app), &secret, |_| true).await?,
+        None => Err(TokenRefusal::Unknown),
     };
     let found = found.map_err(|refusal| if by_basic { challenge(app) } else { refused_bearer(refusal) });
     if let Some(method) = method {
@@ -165,29 +186,17 @@ fn challenge(app: &App) -> AppError {
     AppError::Unauthorized { challenge, message: "A key is needed: an access token, as Bearer or as the user name." }
 }
 
-async fn by_key(
+/// The scopes of a service that the key has and its owner is admitted to, if they are enough.
+fn authorize(
     app: &App,
     request: &HttpRequest,
-    secret: &Secret,
-) -> Result<Result<(Token, User), TokenRefusal>, AppError> {
-    verify_token(app, request, key_actions(app), secret, |_| true).await
-}
-
-/// The scopes of `service` that the key has and its owner is admitted to, if they are enough.
-async fn authorize(
-    app: &App,
-    request: &HttpRequest,
-    service: &Service,
+    (service, standing): (&Service, Standing),
     asked: Access,
-    (token, user): (&Token, &User),
+    token: &Token,
 ) -> Result<String, AppError> {
-    let is_classic = token.action == TokenAction::Api;
-    if is_classic && !service.classic_keys {
+    if token.action == TokenAction::Api && !service.classic_keys {
         return Err(AppError::Forbidden("This service takes access tokens only, no API access keys."));
     }
-    let visitor = Visitor { user_id: user.id, key_id: (!is_classic).then(|| token.key()) };
-    let of_service = service.clone();
-    let standing = app.database.lookup(move |connection| of_service.standing(connection, visitor)).await?;
     let is_enough = |access: Option<Access>| access.is_some_and(|access| access.includes(asked));
     let scope = |access| ServiceScope { service: service.name.clone(), access };
     if !is_enough(standing.scope) {

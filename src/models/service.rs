@@ -1,6 +1,7 @@
 //! What stands behind a reverse proxy that asks whether a key is good for it: where it is, and who may use it how.
 
 use diesel::deserialize::FromSqlRow;
+use diesel::dsl::max;
 use diesel::expression::AsExpression;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
@@ -117,65 +118,48 @@ impl Service {
         if self.reading_methods().any(|reading| reading == method) { Access::Read } else { Access::Write }
     }
 
-    /// The one of `services`, those with the longest path first, that `path` belongs to: it is its own or below.
-    pub fn at<'a>(services: &'a [Self], path: &[u8]) -> Option<&'a Self> {
-        services.iter().find(|service| service.path == "/" || is_below(path, service.path.as_bytes()))
+    /// Whether `path` is its own or below.
+    pub fn has_path(&self, path: &[u8]) -> bool {
+        self.path == "/" || is_below(path, self.path.as_bytes())
     }
 
     /// The same for a server to which upper and lower case are one.
-    pub fn at_in_any_case<'a>(services: &'a [Self], path: &[u8]) -> Option<&'a Self> {
-        let path = path.to_ascii_lowercase();
-        let of_service = |service: &Self| service.path.to_ascii_lowercase();
-        services.iter().find(|service| service.path == "/" || is_below(&path, of_service(service).as_bytes()))
+    pub fn has_path_in_any_case(&self, path: &[u8]) -> bool {
+        self.path == "/" || is_below(&path.to_ascii_lowercase(), self.path.to_ascii_lowercase().as_bytes())
     }
 
-    /// The services that are open on `host`, those with the longest path first.
+    /// The services that are open on `host`, those with the longest path first, each with what `visitor` may do there by
+    /// now; `None`: somebody without a key.
     ///
     /// # Errors
     /// Those of the query.
-    pub fn on_host(connection: &mut DbConnection, host: &str) -> QueryResult<Vec<Self>> {
+    pub fn on_host(
+        connection: &mut DbConnection,
+        host: &str,
+        visitor: Option<Visitor>,
+    ) -> QueryResult<Vec<(Self, Standing)>> {
+        let scope = token_services::table
+            .filter(token_services::token_id.nullable().eq(visitor.and_then(|it| it.key_id)))
+            .filter(token_services::service_id.eq(services::id))
+            .select(max(token_services::access));
+        let admission = service_admissions::table
+            .filter(service_admissions::user_id.nullable().eq(visitor.map(|it| it.user_id)))
+            .filter(service_admissions::service_id.eq(services::id))
+            .select(max(service_admissions::access));
+        let (scope, admission) = (scope.single_value(), admission.single_value());
         let open = services::table.filter(services::host.eq(host)).filter(services::kept_in.ne(KeptIn::LeftFile));
         // Each question asks this: a query of a backend's own is written as text once, not each time.
-        let mut found: Vec<Self> = match connection {
-            DbConnection::Sqlite(it) => open.select(Self::as_select()).load(it),
-            DbConnection::Postgres(it) => open.select(Self::as_select()).load(it),
+        let mut found: Vec<(Self, Option<Access>, Option<Access>)> = match connection {
+            DbConnection::Sqlite(it) => open.select((Self::as_select(), scope, admission)).load(it),
+            DbConnection::Postgres(it) => open.select((Self::as_select(), scope, admission)).load(it),
         }?;
-        found.sort_by_key(|service| std::cmp::Reverse(service.path.len()));
-        Ok(found)
-    }
-
-    /// What `visitor` may do on it by now.
-    ///
-    /// # Errors
-    /// Those of the queries.
-    pub fn standing(&self, connection: &mut DbConnection, visitor: Visitor) -> QueryResult<Standing> {
-        let scope = match visitor.key_id {
-            None => Some(Access::Write),
-            Some(key_id) => {
-                let held = token_services::table
-                    .filter(token_services::token_id.eq(key_id))
-                    .filter(token_services::service_id.eq(self.id))
-                    .select(token_services::access);
-                let held: Vec<Access> = match connection {
-                    DbConnection::Sqlite(it) => held.load(it),
-                    DbConnection::Postgres(it) => held.load(it),
-                }?;
-                held.into_iter().max()
-            }
-        };
-        let for_all = self.admits_everyone_to();
-        if for_all == Some(Access::Write) {
-            return Ok(Standing { scope, admission: for_all });
-        }
-        let named = service_admissions::table
-            .filter(service_admissions::service_id.eq(self.id))
-            .filter(service_admissions::user_id.eq(visitor.user_id))
-            .select(service_admissions::access);
-        let named: Vec<Access> = match connection {
-            DbConnection::Sqlite(it) => named.load(it),
-            DbConnection::Postgres(it) => named.load(it),
-        }?;
-        Ok(Standing { scope, admission: named.into_iter().chain(for_all).max() })
+        found.sort_by_key(|(service, ..)| std::cmp::Reverse(service.path.len()));
+        let may_all = visitor.filter(|visitor| visitor.key_id.is_none()).map(|_| Access::Write);
+        let with_standing = found.into_iter().map(|(service, scope, named)| {
+            let standing = Standing { scope: scope.or(may_all), admission: named.max(service.admits_everyone_to()) };
+            (service, standing)
+        });
+        Ok(with_standing.collect())
     }
 
     /// What it admits everyone to.
