@@ -225,3 +225,20 @@ async fn a_large_body_arrives_whole_and_latchkey_sees_nothing_of_it(#[values(Ngi
     assert!(relay.passed() > 0, "it was asked");
     assert!(relay.passed() < 10_000, "only that: {}", relay.passed());
 }
+
+/// So that a key's page says from where it was used, and not from where Latchkey was asked.
+#[rstest]
+#[tokio::test]
+async fn latchkey_is_told_who_the_client_is(#[values(Nginx, Caddy)] via: Via, #[values(Sqlite, Postgres)] db: Db) {
+    let scene = Scene::start(db, via).await;
+    let key = scene.key("service:wiki:read").await;
+    let (url, header) = (format!("https://{WIKI}:{}/page", scene.front.port), format!("X-API-Key: {}", key.secret));
+    let forged = "X-Forwarded-For: 192.0.2.1";
+    let from = ["--interface", "127.9.8.7", "--user-agent", "A Client/1.0"];
+    assert_eq!(curl(&scene.front, &[&from[..], &["-H", &header, "-H", forged, &url]].concat()), "HTTP/2 200");
+    scene.site.flush().await;
+    let uses = "SELECT count(*) AS number FROM service_uses";
+    let whose = format!("token_id = {} AND address = '127.9.8.7' AND agent = 'A Client/1.0'", key.id);
+    assert_eq!(scene.site.database.number(&format!("{uses} WHERE {whose}")), 1);
+    assert_eq!(scene.wiki.arrival().values("X-Forwarded-For"), ["127.9.8.7"]);
+}

@@ -11,6 +11,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use latchkey::models::service_settings::Admitted::Everyone;
+use latchkey::models::service_settings::ServiceSettings;
 use latchkey::models::user::User;
 use tempfile::TempDir;
 
@@ -154,8 +156,7 @@ fn make_certificate(folder: &Path) {
     assert!(command.status().expect("openssl, which bin/test installs").success());
 }
 
-/// Everything: Latchkey, a proxy that asks it, and two services on one host. Everyone may read and write the wiki;
-/// whoever wants reads the blog, at `/blog`; everyone uses the board, which is elsewhere.
+/// Everything: Latchkey, a proxy that asks it, and two services on one host.
 struct Scene {
     site: Site,
     front: Front,
@@ -175,9 +176,7 @@ impl Scene {
         let latchkey = site.url.strip_prefix("http://").expect("an address");
         let front = Front::start(via, setup, Places { latchkey, wiki: wiki.address, blog: blog.address });
         let alice = site.add_passwordless_user("alice").await;
-        add_service(&site, "wiki", WIKI, "/", "everyone_reads = TRUE, everyone_writes = TRUE");
-        add_service(&site, "blog", WIKI, "/blog", "anonymous_reads = TRUE, everyone_reads = TRUE");
-        add_service(&site, "board", BOARD, "/", "everyone_reads = TRUE, everyone_writes = TRUE");
+        add_services(&site).await;
         Self { site, front, wiki, blog, alice }
     }
 
@@ -197,13 +196,15 @@ impl Scene {
     }
 }
 
-fn add_service(site: &Site, name: &str, host: &str, path: &str, set: &str) {
-    let database = &site.database;
-    database.execute(&format!(
-        "INSERT INTO services (name, title, host, path, reading_methods, created_on, updated_on) VALUES
-         ('{name}', '{name}', '{host}', '{path}', 'GET HEAD OPTIONS', '2026-11-01 00:00:00', '2026-11-01 00:00:00')"
-    ));
-    database.execute(&format!("UPDATE services SET {set} WHERE name = '{name}'"));
+/// Everyone may read and write the wiki, and the board, which stands behind another proxy. Whoever wants may read the
+/// blog, and nobody writes it.
+async fn add_services(site: &Site) {
+    let at = |host: &str| ServiceSettings::new("A service".to_owned(), host);
+    let for_everyone = |host| ServiceSettings { readers: Everyone, writers: Everyone, ..at(host) };
+    site.add_service("wiki", for_everyone(WIKI)).await;
+    site.add_service("board", for_everyone(BOARD)).await;
+    let blog = ServiceSettings { path: "/blog".to_owned(), anonymous_reads: true, readers: Everyone, ..at(WIKI) };
+    site.add_service("blog", blog).await;
 }
 
 /// A request of a program for the wiki.
