@@ -14,7 +14,7 @@ use super::token::Token;
 use super::user::{FieldError, Labelled, login_errors, lower, name_errors, presence_and_length};
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
-use crate::schema::{service_admissions, service_use_counts, service_uses, services, token_services, tokens, users};
+use crate::schema::{service_admissions, service_uses, services, token_services, tokens, users};
 
 /// Whom a service admits to read, or to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,6 +149,25 @@ pub enum ServiceField {
     Readers,
     /// `writers`
     Writers,
+}
+
+impl ServiceField {
+    /// As programs and the file write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Title => "title",
+            Self::Host => "host",
+            Self::Path => "path",
+            Self::ReadingMethods => "reading_methods",
+            Self::AnonymousReads => "anonymous_reads",
+            Self::ClassicKeys => "classic_keys",
+            Self::KeyParameter => "key_parameter",
+            Self::RequestsPerMinute => "requests_per_minute",
+            Self::Readers => "readers",
+            Self::Writers => "writers",
+        }
+    }
 }
 
 impl Labelled for ServiceField {
@@ -628,28 +647,33 @@ impl Service {
         if service.kept_in == KeptIn::File {
             return Ok(Err(ServiceRefusal::InFile(service.name)));
         }
-        service.tell_owners(connection, by, now)?;
-        // What hangs on it first: whoever records a use holds its row there, and then needs the service's.
-        diesel::delete(service_uses::table.filter(service_uses::service_id.eq(id))).execute(connection)?;
-        diesel::delete(service_use_counts::table.filter(service_use_counts::service_id.eq(id))).execute(connection)?;
+        service.lock_row(connection)?;
+        let losses = service.losses(connection)?;
         diesel::delete(services::table.find(id)).execute(connection)?;
+        service.tell_owners(connection, losses, by, now)?;
         let detail = format!("{}, at {}", service.name, service.place());
         by.record(connection, EventAction::ServiceRemoved, &detail, now)?;
         Ok(Ok(service))
     }
 
-    /// Tells the owners of keys which scopes those lose.
-    fn tell_owners(&self, connection: &mut DbConnection, by: &By, now: Timestamp) -> QueryResult<()> {
-        let rows: Vec<(i64, Access)> = token_services::table
-            .filter(token_services::service_id.eq(self.id))
-            .select((token_services::token_id, token_services::access))
-            .load(connection)?;
-        let mut lost: BTreeMap<i64, Vec<Access>> = BTreeMap::new();
-        for (key_id, access) in rows {
-            lost.entry(key_id).or_default().push(access);
+    /// Has those wait who would refer to it: no key gets a scope of it any more, and no use is recorded.
+    fn lock_row(&self, connection: &mut DbConnection) -> QueryResult<()> {
+        if let DbConnection::Postgres(postgres) = connection {
+            services::table.find(self.id).select(services::id).for_update().first::<i64>(postgres)?;
         }
-        let keys = || token_services::table.filter(token_services::service_id.eq(self.id));
-        let ids = || keys().select(token_services::token_id);
+        Ok(())
+    }
+
+    /// The keys that have scopes of it, each by its current secret, and which.
+    fn losses(&self, connection: &mut DbConnection) -> QueryResult<Vec<(Token, Vec<Access>)>> {
+        let held = || token_services::table.filter(token_services::service_id.eq(self.id));
+        let rows: Vec<(i64, Access)> =
+            held().select((token_services::token_id, token_services::access)).load(connection)?;
+        let mut accesses: BTreeMap<i64, BTreeSet<Access>> = BTreeMap::new();
+        for (key_id, access) in rows {
+            accesses.entry(key_id).or_default().insert(access);
+        }
+        let ids = || held().select(token_services::token_id);
         let secrets: Vec<Token> = tokens::table
             .filter(tokens::id.eq_any(ids()).or(tokens::key_id.assume_not_null().eq_any(ids())))
             .order(tokens::id)
@@ -657,11 +681,28 @@ impl Service {
             .load(connection)?;
         // The latest secret of each is the one that its owner knows it by.
         let current: BTreeMap<i64, Token> = secrets.into_iter().map(|secret| (secret.key(), secret)).collect();
-        for (key_id, mut accesses) in lost {
-            let Some(token) = current.get(&key_id) else { continue };
-            accesses.sort();
-            let scope = |access: Access| ServiceScope { service: self.name.clone(), access }.to_string();
-            let scopes = accesses.into_iter().map(scope).collect::<Vec<_>>().join(" and ");
+        let with_accesses = |(id, token)| Some((token, accesses.remove(&id)?.into_iter().collect()));
+        Ok(current.into_iter().filter_map(with_accesses).collect())
+    }
+
+    /// Tells the owners of keys which scopes those have lost. Owners who are being deleted have been waited for when the
+    /// scopes of their keys went; the others stay until the transaction ends.
+    fn tell_owners(
+        &self,
+        connection: &mut DbConnection,
+        losses: Vec<(Token, Vec<Access>)>,
+        by: &By,
+        now: Timestamp,
+    ) -> QueryResult<()> {
+        let ids: BTreeSet<i64> = losses.iter().map(|(token, _)| token.user_id).collect();
+        let there = users::table.filter(users::id.eq_any(ids)).order(users::id).select(users::id);
+        let there: Vec<i64> = match connection {
+            DbConnection::Sqlite(sqlite) => there.load(sqlite),
+            DbConnection::Postgres(postgres) => there.for_key_share().load(postgres),
+        }?;
+        for (token, accesses) in losses.iter().filter(|(token, _)| there.contains(&token.user_id)) {
+            let scope = |access: &Access| ServiceScope { service: self.name.clone(), access: *access }.to_string();
+            let scopes = accesses.iter().map(scope).collect::<Vec<_>>().join(" and ");
             let detail = format!("may no longer do {scopes}: the service “{}” was removed", self.title);
             let other = match by {
                 By::Administrator(it) if it.id() != token.user_id => Some(it.login()),
