@@ -14,6 +14,7 @@ use crate::db::DbError;
 use crate::models::administration::Refusal;
 use crate::models::idempotency::OnceRefusal;
 use crate::models::key::KeyRefusal;
+use crate::models::service_settings::ServiceRefusal;
 use crate::models::user::{FieldError, SaveError};
 
 /// What everybody else is told where administrators look after people.
@@ -261,6 +262,18 @@ impl From<KeyRefusal> for AppError {
             | KeyRefusal::Expired
             | KeyRefusal::NotAnAccessToken
             | KeyRefusal::TooManySecrets => Self::Invalid(vec![refusal.to_string()]),
+        }
+    }
+}
+
+impl From<ServiceRefusal> for AppError {
+    fn from(refusal: ServiceRefusal) -> Self {
+        match refusal {
+            ServiceRefusal::Gone => Self::NotFound,
+            ServiceRefusal::Invalid(errors) => Self::Invalid(errors.iter().map(FieldError::message).collect()),
+            ServiceRefusal::InFile(_) | ServiceRefusal::LeftFile(_) | ServiceRefusal::ChangedMeanwhile => {
+                Self::Invalid(vec![refusal.to_string()])
+            }
         }
     }
 }

@@ -27,6 +27,7 @@ pub mod resource;
 pub mod schema;
 pub mod secret_key;
 pub mod server;
+pub mod service_document;
 pub mod service_uses;
 pub mod sign_ins;
 pub mod static_files;

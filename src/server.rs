@@ -54,6 +54,12 @@ pub fn api() -> Vec<At> {
             .delete(api::tokens::revoke)
             .with_problems(),
         at("/my/tokens/{id}/rotate.json").post(api::tokens::rotate).with_problems(),
+        at("/admin/services.json").get(api::services::list).post(api::services::create).with_problems(),
+        at("/admin/services/{id}.json")
+            .get(api::services::show)
+            .patch(api::services::update)
+            .delete(api::services::remove)
+            .with_problems(),
         at("/activity.atom").get(api::activity::feed),
         at("/revoke.json").post(api::revoke::revoke).with_problems(),
     ]

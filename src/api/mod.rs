@@ -11,5 +11,6 @@ pub mod json;
 pub mod openapi;
 pub mod problem;
 pub mod revoke;
+pub mod services;
 pub mod tokens;
 pub mod users;

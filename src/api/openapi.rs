@@ -18,7 +18,7 @@ use utoipa::{IntoParams, IntoResponses, Modify, OpenApi, PartialSchema, ToSchema
 use super::format::Format;
 use super::problem::{self, Problem};
 use super::tokens::wish::RotationWish;
-use super::{account, activity, health, revoke, tokens, users};
+use super::{account, activity, health, revoke, services, tokens, users};
 use crate::app::App;
 use crate::auth::credentials::{API_KEY_HEADER, SWITCH_USER_HEADER};
 use crate::error::AppError;
@@ -53,6 +53,11 @@ use crate::models::token::TokenAction;
         tokens::rotate,
         tokens::current,
         tokens::revoke_current,
+        services::list,
+        services::create,
+        services::show,
+        services::update,
+        services::remove,
         activity::feed,
         revoke::revoke,
         health::healthz,

@@ -11,6 +11,7 @@ mod forward_auth;
 mod health;
 mod openapi;
 mod scopes;
+mod services;
 mod tokens;
 mod users;
 mod users_current;

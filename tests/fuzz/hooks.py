@@ -15,6 +15,9 @@ numbers = itertools.count()
 def filter_case(context, case):
     """Leaves the account alone by whose keys it all happens, and those: it would soon be no administrator's."""
     about = str((case.path_parameters or {}).get("id"))
+    if case.path.startswith("/admin/services"):
+        # Half of them stay, too.
+        return not (case.method == "DELETE" and about[-1:] in "02468")
     if not case.path.startswith("/my/tokens"):
         return about != OWN_ID
     # Half of the keys stay, so that there is something to look at.
@@ -30,9 +33,11 @@ def map_case(context, case):
     if case.meta.generation.mode.is_positive and isinstance(case.body, dict) and number % 4:
         if case.path.startswith("/my/tokens"):
             keep_rules_of_keys(case.body, number)
+        elif case.path.startswith("/admin/services"):
+            keep_rules_of_services(case.body, number)
         else:
             keep_rules(case.body.get("user", case.body), number)
-    if case.path.startswith("/my/tokens") and number % 4:
+    if case.path.startswith(("/my/tokens", "/admin/services")) and number % 4:
         # The others have no keys, and make none like that.
         case.headers.pop("X-Redmine-Switch-User", None)
     return case
@@ -55,6 +60,18 @@ def keep_rules(person, number):
     for name, longest in [("login", 60), ("mail", 254)]:
         if name in person:
             person[name] = f"{number}{person[name]}"[:longest]
+
+
+def keep_rules_of_services(service, number):
+    """The same with services: each lives somewhere else, and admits people who are there."""
+    for name, right in [("name", f"s{number}"), ("host", f"h{number}.example.org"), ("path", f"/{number}")]:
+        if isinstance(service.get(name), str):
+            service[name] = right
+    if isinstance(service.get("title"), str):
+        service["title"] = f"Service {number}"
+    for name in ["readers", "writers"]:
+        if isinstance(service.get(name), list):
+            service[name] = ["admin"]
 
 
 def keep_rules_of_keys(key, number):

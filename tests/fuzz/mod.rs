@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use latchkey::models::service_settings::ServiceSettings;
 use latchkey::models::token::TokenAction;
 use reqwest::Method;
 use rstest::rstest;
@@ -45,6 +46,10 @@ impl Target {
         // Keys for it to try things on, too: their ids are those of people.
         for _ in 0..28 {
             site.add_access_token(&root, "account:read users:write", "30d").await;
+        }
+        for number in 0..28 {
+            let settings = ServiceSettings::new("Service", format!("service{number}.example.org"));
+            site.add_service(&format!("service-{number}"), settings).await;
         }
         let mut spare = Vec::new();
         for _ in 0..60 {

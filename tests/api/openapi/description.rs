@@ -93,9 +93,13 @@ impl Description {
         }
         let schema = &self.whole(schema);
         if let Some(any) = schema["anyOf"].as_array() {
-            // A word of Latchkey's own, or of a service.
+            // A word of Latchkey's own, or of a service; or several things.
             let of_service = value.as_str().is_some_and(|word| word.starts_with("service:"));
-            let schema = any.iter().find(|schema| schema["pattern"].is_string() == of_service);
+            let is_for = |schema: &&Value| match value {
+                Value::Array(_) => schema["type"] == "array",
+                _ => schema["type"] != "array" && schema["pattern"].is_string() == of_service,
+            };
+            let schema = any.iter().find(is_for);
             return self.holds_json(schema.expect("a schema"), value, at);
         }
         let types = &schema["type"];

@@ -5,6 +5,7 @@ mod description;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use latchkey::models::service_settings::ServiceSettings;
 use latchkey::models::token::TokenAction;
 use latchkey::models::user::User;
 use latchkey::resource::Asks;
@@ -172,6 +173,7 @@ async fn every_field_that_is_answered_is_described(#[values(Sqlite, Postgres)] d
     assert_eq!(switched.status, 412);
     description.holds("/my/account.json", &get, &switched);
     every_answer_about_keys_is_described(&site, &root, &mut description).await;
+    every_answer_about_services_is_described(&site, &root, &bob, &mut description).await;
     let feed = Answer::of(site.get(&format!("/activity.atom?key={}", atom.secret))).await;
     description.holds("/activity.atom", &get, &feed);
     for path in ["/activity.atom", "/healthz", "/readyz", "/openapi.json"] {
@@ -250,6 +252,55 @@ async fn every_answer_about_keys_is_described(site: &Site, root: &User, descript
     }
 }
 
+async fn every_answer_about_services_is_described(site: &Site, root: &User, bob: &User, description: &mut Description) {
+    let (own, bobs) = (site.add_key(root, TokenAction::Api).await, site.add_key(bob, TokenAction::Api).await);
+    let gone = Key { id: 4711, secret: String::new() };
+    let wiki = json!({"name": "wiki", "host": "wiki.example.org", "readers": "everyone", "writers": ["root"]});
+    let (get, post, patch, delete) = (Method::GET, Method::POST, Method::PATCH, Method::DELETE);
+    let (list, one) = ("/admin/services.json", "/admin/services/{id}.json");
+    let mut id = 4711;
+    for (status, method, path, by, body) in [
+        (404, &get, one, &own, json!(null)),
+        (404, &patch, one, &own, json!({})),
+        (404, &delete, one, &own, json!(null)),
+        (201, &post, list, &own, wiki.clone()),
+        (422, &post, list, &own, wiki.clone()),
+        (400, &post, list, &own, json!([])),
+        (403, &post, list, &bobs, wiki.clone()),
+        (401, &post, list, &gone, wiki),
+        (200, &get, list, &own, json!(null)),
+        (403, &get, list, &bobs, json!(null)),
+        (200, &get, one, &own, json!(null)),
+        (200, &patch, one, &own, json!({"requests_per_minute": 60, "readers": ["bob"]})),
+        (422, &patch, one, &own, json!({"host": ""})),
+        (400, &patch, one, &own, json!([])),
+        (204, &delete, one, &own, json!(null)),
+    ] {
+        let request = site.request(method.clone(), &path.replace("{id}", &id.to_string()));
+        let request = request.header("X-Redmine-API-Key", &by.secret);
+        let answer = Answer::of(if body.is_null() { request } else { request.json(&body) }).await;
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.text);
+        description.holds(path, method, &answer);
+        if status == 201 {
+            id = answer.json()["id"].as_i64().expect("an id");
+        }
+    }
+    let file = json!({"name": "files", "host": "files.example.org"});
+    let request = site.request(post.clone(), list).header("X-Redmine-API-Key", &own.secret).json(&file);
+    id = Answer::of(request).await.json()["id"].as_i64().expect("an id");
+    for (status, kept_in) in [(422, "file"), (204, "left_file")] {
+        site.database.execute(&format!("UPDATE services SET kept_in = '{kept_in}', path = '#1' WHERE id = {id}"));
+        let ask = |method: &Method| {
+            let request = site.request(method.clone(), &one.replace("{id}", &id.to_string()));
+            Answer::of(request.header("X-Redmine-API-Key", &own.secret))
+        };
+        description.holds(one, &get, &ask(&get).await);
+        let answer = ask(&delete).await;
+        assert_eq!(answer.status, status, "{kept_in}: {}", answer.text);
+        description.holds(one, &delete, &answer);
+    }
+}
+
 /// What is just long enough is taken, and one character more, or less, is not.
 #[rstest]
 #[tokio::test]
@@ -261,10 +312,12 @@ async fn lengths_are_described_as_they_are(#[values(Sqlite, Postgres)] db: Db) {
     let description = Description::of(&site).await;
     let mut tried = BTreeSet::new();
     let token = site.add_access_token(&root, "account:read", "30d").await;
+    let service = site.add_service("wiki", ServiceSettings::new("Wiki", "wiki.example.org")).await;
     for (schema, method, path, letter) in [
         ("AccountChanges", Method::PUT, "/my/account.json".to_owned(), "a"),
         ("PersonChanges", Method::PUT, format!("/users/{}.json", bob.id), "b"),
         ("KeyChanges", Method::PATCH, format!("/my/tokens/{}.json", token.id), "c"),
+        ("ServiceChanges", Method::PATCH, format!("/admin/services/{}.json", service.id), "d"),
     ] {
         let properties = description.document["components"]["schemas"][schema]["properties"].as_object();
         for (field, property) in properties.expect("properties") {
@@ -293,5 +346,5 @@ async fn lengths_are_described_as_they_are(#[values(Sqlite, Postgres)] db: Db) {
             }
         }
     }
-    assert_eq!(tried.len(), 10, "{tried:?}");
+    assert_eq!(tried.len(), 11, "{tried:?}");
 }

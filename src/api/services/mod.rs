@@ -1,0 +1,202 @@
+//! `/admin/services`: the services that ask whether keys are good for them, for administrators, in JSON only.
+
+pub mod wish;
+
+use actix_web::http::header::{CONTENT_TYPE, LOCATION};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use self::wish::{ServiceChangesWish, ServiceWish};
+use super::format::Format;
+use super::json::Body;
+use super::openapi::{AsProblems, NotLetIn, NotTaken, SwitchUser};
+use crate::app::App;
+use crate::auth::api_user::{AdminUser, ServicesRead, ServicesWrite};
+use crate::db::DbConnection;
+use crate::error::AppError;
+use crate::models::administration::Administrator;
+use crate::models::service::Service;
+use crate::models::service_settings::{By, ServiceSettings};
+use crate::models::user::User;
+use crate::resource::id_of;
+use crate::service_document::ServiceDocument;
+
+/// Every service.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Services)]
+struct ServiceList {
+    services: Vec<ServiceDocument>,
+}
+
+type Refused = AsProblems<NotLetIn>;
+
+/// `GET /admin/services.json`
+///
+/// # Errors
+/// Those of the database.
+#[utoipa::path(
+    get,
+    path = "/admin/services.json",
+    operation_id = "listServices",
+    summary = "Every service, by name; for administrators",
+    params(SwitchUser),
+    responses((status = 200, description = "All of them", body = ServiceList), Refused),
+)]
+pub async fn list(app: web::Data<App>, _: AdminUser<ServicesRead>) -> Result<HttpResponse, AppError> {
+    let found = app.database.read(|connection| {
+        let all = ServiceSettings::of_all(connection)?;
+        Ok((all, Service::dependents_of_all(connection)?))
+    });
+    let (all, dependents) = found.await?;
+    let document = |(service, settings): (Service, ServiceSettings)| {
+        ServiceDocument::new(&service, settings, dependents.get(&service.id).copied().unwrap_or_default())
+    };
+    respond(HttpResponse::Ok(), &ServiceList { services: all.into_iter().map(document).collect() })
+}
+
+/// `POST /admin/services.json`
+///
+/// # Errors
+/// Broken rules; a body that cannot be read; those of the database.
+#[utoipa::path(
+    post,
+    path = "/admin/services.json",
+    operation_id = "createService",
+    summary = "Add a service; nobody is admitted of whom nothing is said. For administrators",
+    params(SwitchUser),
+    request_body(content = ServiceWish),
+    responses(
+        (status = 201, description = "The service", body = ServiceDocument,
+            headers(("Location" = String, description = "The service's address")),
+            links(
+                ("show" = (operation_id = "showService", parameters(("id" = "$response.body#/id")))),
+                ("update" = (operation_id = "updateService", parameters(("id" = "$response.body#/id")))),
+                ("remove" = (operation_id = "removeService", parameters(("id" = "$response.body#/id")))),
+            )),
+        (status = 415, description = "The body is not JSON."),
+        Refused,
+        NotTaken,
+    ),
+)]
+pub async fn create(
+    app: web::Data<App>,
+    request: HttpRequest,
+    AdminUser { user: me, .. }: AdminUser<ServicesWrite>,
+    payload: web::Payload,
+) -> Result<HttpResponse, AppError> {
+    let (name, settings) = ServiceWish::read(Body::read(&request, payload).await?.members()?)?;
+    let (by, now) = (by(&app, &request, &me), app.clock.now());
+    let added = app.database.write(move |connection| match Service::add(connection, &name, &settings, &by, now)? {
+        Ok(service) => document(connection, &service).map(|document| Ok((service.id, document))),
+        Err(refusal) => Ok(Err(refusal)),
+    });
+    let (id, document) = added.await??;
+    let mut response = HttpResponse::Created();
+    response.insert_header((LOCATION, app.url.join(&format!("/admin/services/{id}.json"))));
+    respond(response, &document)
+}
+
+/// `GET /admin/services/ID.json`
+///
+/// # Errors
+/// There is none with this id; those of the database.
+#[utoipa::path(
+    get,
+    path = "/admin/services/{id}.json",
+    operation_id = "showService",
+    summary = "A service; for administrators",
+    params(("id" = i64, Path, minimum = 1), SwitchUser),
+    responses(
+        (status = 200, description = "The service", body = ServiceDocument),
+        (status = 404, description = "No service has this id."),
+        Refused,
+    ),
+)]
+pub async fn show(
+    app: web::Data<App>,
+    request: HttpRequest,
+    _: AdminUser<ServicesRead>,
+) -> Result<HttpResponse, AppError> {
+    let id = id_of(&request)?;
+    let found = app.database.read(move |connection| match Service::find(connection, id)? {
+        Some(service) => document(connection, &service).map(Some),
+        None => Ok(None),
+    });
+    respond(HttpResponse::Ok(), &found.await?.ok_or(AppError::NotFound)?)
+}
+
+/// `PATCH /admin/services/ID.json`: what is not named stays as it is.
+///
+/// # Errors
+/// Broken rules; there is none with this id; it is kept in a file; a body that cannot be read; those of the database.
+#[utoipa::path(
+    patch,
+    path = "/admin/services/{id}.json",
+    operation_id = "updateService",
+    summary = "Change a service; what is not named stays as it is. For administrators",
+    params(("id" = i64, Path, minimum = 1), SwitchUser),
+    request_body(content = ServiceChangesWish),
+    responses(
+        (status = 200, description = "The service as it is now", body = ServiceDocument),
+        (status = 404, description = "No service has this id."),
+        (status = 415, description = "The body is not JSON."),
+        Refused,
+        NotTaken,
+    ),
+)]
+pub async fn update(
+    app: web::Data<App>,
+    request: HttpRequest,
+    AdminUser { user: me, .. }: AdminUser<ServicesWrite>,
+    payload: web::Payload,
+) -> Result<HttpResponse, AppError> {
+    let changes = ServiceChangesWish::read(Body::read(&request, payload).await?.members()?)?;
+    let (id, by, now) = (id_of(&request)?, by(&app, &request, &me), app.clock.now());
+    let changed = app.database.write(move |connection| match Service::change(connection, id, &changes, &by, now)? {
+        Ok(service) => document(connection, &service).map(Ok),
+        Err(refusal) => Ok(Err(refusal)),
+    });
+    respond(HttpResponse::Ok(), &changed.await??)
+}
+
+/// `DELETE /admin/services/ID.json`: with its scopes of all keys, for good.
+///
+/// # Errors
+/// There is none with this id; it is kept in a file; those of the database.
+#[utoipa::path(
+    delete,
+    path = "/admin/services/{id}.json",
+    operation_id = "removeService",
+    summary = "Remove a service, and its scopes from all keys, for good; for administrators",
+    params(("id" = i64, Path, minimum = 1), SwitchUser),
+    responses(
+        (status = 204, description = "It is removed."),
+        (status = 404, description = "No service has this id."),
+        (status = 422, description = "It stands in the file that `serve` reads, and nothing is changed."),
+        Refused,
+    ),
+)]
+pub async fn remove(
+    app: web::Data<App>,
+    request: HttpRequest,
+    AdminUser { user: me, .. }: AdminUser<ServicesWrite>,
+) -> Result<HttpResponse, AppError> {
+    let (id, by, now) = (id_of(&request)?, by(&app, &request, &me), app.clock.now());
+    app.database.write(move |connection| Service::remove(connection, id, &by, now)).await??;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+fn by(app: &App, request: &HttpRequest, me: &User) -> By {
+    By::Administrator(Administrator::new(me, app.addresses.client(request)))
+}
+
+fn document(connection: &mut DbConnection, service: &Service) -> diesel::QueryResult<ServiceDocument> {
+    let settings = ServiceSettings::of(connection, service)?;
+    Ok(ServiceDocument::new(service, settings, service.dependents(connection)?))
+}
+
+fn respond(mut response: HttpResponseBuilder, document: &impl Serialize) -> Result<HttpResponse, AppError> {
+    let body = serde_json::to_string(document).map_err(AppError::internal)?;
+    Ok(response.insert_header((CONTENT_TYPE, Format::Json.content_type())).body(body))
+}
