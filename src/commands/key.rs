@@ -1,9 +1,8 @@
 //! `latchkey key`
 
 use clap::error::ErrorKind;
-use serde::Serialize;
 
-use super::output::{print, table, time_or};
+use super::output::{print, print_json, shortened, table, time_or};
 use super::{Failure, find_user, open_database};
 use crate::auth::secret::Secret;
 use crate::clock::{Clock, Timestamp, iso8601};
@@ -251,13 +250,6 @@ fn scopes_in_short(key: &Key) -> String {
     }
 }
 
-fn shortened(text: &str, longest: usize) -> String {
-    match text.chars().count() {
-        length if length > longest => text.chars().take(longest - 1).chain(['…']).collect(),
-        _ => text.to_owned(),
-    }
-}
-
 fn last_use_text(key: &Key) -> String {
     let since = key.current.recorded_since;
     let unused = since.map_or_else(|| "never".to_owned(), |since| format!("none since {}", since.date()));
@@ -354,11 +346,6 @@ fn print_made(key: &Key, owner: &User, secret: &Secret, json: bool, now: Timesta
         return print_json(&document(key, &owner.login, now).with_secret(secret));
     }
     print(&format!("{}\n", secret.expose()))
-}
-
-fn print_json(document: &impl Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(document).map_err(|error| Failure(error.to_string()))?;
-    print(&format!("{text}\n"))
 }
 
 fn expires_text(expires_on: Timestamp) -> String {

@@ -7,6 +7,7 @@ mod migrate;
 mod output;
 mod password_input;
 mod serve;
+mod service;
 mod user;
 
 use std::error::Error as _;
@@ -51,6 +52,9 @@ enum Command {
     /// Add, list, show, rotate and revoke keys
     #[command(subcommand)]
     Key(key::Command),
+    /// Add, list, show, change and remove services that ask whether keys are good for them
+    #[command(subcommand)]
+    Service(service::Command),
 }
 
 impl Cli {
@@ -81,6 +85,7 @@ pub fn run() -> ExitCode {
         Command::User(command) => user::run(&config, command),
         Command::Import(command) => import::run(&config, command),
         Command::Key(command) => key::run(&config, command),
+        Command::Service(command) => service::run(&config, command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

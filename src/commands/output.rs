@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use serde::Serialize;
+
 use super::Failure;
 use crate::clock::{Timestamp, iso8601};
 
@@ -37,4 +39,18 @@ pub fn print(text: &str) -> Result<(), Failure> {
 /// A time, or what is said where there is none.
 pub fn time_or(time: Option<Timestamp>, none: &str) -> String {
     time.map_or_else(|| none.to_owned(), iso8601)
+}
+
+/// Prints `document` as JSON, for people to read, too.
+pub fn print_json(document: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(document).map_err(|error| Failure(error.to_string()))?;
+    print(&format!("{text}\n"))
+}
+
+/// `text` in `longest` characters.
+pub fn shortened(text: &str, longest: usize) -> String {
+    match text.chars().count() {
+        length if length > longest => text.chars().take(longest - 1).chain(['…']).collect(),
+        _ => text.to_owned(),
+    }
 }

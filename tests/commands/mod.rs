@@ -4,4 +4,5 @@ mod key;
 mod log;
 mod misuse;
 mod serve;
+mod service;
 mod user;
