@@ -70,6 +70,10 @@ pub struct Config {
     #[arg(default_value = "0")]
     pub access_token_longest_lifetime: Span,
 
+    /// A file of TOML in which services stand, read at the start [default: none]
+    #[arg(long, global = true, env = "LATCHKEY_SERVICES", value_name = "FILE")]
+    pub services: Option<PathBuf>,
+
     /// The realm that HTTP Basic's challenge names
     #[arg(long, global = true, env = "LATCHKEY_REALM", value_name = "TEXT")]
     #[arg(default_value = "Redmine API", value_parser = parse_realm)]

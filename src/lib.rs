@@ -29,5 +29,6 @@ pub mod secret_key;
 pub mod server;
 pub mod service_document;
 pub mod service_uses;
+pub mod services_file;
 pub mod sign_ins;
 pub mod static_files;

@@ -10,12 +10,20 @@ use super::{Failure, cannot_open};
 use crate::app::{App, StartError};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::db::{DbError, connect};
+use crate::services_file::{FileError, ServicesFile, warn_of_no_file};
 use crate::{logging, metrics, migrations, secret_key, server};
 
 /// The setting of the address.
 pub const BIND: &str = "LATCHKEY_BIND";
 /// Connections that wait to be accepted, at most.
 const BACKLOG: i32 = 2048;
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        Self(error.to_string())
+    }
+}
 
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
@@ -27,10 +35,25 @@ pub fn run(config: Config) -> Result<(), Failure> {
     let _log = logging::start(&config.log).map_err(Failure)?;
     // First of all: a second process on this port must not touch the database of the first.
     let listener = listen(config.bind, BIND)?;
+    // Read before anything is changed.
+    let services = config.services.as_deref().map(ServicesFile::read).transpose()?;
     for name in migrations::run(&config.database_url).map_err(|error| cannot_open(&config, &error))? {
         tracing::info!(name, "migration applied");
     }
+    adopt(&config, services.as_ref())?;
     serve(config, listener, |_| Ok(()))
+}
+
+/// Makes the services what the file says, if one is named.
+fn adopt(config: &Config, services: Option<&ServicesFile>) -> Result<(), Failure> {
+    let connected = connect(&config.database_url).map_err(|error| DbError::Unavailable(error.to_string()));
+    let mut connection =
+        connected.map_err(|error| Failure(format!("{error} (DATABASE_URL is {})", config.database_url)))?;
+    match services {
+        Some(services) => services.apply(&mut connection, Clock::system().now())?,
+        None => warn_of_no_file(&mut connection)?,
+    }
+    Ok(())
 }
 
 /// Each connection is an open file, of which a process may have a thousand unless it asks for more.

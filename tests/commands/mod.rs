@@ -5,4 +5,5 @@ mod log;
 mod misuse;
 mod serve;
 mod service;
+mod services_file;
 mod user;

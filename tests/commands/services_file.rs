@@ -1,0 +1,307 @@
+//! "They can also stand in a TOML file that `serve` reads, for those who keep configuration in git."
+
+use std::path::PathBuf;
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::support::database::TestDatabase;
+use crate::support::*;
+
+/// A database, a file of services beside it, and somebody who starts and stops servers with both.
+struct Kept {
+    database: TestDatabase,
+    latchkey: CommandLine,
+    file: PathBuf,
+}
+
+impl Kept {
+    fn new(db: Db) -> Self {
+        let database = TestDatabase::migrated(db);
+        let latchkey = CommandLine::on(&database).with("LATCHKEY_SECRET_KEY", &"k".repeat(64));
+        latchkey.add_user("alice", PASSWORD);
+        let file = database.folder().join("services.toml");
+        Self { database, latchkey, file }
+    }
+
+    fn write(&self, text: &str) -> String {
+        std::fs::write(&self.file, text).expect("a file");
+        format!("--services={}", self.file.display())
+    }
+
+    /// Serves once with a file that says `text`, and gives what it logged about services.
+    fn serve(&self, text: &str) -> Vec<String> {
+        let flag = self.write(text);
+        self.serve_with(&[&flag])
+    }
+
+    fn serve_with(&self, flags: &[&str]) -> Vec<String> {
+        let process = Process::serve(&self.latchkey, flags);
+        process.terminate();
+        let entries = process.log();
+        let entries = entries.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let told = entries.filter(|entry| entry["service"].is_string() || entry["services"].is_string());
+        told.map(|entry| {
+            let of = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+            let message = of("message").split([':', ';', ',']).next().expect("a message").to_owned();
+            format!("{} {message} {}", of("service") + &of("services"), of("logins")).trim_end().to_owned()
+        })
+        .collect()
+    }
+
+    /// The one line of a server that does not start.
+    fn refused(&self, text: &str) -> String {
+        let flag = self.write(text);
+        let line = self.latchkey.run(&["serve", "--bind=127.0.0.1:0", &flag]).refused(1);
+        line.replace(&self.file.display().to_string(), "FILE")
+    }
+
+    fn run(&self, arguments: &[&str]) -> String {
+        self.latchkey.run(arguments).done().stdout
+    }
+
+    /// Every service as it is kept.
+    fn services(&self) -> Value {
+        serde_json::from_str(&self.run(&["service", "list", "--json"])).expect("JSON")
+    }
+
+    fn service(&self, name: &str) -> Value {
+        let all = self.services();
+        let found = all.as_array().expect("services").iter().find(|service| service["name"] == name);
+        found.cloned().unwrap_or_default()
+    }
+
+    /// A key of alice's that may write on the wiki.
+    fn add_key(&self) {
+        let scope = "--scope=service:wiki:write";
+        let secret = self.run(&["key", "add", "alice", "--action=access", "--name=bot", scope, "--scope=account:read"]);
+        log::note_secret(secret.trim());
+    }
+
+    fn scopes(&self) -> Value {
+        let keys: Value = serde_json::from_str(&self.run(&["key", "list", "--json"])).expect("JSON");
+        keys[0]["scopes"].clone()
+    }
+}
+
+const WIKI: &str = "[services.wiki]\nhost = \"wiki.example.org\"\nwriters = [\"alice\"]\n";
+
+#[rstest]
+fn services_of_the_file_are_there_when_it_serves(#[values(Sqlite, Postgres)] db: Db) {
+    let kept = Kept::new(db);
+    let text = r#"# All that can be said.
+        [services.wiki]
+        title = "Team wiki"
+        host = "Wiki.example.org"
+        path = "/docs/"
+        reading_methods = ["GET", "REPORT"]
+        anonymous_reads = true
+        classic_keys = true
+        key_parameter = true
+        requests_per_minute = 1_000
+        readers = "everyone"
+        writers = ["ALICE"]
+        [services]
+        files.host = "files.example.org"
+    "#;
+    assert_eq!(kept.serve(text), ["wiki service added", "files service added"]);
+    let wiki = kept.service("wiki");
+    for (member, expected) in [
+        ("title", json!("Team wiki")),
+        ("host", json!("wiki.example.org")),
+        ("path", json!("/docs")),
+        ("reading_methods", json!(["GET", "REPORT"])),
+        ("anonymous_reads", json!(true)),
+        ("classic_keys", json!(true)),
+        ("key_parameter", json!(true)),
+        ("requests_per_minute", json!(1000)),
+        ("readers", json!("everyone")),
+        ("writers", json!(["alice"])),
+        ("kept_in", json!("file")),
+    ] {
+        assert_eq!(wiki[member], expected, "{member}");
+    }
+    let files = kept.service("files");
+    assert_eq!((&files["title"], &files["readers"], &files["path"]), (&json!("files"), &json!([]), &json!("/")));
+    assert_eq!(kept.serve(text), [""; 0], "only what was changed is told");
+    assert_eq!(kept.service("wiki"), wiki, "nothing was changed");
+    let changed = text.replace("1_000", "60").replace("[\"ALICE\"]", "[]");
+    assert_eq!(kept.serve(&changed), ["wiki service changed"]);
+    assert_eq!(kept.service("wiki")["requests_per_minute"], 60);
+}
+
+#[rstest]
+fn what_stands_in_the_file_is_changed_there_only(#[values(Sqlite, Postgres)] db: Db) {
+    let kept = Kept::new(db);
+    kept.serve(WIKI);
+    for arguments in [&["service", "change", "wiki", "--readers=everyone"][..], &["service", "remove", "wiki"]] {
+        let line = kept.latchkey.run(arguments).refused(1);
+        let told = "The service wiki stands in the file that LATCHKEY_SERVICES names: change it there, and restart";
+        assert!(line.contains(told), "{line}");
+    }
+    assert_eq!(kept.service("wiki")["readers"], json!([]));
+}
+
+/// "Nothing is lost by a typo."
+#[rstest]
+fn a_service_that_leaves_the_file_is_closed_and_opens_again_with_its_scopes(#[values(Sqlite, Postgres)] db: Db) {
+    let kept = Kept::new(db);
+    kept.serve(WIKI);
+    kept.add_key();
+    let id = kept.service("wiki")["id"].clone();
+    assert_eq!(kept.serve(""), ["wiki service closed"]);
+    assert_eq!(kept.service("wiki")["kept_in"], "left_file");
+    assert_eq!(kept.serve(""), [""; 0]);
+    let line = kept.latchkey.run(&["service", "change", "wiki", "--readers=everyone"]).refused(1);
+    assert!(line.contains("has left the file that LATCHKEY_SERVICES names: put it back there, or remove it"), "{line}");
+    assert_eq!(kept.scopes(), json!(["account:read", "service:wiki:write"]));
+    // A closed service offers nothing.
+    let token = ["key", "add", "alice", "--action=access", "--name=late", "--scope=service:wiki:write"];
+    assert!(kept.latchkey.run(&token).refused(1).contains("no service offers it to alice"));
+    // A name that was mistyped takes the place meanwhile, and gives it back.
+    let mistyped = WIKI.replace("wiki]", "wkii]");
+    assert_eq!(kept.serve(&mistyped), ["wkii service added"]);
+    assert_eq!(kept.service("wiki")["path"], json!(null));
+    assert_eq!(kept.serve(WIKI), ["wiki service open again", "wkii service closed"]);
+    let wiki = kept.service("wiki");
+    assert_eq!(
+        (&wiki["id"], &wiki["path"], &wiki["kept_in"], &wiki["keys"]),
+        (&id, &json!("/"), &json!("file"), &json!(1))
+    );
+    assert_eq!(kept.scopes(), json!(["account:read", "service:wiki:write"]));
+    // For good.
+    kept.serve("");
+    kept.run(&["service", "remove", "wiki"]);
+    kept.run(&["service", "remove", "wkii"]);
+    assert_eq!((kept.services(), kept.scopes()), (json!([]), json!(["account:read"])));
+    kept.serve(WIKI);
+    assert_eq!(kept.scopes(), json!(["account:read"]), "a later one of the same name starts with none");
+}
+
+#[rstest]
+fn a_service_that_administrators_keep_is_taken_over_with_the_scopes_of_keys(#[values(Sqlite, Postgres)] db: Db) {
+    let kept = Kept::new(db);
+    kept.run(&["service", "add", "wiki", "--host=elsewhere.example.org", "--writers=alice"]);
+    kept.add_key();
+    let id = kept.service("wiki")["id"].clone();
+    assert_eq!(kept.serve(WIKI), ["wiki service taken over"]);
+    let wiki = kept.service("wiki");
+    assert_eq!((&wiki["id"], &wiki["host"], &wiki["kept_in"]), (&id, &json!("wiki.example.org"), &json!("file")));
+    assert_eq!(kept.scopes(), json!(["account:read", "service:wiki:write"]));
+}
+
+#[rstest]
+fn two_services_of_the_file_can_change_places(#[values(Sqlite, Postgres)] db: Db) {
+    let kept = Kept::new(db);
+    let both = |a: &str, b: &str| format!("[services.a]\nhost = \"{a}\"\n[services.b]\nhost = \"{b}\"\n");
+    kept.serve(&both("one", "two"));
+    assert_eq!(kept.serve(&both("two", "one")), ["a service changed", "b service changed"]);
+    assert_eq!((&kept.service("a")["host"], &kept.service("b")["host"]), (&json!("two"), &json!("one")));
+}
+
+/// "They may come later; the next start reads them."
+#[rstest]
+fn logins_that_nobody_has_are_told_and_admitted_when_somebody_has_them(#[values(Sqlite, Postgres)] db: Db) {
+    let kept = Kept::new(db);
+    let text = "[services.wiki]\nhost = \"h\"\nreaders = [\"alice\", \"bob\"]\nwriters = [\"carol\", \"b c\"]\n";
+    let told = "wiki nobody has these logins bob, carol, b c";
+    assert_eq!(kept.serve(text), ["wiki service added", told]);
+    assert_eq!(kept.serve(text), [told]);
+    assert_eq!((&kept.service("wiki")["readers"], &kept.service("wiki")["writers"]), (&json!(["alice"]), &json!([])));
+    kept.latchkey.add_user("bob", PASSWORD);
+    assert_eq!(kept.serve(text), ["wiki service changed", "wiki nobody has these logins carol, b c"]);
+    assert_eq!(kept.service("wiki")["readers"], json!(["alice", "bob"]));
+}
+
+#[rstest]
+fn a_file_that_is_wrong_stops_the_start_and_changes_nothing(#[values(Sqlite, Postgres)] db: Db) {
+    let kept = Kept::new(db);
+    kept.serve(WIKI);
+    let before = kept.services();
+    kept.run(&["service", "add", "files", "--host=files.example.org"]);
+    for (text, told) in [
+        ("[services.wiki\n", "FILE, line 1: this is not TOML: "),
+        ("\n[service.wiki]\n", "FILE, line 2: \"service\" is unknown here: there are tables such as [services.wiki]"),
+        ("services = 1", "FILE, line 1: services must be tables such as [services.wiki]"),
+        ("[services]\nwiki = 1", "FILE, line 2: \"wiki\" must be a table such as [services.wiki]"),
+        ("[services.Wiki]\nhost = \"h\"", "FILE, line 1: service Wiki: Name may hold small letters"),
+        ("[services.wiki]\npath = \"/a\"", "FILE, line 1: service wiki: Host cannot be blank"),
+        (
+            "[services.wiki]\nhost = \"h\"\nreader = \"x\"",
+            "FILE, line 3: service wiki: \"reader\" is unknown here: there are title, host, path,",
+        ),
+        ("[services.wiki]\nhost = \"h\"\n\npath = \"a\"", "FILE, line 4: service wiki: Path must begin with a slash"),
+        ("[services.wiki]\nhost = \"h:80\"", "FILE, line 2: service wiki: Host is written without a port"),
+        ("[services.wiki]\nhost = 1", "FILE, line 2: service wiki: Host must be text in quotes"),
+        (
+            "[services.wiki]\nhost = \"h\"\nclassic_keys = \"no\"",
+            "FILE, line 3: service wiki: Classic keys must be true or false",
+        ),
+        (
+            "[services.wiki]\nhost = \"h\"\nreaders = \"alice\"",
+            "FILE, line 3: service wiki: Readers must be \"everyone\" or an array of logins",
+        ),
+        (
+            "[services.wiki]\nhost = \"h\"\nrequests_per_minute = 0",
+            "FILE, line 3: service wiki: Requests per minute must be from 1",
+        ),
+        ("[services.wiki]\nhost = \"h\"\nhost = \"h\"", "FILE, line 3: this is not TOML: duplicate key"),
+        (
+            "[services.a]\nhost = \"h\"\n[services.b]\nhost = \"H\"\npath = \"/\"",
+            "FILE, line 5: service b: Path is that of the service a on the same host",
+        ),
+        (
+            "[services.a]\nhost = \"files.example.org\"",
+            "FILE, line 1: service a: files has the same host and path, and administrators keep it",
+        ),
+    ] {
+        let line = kept.refused(text);
+        assert!(line.contains(told) && line.ends_with("; nothing is changed"), "{text}: {line}");
+    }
+    kept.run(&["service", "remove", "files"]);
+    assert_eq!(kept.services(), before);
+    let missing = kept.latchkey.run(&["serve", "--bind=127.0.0.1:0", "--services=/nowhere/services.toml"]).refused(1);
+    assert!(missing.contains("cannot read /nowhere/services.toml: No such file"), "{missing}");
+    assert!(missing.contains("LATCHKEY_SERVICES names it"), "{missing}");
+}
+
+/// It is read before the database is touched: a new one is not even made.
+#[test]
+fn a_file_that_is_wrong_makes_no_database() {
+    let database = TestDatabase::empty(Sqlite);
+    let file = database.folder().join("services.toml");
+    std::fs::write(&file, "[services.wiki]\n").expect("a file");
+    let latchkey = CommandLine::on(&database).with("LATCHKEY_SERVICES", &file.display().to_string());
+    let line = latchkey.run(&["serve", "--bind=127.0.0.1:0"]).refused(1);
+    assert!(line.contains("Host cannot be blank"), "{line}");
+    assert!(!database.url.file().expect("a path").exists());
+}
+
+#[rstest]
+fn a_server_without_a_file_leaves_them_as_they_are_and_says_so(#[values(Sqlite, Postgres)] db: Db) {
+    let kept = Kept::new(db);
+    kept.serve(WIKI);
+    let before = kept.services();
+    assert_eq!(kept.serve_with(&[]), ["wiki LATCHKEY_SERVICES names no file"]);
+    assert_eq!(kept.services(), before);
+}
+
+/// "Two processes starting at once with the same file must work."
+#[rstest]
+fn several_that_start_at_once_with_the_same_file_all_serve(#[values(Sqlite, Postgres)] db: Db) {
+    let kept = Kept::new(db);
+    let text: String = (0..20).map(|n| format!("[services.s{n}]\nhost = \"h{n}\"\nreaders = [\"alice\"]\n")).collect();
+    let flag = kept.write(&text);
+    let processes: Vec<Process> = std::thread::scope(|scope| {
+        let start = || Process::serve(&kept.latchkey, &[flag.as_str()]);
+        let started: Vec<_> = (0..3).map(|_| scope.spawn(start)).collect();
+        started.into_iter().map(|started| started.join().expect("a server")).collect()
+    });
+    let added = processes.into_iter().map(|process| {
+        process.terminate();
+        process.log().matches("service added").count()
+    });
+    assert_eq!(added.sum::<usize>(), 20, "each is added once");
+    assert_eq!(kept.services().as_array().expect("services").len(), 20);
+    assert_eq!(kept.database.number("SELECT count(*) AS number FROM service_admissions"), 20);
+}
