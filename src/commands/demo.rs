@@ -17,8 +17,10 @@ use crate::db::{Database, DbConnection};
 use crate::logging;
 use crate::migrations;
 use crate::models::event::{Client, Event, EventAction};
-use crate::models::key::{Authority, Expiry, Grace, Key, KeyPolicy, NewKey, Outcome};
-use crate::models::scope::{KeyScopes, Scope};
+use crate::models::key::{Authority, Expiry, Grace, Key, KeyPolicy, NewKey};
+use crate::models::scope::KeyScopes;
+use crate::models::service::Service;
+use crate::models::service_settings::{Admitted, By, ServiceSettings};
 use crate::models::token::{RecordIf, Token, TokenAction, TokenUse};
 use crate::models::user::{NewUser, Profile, User, UserStatus};
 
@@ -35,7 +37,7 @@ struct DemoKey {
 struct DemoToken {
     name: &'static str,
     note: &'static str,
-    scopes: &'static [Scope],
+    scopes: &'static str,
     expiry: Expiry,
     made: TimeDelta,
     used: Option<TimeDelta>,
@@ -64,7 +66,7 @@ fn tokens() -> Vec<DemoToken> {
         DemoToken {
             name: "Old laptop",
             note: "",
-            scopes: &[Scope::AccountWrite, Scope::TokensWrite],
+            scopes: "account:write tokens:write",
             expiry: Expiry::Never,
             made: days(210),
             used: Some(days(121)),
@@ -73,7 +75,7 @@ fn tokens() -> Vec<DemoToken> {
         DemoToken {
             name: "Backup on the NAS",
             note: "Rotated each summer. Ask Bob where it runs.",
-            scopes: &[Scope::UsersRead],
+            scopes: "users:read",
             expiry: Expiry::Never,
             made: days(160),
             used: Some(hours(2)),
@@ -82,7 +84,7 @@ fn tokens() -> Vec<DemoToken> {
         DemoToken {
             name: "Talk at the conference",
             note: "",
-            scopes: &[Scope::AccountRead],
+            scopes: "account:read",
             expiry: Expiry::InDays(30),
             made: days(35),
             used: Some(days(30)),
@@ -91,7 +93,7 @@ fn tokens() -> Vec<DemoToken> {
         DemoToken {
             name: "Deploy",
             note: "",
-            scopes: &[Scope::AccountRead, Scope::TokensRead],
+            scopes: "account:read tokens:read",
             expiry: Expiry::InDays(30),
             made: days(27),
             used: Some(hours(9)),
@@ -100,22 +102,49 @@ fn tokens() -> Vec<DemoToken> {
         DemoToken {
             name: "Nightly report",
             note: "",
-            scopes: &[Scope::AccountRead, Scope::UsersRead],
+            scopes: "account:read users:read",
             expiry: Expiry::InDays(90),
             made: days(21),
             used: Some(minutes(4)),
             rotated: None,
         },
         DemoToken {
+            name: "Wiki bot",
+            note: "Tidies up at night.",
+            scopes: "service:wiki:write service:files:read",
+            expiry: Expiry::InDays(90),
+            made: days(8),
+            used: Some(hours(7)),
+            rotated: None,
+        },
+        DemoToken {
             name: "Editor plug-in",
             note: "",
-            scopes: &[Scope::AccountRead],
+            scopes: "account:read",
             expiry: Expiry::InDays(60),
             made: hours(3),
             used: None,
             rotated: None,
         },
     ]
+}
+
+/// Two, which admit people in different ways.
+fn services() -> Vec<(&'static str, ServiceSettings)> {
+    let people = |logins: &[&str]| Admitted::People(logins.iter().map(ToString::to_string).collect());
+    let wiki = ServiceSettings {
+        anonymous_reads: true,
+        readers: Admitted::Everyone,
+        writers: people(&["alice", "bob"]),
+        requests_per_minute: Some(120),
+        ..ServiceSettings::new("Team wiki", "wiki.example.org")
+    };
+    let files = ServiceSettings {
+        path: "/files".to_owned(),
+        readers: people(&["alice", "carol"]),
+        ..ServiceSettings::new("Shared files", "apps.example.org")
+    };
+    vec![("wiki", wiki), ("files", files)]
 }
 
 fn people() -> Vec<DemoPerson> {
@@ -184,13 +213,21 @@ fn fill(database: &Database) -> Result<Secret, Failure> {
     let now = Clock::system().now();
     let password_hash = hash(&Password::new(PASSWORD));
     let secrets = database.write_now(|connection| {
-        people().iter().map(|person| add(connection, person, &password_hash, now)).collect::<Result<Vec<_>, _>>()
+        let everybody = people();
+        let added = everybody.iter().map(|person| add(connection, person, &password_hash, now));
+        let secrets = added.collect::<Result<Vec<_>, _>>()?;
+        // They admit people who are there, and keys can have scopes of those that admit their owner.
+        for (name, settings) in services() {
+            demonstrable(Service::add(connection, name, &settings, &By::CommandLine, now - TimeDelta::days(9)))?;
+        }
+        everybody.iter().try_for_each(|person| add_tokens(connection, person, now))?;
+        Ok(secrets)
     })?;
     let of_alice = secrets.into_iter().flatten().next();
     of_alice.ok_or_else(|| Failure("the demo has no key".into()))
 }
 
-/// Makes a person and their keys, and gives the secret of their first.
+/// Makes a person and their API and Atom access keys, and gives the secret of their first.
 fn add(
     connection: &mut DbConnection,
     person: &DemoPerson,
@@ -207,7 +244,7 @@ fn add(
     let keys = person.keys.iter().map(|key| key.made);
     let joined = keys.chain(person.tokens.iter().map(|token| token.made)).max().unwrap_or(TimeDelta::days(3));
     let user = new.insert(connection, now - joined)?;
-    let client = Client::new("192.0.2.17", "nightly-report/2.1");
+    let client = client();
     let mut first = None;
     for key in &person.keys {
         let secret = Secret::generate();
@@ -221,13 +258,21 @@ fn add(
         }
         first.get_or_insert(secret);
     }
-    for token in &person.tokens {
-        add_token(connection, user.id, token, &client, now)?;
-    }
     if person.login == "erin" {
         User::set_status(connection, user.id, UserStatus::Locked, now)?;
     }
     Ok(first)
+}
+
+/// The program that all of it was done by.
+fn client() -> Client {
+    Client::new("192.0.2.17", "nightly-report/2.1")
+}
+
+/// Makes the access tokens of a person.
+fn add_tokens(connection: &mut DbConnection, person: &DemoPerson, now: Timestamp) -> diesel::QueryResult<()> {
+    let Some(user) = User::find_by_login(connection, person.login)? else { return Ok(()) };
+    person.tokens.iter().try_for_each(|token| add_token(connection, user.id, token, &client(), now))
 }
 
 fn add_token(
@@ -240,12 +285,11 @@ fn add_token(
     // Whatever the settings allow: these were made long before.
     let policy = KeyPolicy { most_per_user: usize::MAX, usual_lifetime: None, longest_lifetime: None };
     let (name, note) = (token.name.to_owned(), token.note.to_owned());
-    let scopes = token.scopes.iter().map(|scope| scope.as_str());
-    let scopes = KeyScopes::of_words(scopes).unwrap_or_default();
+    let scopes = KeyScopes::of_words(token.scopes.split(' ')).unwrap_or_default();
     let new = NewKey { name, note, scopes, expiry: Some(token.expiry) };
     let made_on = now - token.made;
     let made = Key::make(connection, user_id, &new, (&policy, &Authority::OWNER), client, made_on);
-    let key = demonstrable(made)?;
+    let (key, _) = demonstrable(made)?;
     if let Some(used) = token.used {
         use_secret(connection, &key.current, made_on + TimeDelta::minutes(7), client)?;
         let recorded = TokenUse { token_id: key.current.id, used_on: now - used };
@@ -255,7 +299,7 @@ fn add_token(
         let rotated_on = now - rotation.on;
         let ids = (user_id, key.id);
         let rotated = Key::rotate(connection, ids, Grace::Week, &Authority::OWNER, client, rotated_on);
-        let key = demonstrable(rotated)?;
+        let (key, _) = demonstrable(rotated)?;
         use_secret(connection, &key.current, now - rotation.used, client)?;
     }
     Ok(())
@@ -272,10 +316,12 @@ fn use_secret(
     Event::record(connection, secret.user_id, EventAction::KeyFirstUsed, Some(secret), client, used_on)
 }
 
-/// The key: nothing that is made here breaks a rule.
-fn demonstrable(made: Outcome<(Key, Secret)>) -> diesel::QueryResult<Key> {
-    let (key, _) = made?.map_err(|refusal| diesel::result::Error::QueryBuilderError(Box::new(refusal)))?;
-    Ok(key)
+/// What was made: nothing here breaks a rule.
+fn demonstrable<T, Refusal>(made: diesel::QueryResult<Result<T, Refusal>>) -> diesel::QueryResult<T>
+where
+    Refusal: std::error::Error + Send + Sync + 'static,
+{
+    made?.map_err(|refusal| diesel::result::Error::QueryBuilderError(Box::new(refusal)))
 }
 
 fn greeting(app: &App, secret: &Secret) -> String {

@@ -60,6 +60,15 @@ async fn the_demo_says_where_to_go_and_its_curl_line_works() {
         assert!(rotated.shows(shown), "{shown} is not in {}", rotated.text());
     }
 
+    let services = alice.get("/admin/services").await;
+    for shown in [
+        "Shared files files · apps.example.org/files May read: alice, carol May write: nobody 1 key of 1 person",
+        "Team wiki wiki · wiki.example.org May read: anybody, even without a key May write: alice, bob 1 key of 1 person",
+    ] {
+        assert!(services.shows(shown), "{shown} is not in {}", services.text());
+    }
+    assert!(tokens.shows("Wiki bot"), "{}", tokens.text());
+
     for (login, shows) in [
         ("bob", ["API access key Never used", "Missing an Atom access key"]),
         ("carol", ["API access key Last used: about 2 years ago", "Atom access key Never used"]),
