@@ -92,7 +92,7 @@ pub fn pages() -> Vec<At> {
         at("/my/tokens/{id:[0-9]+}/revoke").get(pages::tokens::revoke::ask).post(pages::tokens::revoke::revoke),
         at("/activity").get(pages::activity::show),
         at("/revoke").get(pages::leak::show).post(pages::leak::report),
-        // Administrators, about everybody.
+        // Administrators, about everybody and every service.
         at("/admin/users").get(pages::people::list::show),
         at("/admin/users/new").get(pages::people::add::show).post(pages::people::add::add),
         at("/admin/users/{id:[0-9]+}").get(pages::people::person::show),
@@ -102,6 +102,12 @@ pub fn pages() -> Vec<At> {
             .post(pages::people::status::unlock),
         at("/admin/users/{id:[0-9]+}/password").get(pages::people::password::show).post(pages::people::password::set),
         at("/users/{id:[0-9]+}").get(pages::people::person::home),
+        at("/admin/services").get(pages::services::list::show),
+        at("/admin/services/new").get(pages::services::add::show).post(pages::services::add::add),
+        at("/admin/services/{id:[0-9]+}").get(pages::services::service::show).post(pages::services::service::change),
+        at("/admin/services/{id:[0-9]+}/remove")
+            .get(pages::services::remove::ask)
+            .post(pages::services::remove::remove),
     ]
 }
 

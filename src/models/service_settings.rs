@@ -412,7 +412,10 @@ impl ServiceSettings {
         errors.extend(path_errors(&self.path));
         errors.extend(method_errors(&self.reading_methods));
         if self.requests_per_minute.is_some_and(|number| !(1..=MOST_REQUESTS).contains(&number)) {
-            errors.push(FieldError::new(ServiceField::RequestsPerMinute, "must be from 1 to 1000000, or none"));
+            errors.push(FieldError::new(
+                ServiceField::RequestsPerMinute,
+                "must be a whole number from 1 to 1000000, or none",
+            ));
         }
         errors
     }

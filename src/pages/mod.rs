@@ -10,6 +10,7 @@ pub mod moment;
 pub mod notices;
 pub mod password;
 pub mod people;
+pub mod services;
 pub mod shell;
 pub mod sign_in;
 pub mod tokens;

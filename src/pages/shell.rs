@@ -94,6 +94,12 @@ pub enum Notice {
     TokenRevoked,
     /// An access token was to be ended that there is not.
     TokenGone,
+    /// A service was added.
+    ServiceAdded,
+    /// The settings of a service were saved.
+    ServiceChanged,
+    /// A service was removed.
+    ServiceRemoved,
 }
 
 impl Notice {
@@ -110,6 +116,9 @@ impl Notice {
             Self::TokenChanged => "token_changed",
             Self::TokenRevoked => "token_revoked",
             Self::TokenGone => "token_gone",
+            Self::ServiceAdded => "service_added",
+            Self::ServiceChanged => "service_changed",
+            Self::ServiceRemoved => "service_removed",
         }
     }
 
@@ -127,6 +136,9 @@ impl Notice {
             Self::PersonPasswordSet => "The password has been set. Tell it to them: their sessions have ended.",
             Self::TokenChanged => "The access token has been changed.",
             Self::TokenRevoked => "The access token has been revoked. No program can use it any more.",
+            Self::ServiceAdded => "The service has been added. Point the reverse proxy at Latchkey for it.",
+            Self::ServiceChanged => "The service has been saved. It holds from the next request on.",
+            Self::ServiceRemoved => "The service has been removed, and its scopes from all keys.",
             Self::TokenGone => "There is no such access token: it has been revoked already, or is long expired.",
         }
     }

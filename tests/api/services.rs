@@ -131,7 +131,7 @@ async fn all_that_is_wrong_is_told_and_nothing_is_added(#[values(Sqlite, Postgre
         "Host is written without a scheme: wiki.example.org, not https://wiki.example.org",
         "Path must begin with a slash, such as /wiki",
         "Reading methods must be methods such as GET, HEAD and OPTIONS",
-        "Requests per minute must be from 1 to 1000000, or none",
+        "Requests per minute must be a whole number from 1 to 1000000, or none",
         "Readers cannot be carol, dave: nobody has these logins",
         "Writers cannot be a b\u{0}: nobody has this login",
     ];

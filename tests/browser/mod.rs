@@ -10,6 +10,7 @@ mod paper;
 mod people;
 mod plain_http;
 mod screenshot;
+mod services;
 mod tokens;
 mod widths;
 mod without_javascript;

@@ -83,7 +83,11 @@ fn what_cannot_be_done_is_told_in_one_line(#[values(Sqlite, Postgres)] db: Db) {
             &["add", "docs", "--host=h", "--readers=bob,carol"],
             "Readers cannot be bob, carol: nobody has these logins",
         ),
-        (1, &["change", "wiki", "--requests-per-minute=0"], "Requests per minute must be from 1 to 1000000, or none"),
+        (
+            1,
+            &["change", "wiki", "--requests-per-minute=0"],
+            "Requests per minute must be a whole number from 1 to 1000000, or none",
+        ),
         (2, &["change", "wiki", "--requests-per-minute=x"], "use a whole number, or none"),
         (2, &["add", "docs"], "--host"),
         (2, &["add", "docs", "--host=h", "--classic-keys=maybe"], "--classic-keys"),

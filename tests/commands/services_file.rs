@@ -243,7 +243,7 @@ fn a_file_that_is_wrong_stops_the_start_and_changes_nothing(#[values(Sqlite, Pos
         ),
         (
             "[services.wiki]\nhost = \"h\"\nrequests_per_minute = 0",
-            "FILE, line 3: service wiki: Requests per minute must be from 1",
+            "FILE, line 3: service wiki: Requests per minute must be a whole number from 1",
         ),
         ("[services.wiki]\nhost = \"h\"\nhost = \"h\"", "FILE, line 3: this is not TOML: duplicate key"),
         (

@@ -10,6 +10,7 @@ mod keys;
 mod must_change;
 mod password;
 mod people;
+mod services;
 mod session_ends;
 mod session_spans;
 mod sign_in;

@@ -1,0 +1,60 @@
+//! `/admin/services/new`: a new service.
+
+use actix_session::Session;
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+
+use super::form::{ServiceFields, ServiceForm};
+use super::{by, path_of};
+use crate::app::App;
+use crate::auth::posted_form::Posted;
+use crate::auth::session_user::AdminSession;
+use crate::error::AppError;
+use crate::models::service::Service;
+use crate::models::service_settings::ServiceRefusal;
+use crate::pages::shell::{Notice, Shell, page, see_other_with};
+
+#[derive(Template)]
+#[template(path = "services/add.html")]
+struct AddPage {
+    shell: Shell,
+    fields: ServiceFields,
+}
+
+/// `GET /admin/services/new`
+///
+/// # Errors
+/// 403 for others; if the cookie cannot be written.
+pub async fn show(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    _: AdminSession,
+) -> Result<HttpResponse, AppError> {
+    let fields = ServiceFields::new(ServiceForm::blank(), &[]);
+    page(StatusCode::OK, &AddPage { shell: Shell::of(&app, &request, &session)?, fields })
+}
+
+/// `POST /admin/services/new`
+///
+/// # Errors
+/// 403 for others; those of the database.
+pub async fn add(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    Posted { who: me, form }: Posted<AdminSession, ServiceForm>,
+) -> Result<HttpResponse, AppError> {
+    let (name, settings) = (form.name.trim().to_owned(), form.settings());
+    let (by, now) = (by(&app, &request, &me), app.clock.now());
+    let added = app.database.write(move |connection| Service::add(connection, &name, &settings, &by, now)).await?;
+    match added {
+        Ok(service) => Ok(see_other_with(&app, &path_of(service.id), Notice::ServiceAdded)),
+        Err(ServiceRefusal::Invalid(errors)) => {
+            let (shell, fields) = (Shell::of(&app, &request, &session)?, ServiceFields::new(form, &errors));
+            page(StatusCode::UNPROCESSABLE_ENTITY, &AddPage { shell, fields })
+        }
+        Err(refusal) => Err(refusal.into()),
+    }
+}

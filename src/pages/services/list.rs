@@ -1,0 +1,81 @@
+//! `/admin/services`: every service.
+
+use actix_session::Session;
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+
+use super::{keys_in_words, path_of, state_label, who_reads};
+use crate::app::App;
+use crate::auth::session_user::AdminSession;
+use crate::clock::Timestamp;
+use crate::error::AppError;
+use crate::models::service::Service;
+use crate::models::service_settings::{Dependents, ServiceSettings};
+use crate::pages::moment::Moment;
+use crate::pages::shell::{Notice, Shell, page};
+
+#[derive(Template)]
+#[template(path = "services/list.html")]
+struct ListPage {
+    shell: Shell,
+    services: Vec<Row>,
+    count: String,
+}
+
+struct Row {
+    path: String,
+    name: String,
+    title: String,
+    place: String,
+    state: Option<&'static str>,
+    may_read: String,
+    may_write: String,
+    keys: String,
+    last_used: Option<Moment>,
+}
+
+/// `GET /admin/services`
+///
+/// # Errors
+/// 403 for others; those of the database.
+pub async fn show(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    _: AdminSession,
+) -> Result<HttpResponse, AppError> {
+    let found = app.database.read(|connection| {
+        let all = ServiceSettings::of_all(connection)?;
+        Ok((all, Service::dependents_of_all(connection)?))
+    });
+    let (all, dependents) = found.await?;
+    let now = app.clock.now();
+    let row = |(service, settings): (Service, ServiceSettings)| {
+        let dependents = dependents.get(&service.id).copied().unwrap_or_default();
+        Row::new(&service, &settings, &dependents, now)
+    };
+    let services: Vec<Row> = all.into_iter().map(row).collect();
+    let count = match services.len() {
+        1 => "1 service".to_owned(),
+        several => format!("{several} services"),
+    };
+    let shell = Shell::of(&app, &request, &session)?.saying(&request, &[Notice::ServiceRemoved]);
+    page(StatusCode::OK, &ListPage { shell, services, count })
+}
+
+impl Row {
+    fn new(service: &Service, settings: &ServiceSettings, dependents: &Dependents, now: Timestamp) -> Self {
+        Self {
+            path: path_of(service.id),
+            name: service.name.clone(),
+            title: settings.title.clone(),
+            place: service.place(),
+            state: state_label(service),
+            may_read: who_reads(settings),
+            may_write: settings.writers.in_words(),
+            keys: keys_in_words(dependents),
+            last_used: dependents.last_used_on.map(|time| Moment::new(time, now)),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! `/admin/services/ID/remove`: asks first, and says which keys lose what.
+
+use actix_session::Session;
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+
+use super::{Whole, by, path_of, service};
+use crate::app::App;
+use crate::auth::posted_form::{NoFields, Posted};
+use crate::auth::session_user::AdminSession;
+use crate::error::AppError;
+use crate::models::service::{KeptIn, Service};
+use crate::models::service_settings::{Dependents, ServiceRefusal};
+use crate::pages::moment::Moment;
+use crate::pages::shell::{Notice, Shell, page, see_other_with};
+use crate::resource::id_of;
+
+#[derive(Template)]
+#[template(path = "services/remove.html")]
+struct RemovePage {
+    shell: Shell,
+    path: String,
+    name: String,
+    title: String,
+    place: String,
+    /// Which keys lose what.
+    loss: String,
+    last_used: Option<Moment>,
+}
+
+/// `GET /admin/services/ID/remove`
+///
+/// # Errors
+/// 403 for others; there is none with this id; it stands in the file; those of the database.
+pub async fn ask(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    _: AdminSession,
+) -> Result<HttpResponse, AppError> {
+    let Whole { service, settings, dependents } = service(&app, &request).await?;
+    if service.kept_in == KeptIn::File {
+        return Err(ServiceRefusal::InFile(service.name).into());
+    }
+    let shown = RemovePage {
+        shell: Shell::of(&app, &request, &session)?,
+        path: path_of(service.id),
+        place: service.place(),
+        loss: loss(&service.name, &dependents),
+        last_used: dependents.last_used_on.map(|time| Moment::new(time, app.clock.now())),
+        name: service.name,
+        title: settings.title,
+    };
+    page(StatusCode::OK, &shown)
+}
+
+/// `POST /admin/services/ID/remove`
+///
+/// # Errors
+/// 403 for others; there is none with this id; it stands in the file; those of the database.
+pub async fn remove(
+    app: web::Data<App>,
+    request: HttpRequest,
+    Posted { who: me, form: NoFields {} }: Posted<AdminSession, NoFields>,
+) -> Result<HttpResponse, AppError> {
+    let (id, by, now) = (id_of(&request)?, by(&app, &request, &me), app.clock.now());
+    app.database.write(move |connection| Service::remove(connection, id, &by, now)).await??;
+    Ok(see_other_with(&app, "/admin/services", Notice::ServiceRemoved))
+}
+
+fn loss(name: &str, dependents: &Dependents) -> String {
+    let keys = |number: usize| if number == 1 { "1 key".to_owned() } else { format!("{number} keys") };
+    let whose = match dependents.people {
+        1 => "of 1 person".to_owned(),
+        several => format!("of {several} people"),
+    };
+    let lose = |number: usize| if number == 1 { "loses" } else { "lose" };
+    match (dependents.reading_keys, dependents.writing_keys) {
+        (0, 0) => format!("No key has a scope of {name}, so none loses anything."),
+        (0, writing) => format!("{} {whose} {} service:{name}:write.", keys(writing), lose(writing)),
+        (reading, 0) => format!("{} {whose} {} service:{name}:read.", keys(reading), lose(reading)),
+        (reading, writing) => format!(
+            "{} {whose} {lose_all}: {} service:{name}:write, {} service:{name}:read.",
+            keys(reading + writing),
+            keys(writing),
+            keys(reading),
+            lose_all = "lose their scopes"
+        ),
+    }
+}

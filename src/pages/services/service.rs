@@ -1,0 +1,116 @@
+//! `/admin/services/ID`: one service, whose settings can be changed here unless they are kept in the file.
+
+use actix_session::Session;
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+
+use super::form::{ServiceFields, ServiceForm};
+use super::{Fact, Whole, by, facts, keys_in_words, path_of, service};
+use crate::app::App;
+use crate::auth::posted_form::Posted;
+use crate::auth::session_user::AdminSession;
+use crate::error::AppError;
+use crate::models::service::{KeptIn, Service};
+use crate::models::service_settings::{ServiceField, ServiceRefusal};
+use crate::models::user::FieldError;
+use crate::pages::moment::Moment;
+use crate::pages::shell::{Notice, Shell, page, see_other_with};
+use crate::resource::id_of;
+
+/// What may have been done to it just before.
+const NOTICES: &[Notice] = &[Notice::ServiceAdded, Notice::ServiceChanged];
+
+#[derive(Template)]
+#[template(path = "services/service.html")]
+struct ServicePage {
+    shell: Shell,
+    path: String,
+    name: String,
+    title: String,
+    keys: String,
+    last_used: Option<Moment>,
+    /// The form; `None`: it is kept in the file.
+    fields: Option<ServiceFields>,
+    /// The settings where they are not in the form, or are others there.
+    facts: Vec<Fact>,
+    is_closed: bool,
+    can_be_removed: bool,
+    /// Whether somebody else has changed it since the form was opened.
+    is_outdated: bool,
+}
+
+impl ServicePage {
+    /// The page with `form` in it, as it was sent; `None`: as the service is.
+    fn new(
+        app: &App,
+        shell: Shell,
+        whole: Whole,
+        form: Option<ServiceForm>,
+        errors: &[FieldError<ServiceField>],
+    ) -> Self {
+        let Whole { service, settings, dependents } = whole;
+        let is_kept_here = service.kept_in == KeptIn::Database;
+        Self {
+            shell,
+            path: path_of(service.id),
+            name: service.name.clone(),
+            title: settings.title.clone(),
+            keys: keys_in_words(&dependents),
+            last_used: dependents.last_used_on.map(|time| Moment::new(time, app.clock.now())),
+            facts: facts(&service, &settings),
+            is_closed: service.kept_in == KeptIn::LeftFile,
+            can_be_removed: service.kept_in != KeptIn::File,
+            is_outdated: false,
+            fields: is_kept_here.then(|| {
+                let form = form.unwrap_or_else(|| ServiceForm::of(&service, settings));
+                ServiceFields::new(form.seeing(&service), errors)
+            }),
+        }
+    }
+
+    fn error_summary(&self) -> Vec<(&'static str, String)> {
+        self.fields.as_ref().map(ServiceFields::error_summary).unwrap_or_default()
+    }
+}
+
+/// `GET /admin/services/ID`
+///
+/// # Errors
+/// 403 for others; there is none with this id; those of the database.
+pub async fn show(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    _: AdminSession,
+) -> Result<HttpResponse, AppError> {
+    let whole = service(&app, &request).await?;
+    let shell = Shell::of(&app, &request, &session)?.saying(&request, NOTICES);
+    page(StatusCode::OK, &ServicePage::new(&app, shell, whole, None, &[]))
+}
+
+/// `POST /admin/services/ID`
+///
+/// # Errors
+/// 403 for others; there is none with this id; it is kept in the file; those of the database.
+pub async fn change(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    Posted { who: me, form }: Posted<AdminSession, ServiceForm>,
+) -> Result<HttpResponse, AppError> {
+    let (id, changes) = (id_of(&request)?, form.changes()?);
+    let (by, now) = (by(&app, &request, &me), app.clock.now());
+    let changed = app.database.write(move |connection| Service::change(connection, id, &changes, &by, now)).await?;
+    let (status, errors) = match changed {
+        Ok(_) => return Ok(see_other_with(&app, &path_of(id), Notice::ServiceChanged)),
+        Err(ServiceRefusal::Invalid(errors)) => (StatusCode::UNPROCESSABLE_ENTITY, errors),
+        Err(ServiceRefusal::ChangedMeanwhile) => (StatusCode::CONFLICT, Vec::new()),
+        Err(refusal) => return Err(refusal.into()),
+    };
+    let whole = service(&app, &request).await?;
+    let shell = Shell::of(&app, &request, &session)?;
+    let is_outdated = status == StatusCode::CONFLICT;
+    let again = ServicePage { is_outdated, ..ServicePage::new(&app, shell, whole, Some(form), &errors) };
+    page(status, &again)
+}

@@ -1,0 +1,143 @@
+//! *Services*, as an administrator sees and uses them.
+
+use latchkey::models::service_settings::{Admitted, ServiceSettings};
+use rstest::rstest;
+
+use super::people::{add_alice, add_longest};
+use super::{assert_console, assert_sound, assert_sound_but_for, sign_in};
+use crate::support::browser::{Browser, JavaScript, Options};
+use crate::support::*;
+
+#[rstest]
+#[case::sqlite_desktop_light(Sqlite, Options::desktop())]
+#[case::postgres_phone_dark(Postgres, Options::phone().dark())]
+#[case::postgres_desktop_dark(Postgres, Options::desktop().dark())]
+#[case::sqlite_phone_without_javascript(Sqlite, Options::phone().without_javascript())]
+#[tokio::test]
+async fn an_administrator_adds_changes_and_removes_a_service(#[case] db: Db, #[case] options: Options) {
+    let site = Site::start(db).await;
+    site.add_admin("root").await;
+    let alice = add_alice(&site).await;
+    let browser = Browser::start(options).await;
+    let sound = async |page: &str| match options.javascript {
+        JavaScript::On => assert_sound(&browser, page).await,
+        // Axe is a script itself.
+        JavaScript::Off => assert_console(&browser, page, &[]).await,
+    };
+    sign_in(&browser, &site.url, "root").await;
+    browser.click("Services").await;
+    browser.shows("A service is anything behind your reverse proxy").await;
+    sound("services, none").await;
+    browser.click("Add your first service").await;
+    browser.shows("For its scopes, and for good").await;
+    sound("add a service").await;
+    browser.fill("Name", "wiki").await;
+    browser.fill("Title", "Team wiki").await;
+    browser.fill("Host", "wiki.example.org:443").await;
+    browser.click("Add service").await;
+    browser.shows("Host is written without a port").await;
+    match options.javascript {
+        JavaScript::On => assert_sound_but_for(&browser, "add a service with an error", &[422]).await,
+        JavaScript::Off => assert_console(&browser, "add a service with an error", &[422]).await,
+    }
+    assert_eq!(browser.value_of("Title").await, "Team wiki");
+    browser.fill("Host", "wiki.example.org").await;
+    browser.fill("Writers (logins, one a line)", "alice").await;
+    browser.click("Add service").await;
+    browser.shows("The service has been added.").await;
+    browser.shows("Never used").await;
+    sound("a service").await;
+
+    site.add_access_token(&alice, "service:wiki:write", "30d").await;
+    browser.fill("Title", "Wiki of the team").await;
+    browser.click("Save").await;
+    browser.shows("The service has been saved.").await;
+    browser.click("Back to all services").await;
+    browser.shows("Wiki of the team wiki · wiki.example.org").await;
+    browser.shows("May write: alice").await;
+    sound("services").await;
+
+    browser.click("Wiki of the team").await;
+    browser.click("Remove Wiki of the team").await;
+    browser.shows("1 key of 1 person loses service:wiki:write.").await;
+    sound("remove asks").await;
+    browser.click("Keep it").await;
+    browser.click("Remove Wiki of the team").await;
+    browser.shows("nothing seems to depend on it").await;
+    browser.click("Remove Wiki of the team").await;
+    browser.shows("The service has been removed, and its scopes from all keys.").await;
+    assert_eq!(site.database.number("SELECT count(*) AS number FROM services"), 0);
+}
+
+#[rstest]
+#[case::sqlite(Sqlite, Options::phone())]
+#[case::postgres(Postgres, Options::desktop().dark())]
+#[tokio::test]
+async fn a_service_of_the_file_and_one_that_left_it_are_sound(#[case] db: Db, #[case] options: Options) {
+    let site = Site::start(db).await;
+    site.add_admin("root").await;
+    let service = site.add_service("wiki", ServiceSettings::new("Team wiki", "wiki.example.org")).await;
+    let browser = Browser::start(options).await;
+    sign_in(&browser, &site.url, "root").await;
+    for (kept_in, told) in [("file", "It stands in the file"), ("left_file", "It is closed:")] {
+        site.database.execute(&format!("UPDATE services SET kept_in = '{kept_in}'"));
+        browser.goto(&format!("{}/admin/services/{}", site.url, service.id)).await;
+        browser.shows(told).await;
+        assert_sound(&browser, kept_in).await;
+    }
+}
+
+/// What another administrator has changed meanwhile is told where the eye is, and what was typed is kept.
+#[rstest]
+#[case::sqlite(Sqlite, Options::desktop())]
+#[case::postgres(Postgres, Options::phone().dark())]
+#[tokio::test]
+async fn a_form_that_is_out_of_date_is_sound_and_has_the_focus(#[case] db: Db, #[case] options: Options) {
+    let site = Site::start(db).await;
+    site.add_admin("root").await;
+    let service = site.add_service("wiki", ServiceSettings::new("Team wiki", "wiki.example.org")).await;
+    let browser = Browser::start(options).await;
+    sign_in(&browser, &site.url, "root").await;
+    browser.goto(&format!("{}/admin/services/{}", site.url, service.id)).await;
+    browser.fill("Title", "Docs").await;
+    site.database.execute("UPDATE services SET host = 'elsewhere.example.org', updated_on = '2026-11-24 09:40:00'");
+    browser.click("Save").await;
+    browser.shows("Nothing was saved Somebody else has changed this service").await;
+    browser.shows("Lives at elsewhere.example.org").await;
+    assert_eq!(browser.value_of("Title").await, "Docs");
+    let focused = browser.evaluate("return document.activeElement.getAttribute('aria-labelledby')").await;
+    assert_eq!(focused, "outdated-title");
+    assert_sound_but_for(&browser, "a form that is out of date", &[409]).await;
+    browser.click("Save").await;
+    browser.shows("The service has been saved.").await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn nothing_about_services_scrolls_sideways_however_long_it_is(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    site.add_admin("root").await;
+    let longest = add_longest(&site).await;
+    let label = "d".repeat(63);
+    let settings = ServiceSettings {
+        path: format!("/{}", "p".repeat(254)),
+        reading_methods: vec!["M".repeat(40); 1],
+        readers: Admitted::People(vec![longest.login.clone()]),
+        writers: Admitted::People(vec![longest.login]),
+        ..ServiceSettings::new("T".repeat(100), format!("{label}.{label}.{label}.example"))
+    };
+    let service = site.add_service(&"n".repeat(40), settings).await;
+    let browser = Browser::start(Options::desktop()).await;
+    sign_in(&browser, &site.url, "root").await;
+    let one = format!("/admin/services/{}", service.id);
+    for kept_in in ["database", "file"] {
+        site.database.execute(&format!("UPDATE services SET kept_in = '{kept_in}'"));
+        for path in ["/admin/services", "/admin/services/new", &one, &format!("{one}/remove")] {
+            browser.goto(&format!("{}{path}", site.url)).await;
+            for width in [320, 360, 540, 719, 720, 959, 960, 1280, 1600] {
+                browser.apply(Options { width, ..Options::desktop() }).await;
+                assert!(!browser.scrolls_sideways().await, "{path} scrolls sideways at {width} px, in {kept_in}");
+            }
+        }
+    }
+}
