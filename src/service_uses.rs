@@ -1,9 +1,10 @@
 //! Where keys are used: on which services, when last and by whom, and how often a day. Counted in memory, so that it
 //! costs the question nothing, and written behind by the [`Recorder`](crate::recorder::Recorder) about once a minute.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use diesel::QueryResult;
 use diesel::result::{DatabaseErrorKind::SerializationFailure, Error::DatabaseError};
+use tokio::sync::Notify;
 
 use crate::clock::Timestamp;
 use crate::db::{Database, DbConnection, DbError, TransactionId, TransactionState, transaction, wait_for_locks};
@@ -28,8 +30,9 @@ const BATCH: usize = 500;
 const LOCK_PATIENCE: Duration = Duration::from_millis(200);
 /// The same when the process is about to stop, and nobody waits for it.
 const LAST_LOCK_PATIENCE: Duration = Duration::from_secs(5);
-/// How often a page that is read while its rows are written looks again.
-const LOOKS: u32 = 5;
+/// How often a page looks whose rows are written meanwhile, and how long it waits for the end of that.
+const LOOKS: u32 = 4;
+const PAGE_PATIENCE: Duration = Duration::from_millis(250);
 
 /// A question that was answered with yes: somebody used a key on a service.
 #[derive(Clone, Copy, Debug)]
@@ -46,10 +49,18 @@ pub struct ServiceCall<'a> {
     pub at: Timestamp,
 }
 
+impl ServiceCall<'_> {
+    fn of(&self) -> KeyOnService {
+        KeyOnService { key_id: self.key_id, service_id: self.service_id }
+    }
+}
+
 /// The uses that are not yet written. Bounded, whatever happens to the database.
 pub struct ServiceUses {
     bell: Arc<Bell>,
     state: Mutex<State>,
+    /// Told whenever what was committed has been taken out.
+    settled: Notify,
     dropped: AtomicU64,
 }
 
@@ -64,15 +75,18 @@ struct State {
     has_rung: bool,
     /// It has been told that some are dropped.
     has_told: bool,
-    /// Transactions that were begun, and that were ended: odd while one is under way.
+    /// How often `counted` has become `unwritten`.
     writes: u64,
+    /// Of `unwritten`, what may be in the database already: it is being committed.
+    committing: Option<RangeInclusive<KeyOnService>>,
     /// Those of `unwritten` that are in the database if a transaction was committed whose end is not known.
     in_doubt: Option<(TransactionId, Vec<KeyOnService>)>,
 }
 
 #[derive(Default)]
 struct Uses {
-    of: HashMap<KeyOnService, Use>,
+    /// In the order in which they are written; those of one key are together.
+    of: BTreeMap<KeyOnService, Use>,
     counts: usize,
 }
 
@@ -87,7 +101,7 @@ struct Use {
 impl ServiceUses {
     /// Nothing counted. `bell` wakes the thread that writes when there is much.
     pub fn new(bell: Arc<Bell>) -> Self {
-        Self { bell, state: Mutex::default(), dropped: AtomicU64::new(0) }
+        Self { bell, state: Mutex::default(), settled: Notify::new(), dropped: AtomicU64::new(0) }
     }
 
     /// Counts a use. In memory only: nothing is waited for but a short lock, and nothing allocated for a key that was
@@ -95,7 +109,9 @@ impl ServiceUses {
     pub fn count(&self, call: &ServiceCall<'_>) {
         let ring = {
             let mut state = self.state();
-            let has_room = state.counted.counts + state.unwritten.counts < MOST_COUNTS;
+            // What waits already has room for more of the same, which keeps all within twice as many.
+            let has_room =
+                state.counted.counts + state.unwritten.counts < MOST_COUNTS || state.unwritten.has_count_for(call);
             if !state.counted.add(call, has_room) {
                 self.dropped.fetch_add(1, Ordering::Relaxed);
                 if !std::mem::replace(&mut state.has_told, true) {
@@ -121,20 +137,27 @@ impl ServiceUses {
         let mut looks_left = LOOKS;
         loop {
             looks_left -= 1;
-            let before = self.state().writes;
+            let settled = self.settled.notified();
+            let before = self.state().unwritten_of(key_id);
             let mut all = database.read(move |connection| ServiceUsage::of_key(connection, key_id, today)).await?;
-            let state = self.state();
-            // What was committed meanwhile would be missing, or be there twice.
-            if looks_left > 0 && (state.writes != before || state.writes % 2 == 1) {
-                continue;
+            let is_committing = {
+                let state = self.state();
+                // What was committed meanwhile would be missing, or be there twice.
+                let is_committing = state.committing.as_ref().is_some_and(|range| touches(range, key_id));
+                if looks_left == 0 || (!is_committing && state.unwritten_of(key_id) == before) {
+                    for usage in &mut all {
+                        let of = KeyOnService { key_id, service_id: usage.service_id };
+                        let pending = [&state.unwritten, &state.counted].map(|uses| uses.of.get(&of));
+                        pending.into_iter().flatten().for_each(|it| usage.add(it.last(), it.days.iter().copied()));
+                    }
+                    return Ok(ServiceUsage::latest_first(all));
+                }
+                is_committing
+            };
+            if is_committing {
+                // Whether it has ended or not: it looks again.
+                let _ = tokio::time::timeout(PAGE_PATIENCE, settled).await;
             }
-            for usage in &mut all {
-                let of = KeyOnService { key_id, service_id: usage.service_id };
-                let pending = [&state.unwritten, &state.counted].into_iter().filter_map(|uses| uses.of.get(&of));
-                pending.for_each(|it| usage.add(it.last(), it.days.iter().copied()));
-            }
-            drop(state);
-            return Ok(ServiceUsage::latest_first(all));
         }
     }
 
@@ -182,6 +205,7 @@ impl ServiceUses {
         {
             let mut state = self.state();
             state.unwritten = std::mem::take(&mut state.counted);
+            state.writes += 1;
             state.has_rung = false;
         }
         self.write_unwritten(connection, patience, &mut meanwhile)?;
@@ -195,9 +219,8 @@ impl ServiceUses {
         patience: Duration,
         meanwhile: &mut impl FnMut(&mut DbConnection) -> QueryResult<()>,
     ) -> QueryResult<()> {
-        let mut all: Vec<KeyOnService> = self.state().unwritten.of.keys().copied().collect();
         // In order: two processes that write about the same keys would deadlock otherwise.
-        all.sort_unstable();
+        let all: Vec<KeyOnService> = self.state().unwritten.of.keys().copied().collect();
         for batch in all.chunks(BATCH) {
             self.write_batch(connection, patience, batch)?;
             meanwhile(connection)?;
@@ -212,8 +235,7 @@ impl ServiceUses {
         batch: &[KeyOnService],
     ) -> QueryResult<()> {
         let uses = {
-            let mut state = self.state();
-            state.writes += 1;
+            let state = self.state();
             let uses = batch.iter().filter_map(|of| Some(state.unwritten.of.get(of)?.to_write(*of)));
             uses.collect::<Vec<_>>()
         };
@@ -223,6 +245,7 @@ impl ServiceUses {
             ServiceUse::record(connection, &uses)?;
             // Last, so that it is known only of one whose commit was tried.
             id = TransactionId::current(connection)?;
+            self.state().committing = batch.first().zip(batch.last()).map(|(first, last)| *first..=*last);
             Ok(())
         });
         let mut state = self.state();
@@ -230,7 +253,9 @@ impl ServiceUses {
             Ok(()) => state.forget(batch),
             Err(_) => state.in_doubt = id.map(|id| (id, batch.to_vec())),
         }
-        state.writes += 1;
+        state.committing = None;
+        drop(state);
+        self.settled.notify_waiters();
         written
     }
 
@@ -260,6 +285,12 @@ impl ServiceUses {
 }
 
 impl State {
+    /// What of a key waits in `unwritten`, and in which of them: it is another by the time that any of it is committed.
+    fn unwritten_of(&self, key_id: i64) -> (u64, Vec<KeyOnService>) {
+        let of_key = self.unwritten.of.range(of_key(key_id));
+        (self.writes, of_key.map(|(of, _)| *of).collect())
+    }
+
     /// Takes out what is in the database.
     fn forget(&mut self, written: &[KeyOnService]) {
         for of in written {
@@ -270,12 +301,26 @@ impl State {
     }
 }
 
+/// A key on any service.
+fn of_key(key_id: i64) -> RangeInclusive<KeyOnService> {
+    KeyOnService { key_id, service_id: i64::MIN }..=KeyOnService { key_id, service_id: i64::MAX }
+}
+
+fn touches(range: &RangeInclusive<KeyOnService>, key_id: i64) -> bool {
+    (range.start().key_id..=range.end().key_id).contains(&key_id)
+}
+
 impl Uses {
+    /// Whether uses like this one are counted here.
+    fn has_count_for(&self, call: &ServiceCall<'_>) -> bool {
+        let known = self.of.get(&call.of());
+        known.is_some_and(|it| it.days.iter().any(|(day, _)| *day == call.at.date()))
+    }
+
     /// `false`: there was no room for one more count, and it was not counted.
     fn add(&mut self, call: &ServiceCall<'_>, has_room: bool) -> bool {
-        let of = KeyOnService { key_id: call.key_id, service_id: call.service_id };
         let day = call.at.date();
-        match self.of.entry(of) {
+        match self.of.entry(call.of()) {
             Entry::Occupied(mut entry) => {
                 let it = entry.get_mut();
                 it.see(call);

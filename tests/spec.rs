@@ -18,6 +18,7 @@ mod last_use_model;
 mod metrics;
 mod migrations;
 mod pages;
+mod service_uses;
 mod several_processes;
 mod strangers;
 mod tokens;
