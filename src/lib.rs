@@ -28,6 +28,7 @@ pub mod schema;
 pub mod secret_key;
 pub mod server;
 pub mod service_document;
+pub mod service_usage_document;
 pub mod service_uses;
 pub mod services_file;
 pub mod sign_ins;

@@ -60,6 +60,7 @@ pub fn api() -> Vec<At> {
             .patch(api::services::update)
             .delete(api::services::remove)
             .with_problems(),
+        at("/my/tokens/{id}/services.json").get(api::tokens::services).with_problems(),
         at("/activity.atom").get(api::activity::feed),
         at("/revoke.json").post(api::revoke::revoke).with_problems(),
     ]
@@ -83,6 +84,7 @@ pub fn pages() -> Vec<At> {
         at("/my/account").get(pages::account::show).post(pages::account::save),
         at("/my/password").get(pages::password::show).post(pages::password::change),
         at("/my/api_key").get(pages::keys::ask_api).post(pages::keys::make_api),
+        at(pages::service_uses::OF_API_KEY).get(pages::service_uses::show),
         at("/my/atom_key").get(pages::keys::ask_atom).post(pages::keys::make_atom),
         at("/my/notices/{id:[0-9]+}").post(pages::notices::seen),
         at("/my/tokens").get(pages::tokens::list::show).post(pages::tokens::new::create),

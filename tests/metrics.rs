@@ -41,6 +41,8 @@ async fn requests_authentications_and_writes_are_counted(#[values(Sqlite, Postgr
         "latchkey_flush_failures_total 0",
         // The second use of the key waits for its minute.
         "latchkey_pending_uses 1",
+        "latchkey_pending_service_uses 0",
+        "latchkey_service_uses_dropped_total 0",
     ] {
         assert!(metrics.text.lines().any(|it| it == line), "{line} in\n{}", metrics.text);
     }

@@ -51,6 +51,7 @@ use crate::models::token::TokenAction;
         tokens::update,
         tokens::revoke,
         tokens::rotate,
+        tokens::services,
         tokens::current,
         tokens::revoke_current,
         services::list,

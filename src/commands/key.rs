@@ -12,8 +12,10 @@ use crate::key_document::KeyDocument;
 use crate::models::event::{Client, Event, EventAction};
 use crate::models::key::{Authority, Expiry, Grace, Key, KeyRefusal, NewKey, Outcome, UsedSecret};
 use crate::models::scope::{KeyScopes, UnknownScope};
+use crate::models::service_use::ServiceUsage;
 use crate::models::token::{Token, TokenAction};
 use crate::models::user::User;
+use crate::service_usage_document::ServiceUsageDocument;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -40,7 +42,7 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show everything about a key: also which secrets of it still work, and by which it was last used
+    /// Show everything about a key: also which secrets of it still work, by which it was last used, and where it is used
     Show {
         #[command(flatten)]
         which: Which,
@@ -58,6 +60,14 @@ pub enum Command {
         #[command(flatten)]
         which: Which,
     },
+}
+
+/// A key, and where it is used.
+#[derive(Serialize)]
+struct ShownKey {
+    #[serde(flatten)]
+    key: KeyDocument,
+    services: Vec<ServiceUsageDocument>,
 }
 
 /// The key that is to be made.
@@ -167,7 +177,14 @@ pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
         Command::List { login, json } => list(&database, login.as_deref(), json, now),
         Command::Show { which: Which { id, json } } => {
             let (key, owner) = find(&database, id)?;
-            if json { print_json(&document(&key, &owner.login, now)) } else { print(&described(&key, &owner, now)) }
+            let (key_id, today) = (key.id, now.date());
+            let uses = database.read_now(|connection| ServiceUsage::of_key(connection, key_id, today))?;
+            let services = ServiceUsageDocument::of(&ServiceUsage::latest_first(uses));
+            if json {
+                print_json(&ShownKey { key: document(&key, &owner.login, now), services })
+            } else {
+                print(&(described(&key, &owner, now) + &services_text(&services)))
+            }
         }
         Command::Rotate { which: Which { id, json }, grace } => rotate(&database, id, grace, json, now),
         Command::Revoke { which: Which { id, json } } => revoke(&database, id, json, now),
@@ -289,8 +306,21 @@ fn described(key: &Key, owner: &User, now: Timestamp) -> String {
         let (until, used) = (time_or(secret.ends_on(), "-"), time_or(secret.recorded_use(), "never"));
         lines.push(("earlier secret", format!("{}, works until {until}, last use {used}", secret.hint)));
     }
-    let shown = lines.into_iter().filter(|(_, value)| !value.is_empty());
-    shown.map(|(name, value)| format!("{name:<15} {value}\n")).collect()
+    lines.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| line(name, &value)).collect()
+}
+
+fn line(name: &str, value: &str) -> String {
+    format!("{name:<15} {value}\n")
+}
+
+/// Where a key is used, a line each.
+fn services_text(services: &[ServiceUsageDocument]) -> String {
+    let used = services.iter().map(|it| {
+        let by = if it.agent.is_empty() { String::new() } else { format!(" by {}", it.agent) };
+        let last = format!("last use {} from {}{by}", it.last_used_on, it.address);
+        line("used on", &format!("{}, {last}, requests in 90 days: {}", it.service, it.requests))
+    });
+    used.collect()
 }
 
 fn rotate(database: &Database, id: i64, grace: Grace, json: bool, now: Timestamp) -> Result<(), Failure> {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::form::PasswordAgain;
 use super::moment::Moment;
+use super::service_uses::OF_API_KEY;
 use super::shell::{Shell, page, see_other};
 use crate::app::App;
 use crate::auth::confirmation::{Sensitive, asks_again};
@@ -24,6 +25,8 @@ pub struct KeyPanel {
     pub path: &'static str,
     /// What it is for.
     pub purpose: &'static str,
+    /// Where it is shown what it is used on; `None`: it opens no service.
+    pub services: Option<&'static str>,
     /// The key, if there is one.
     pub key: Option<Key>,
     /// Whether keys of this kind work at all.
@@ -53,7 +56,8 @@ impl KeyPanel {
             _ => ("/my/api_key", "Lets programs call the API as you."),
         };
         let key = keys.iter().find(|token| token.action == action).map(|token| Key::new(app, token));
-        Self { name: action.label(), path, purpose, key, is_on: is_on(app, action), asks_first: true }
+        let services = (action == TokenAction::Api).then_some(OF_API_KEY);
+        Self { name: action.label(), path, purpose, services, key, is_on: is_on(app, action), asks_first: true }
     }
 
     /// The same for its owner, in `session`; `None`: there is nothing to be said about it.

@@ -11,6 +11,7 @@ pub mod notices;
 pub mod password;
 pub mod people;
 pub mod services;
+pub mod service_uses;
 pub mod shell;
 pub mod sign_in;
 pub mod tokens;

@@ -11,6 +11,7 @@ mod people;
 mod plain_http;
 mod screenshot;
 mod services;
+mod service_uses;
 mod tokens;
 mod widths;
 mod without_javascript;

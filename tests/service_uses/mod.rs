@@ -5,6 +5,7 @@ mod counted;
 mod faults;
 mod kept;
 mod model;
+mod shown;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -23,7 +24,7 @@ use crate::support::*;
 const CURL: &str = "curl/8.5.0";
 
 /// Adds a service to the database, and gives its id.
-fn add_service(database: &TestDatabase, name: &str) -> i64 {
+pub fn add_service(database: &TestDatabase, name: &str) -> i64 {
     let title = name[..1].to_uppercase() + &name[1..];
     let time = "'2026-01-01 00:00:00'";
     database.execute(&format!(
@@ -99,7 +100,7 @@ fn address() -> IpAddr {
     "192.0.2.7".parse().expect("an address")
 }
 
-fn call(key_id: i64, service_id: i64, at: Timestamp) -> ServiceCall<'static> {
+pub fn call(key_id: i64, service_id: i64, at: Timestamp) -> ServiceCall<'static> {
     ServiceCall { key_id, service_id, address: address(), agent: CURL.as_bytes(), at }
 }
 

@@ -47,6 +47,8 @@ pub mod schema;
 pub mod secret_key;
 #[path = "../../../src/server.rs"]
 pub mod server;
+#[path = "../../../src/service_usage_document.rs"]
+pub mod service_usage_document;
 #[path = "../../../src/service_uses.rs"]
 pub mod service_uses;
 #[path = "../../../src/sign_ins.rs"]

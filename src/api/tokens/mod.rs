@@ -30,6 +30,7 @@ use crate::models::key::{Authority, Key, KeyRefusal, Outcome};
 use crate::models::token::Token;
 use crate::models::user::User;
 use crate::resource::id_of;
+use crate::service_usage_document::ServiceUsageDocument;
 
 /// Keys, and where in the whole list they stand.
 #[derive(Serialize, ToSchema)]
@@ -281,6 +282,32 @@ pub async fn rotate(
     };
     let issued = app.database.write(move |connection| Issued::once(connection, once, now, rotate)).await??;
     respond_issued(HttpResponse::Ok(), &app, &issued, &me.user)
+}
+
+/// `GET /my/tokens/ID/services.json`: where a key of any kind is used.
+///
+/// # Errors
+/// None of theirs has this id; those of the database.
+#[utoipa::path(
+    get,
+    path = "/my/tokens/{id}/services.json",
+    operation_id = "listServicesOfKey",
+    summary = "On which services a key is used, when last and how often a day, the latest first",
+    params(("id" = i64, Path, minimum = 1), SwitchUser),
+    responses(
+        (status = 200, description = "Each service that it was used on", body = Vec<ServiceUsageDocument>),
+        (status = 404, description = "No key of one's own has this id."),
+        Refused,
+    ),
+)]
+pub async fn services(
+    app: web::Data<App>,
+    request: HttpRequest,
+    me: ApiUser<TokensRead>,
+) -> Result<HttpResponse, AppError> {
+    let key = find(&app, me.user.id, id_of(&request)?).await?;
+    let all = app.recorder.service_uses.of(&app.database, key.id, app.clock.now().date()).await?;
+    respond(HttpResponse::Ok(), &ServiceUsageDocument::of(&all))
 }
 
 /// `GET /my/tokens/current.json`: what the key that is used is.

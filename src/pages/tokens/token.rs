@@ -14,6 +14,7 @@ use crate::auth::session_user::SessionUser;
 use crate::error::AppError;
 use crate::models::key::{Authority, Key, KeyField, KeyRefusal};
 use crate::models::user::FieldError;
+use crate::pages::service_uses::ShownUsage;
 use crate::pages::shell::{Notice, Shell, page, see_other_with};
 
 #[derive(Template)]
@@ -22,24 +23,26 @@ struct TokenPage {
     shell: Shell,
     token: ShownToken,
     rotation: Option<Rotation>,
+    uses: Vec<ShownUsage>,
     fields: TokenFields,
 }
 
 impl TokenPage {
-    fn new(
+    async fn of(
         app: &App,
         shell: Shell,
         offered: Offered,
         key: &Key,
         form: TokenForm,
         errors: &[FieldError<KeyField>],
-    ) -> Self {
-        Self {
+    ) -> Result<Self, AppError> {
+        Ok(Self {
             shell,
             token: ShownToken::new(app, key),
             rotation: Rotation::of(app, key),
+            uses: ShownUsage::of_key(app, key.id).await?,
             fields: TokenFields::new(app, offered, form, Some(key), errors),
-        }
+        })
     }
 }
 
@@ -56,7 +59,7 @@ pub async fn show(
     let key = token(&app, &request, me.user.id).await?;
     let shell = Shell::of(&app, &request, &session)?.saying(&request, &[Notice::TokenChanged]);
     let offered = Offered::to(&app, &me.user).await?;
-    page(StatusCode::OK, &TokenPage::new(&app, shell, offered, &key, TokenForm::of(&key), &[]))
+    page(StatusCode::OK, &TokenPage::of(&app, shell, offered, &key, TokenForm::of(&key), &[]).await?)
 }
 
 /// `POST /my/tokens/ID`: name, note, scopes, expiry.
@@ -81,7 +84,8 @@ pub async fn change(
         Err(KeyRefusal::Invalid(errors)) => {
             let (shell, errors) = (Shell::of(&app, &request, &session)?, in_place_of_expiry(errors, unclear));
             let offered = Offered::to(&app, &me.user).await?;
-            page(StatusCode::UNPROCESSABLE_ENTITY, &TokenPage::new(&app, shell, offered, &key, form, &errors))
+            let again = TokenPage::of(&app, shell, offered, &key, form, &errors).await?;
+            page(StatusCode::UNPROCESSABLE_ENTITY, &again)
         }
         Err(refusal) => Err(refusal.into()),
     }

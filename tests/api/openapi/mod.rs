@@ -204,6 +204,9 @@ async fn every_answer_about_keys_is_described(site: &Site, root: &User, descript
     let wish = json!({"name": "a", "scopes": ["account:read"]});
     let (get, post, patch, delete) = (Method::GET, Method::POST, Method::PATCH, Method::DELETE);
     let (list, one) = ("/my/tokens.json", "/my/tokens/{id}.json");
+    let services = "/my/tokens/{id}/services.json";
+    let wiki = crate::service_uses::add_service(&site.database, "wiki");
+    site.app.recorder.service_uses.count(&crate::service_uses::call(used.id, wiki, site.clock.now()));
     let (rotate, current) = ("/my/tokens/{id}/rotate.json", "/my/tokens/current.json");
     for (status, method, path, about, by, body) in [
         (201, &post, list, &key, &own, wish.clone()),
@@ -224,6 +227,9 @@ async fn every_answer_about_keys_is_described(site: &Site, root: &User, descript
         (200, &get, list, &key, &own, json!(null)),
         (200, &get, one, &used, &own, json!(null)),
         (404, &get, one, &gone, &own, json!(null)),
+        (200, &get, services, &used, &own, json!(null)),
+        (404, &get, services, &gone, &own, json!(null)),
+        (403, &get, services, &used, &key, json!(null)),
         (200, &get, current, &key, &used, json!(null)),
         (200, &get, current, &key, &own, json!(null)),
         (401, &get, current, &key, &gone, json!(null)),

@@ -1,0 +1,192 @@
+//! Where a key is used, as pages show it; and `/my/api_key/services`, which shows it of the API access key.
+
+use actix_session::Session;
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use chrono::NaiveDate;
+
+use super::keys::KeyPanel;
+use super::moment::Moment;
+use super::shell::{Shell, page};
+use crate::app::App;
+use crate::auth::session_user::SessionUser;
+use crate::clock::Timestamp;
+use crate::error::AppError;
+use crate::models::service_use::{DAYS, ServiceUsage};
+use crate::models::token::{Token, TokenAction};
+
+/// The path that shows where the API access key is used.
+pub const OF_API_KEY: &str = "/my/api_key/services";
+
+/// How a key is used on a service.
+pub struct ShownUsage {
+    /// What people call the service.
+    pub title: String,
+    /// When it was last used there.
+    pub last_used: Moment,
+    /// From which address.
+    pub address: String,
+    /// By whom; may be empty.
+    pub agent: String,
+    /// How often, in words.
+    pub requests: String,
+    /// How often, as a picture.
+    pub picture: Picture,
+}
+
+/// A bar for each of the last 90 days, today at the right.
+pub struct Picture {
+    /// What it shows, in words.
+    pub label: String,
+    /// Its first day.
+    pub since: String,
+    /// The days with use.
+    pub bars: Vec<Bar>,
+}
+
+/// A day with use; measures are those of [`Picture::WIDTH`] and [`Picture::HEIGHT`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct Bar {
+    /// How far from the left.
+    pub x: usize,
+    /// How far from the top.
+    pub y: i64,
+    /// How high.
+    pub height: i64,
+}
+
+impl Picture {
+    /// From one bar to the next.
+    const STEP: usize = 4;
+    /// How wide a bar is.
+    pub const BAR: usize = 3;
+    /// How wide it is.
+    pub const WIDTH: usize = Self::STEP * DAYS - (Self::STEP - Self::BAR);
+    /// How high it is.
+    pub const HEIGHT: i64 = 40;
+
+    fn new(usage: &ServiceUsage) -> Self {
+        let most = usage.busiest().map_or(1, |(_, requests)| requests);
+        let used = usage.days.iter().enumerate().filter(|(_, (_, requests))| *requests > 0);
+        let bars = used.map(|(place, (_, requests))| {
+            // One that is seen, however small beside the others.
+            let height = (requests.saturating_mul(Self::HEIGHT) / most).max(1);
+            Bar { x: place * Self::STEP, y: Self::HEIGHT - height, height }
+        });
+        let day_at = |place: Option<&(NaiveDate, i64)>| place.map(|(day, _)| in_words(*day)).unwrap_or_default();
+        let (since, bars) = (day_at(usage.days.first()), bars.collect::<Vec<_>>());
+        let label = match usage.busiest() {
+            None => format!("Requests a day since {since}: none."),
+            Some((busiest, most)) => format!(
+                "Requests a day since {since}: {} on {}; most on {}, {}; {} today.",
+                grouped(usage.total()),
+                count(i64::try_from(bars.len()).unwrap_or(i64::MAX), "day"),
+                in_words(busiest),
+                grouped(most),
+                usage.days.last().map_or_else(|| "none".to_owned(), |(_, today)| or_none(*today)),
+            ),
+        };
+        Self { label, since, bars }
+    }
+}
+
+impl ShownUsage {
+    /// Each of `all` that was used at all, as seen at `now`.
+    pub fn of(all: &[ServiceUsage], now: Timestamp) -> Vec<Self> {
+        let used = all.iter().filter_map(|usage| {
+            let last = usage.last.as_ref()?;
+            let total = usage.total();
+            let requests = match usage.busiest() {
+                None => "No request in the last 90 days".to_owned(),
+                Some(_) if total == 1 => "1 request in the last 90 days".to_owned(),
+                Some((busiest, most)) => format!(
+                    "{} in the last 90 days, most on {} ({})",
+                    count(total, "request"),
+                    in_words(busiest),
+                    grouped(most)
+                ),
+            };
+            Some(Self {
+                title: usage.title.clone(),
+                last_used: Moment::new(last.on, now),
+                address: last.address.clone(),
+                agent: last.agent.clone(),
+                requests,
+                picture: Picture::new(usage),
+            })
+        });
+        used.collect()
+    }
+
+    /// Where the key with this id is used, by now.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn of_key(app: &App, key_id: i64) -> Result<Vec<Self>, AppError> {
+        let now = app.clock.now();
+        let all = app.recorder.service_uses.of(&app.database, key_id, now.date()).await?;
+        Ok(Self::of(&all, now))
+    }
+}
+
+#[derive(Template)]
+#[template(path = "key_services.html")]
+struct KeyServicesPage {
+    shell: Shell,
+    panel: KeyPanel,
+    uses: Vec<ShownUsage>,
+}
+
+/// `GET /my/api_key/services`
+///
+/// # Errors
+/// 404 if one has no API access key; those of the database.
+pub async fn show(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    me: SessionUser,
+) -> Result<HttpResponse, AppError> {
+    let user_id = me.user.id;
+    let of_user = move |connection: &mut _| Token::of_user(connection, user_id, &[TokenAction::Api]);
+    let keys = app.database.lookup(of_user).await?;
+    let key_id = keys.first().map(Token::key).ok_or(AppError::NotFound)?;
+    let uses = ShownUsage::of_key(&app, key_id).await?;
+    let (shell, panel) = (Shell::of(&app, &request, &session)?, KeyPanel::new(&app, TokenAction::Api, &keys));
+    page(StatusCode::OK, &KeyServicesPage { shell, panel, uses })
+}
+
+/// `12 November`: within 90 days the year goes without saying.
+fn in_words(day: NaiveDate) -> String {
+    day.format("%-d %B").to_string()
+}
+
+fn count(number: i64, unit: &str) -> String {
+    if number == 1 { format!("1 {unit}") } else { format!("{} {unit}s", grouped(number)) }
+}
+
+fn or_none(number: i64) -> String {
+    if number == 0 { "none".to_owned() } else { grouped(number) }
+}
+
+/// `1,234`
+fn grouped(number: i64) -> String {
+    let digits = number.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev().map(|group| String::from_utf8_lossy(group));
+    groups.collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        for (number, text) in
+            [(0, "0"), (12, "12"), (999, "999"), (1000, "1,000"), (87_654, "87,654"), (1_234_567, "1,234,567")]
+        {
+            assert_eq!(grouped(number), text);
+        }
+    }
+}
