@@ -282,7 +282,7 @@ async fn a_release_keeps_running_when_the_next_one_adds_its_migration(#[values(S
     std::fs::create_dir(&migration).expect("a folder");
     let up =
         "ALTER TABLE tokens ADD COLUMN place TEXT; ALTER TABLE users ADD COLUMN time_zone TEXT NOT NULL DEFAULT 'UTC';
-              CREATE TABLE services (id BIGINT PRIMARY KEY);";
+              CREATE TABLE rooms (id BIGINT PRIMARY KEY);";
     std::fs::write(migration.join("up.sql"), up).expect("a file");
     std::fs::write(migration.join("down.sql"), "DROP TABLE services;").expect("a file");
     let folder = next.path().to_str().expect("a path");
