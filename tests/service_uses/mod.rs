@@ -5,6 +5,7 @@ mod counted;
 mod faults;
 mod kept;
 mod model;
+mod processes;
 mod shown;
 
 use std::net::IpAddr;
