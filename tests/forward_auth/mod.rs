@@ -25,8 +25,10 @@ use Via::*;
 
 /// The host of the examples.
 const WIKI: &str = "wiki.example.org";
-/// Another one, of a service that stands behind another proxy.
+/// That of another service, behind the same proxy.
 const BOARD: &str = "board.example.org";
+/// Latchkey's own.
+const KEYS: &str = "keys.example.org";
 /// What tells a service who sends a request.
 const IDENTITY: [&str; 4] = ["X-Latchkey-User", "X-Latchkey-User-Id", "X-Latchkey-Token-Id", "X-Latchkey-Scopes"];
 
@@ -65,6 +67,7 @@ struct Places<'a> {
     latchkey: &'a str,
     wiki: SocketAddr,
     blog: SocketAddr,
+    board: SocketAddr,
 }
 
 /// The blocks of one language in the page.
@@ -85,30 +88,42 @@ fn swapped(text: &str, old: &str, new: &str) -> String {
 fn placed(text: &str, places: Places<'_>) -> String {
     let text = swapped(text, "127.0.0.1:3000", places.latchkey);
     let text = swapped(&text, "127.0.0.1:8080", &places.wiki.to_string());
-    swapped(&text, "127.0.0.1:8081", &places.blog.to_string())
+    let text = swapped(&text, "127.0.0.1:8081", &places.blog.to_string());
+    swapped(&text, "127.0.0.1:8082", &places.board.to_string())
+}
+
+/// What stands in `file` from `start` on, for the board instead of the wiki.
+fn for_the_board(file: &str, start: &str) -> String {
+    let at = file.find(start).expect("the wiki's part");
+    swapped(&swapped(&file[at..], WIKI, BOARD), "127.0.0.1:8080", "127.0.0.1:8082")
 }
 
 fn nginx_file(setup: Setup) -> String {
-    let [main, address_without_key, location_without_key, blog] = blocks("nginx").try_into().expect("four blocks");
+    let [main, address_without_key, location_without_key, blog, keys] =
+        blocks("nginx").try_into().expect("five blocks");
     let (rest, end) = main.trim_end().split_at(main.trim_end().len() - 1);
     assert_eq!(end, "}");
     let file = format!("{rest}\n{blog}}}\n");
-    match setup {
+    let others = for_the_board(&main, "server {\n") + &keys;
+    let file = match setup {
         Setup::WithBlog => file,
         Setup::WithKeyParameter => {
             let location = "    location / {\n        proxy_pass http://127.0.0.1:8080;\n    }\n";
             address_without_key + &swapped(&file, location, &location_without_key)
         }
-    }
+    };
+    file + &others
 }
 
 fn caddyfile(setup: Setup) -> String {
-    let [main, without_key, blog] = blocks("caddy").try_into().expect("three blocks");
+    let [main, without_key, blog, keys] = blocks("caddy").try_into().expect("four blocks");
     let last = "\t\treverse_proxy 127.0.0.1:8080 {\n";
-    match setup {
+    let others = for_the_board(&main, "wiki.example.org {\n") + &keys;
+    let file = match setup {
         Setup::WithBlog => swapped(&main, last, &(blog + last)),
         Setup::WithKeyParameter => swapped(&main, last, &(without_key + &blog + last)),
-    }
+    };
+    file + &others
 }
 
 impl Front {
@@ -117,7 +132,7 @@ impl Front {
         let (port, place) = (free_port(), folder.path().display().to_string());
         let running = match via {
             Nginx => {
-                make_certificate(folder.path());
+                [WIKI, BOARD, KEYS].into_iter().for_each(|host| make_certificate(folder.path(), host));
                 let file = placed(&nginx_file(setup), places);
                 let file = swapped(&file, "listen 443", &format!("listen 127.0.0.1:{port}"));
                 let file = swapped(&swapped(&file, "/etc/ssl", &place), "/var/log/nginx", &place);
@@ -125,14 +140,20 @@ impl Front {
             }
             Caddy => {
                 let file = placed(&caddyfile(setup), places);
-                Running::Caddy(Caddy::run(port, WIKI, &file, &folder.path().join("caddy.log")))
+                Running::Caddy(Caddy::run(port, &[WIKI, BOARD, KEYS], &file, &folder.path().join("caddy.log")))
             }
         };
         Self { port, folder, _running: running }
     }
 
+    /// `None`: the proxy answers nothing that could be read.
     fn try_send(&self, request: &Request) -> Option<Reply> {
-        request.send(self.port, WIKI)
+        self.try_send_to(WIKI, request)
+    }
+
+    /// With a handshake that names `server`.
+    fn try_send_to(&self, server: &str, request: &Request) -> Option<Reply> {
+        request.send(self.port, server)
     }
 
     fn send(&self, request: &Request) -> Reply {
@@ -147,21 +168,22 @@ impl Front {
     }
 }
 
-fn make_certificate(folder: &Path) {
+fn make_certificate(folder: &Path, host: &str) {
     let mut command = Command::new("openssl");
     let command = command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
-    let command = command.args(["-subj", &format!("/CN={WIKI}"), "-days", "30"]);
-    let command = command.arg("-out").arg(folder.join(format!("{WIKI}.pem")));
-    let command = command.arg("-keyout").arg(folder.join(format!("{WIKI}.key"))).stderr(Stdio::null());
+    let command = command.args(["-subj", &format!("/CN={host}"), "-days", "30"]);
+    let command = command.arg("-out").arg(folder.join(format!("{host}.pem")));
+    let command = command.arg("-keyout").arg(folder.join(format!("{host}.key"))).stderr(Stdio::null());
     assert!(command.status().expect("openssl, which bin/test installs").success());
 }
 
-/// Everything: Latchkey, a proxy that asks it, and two services on one host.
+/// Everything: Latchkey, a proxy that asks it, two services on one host, and one on another.
 struct Scene {
     site: Site,
     front: Front,
     wiki: Upstream,
     blog: Upstream,
+    board: Upstream,
     alice: User,
 }
 
@@ -172,12 +194,13 @@ impl Scene {
 
     async fn set_up(db: Db, via: Via, setup: Setup) -> Self {
         let site = Site::start_with(db, &["--trusted-proxies=127.0.0.1"]).await;
-        let (wiki, blog) = (Upstream::start(), Upstream::start());
+        let (wiki, blog, board) = (Upstream::start(), Upstream::start(), Upstream::start());
         let latchkey = site.url.strip_prefix("http://").expect("an address");
-        let front = Front::start(via, setup, Places { latchkey, wiki: wiki.address, blog: blog.address });
+        let places = Places { latchkey, wiki: wiki.address, blog: blog.address, board: board.address };
+        let front = Front::start(via, setup, places);
         let alice = site.add_passwordless_user("alice").await;
         add_services(&site).await;
-        Self { site, front, wiki, blog, alice }
+        Self { site, front, wiki, blog, board, alice }
     }
 
     /// Alice's key with these scopes.
@@ -189,15 +212,20 @@ impl Scene {
         self.site.database.execute(&format!("UPDATE services SET {set} WHERE name = '{name}'"));
     }
 
+    /// Another proxy before the same services, which asks at `latchkey`.
+    fn front_asking(&self, latchkey: &str, via: Via, setup: Setup) -> Front {
+        let [wiki, blog, board] = [&self.wiki, &self.blog, &self.board].map(|service| service.address);
+        Front::start(via, setup, Places { latchkey, wiki, blog, board })
+    }
+
     /// Asserts that no service has seen anything.
     fn nothing_arrived(&self, why: &str) {
-        let arrived = [self.wiki.arrived(), self.blog.arrived()].concat();
+        let arrived = [self.wiki.arrived(), self.blog.arrived(), self.board.arrived()].concat();
         assert!(arrived.is_empty(), "{why}: {arrived:?}");
     }
 }
 
-/// Everyone may read and write the wiki, and the board, which stands behind another proxy. Whoever wants may read the
-/// blog, and nobody writes it.
+/// Everyone may read and write the wiki and the board. Whoever wants may read the blog, and nobody writes it.
 async fn add_services(site: &Site) {
     let at = |host: &str| ServiceSettings::new("A service".to_owned(), host);
     let for_everyone = |host| ServiceSettings { readers: Everyone, writers: Everyone, ..at(host) };

@@ -116,12 +116,6 @@ fn latchkey_at(port: u16, scene: &Scene) -> Process {
     Process::serve_on(port, &command_line, &["--trusted-proxies=127.0.0.1"])
 }
 
-/// A proxy before the wiki of `scene` that asks on `port`.
-fn front_asking_at(port: u16, scene: &Scene, via: Via, setup: Setup) -> Front {
-    let latchkey = format!("127.0.0.1:{port}");
-    Front::start(via, setup, Places { latchkey: &latchkey, wiki: scene.wiki.address, blog: scene.blog.address })
-}
-
 #[rstest]
 #[tokio::test]
 async fn while_latchkey_is_down_everything_is_refused(
@@ -131,7 +125,7 @@ async fn while_latchkey_is_down_everything_is_refused(
     let scene = Scene::start(db, via).await;
     let key = scene.site.add_access_token(&scene.alice, "service:wiki:read", "never").await;
     let port = free_port();
-    let front = front_asking_at(port, &scene, via, Setup::WithBlog);
+    let front = scene.front_asking(&format!("127.0.0.1:{port}"), via, Setup::WithBlog);
     let ask = || front.send(&with_key(get("/page"), &key));
     let anonymous = || front.send(&get("/blog/post"));
     for time in ["not there yet", "killed"] {
@@ -156,9 +150,9 @@ async fn while_latchkey_is_down_everything_is_refused(
 #[rstest]
 #[tokio::test]
 async fn a_service_that_is_down_is_told_as_such(#[values(Nginx, Caddy)] via: Via) {
-    let Scene { site, front, wiki, blog, alice } = Scene::start(Sqlite, via).await;
+    let Scene { site, front, wiki, blog: _blog, board: _board, alice } = Scene::start(Sqlite, via).await;
     let key = site.add_access_token(&alice, "service:wiki:read", "30d").await;
-    drop((wiki, blog));
+    drop(wiki);
     assert_eq!(front.send(&with_key(get("/page"), &key)).status, 502);
 }
 
@@ -170,7 +164,7 @@ async fn no_log_of_the_proxy_has_a_key(#[values(Nginx, Caddy)] via: Via) {
     scene.set_service("wiki", "key_parameter = TRUE");
     let key = scene.site.add_access_token(&scene.alice, "service:wiki:read", "never").await;
     let port = free_port();
-    let front = front_asking_at(port, &scene, via, Setup::WithKeyParameter);
+    let front = scene.front_asking(&format!("127.0.0.1:{port}"), via, Setup::WithKeyParameter);
     let (bearer, referer) = (format!("Bearer {}", key.secret), format!("https://{WIKI}/x?key={}", key.secret));
     let requests = [
         get(&format!("/page?key={}", key.secret)),

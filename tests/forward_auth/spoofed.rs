@@ -106,11 +106,12 @@ async fn nobody_says_what_they_ask_for(#[values(Nginx, Caddy)] via: Via) {
 
 #[rstest]
 #[tokio::test]
-async fn the_host_that_a_client_names_is_not_what_is_asked_about(#[values(Nginx, Caddy)] via: Via) {
+async fn the_host_that_a_client_names_leads_nowhere_else(#[values(Nginx, Caddy)] via: Via) {
     let scene = Scene::start(Sqlite, via).await;
     scene.set_service("board", "anonymous_reads = TRUE");
     let board = scene.key("service:board:write").await;
-    let hosts = [BOARD, "board.example.org:443", "BOARD.example.org", "board.example.org.", "127.0.0.1", "keys", ""];
+    let hosts =
+        [BOARD, "board.example.org:443", "BOARD.example.org", "board.example.org.", WIKI, "127.0.0.1", KEYS, ""];
     for host in hosts {
         for target in ["/page".to_owned(), format!("http://{BOARD}/page"), format!("https://{BOARD}:443/page")] {
             let request = Request::get(host, &target);
@@ -118,19 +119,65 @@ async fn the_host_that_a_client_names_is_not_what_is_asked_about(#[values(Nginx,
             let forwarded = request.clone().with("X-Forwarded-Host", BOARD);
             for request in [request, twice, forwarded] {
                 for request in [with_key(request.clone(), &board), request] {
-                    let _ = scene.front.try_send(&request);
-                    scene.nothing_arrived(&format!("{request:?}"));
+                    for server in [WIKI, BOARD] {
+                        let reply = scene.front.try_send_to(server, &request);
+                        let arrived = [scene.wiki.arrived(), scene.blog.arrived()].concat();
+                        assert!(arrived.is_empty(), "{server}, {request:?}: {reply:?} {arrived:?}");
+                        let hosts: Vec<_> = scene.board.arrived().iter().map(|it| it.values("Host").concat()).collect();
+                        assert!(hosts.iter().all(|host| host == BOARD), "{server}, {request:?}: {hosts:?}");
+                    }
                 }
             }
         }
     }
     let wiki = scene.key("service:wiki:read").await;
     for target in ["/page", "https://wiki.example.org/page"] {
-        let request = with_key(Request::get("wiki.example.org", target), &wiki).with("X-Forwarded-Host", BOARD);
+        let request = with_key(get(target), &wiki).with("X-Forwarded-Host", BOARD);
         assert_eq!(scene.front.send(&request).status, 200, "{target}");
         let arrival = scene.wiki.arrival();
         assert_eq!((arrival.target(), arrival.values("Host")), ("/page", vec![WIKI]));
         assert_eq!(arrival.values("X-Forwarded-Host"), [WIKI]);
+    }
+    let request = with_key(Request::get(BOARD, "/page").sending("POST", "x"), &board);
+    assert_eq!(scene.front.try_send_to(BOARD, &request).map(|reply| reply.status), Some(200));
+    assert_eq!(identity(&scene.board.arrival())[0], "alice", "the other host has its own service");
+}
+
+/// The proxy is trusted to ask; who comes through it is not.
+#[rstest]
+#[tokio::test]
+async fn nobody_asks_through_the_proxy(#[values(Nginx, Caddy)] via: Via) {
+    let scene = Scene::start(Sqlite, via).await;
+    let key = scene.key("service:wiki:read").await;
+    let page = scene.front.try_send_to(KEYS, &Request::get(KEYS, "/login")).expect("a page");
+    assert_eq!(page.status, 200, "{page:?}");
+    assert!(page.text.contains("<form"), "{page:?}");
+    for path in [
+        "/auth/nginx",
+        "/auth/forwarded",
+        "/auth/envoy/page",
+        "//auth/nginx",
+        "/auth//nginx",
+        "/./auth/nginx",
+        "/x/../auth/nginx",
+        "/auth%2fnginx",
+        "/%61uth/nginx",
+        "/auth/%6eginx",
+        "/auth/",
+        "/auth",
+        "/AUTH/nginx",
+        "/auth;x/nginx",
+        "https://keys.example.org/auth/nginx",
+        "http://wiki.example.org/auth/nginx",
+    ] {
+        for host in [KEYS, WIKI] {
+            let request = Request::get(host, path).with("X-Original-URI", "/page").with("X-Original-Method", "GET");
+            let request = request.with("X-Forwarded-Uri", "/page").with("X-Forwarded-Method", "GET");
+            let request = request.with("X-Forwarded-Host", WIKI).with("X-Forwarded-Proto", "https");
+            let reply = scene.front.try_send_to(KEYS, &with_key(request, &key)).expect("an answer");
+            let told = reply.headers.iter().any(|(name, _)| name.starts_with("x-latchkey-user"));
+            assert!(!told, "{host} {path}: {reply:?}");
+        }
     }
 }
 

@@ -21,6 +21,8 @@ struct Attempt {
     method: &'static str,
     target: String,
     host: &'static str,
+    /// What the handshake names.
+    server: &'static str,
     headers: Vec<(String, &'static str)>,
     holds: Holds,
     key_header: &'static str,
@@ -130,11 +132,19 @@ fn attempts() -> impl Strategy<Value = Attempt> {
     let target = (select(&BEFORE), pieces).prop_map(|(before, pieces)| format!("{before}{pieces}"));
     let method = select(&["GET", "GET", "GET", "HEAD", "OPTIONS", "POST", "DELETE", "PROPFIND", "get"]);
     let host = select(&[WIKI, WIKI, WIKI, BOARD, "WIKI.example.org:443", "keys.example.org", "127.0.0.1"]);
+    let server = select(&[WIKI, WIKI, BOARD, KEYS]);
     let headers = vec((name(), select(&VALUES)), 0..8);
     let holds = prop_oneof![Just(Holds::Nothing), Just(Holds::Board), Just(Holds::Blog)];
     let key_header = select(&["X-API-Key", "X-Redmine-API-Key", "Authorization"]);
-    (method, target, host, headers, holds, key_header).prop_map(|(method, target, host, headers, holds, key_header)| {
-        Attempt { method, target, host, headers, holds, key_header }
+    let request = (method, target, host, server, headers);
+    (request, holds, key_header).prop_map(|((method, target, host, server, headers), holds, key_header)| Attempt {
+        method,
+        target,
+        host,
+        server,
+        headers,
+        holds,
+        key_header,
     })
 }
 
@@ -156,9 +166,13 @@ async fn a_stranger_neither_becomes_somebody_nor_reaches_another_service() {
                 request = request.with(attempt.key_header, format!("{before}{}", key.secret));
             }
             request = attempt.headers.iter().fold(request, |request, (name, value)| request.with(name, *value));
-            let reply = scene.front.try_send(&request);
+            let reply = scene.front.try_send_to(attempt.server, &request);
             let at_wiki = scene.wiki.arrived();
             prop_assert!(at_wiki.is_empty(), "{via:?}: {at_wiki:?} {reply:?}");
+            for arrival in scene.board.arrived() {
+                let has_key = matches!(attempt.holds, Holds::Board) && identity(&arrival)[2] == board.id.to_string();
+                prop_assert!(has_key && !arrival.shows(&board.secret), "{via:?}: {arrival:?} {reply:?}");
+            }
             for arrival in scene.blog.arrived() {
                 let told = identity(&arrival);
                 let theirs = [scene.alice.login.clone(), scene.alice.id.to_string(), blog.id.to_string()];

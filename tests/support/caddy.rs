@@ -15,9 +15,9 @@ pub struct Caddy {
 }
 
 impl Caddy {
-    /// Runs `caddyfile`, which begins with its options, for `host` on `port`: with a certificate of its own making, and
+    /// Runs `caddyfile`, which begins with its options, for `hosts` on `port`: with certificates of its own making, and
     /// nothing of what else Caddy would keep, listen on or ask the Internet for. What it logs goes to `log`.
-    pub fn run(port: u16, host: &str, caddyfile: &str, log: &Path) -> Self {
+    pub fn run(port: u16, hosts: &[&str], caddyfile: &str, log: &Path) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let place = folder.path();
         let options = format!(
@@ -45,8 +45,8 @@ impl Caddy {
         let log = File::create(log).expect("a log");
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("caddy");
         let deadline = Instant::now() + Duration::from_secs(30);
-        // It listens before it has made its certificate.
-        while !shakes_hands(port, host) {
+        // It listens before it has made its certificates.
+        while !hosts.iter().all(|host| shakes_hands(port, host)) {
             assert!(child.try_wait().expect("its state").is_none(), "Caddy has ended");
             assert!(Instant::now() < deadline, "Caddy does not answer");
             std::thread::sleep(Duration::from_millis(20));
