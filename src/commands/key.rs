@@ -1,6 +1,7 @@
 //! `latchkey key`
 
 use clap::error::ErrorKind;
+use serde::Serialize;
 
 use super::output::{print, print_json, shortened, table, time_or};
 use super::{Failure, find_user, open_database};

@@ -230,11 +230,9 @@ async fn a_scope_is_worth_nothing_without_admission_and_stays_on_the_key(#[value
     let id = add(&site, &root, json!({"name": "wiki", "host": "h", "writers": ["alice"]})).await;
     let made = make_token(&site, &own, &["service:wiki:write"]).await.json()["id"].as_i64().expect("an id");
     let access = || {
-        let found = site.app.database.read_now(|connection| {
-            let service = Service::find(connection, id)?.expect("a service");
-            service.standing(connection, Caller { user_id: alice.id, key_id: Some(made) })
-        });
-        found.expect("a query").access().map(|access| access.as_str())
+        let visitor = Some(Caller { user_id: alice.id, key_id: Some(made) });
+        let found = site.app.database.read_now(|connection| Service::on_host(connection, "h", visitor));
+        found.expect("a query").pop().expect("the service").1.access().map(|access| access.as_str())
     };
     assert_eq!(access(), Some("write"));
     for (admitted, expected) in [

@@ -47,10 +47,14 @@ pub mod schema;
 pub mod secret_key;
 #[path = "../../../src/server.rs"]
 pub mod server;
+#[path = "../../../src/service_document.rs"]
+pub mod service_document;
 #[path = "../../../src/service_usage_document.rs"]
 pub mod service_usage_document;
 #[path = "../../../src/service_uses.rs"]
 pub mod service_uses;
+#[path = "../../../src/services_file.rs"]
+pub mod services_file;
 #[path = "../../../src/sign_ins.rs"]
 pub mod sign_ins;
 #[path = "../../../src/static_files.rs"]
