@@ -46,6 +46,8 @@ enum Setup {
     WithBlog,
     /// And `key=` counts for the wiki.
     WithKeyParameter,
+    /// The board's host leads to the wiki, too.
+    ForSeveralHosts,
 }
 
 /// A proxy that runs, with its certificate and its logs.
@@ -89,7 +91,7 @@ fn placed(text: &str, places: Places<'_>) -> String {
     let text = swapped(text, "127.0.0.1:3000", places.latchkey);
     let text = swapped(&text, "127.0.0.1:8080", &places.wiki.to_string());
     let text = swapped(&text, "127.0.0.1:8081", &places.blog.to_string());
-    swapped(&text, "127.0.0.1:8082", &places.board.to_string())
+    text.replace("127.0.0.1:8082", &places.board.to_string())
 }
 
 /// What stands in `file` from `start` on, for the board instead of the wiki.
@@ -104,26 +106,31 @@ fn nginx_file(setup: Setup) -> String {
     let (rest, end) = main.trim_end().split_at(main.trim_end().len() - 1);
     assert_eq!(end, "}");
     let file = format!("{rest}\n{blog}}}\n");
-    let others = for_the_board(&main, "server {\n") + &keys;
+    let board = for_the_board(&main, "server {\n");
     let file = match setup {
-        Setup::WithBlog => file,
+        Setup::WithBlog => file + &board,
+        Setup::ForSeveralHosts => swapped(&file, "server_name wiki", "server_name board.example.org wiki"),
         Setup::WithKeyParameter => {
             let location = "    location / {\n        proxy_pass http://127.0.0.1:8080;\n    }\n";
-            address_without_key + &swapped(&file, location, &location_without_key)
+            address_without_key + &swapped(&file, location, &location_without_key) + &board
         }
     };
-    file + &others
+    file + &keys
 }
 
 fn caddyfile(setup: Setup) -> String {
     let [main, without_key, blog, keys] = blocks("caddy").try_into().expect("four blocks");
     let last = "\t\treverse_proxy 127.0.0.1:8080 {\n";
-    let others = for_the_board(&main, "wiki.example.org {\n") + &keys;
+    let site = "wiki.example.org {\n";
+    let board = for_the_board(&main, site);
     let file = match setup {
-        Setup::WithBlog => swapped(&main, last, &(blog + last)),
-        Setup::WithKeyParameter => swapped(&main, last, &(without_key + &blog + last)),
+        Setup::WithBlog => swapped(&main, last, &(blog + last)) + &board,
+        Setup::WithKeyParameter => swapped(&main, last, &(without_key + &blog + last)) + &board,
+        Setup::ForSeveralHosts => {
+            swapped(&swapped(&main, last, &(blog + last)), site, &format!("board.example.org, {site}"))
+        }
     };
-    file + &others
+    file + &keys
 }
 
 impl Front {

@@ -146,6 +146,41 @@ async fn while_latchkey_is_down_everything_is_refused(
     scene.nothing_arrived("down again");
 }
 
+#[rstest]
+#[tokio::test]
+async fn while_the_database_is_away_everything_is_refused(#[values(Nginx, Caddy)] via: Via) {
+    let scene = Scene::start(Postgres, via).await;
+    let key = scene.key("service:wiki:read").await;
+    assert_eq!(scene.front.send(&with_key(get("/page"), &key)).status, 200);
+    scene.wiki.arrival();
+    scene.site.database.drop_postgres();
+    for request in [with_key(get("/page"), &key), get("/blog/post"), get("/page")] {
+        let reply = scene.front.send(&request);
+        assert_eq!(reply.status, 503, "{reply:?}");
+        assert!(reply.header("Retry-After").is_some(), "{reply:?}");
+        scene.nothing_arrived("it cannot be known");
+    }
+}
+
+/// Whatever goes wrong in there, nobody is let in for it.
+#[rstest]
+#[tokio::test]
+async fn while_latchkey_fails_everything_is_refused(
+    #[values(Nginx, Caddy)] via: Via,
+    #[values(Sqlite, Postgres)] db: Db,
+) {
+    let scene = Scene::start(db, via).await;
+    let key = scene.key("service:wiki:read").await;
+    for table in ["services", "tokens"] {
+        scene.site.database.execute(&format!("ALTER TABLE {table} RENAME TO away"));
+        let reply = scene.front.send(&with_key(get("/page"), &key));
+        assert!(reply.status >= 500, "{table}: {reply:?}");
+        scene.nothing_arrived(table);
+        scene.site.database.execute(&format!("ALTER TABLE away RENAME TO {table}"));
+    }
+    assert_eq!(scene.front.send(&with_key(get("/page"), &key)).status, 200);
+}
+
 /// The client is not told that keys cannot be checked when it is the service that is down.
 #[rstest]
 #[tokio::test]

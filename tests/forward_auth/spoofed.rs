@@ -143,6 +143,28 @@ async fn the_host_that_a_client_names_leads_nowhere_else(#[values(Nginx, Caddy)]
     assert_eq!(identity(&scene.board.arrival())[0], "alice", "the other host has its own service");
 }
 
+/// "A host that the client does not choose": also where whoever wrote the settings lets one server answer for several.
+#[rstest]
+#[tokio::test]
+async fn a_server_of_several_hosts_asks_about_its_own(#[values(Nginx, Caddy)] via: Via) {
+    let scene = Scene::set_up(Sqlite, via, Setup::ForSeveralHosts).await;
+    scene.set_service("board", "anonymous_reads = TRUE");
+    let (wiki, board) = (scene.key("service:wiki:read").await, scene.key("service:board:write").await);
+    for server in [WIKI, BOARD] {
+        for request in [Request::get(BOARD, "/page"), get("/page")] {
+            let request = request.with("X-Forwarded-Host", BOARD).with("X-Original-Host", BOARD);
+            for (request, status) in [(request.clone(), 401), (with_key(request.clone(), &board), 403)] {
+                let reply = scene.front.try_send_to(server, &request);
+                assert_eq!(reply.map(|reply| reply.status), Some(status), "{server}: {request:?}");
+                scene.nothing_arrived("no key for the wiki");
+            }
+            let reply = scene.front.try_send_to(server, &with_key(request, &wiki));
+            assert_eq!(reply.map(|reply| reply.status), Some(200), "{server}");
+            assert_eq!(scene.wiki.arrival().values("Host"), [WIKI]);
+        }
+    }
+}
+
 /// The proxy is trusted to ask; who comes through it is not.
 #[rstest]
 #[tokio::test]
@@ -177,6 +199,9 @@ async fn nobody_asks_through_the_proxy(#[values(Nginx, Caddy)] via: Via) {
             let reply = scene.front.try_send_to(KEYS, &with_key(request, &key)).expect("an answer");
             let told = reply.headers.iter().any(|(name, _)| name.starts_with("x-latchkey-user"));
             assert!(!told, "{host} {path}: {reply:?}");
+            if host == KEYS && ["/auth/nginx", "/auth/forwarded", "/auth/envoy/page"].contains(&path) {
+                assert_eq!(reply.status, 404, "{path}: {reply:?}");
+            }
         }
     }
 }
