@@ -174,6 +174,9 @@ async fn nobody_asks_through_the_proxy(#[values(Nginx, Caddy)] via: Via) {
     let page = scene.front.try_send_to(KEYS, &Request::get(KEYS, "/login")).expect("a page");
     assert_eq!(page.status, 200, "{page:?}");
     assert!(page.text.contains("<form"), "{page:?}");
+    // Where nginx itself asks.
+    let own = scene.front.send(&with_key(get("/.latchkey"), &key));
+    assert!(own.header("X-Latchkey-User").is_none(), "{own:?}");
     for path in [
         "/auth/nginx",
         "/auth/forwarded",
