@@ -5,6 +5,7 @@ use std::process::Command;
 use rstest::rstest;
 
 use super::*;
+use crate::support::database::TestDatabase;
 use crate::support::relay::Relay;
 
 /// All that Latchkey reads a key from, or acts on.
@@ -258,4 +259,47 @@ async fn latchkey_is_told_who_the_client_is(#[values(Nginx, Caddy)] via: Via, #[
     let whose = format!("token_id = {} AND address = '127.9.8.7' AND agent = 'A Client/1.0'", key.id);
     assert_eq!(scene.site.database.number(&format!("{uses} WHERE {whose}")), 1);
     assert_eq!(scene.wiki.arrival().values("X-Forwarded-For"), ["127.9.8.7"]);
+}
+
+/// The commands of the page, one after the other, as somebody types them.
+fn commands() -> String {
+    let page = page();
+    let lines = page.lines().map(str::trim_start).zip(page.lines());
+    let typed = lines.filter(|(line, whole)| whole.starts_with("    ") && is_command(line)).map(|(line, _)| line);
+    typed.collect::<Vec<_>>().join("\n")
+}
+
+fn is_command(line: &str) -> bool {
+    ["latchkey ", "KEY=", "curl "].iter().any(|start| line.starts_with(start))
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_page_works_from_its_beginning(#[values(Nginx, Caddy)] via: Via, #[values(Sqlite, Postgres)] db: Db) {
+    let database = TestDatabase::migrated(db);
+    let latchkey = CommandLine::on(&database).with("LATCHKEY_SECRET_KEY", &"k".repeat(64));
+    latchkey.add_user("alice", PASSWORD);
+    let process = Process::serve(&latchkey, &["--trusted-proxies=127.0.0.1,::1"]);
+    let [wiki, blog, board] = [Upstream::start(), Upstream::start(), Upstream::start()];
+    let ours = process.url.strip_prefix("http://").expect("an address");
+    let places = Places { latchkey: ours, wiki: wiki.address, blog: blog.address, board: board.address };
+    let front = Front::start(via, Setup::WithBlog, places);
+
+    // Where the names of the page lead.
+    let home = front.folder.path();
+    let place = format!("{WIKI}:443:127.0.0.1:{}", front.port);
+    std::fs::write(home.join(".curlrc"), format!("insecure\nsilent\nnoproxy=*\nconnect-to={place}\n")).expect("a file");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_latchkey"), home.join("latchkey")).expect("a link");
+    let path = format!("{}:{}", home.display(), std::env::var("PATH").expect("a path"));
+    let mut shell = Command::new("sh");
+    let shell = shell.args(["-euc", &(commands() + "\necho \"$KEY\"")]).env("CURL_HOME", home).env("PATH", path);
+    let shell = shell.env("DATABASE_URL", database.setting()).env("LATCHKEY_SECRET_KEY", "k".repeat(64));
+    let output = shell.output().expect("a shell");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let key = printed.lines().last().expect("the key").to_owned();
+    log::note_secret(&key);
+    assert!(output.status.success() && printed.contains("the service"), "{output:?}");
+    let arrival = wiki.arrival();
+    assert_eq!((arrival.target(), identity(&arrival)[0].as_str()), ("/page", "alice"));
+    assert!(!arrival.shows(&key));
 }

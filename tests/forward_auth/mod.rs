@@ -72,12 +72,15 @@ struct Places<'a> {
     board: SocketAddr,
 }
 
+fn page() -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/forward-auth.md");
+    std::fs::read_to_string(path).expect("the page")
+}
+
 /// The blocks of one language in the page.
 fn blocks(language: &str) -> Vec<String> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/forward-auth.md");
-    let page = std::fs::read_to_string(path).expect("the page");
     let begin = format!("```{language}\n");
-    page.split(&begin).skip(1).map(|rest| rest.split_once("```").expect("the end of a block").0.to_owned()).collect()
+    page().split(&begin).skip(1).map(|rest| rest.split_once("```").expect("the end of a block").0.to_owned()).collect()
 }
 
 /// `text` with `new` in place of `old`, which must stand in it.
