@@ -2,6 +2,7 @@
 
 use chrono::{NaiveDate, TimeDelta};
 use latchkey::models::key::{Authority, Grace};
+use latchkey::models::service_use::ServiceUse;
 use rstest::rstest;
 
 use super::*;
@@ -41,38 +42,29 @@ async fn ninety_days_are_shown_and_older_counts_are_forgotten(#[values(Sqlite, P
 async fn old_counts_go_some_at_a_time(#[values(Sqlite, Postgres)] db: Db) {
     let database = TestDatabase::migrated(db);
     let (key, wiki) = (add_keys(&database, 1)[0], add_service(&database, "wiki"));
-    let first: NaiveDate = "2020-01-01".parse().expect("a day");
-    let row = |day: NaiveDate| format!("({key}, {wiki}, '{day}', 1)");
-    let rows: Vec<_> = first.iter_days().take(1_500).map(row).collect();
-    let rows = rows.join(", ");
-    database.execute(&format!("INSERT INTO service_use_counts (token_id, service_id, day, times) VALUES {rows}"));
-    // The recorder looks once when it starts.
+    let today = start_time().date();
+    let add_days = |first: NaiveDate, count: usize| {
+        let rows = first.iter_days().take(count).map(|day| format!("({key}, {wiki}, '{day}', 1)"));
+        let rows = rows.collect::<Vec<_>>().join(", ");
+        database.execute(&format!("INSERT INTO service_use_counts (token_id, service_id, day, times) VALUES {rows}"));
+    };
+    let long_ago = "2015-01-01".parse().expect("a day");
+    add_days(long_ago, 2_500);
+    add_days(today - TimeDelta::days(90), 91);
+    let mut connection = database.connect();
+    for left in [1_591, 591, 91] {
+        assert!(ServiceUse::any_to_forget(&mut connection, today).expect("a query"));
+        ServiceUse::forget_old(&mut connection, today).expect("a query");
+        assert_eq!(recorded(&database, key, wiki), left);
+    }
+    assert!(!ServiceUse::any_to_forget(&mut connection, today).expect("a query"));
+    ServiceUse::forget_old(&mut connection, today).expect("a query");
+    assert_eq!(recorded(&database, key, wiki), 91);
+    // The recorder does it by itself.
+    add_days(long_ago, 700);
     let counting = Counting::on(&database);
     counting.recorder.flush().await;
-    counting.recorder.flush().await;
-    assert_eq!(recorded(&database, key, wiki), 0);
-
-    let mut connection = database.connect();
-    let rows = rows.replace("'2020-", "'2019-").replace("02-29", "03-01");
-    database.execute(&format!(
-        "INSERT INTO service_use_counts (token_id, service_id, day, times) VALUES {rows} ON CONFLICT DO NOTHING"
-    ));
-    let before = recorded(&database, key, wiki);
-    drop(counting);
-    let forget = |connection: &mut _| {
-        latchkey::models::service_use::ServiceUse::forget_old(connection, start_time().date()).expect("a query");
-    };
-    let forgotten_by = |connection: &mut _| {
-        let there = recorded(&database, key, wiki);
-        forget(connection);
-        there - recorded(&database, key, wiki)
-    };
-    if before > 1_000 {
-        assert_eq!(forgotten_by(&mut connection), 1_000);
-    }
-    while recorded(&database, key, wiki) > 0 {
-        assert!((1..=1_000).contains(&forgotten_by(&mut connection)));
-    }
+    assert_eq!(recorded(&database, key, wiki), 91);
 }
 
 /// A key or service that is removed takes along what waits for it, and nothing else.
