@@ -205,7 +205,7 @@ async fn every_answer_about_keys_is_described(site: &Site, root: &User, descript
     let (get, post, patch, delete) = (Method::GET, Method::POST, Method::PATCH, Method::DELETE);
     let (list, one) = ("/my/tokens.json", "/my/tokens/{id}.json");
     let services = "/my/tokens/{id}/services.json";
-    let wiki = crate::service_uses::add_service(&site.database, "wiki");
+    let wiki = crate::service_uses::add_service(&site.database, "used-here");
     site.app.recorder.service_uses.count(&crate::service_uses::call(used.id, wiki, site.clock.now()));
     let (rotate, current) = ("/my/tokens/{id}/rotate.json", "/my/tokens/current.json");
     for (status, method, path, about, by, body) in [
