@@ -181,8 +181,8 @@ fn services_of(text: &str) -> Result<Vec<FileService>, Mistake> {
     }
     services.sort_by_key(|service: &FileService| service.line);
     for (at, service) in services.iter().enumerate() {
-        let place = |it: &FileService| (it.settings.host.clone(), it.settings.path.clone());
-        if let Some(other) = services.iter().take(at).find(|other| place(other) == place(service)) {
+        let is_there = |other: &&FileService| service.settings.are_at(&other.settings.host, &other.settings.path);
+        if let Some(other) = services.iter().take(at).find(is_there) {
             let problem = format!("Path is that of the service {} on the same host: choose another", other.name);
             return Err(service.mistake("path", problem));
         }

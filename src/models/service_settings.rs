@@ -420,6 +420,11 @@ impl ServiceSettings {
         errors
     }
 
+    /// Whether they say that it lives there. There are servers to which upper and lower case are one.
+    pub fn are_at(&self, host: &str, path: &str) -> bool {
+        self.host == host && self.path.eq_ignore_ascii_case(path)
+    }
+
     /// In words: what of `before` is another now.
     fn told_since(&self, before: &Self) -> Vec<String> {
         let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
@@ -755,9 +760,7 @@ impl Service {
         let existing = ServiceSettings::of_all(connection)?;
         let in_file = |name: &str| file.iter().any(|(of_file, _)| of_file == name);
         for (name, settings) in file {
-            let clashes = |it: &Service| {
-                it.kept_in == KeptIn::Database && (&it.host, &it.path) == (&settings.host, &settings.path)
-            };
+            let clashes = |it: &Service| it.kept_in == KeptIn::Database && settings.are_at(&it.host, &it.path);
             if let Some((other, _)) = existing.iter().find(|(it, _)| clashes(it) && !in_file(&it.name)) {
                 return Ok(Err(Clash { name: name.clone(), other: other.name.clone() }));
             }
@@ -949,13 +952,9 @@ fn place_errors(
     if !host_errors(&settings.host).is_empty() || !path_errors(&settings.path).is_empty() {
         return Ok(Vec::new());
     }
-    let found: Option<Service> = services::table
-        .filter(services::host.eq(&settings.host))
-        .filter(services::path.eq(&settings.path))
-        .select(Service::as_select())
-        .first(connection)
-        .optional()?;
-    let other = found.filter(|other| Some(other.id) != id);
+    let on_host = services::table.filter(services::host.eq(&settings.host)).select(Service::as_select());
+    let on_host: Vec<Service> = on_host.load(connection)?;
+    let other = on_host.into_iter().find(|other| Some(other.id) != id && settings.are_at(&other.host, &other.path));
     Ok(other.into_iter().map(|other| FieldError::new(ServiceField::Path, taken(&other.name, other.kept_in))).collect())
 }
 

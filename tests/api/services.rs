@@ -1,7 +1,6 @@
 //! `/admin/services.json`: what administrators' programs do about services.
 
 use futures_util::future::join_all;
-use latchkey::models::service::{Service, Visitor as Caller};
 use latchkey::models::token::TokenAction;
 use latchkey::models::user::User;
 use reqwest::Method;
@@ -14,7 +13,7 @@ const LIST: &str = "/admin/services.json";
 
 /// A site with the administrator root, and her key.
 async fn with_root(db: Db) -> (Site, User, Key) {
-    let site = Site::start(db).await;
+    let site = Site::start_with(db, &["--trusted-proxies=127.0.0.1"]).await;
     let root = site.add_admin("root").await;
     let key = site.add_key(&root, TokenAction::Api).await;
     (site, root, key)
@@ -167,7 +166,7 @@ async fn a_name_and_a_place_are_those_of_one_service(#[values(Sqlite, Postgres)]
     add(&site, &key, json!({"name": "wiki", "host": "apps.example.org", "path": "/wiki"})).await;
     let id = add(&site, &key, json!({"name": "files", "host": "apps.example.org", "path": "/files"})).await;
     let taken = "Path is that of the service wiki on the same host: choose another path, or another host";
-    let again = json!({"name": "wiki", "host": "APPS.example.org", "path": "/wiki/"});
+    let again = json!({"name": "wiki", "host": "APPS.example.org", "path": "/Wiki/"});
     assert_eq!(errors(&post(&site, &key, again).await), ["Name has already been taken", taken]);
     assert_eq!(errors(&patch(&site, &key, id, json!({"path": "/wiki"})).await), [taken]);
     assert_eq!(patch(&site, &key, id, json!({"path": "/files", "host": "apps.example.org"})).await.status, 200);
@@ -228,21 +227,25 @@ async fn a_scope_is_worth_nothing_without_admission_and_stays_on_the_key(#[value
     let alice = site.add_user("alice").await;
     let own = site.add_key(&alice, TokenAction::Api).await;
     let id = add(&site, &root, json!({"name": "wiki", "host": "h", "writers": ["alice"]})).await;
-    let made = make_token(&site, &own, &["service:wiki:write"]).await.json()["id"].as_i64().expect("an id");
-    let access = || {
-        let visitor = Some(Caller { user_id: alice.id, key_id: Some(made) });
-        let found = site.app.database.read_now(|connection| Service::on_host(connection, "h", visitor));
-        found.expect("a query").pop().expect("the service").1.access().map(|access| access.as_str())
+    let made = make_token(&site, &own, &["service:wiki:write"]).await.json();
+    let (made, secret) = (made["id"].as_i64().expect("an id"), made["secret"].as_str().expect("a secret").to_owned());
+    // What a proxy is answered about a request that reads, and one that writes.
+    let access = async || {
+        let ask = async |method: &str| {
+            let question = site.get("/auth/nginx").header("Host", "h").header("X-Original-URI", "/");
+            Answer::of(question.header("X-Original-Method", method).bearer_auth(&secret)).await.status
+        };
+        [ask("GET").await, ask("PUT").await]
     };
-    assert_eq!(access(), Some("write"));
+    assert_eq!(access().await, [200, 200]);
     for (admitted, expected) in [
-        (json!({"writers": [], "readers": ["alice"]}), Some("read")),
-        (json!({"readers": []}), None),
-        (json!({"readers": "everyone"}), Some("read")),
-        (json!({"writers": ["alice"]}), Some("write")),
+        (json!({"writers": [], "readers": ["alice"]}), [200, 403]),
+        (json!({"readers": []}), [403, 403]),
+        (json!({"readers": "everyone"}), [200, 403]),
+        (json!({"writers": ["alice"]}), [200, 200]),
     ] {
         assert_eq!(patch(&site, &root, id, admitted.clone()).await.status, 200);
-        assert_eq!(access(), expected, "{admitted}");
+        assert_eq!(access().await, expected, "{admitted}");
         assert_eq!(scopes(&site, &own, made).await, json!(["service:wiki:write"]), "{admitted}");
     }
 }
@@ -350,4 +353,32 @@ async fn changes_at_once_lose_nothing_and_a_removal_ends_them(#[values(Sqlite, P
     assert!([200, 422].contains(&changed.status), "{}", changed.text);
     assert!([201, 422].contains(&late.status), "{}", late.text);
     assert_eq!(site.database.number("SELECT count(*) AS number FROM token_services"), 0);
+}
+
+/// Each line of `docs/api.md` is tried as it stands there, and every operation has one.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn every_line_of_the_documentation_does_what_it_says(#[values(Sqlite, Postgres)] db: Db) {
+    let (site, _, key) = with_root(db).await;
+    site.add_user("alice").await;
+    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/api.md")).expect("a file");
+    let (_, section) = document.split_once("\n## Services\n").expect("the section");
+    let section = section.split("\n## ").next().expect("its text").replace("\\\n", "");
+    let commands = section.lines().filter_map(|line| line.strip_prefix("    ")).filter(|it| it.starts_with("curl "));
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = "silent\nshow-error\nnoproxy = *\nwrite-out = \"\\n%{http_code}\"\n";
+    std::fs::write(folder.path().join(".curlrc"), settings).expect("curl's settings");
+    let mut statuses = Vec::new();
+    let id = add(&site, &key, json!({"name": "files", "host": "files.example.org"})).await;
+    for command in commands {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", command]).env("CURL_HOME", folder.path()).env_remove("HOME");
+        shell.env("URL", &site.url).env("KEY", &key.secret).env("ID", id.to_string());
+        let output = tokio::task::spawn_blocking(move || shell.output().expect("a shell")).await.expect("its end");
+        let said = String::from_utf8(output.stdout).expect("text");
+        let (body, status) = said.rsplit_once('\n').expect("a status");
+        assert!(body.is_empty() || serde_json::from_str::<Value>(body).is_ok(), "{command}: {body}");
+        statuses.push(status.to_owned());
+    }
+    assert_eq!(statuses, ["200", "201", "200", "200", "204"], "list, add, show, change, remove");
 }

@@ -130,6 +130,20 @@ fn services_of_the_file_are_there_when_it_serves(#[values(Sqlite, Postgres)] db:
     assert_eq!(kept.service("wiki")["requests_per_minute"], 60);
 }
 
+/// As `docs/operations.md` has it.
+#[rstest]
+fn the_file_of_the_documentation_is_taken_as_it_stands(#[values(Sqlite, Postgres)] db: Db) {
+    let kept = Kept::new(db);
+    kept.latchkey.add_user("bob", PASSWORD);
+    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md")).expect("a file");
+    let (_, after) = document.split_once("\n    [services.wiki]\n").expect("the file");
+    let block = after.lines().take_while(|line| line.is_empty() || line.starts_with("    ")).collect::<Vec<_>>();
+    let text = format!("[services.wiki]\n{}\n", block.join("\n"));
+    assert_eq!(kept.serve(&text), ["wiki service added", "files service added"]);
+    assert_eq!(kept.service("wiki")["writers"], json!(["alice", "bob"]));
+    assert_eq!(kept.service("files")["reading_methods"], json!(["GET", "HEAD", "OPTIONS", "PROPFIND"]));
+}
+
 #[rstest]
 fn what_stands_in_the_file_is_changed_there_only(#[values(Sqlite, Postgres)] db: Db) {
     let kept = Kept::new(db);
