@@ -32,7 +32,7 @@ fn diesel(database: &TestDatabase, db: Db, arguments: &[&str]) -> String {
     text
 }
 
-/// A person with a key and something in their activity: whatever of it the tables that exist can hold.
+/// A person with a key, something in their activity and a service that the key is used on.
 fn insert_rows(database: &TestDatabase) {
     let at = "'2026-01-31 10:00:00.123456'";
     database.execute(&format!(
@@ -41,7 +41,12 @@ fn insert_rows(database: &TestDatabase) {
          INSERT INTO tokens (user_id, action, digest, hint, created_on, updated_on)
              SELECT id, 'api', {}, 'wxyz', {at}, NULL FROM users;
          INSERT INTO events (user_id, action, address, agent, created_on, updated_on)
-             SELECT id, 'signed_in', '192.0.2.1', 'curl', {at}, {at} FROM users;",
+             SELECT id, 'signed_in', '192.0.2.1', 'curl', {at}, {at} FROM users;
+         INSERT INTO services (name, title, host, path, reading_methods, created_on, updated_on)
+             VALUES ('wiki', 'Wiki', 'wiki.example.org', '/', 'GET HEAD', {at}, {at});
+         INSERT INTO service_admissions SELECT services.id, users.id, 'write' FROM services, users;
+         INSERT INTO token_services SELECT tokens.id, services.id, 'read' FROM tokens, services;
+         INSERT INTO service_uses SELECT tokens.id, services.id, {at}, '192.0.2.1', 'curl' FROM tokens, services;",
         match database.url {
             latchkey::config::DatabaseUrl::Sqlite(_) => "x'00ff'",
             latchkey::config::DatabaseUrl::Postgres(_) => "'\\x00ff'::bytea",
@@ -70,10 +75,20 @@ fn the_stock_diesel_cli_runs_redoes_and_reverts_every_migration(#[values(Sqlite,
         let states = migrations::states(&database.url).expect("states");
         assert!(states.iter().all(|state| state.applied), "{depth}: {states:?}");
         // What stands in tables that were not taken back is still there.
-        for (table, made_by) in [("users", 0), ("tokens", 1), ("events", 2)] {
+        let number = |name: &str| names.iter().position(|it| it.ends_with(name)).expect("a migration");
+        let (services, uses) = (number("create_services"), number("create_service_uses"));
+        for (table, made_by) in [
+            ("users", 0),
+            ("tokens", 1),
+            ("events", 2),
+            ("services", services),
+            ("service_admissions", services),
+            ("token_services", services),
+            ("service_uses", uses),
+        ] {
             assert_eq!(count(&database, table), i64::from(made_by < newest), "{table} after {depth}");
         }
-        database.execute("DELETE FROM events; DELETE FROM tokens; DELETE FROM users");
+        database.execute("DELETE FROM services; DELETE FROM events; DELETE FROM tokens; DELETE FROM users");
     }
     insert_rows(&database);
     diesel(&database, db, &["migration", "revert", "--all"]);
