@@ -75,10 +75,14 @@ def keep_rules_of_services(service, number):
 
 
 def keep_rules_of_keys(key, number):
-    """The same with keys: no text has control characters, a time is to come, and few secrets work at a time."""
+    """The same with keys: no text has control characters, a time is to come, few secrets work at a time, and of services
+    there is one that offers scopes."""
     for name in ["name", "note"]:
         if isinstance(key.get(name), str):
             key[name] = ascii(key[name])[:100]
+    if isinstance(key.get("scopes"), list):
+        of_service = lambda scope: isinstance(scope, str) and scope.startswith("service:")
+        key["scopes"] = ["service:open:read" if of_service(scope) else scope for scope in key["scopes"]]
     if key.get("expires_on") is not None:
         key["expires_on"] = f"{number % 9 + 1}d"
     if "grace" in key:

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use latchkey::models::service_settings::ServiceSettings;
+use latchkey::models::service_settings::{Admitted, ServiceSettings};
 use latchkey::models::token::TokenAction;
 use reqwest::Method;
 use rstest::rstest;
@@ -51,6 +51,8 @@ impl Target {
             let settings = ServiceSettings::new("Service", format!("service{number}.example.org"));
             site.add_service(&format!("service-{number}"), settings).await;
         }
+        let open = ServiceSettings::new("Open", "open.example.org");
+        site.add_service("open", ServiceSettings { readers: Admitted::Everyone, ..open }).await;
         let mut spare = Vec::new();
         for _ in 0..60 {
             spare.push(site.add_access_token(&root, "account:read", "30d").await.secret);

@@ -120,6 +120,7 @@ pub async fn list(
             ),
             links(
                 ("show" = (operation_id = "showKey", parameters(("id" = "$response.body#/id")))),
+                ("services" = (operation_id = "listServicesOfKey", parameters(("id" = "$response.body#/id")))),
                 ("update" = (operation_id = "updateKey", parameters(("id" = "$response.body#/id")))),
                 ("rotate" = (operation_id = "rotateKey", parameters(("id" = "$response.body#/id")))),
                 ("revoke" = (operation_id = "revokeKey", parameters(("id" = "$response.body#/id")))),
