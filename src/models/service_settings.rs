@@ -727,15 +727,8 @@ impl Service {
     /// # Errors
     /// Those of the queries.
     pub fn dependents_of_all(connection: &mut DbConnection) -> QueryResult<BTreeMap<i64, Dependents>> {
-        let held = token_services::table.inner_join(tokens::table).select((
-            token_services::service_id,
-            token_services::token_id,
-            token_services::access,
-            tokens::user_id,
-        ));
-        let last = service_uses::table.group_by(service_uses::service_id);
-        let last = last.select((service_uses::service_id, diesel::dsl::max(service_uses::last_used_on)));
-        Ok(Dependents::of_rows(held.load(connection)?, last.load(connection)?))
+        let ids: Vec<i64> = services::table.select(services::id).load(connection)?;
+        Dependents::of_services(connection, &ids)
     }
 
     /// What hangs on it.
@@ -743,7 +736,7 @@ impl Service {
     /// # Errors
     /// Those of the queries.
     pub fn dependents(&self, connection: &mut DbConnection) -> QueryResult<Dependents> {
-        Ok(Self::dependents_of_all(connection)?.remove(&self.id).unwrap_or_default())
+        Ok(Dependents::of_services(connection, &[self.id])?.remove(&self.id).unwrap_or_default())
     }
 
     /// Makes the services what the file says of them, which breaks no rule by itself, and closes those that stood there
@@ -836,6 +829,16 @@ impl Service {
 }
 
 impl Dependents {
+    fn of_services(connection: &mut DbConnection, ids: &[i64]) -> QueryResult<BTreeMap<i64, Self>> {
+        let held = token_services::table
+            .inner_join(tokens::table)
+            .filter(token_services::service_id.eq_any(ids))
+            .select((token_services::service_id, token_services::token_id, token_services::access, tokens::user_id));
+        let last = service_uses::table.filter(service_uses::service_id.eq_any(ids)).group_by(service_uses::service_id);
+        let last = last.select((service_uses::service_id, diesel::dsl::max(service_uses::last_used_on)));
+        Ok(Self::of_rows(held.load(connection)?, last.load(connection)?))
+    }
+
     /// `held` is a service, a key, what the key may do there, and whose it is; `last` a service and its last use.
     fn of_rows(held: Vec<(i64, i64, Access, i64)>, last: Vec<(i64, Option<Timestamp>)>) -> BTreeMap<i64, Self> {
         let mut keys: BTreeMap<i64, BTreeMap<i64, (Access, i64)>> = BTreeMap::new();
