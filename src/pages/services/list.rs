@@ -11,7 +11,7 @@ use crate::auth::session_user::AdminSession;
 use crate::clock::Timestamp;
 use crate::error::AppError;
 use crate::models::service::Service;
-use crate::models::service_settings::{Dependents, ServiceSettings};
+use crate::models::service_settings::{Admitted, Dependents, ServiceSettings};
 use crate::pages::moment::Moment;
 use crate::pages::shell::{Notice, Shell, page};
 
@@ -72,7 +72,7 @@ impl Row {
             title: settings.title.clone(),
             place: service.place(),
             state: state_label(service),
-            may_read: who_reads(settings),
+            may_read: who_reads(settings, Admitted::in_words),
             may_write: settings.writers.in_words(),
             keys: keys_in_words(dependents),
             last_used: dependents.last_used_on.map(|time| Moment::new(time, now)),

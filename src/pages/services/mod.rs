@@ -55,15 +55,15 @@ fn state_label(service: &Service) -> Option<&'static str> {
     }
 }
 
-/// Who may read, in words.
-fn who_reads(settings: &ServiceSettings) -> String {
+/// Who may read, in words; `told` puts the people into them.
+fn who_reads(settings: &ServiceSettings, told: impl Fn(&Admitted) -> String) -> String {
     match (&settings.readers, &settings.writers) {
         _ if settings.anonymous_reads => "anybody, even without a key".to_owned(),
-        (Admitted::People(readers), Admitted::Everyone) if readers.is_empty() => Admitted::EVERYONE.to_owned(),
+        (_, Admitted::Everyone) => Admitted::EVERYONE.to_owned(),
         (Admitted::People(readers), Admitted::People(writers)) if readers.is_empty() && !writers.is_empty() => {
             "whoever may write".to_owned()
         }
-        (readers, _) => readers.in_words(),
+        (readers, _) => told(readers),
     }
 }
 
@@ -99,9 +99,8 @@ fn facts(service: &Service, settings: &ServiceSettings) -> Vec<Fact> {
         ("Title", settings.title.clone()),
         ("Lives at", service.place()),
         ("Reading methods", if methods.is_empty() { "none: every method writes".to_owned() } else { methods }),
-        ("May read", all(&settings.readers)),
+        ("May read", who_reads(settings, all)),
         ("May write", all(&settings.writers)),
-        ("Anonymous requests read", yes(settings.anonymous_reads)),
         ("API access keys are good for it", yes(settings.classic_keys)),
         ("A key may stand in the address", yes(settings.key_parameter)),
         ("Requests a minute", limit),
