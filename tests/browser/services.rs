@@ -2,6 +2,7 @@
 
 use latchkey::models::service_settings::{Admitted, ServiceSettings};
 use rstest::rstest;
+use serde_json::json;
 
 use super::people::{add_alice, add_longest};
 use super::{assert_console, assert_sound, assert_sound_but_for, sign_in};
@@ -139,5 +140,29 @@ async fn nothing_about_services_scrolls_sideways_however_long_it_is(#[values(Sql
                 assert!(!browser.scrolls_sideways().await, "{path} scrolls sideways at {width} px, in {kept_in}");
             }
         }
+    }
+}
+
+/// An administrator has one more page than fits into a line of a small phone.
+#[rstest]
+#[tokio::test]
+async fn no_word_of_the_navigation_is_broken(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    site.add_admin("root").await;
+    let browser = Browser::start(Options::desktop()).await;
+    sign_in(&browser, &site.url, "root").await;
+    browser.goto(&format!("{}/admin/services", site.url)).await;
+    for width in [320, 360, 719, 720, 1280] {
+        browser.apply(Options { width, ..Options::desktop() }).await;
+        let lines = "
+            const lines = a => {
+                const range = document.createRange();
+                range.selectNodeContents(a);
+                return [tidy(a.textContent), range.getClientRects().length];
+            };
+            return visible('.nav a').map(lines)";
+        let one = |name: &str| json!([name, 1]);
+        let expected = ["My account", "Activity", "People", "Services"].map(one);
+        assert_eq!(browser.evaluate(lines).await, json!(expected), "at {width} px");
     }
 }
