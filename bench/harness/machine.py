@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def install_debian_packages():
-    """wrk and PostgreSQL, where they are missing, as root or with sudo."""
+    """wrk, PostgreSQL and nginx, where they are missing, as root or with sudo."""
     missing = []
     if not shutil.which("wrk"):
         missing.append("wrk")
@@ -18,6 +18,8 @@ def install_debian_packages():
         missing.append("postgresql-common")
     if not any(Path("/usr/lib/postgresql").glob("*/bin/postgres")):
         missing.append("postgresql")
+    if not shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin"):
+        missing.append("nginx")
     if not missing:
         return
     as_root = [] if os.geteuid() == 0 else ["sudo"]

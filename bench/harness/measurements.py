@@ -13,6 +13,7 @@ from statistics import median
 
 from . import load, report
 from .databases import Postgres, Sqlite, add_people_with_keys, mistyped, secrets
+from .proxies import Nginx, add_service_with_tokens
 from .servers import MemoryWatch, Server
 
 KEYS = 10_000
@@ -86,6 +87,7 @@ def measure(database):
         "sign_ins": during_sign_ins(database),
         "start_ms": starts(database),
         "updates": updates_of_three_processes(database),
+        "behind_nginx": behind_nginx(database),
     }
 
 
@@ -246,6 +248,49 @@ def updates_of_three_processes(database):
         updates = database.run("SELECT count(*) FROM bench_updates")
     database.stop_counting_updates()
     return {"requests": requests, "seconds": seconds, "updates": updates}
+
+
+def behind_nginx(database):
+    """Requests through nginx to a service, without and with asking Latchkey about each."""
+    say(f"{database.title}: behind nginx")
+    keys = secrets(3, KEYS)
+    add_service_with_tokens(database, KEYS, keys)
+    values = WORK / "service_keys"
+    values.write_text("".join(f"Bearer {key}\n" for key in keys), encoding="ascii")
+    header = "Authorization"
+    with contextlib.ExitStack() as running:
+        service = running.enter_context(server("plain_route", None))
+        latchkey = running.enter_context(server("latchkey", database, LATCHKEY_TRUSTED_PROXIES="127.0.0.1"))
+        service.answers(CURRENT)
+        latchkey.answers("/healthz")
+        plain = running.enter_context(Nginx(WORK / "nginx_plain", service))
+        asking = running.enter_context(Nginx(WORK / "nginx_asking", service, latchkey))
+        if (plain.get(CURRENT), asking.get(CURRENT)) != (200, 401):
+            sys.exit("bench/run: nginx does not ask, or asks in vain")
+        rounds = []
+        for number in range(ROUNDS):
+            taken = {}
+            for name, nginx in [("plain", plain), ("asking", asking)][:: 1 if number % 2 == 0 else -1]:
+                address = nginx.address + CURRENT
+                many = load.requests_with(header, values, address, SECONDS)
+                alone = load.requests_with(header, values, address, SECONDS, connections=1, threads=1)
+                if many.failed + many.refused + alone.failed + alone.refused:
+                    sys.exit(f"bench/run: {name} behind nginx: not the answers that were expected: {many} {alone}")
+                taken[name] = (many, alone)
+            rounds.append(taken)
+    row = lambda name: {
+        "requests_a_second": spread([it[name][0].requests_a_second for it in rounds]),
+        "p50_ms": spread([it[name][0].p50_ms for it in rounds]),
+        "p99_ms": spread([it[name][0].p99_ms for it in rounds]),
+        "alone_p50_ms": spread([it[name][1].p50_ms for it in rounds]),
+    }
+    pairs = [(it["asking"], it["plain"]) for it in rounds]
+    return {
+        "plain": row("plain"),
+        "asking": row("asking"),
+        "share": spread([mine[0].requests_a_second / other[0].requests_a_second for mine, other in pairs]),
+        "added_p50_ms": spread([mine[1].p50_ms - other[1].p50_ms for mine, other in pairs]),
+    }
 
 
 def growth(kind):

@@ -79,6 +79,13 @@ def others(measured):
             time = with_spread(row[f"{what}_us"], "{:.1f} µs")
             lines.append([f"{name}, {int(tokens):,} tokens", *time, f"{times} times the smallest"])
     updates = measured["updates"]
+    nginx = measured["behind_nginx"]
+    for name, title in (("plain", "nginx to a service"), ("asking", "  asking Latchkey about each request")):
+        row = nginx[name]
+        alone = just_median(row["alone_p50_ms"], "{:.3f} ms p50 with one connection")
+        lines.append([title, *with_spread(row["requests_a_second"], "{:.0f} requests/s"), alone])
+    lines.append(["  share that is left", *with_spread(nginx["share"], "{:.3f}")])
+    lines.append(["  added to the median, one connection", *with_spread(nginx["added_p50_ms"], "{:.3f} ms")])
     what = f"UPDATEs for {updates['requests']:,} requests with one key, three processes, in {updates['seconds']:.0f} s"
     return columns(lines, "<><<") + f"\n{what}: {updates['updates']}"
 
