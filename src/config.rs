@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use ipnet::IpNet;
 
-use crate::models::key::KeyPolicy;
+use crate::models::key_wish::KeyPolicy;
 
 /// The settings of Latchkey, as `clap` reads them from flags and the environment.
 #[derive(clap::Args, Clone, Debug)]

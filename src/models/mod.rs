@@ -5,6 +5,7 @@ pub mod event;
 pub mod idempotency;
 pub mod import;
 pub mod key;
+pub mod key_wish;
 pub mod notice;
 pub mod scope;
 pub mod service;

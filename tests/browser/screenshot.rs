@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use chrono::TimeDelta;
-use latchkey::models::key::Expiry;
+use latchkey::models::key_wish::Expiry;
 use rstest::rstest;
 
 use super::people::add_alice;

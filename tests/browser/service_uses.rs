@@ -1,7 +1,7 @@
 //! Where a key is used, as people see it.
 
 use chrono::TimeDelta;
-use latchkey::models::key::Expiry;
+use latchkey::models::key_wish::Expiry;
 use latchkey::models::token::TokenAction;
 use latchkey::service_uses::ServiceCall;
 use rstest::rstest;

@@ -1,7 +1,7 @@
 //! *Access tokens*, as people see and use them.
 
 use chrono::TimeDelta;
-use latchkey::models::key::{Expiry, Grace};
+use latchkey::models::key_wish::{Expiry, Grace};
 use latchkey::models::user::User;
 use rstest::rstest;
 

@@ -4,7 +4,7 @@
 use chrono::TimeDelta;
 use latchkey::auth::verify::Credential;
 use latchkey::models::event::Client;
-use latchkey::models::key::{KeyChanges, NewKey};
+use latchkey::models::key_wish::{KeyChanges, NewKey};
 use latchkey::models::scope::KeyScopes;
 use latchkey::models::token::TokenAction;
 use reqwest::Method;

@@ -7,7 +7,8 @@ mod rotation;
 mod settings;
 mod switch_user;
 
-use latchkey::models::key::{Authority, Grace, Key as OwnedKey};
+use latchkey::models::key::Key as OwnedKey;
+use latchkey::models::key_wish::{Authority, Grace};
 use latchkey::models::user::User;
 
 use crate::support::*;

@@ -1,7 +1,7 @@
 //! Settings about keys: how many, how long, and whether the classic one works.
 
 use chrono::TimeDelta;
-use latchkey::models::key::{KeyPolicy, NewKey};
+use latchkey::models::key_wish::{KeyPolicy, NewKey};
 use latchkey::models::scope::{Scope, Scopes};
 use latchkey::models::token::TokenAction;
 use rstest::rstest;

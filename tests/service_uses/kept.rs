@@ -1,7 +1,7 @@
 //! What is kept, for how long, and what goes with a key or a service.
 
 use chrono::{NaiveDate, TimeDelta};
-use latchkey::models::key::{Authority, Grace};
+use latchkey::models::key_wish::{Authority, Grace};
 use latchkey::models::service_use::ServiceUse;
 use rstest::rstest;
 

@@ -14,7 +14,7 @@ use latchkey::auth::secret::Secret;
 use latchkey::clock::{Clock, Timestamp};
 use latchkey::config::{Config, SecretKey};
 use latchkey::models::event::Client;
-use latchkey::models::key::{Authority, NewKey};
+use latchkey::models::key_wish::{Authority, NewKey};
 use latchkey::models::scope::KeyScopes;
 use latchkey::models::service::Service;
 use latchkey::models::service_settings::{By, ServiceSettings};

@@ -9,7 +9,8 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::api::json::{Members, text, texts};
 use crate::api::openapi;
 use crate::error::AppError;
-use crate::models::key::{Expiry, Grace, Key, KeyChanges, KeyField, NewKey};
+use crate::models::key::Key;
+use crate::models::key_wish::{Expiry, Grace, KeyChanges, KeyField, NewKey};
 use crate::models::scope::{KeyScopes, Scope};
 use crate::models::user::Labelled;
 
