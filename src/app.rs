@@ -14,6 +14,8 @@ use crate::db::Database;
 use crate::error::AppError;
 use crate::lookups::Lookups;
 use crate::metrics::Metrics;
+use crate::models::service::Visit;
+use crate::models::token::Claim;
 use crate::recorder::Recorder;
 
 /// Settings, database, clock, and the parts that remember something between requests.
@@ -25,7 +27,9 @@ pub struct App {
     /// People and tokens.
     pub database: Database,
     /// Who presents which secret.
-    pub lookups: Lookups,
+    pub tokens: Lookups<Claim>,
+    /// What somebody may do on which service.
+    pub services: Lookups<Visit>,
     /// The time.
     pub clock: Clock,
     /// What is written behind.
@@ -66,7 +70,8 @@ impl App {
             leak_reports: RateLimit::new(clock.clone()),
             rates: Rates::new(clock.clone()),
             recorder: recorder.map_err(no_thread)?,
-            lookups: Lookups::start(database.clone()).map_err(no_thread)?,
+            tokens: Lookups::start(database.clone()).map_err(no_thread)?,
+            services: Lookups::start(database.clone()).map_err(no_thread)?,
             metrics,
             database,
             clock,

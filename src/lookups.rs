@@ -1,34 +1,79 @@
-//! What the secrets of requests are looked up with. On PostgreSQL, those that arrive while others are being looked up
-//! share the next query: the way there and back costs more than the query does.
+//! What is asked of the database for every request: whose secret it is, and what services there are. On PostgreSQL, what
+//! arrives while something else is being looked up shares the next query: the way there and back costs more than the
+//! query does.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use diesel::QueryResult;
 use tokio::sync::oneshot;
 
 use crate::config::DatabaseUrl;
-use crate::db::{Database, DbError, POOL_PATIENCE};
+use crate::db::{Database, DbConnection, DbError, POOL_PATIENCE};
+use crate::models::service::{Service, Standing, Visit};
 use crate::models::token::{Claim, Presented, Token};
 
 /// Queries that are under way at the same time: while one is answered, the next gathers.
 const THREADS: usize = 2;
-/// Secrets in one query, at most.
+/// What one query answers, at most.
 const MOST_TOGETHER: usize = 100;
 
-/// Looks tokens up for every request of the process.
-pub struct Lookups {
+/// Something that is asked for every request.
+pub trait Asked: Clone + Send + 'static {
+    /// What there is to say about it.
+    type Answer: Send + 'static;
+
+    /// The answer.
+    ///
+    /// # Errors
+    /// Those of the query.
+    fn answer(&self, connection: &mut DbConnection) -> QueryResult<Self::Answer>;
+
+    /// The answer to each of `all`, in their order; on PostgreSQL in one query.
+    ///
+    /// # Errors
+    /// Those of the query.
+    fn answer_each(connection: &mut DbConnection, all: &[Self]) -> QueryResult<Vec<Self::Answer>>;
+}
+
+impl Asked for Claim {
+    type Answer = Option<Presented>;
+
+    fn answer(&self, connection: &mut DbConnection) -> QueryResult<Self::Answer> {
+        Token::find_active(connection, self)
+    }
+
+    fn answer_each(connection: &mut DbConnection, all: &[Self]) -> QueryResult<Vec<Self::Answer>> {
+        Token::find_each_active(connection, all)
+    }
+}
+
+impl Asked for Visit {
+    type Answer = Vec<(Service, Standing)>;
+
+    fn answer(&self, connection: &mut DbConnection) -> QueryResult<Self::Answer> {
+        Service::visited(connection, self)
+    }
+
+    fn answer_each(connection: &mut DbConnection, all: &[Self]) -> QueryResult<Vec<Self::Answer>> {
+        Service::each_visited(connection, all)
+    }
+}
+
+/// Looks things of one kind up for every request of the process.
+pub struct Lookups<A: Asked> {
     database: Database,
     /// `None`: each is looked up where it is asked for.
-    queue: Option<Sender<Lookup>>,
+    queue: Option<Sender<Lookup<A>>>,
 }
 
-struct Lookup {
-    claim: Claim,
-    answer: oneshot::Sender<Result<Option<Presented>, DbError>>,
+struct Lookup<A: Asked> {
+    asked: A,
+    answer: oneshot::Sender<Result<A::Answer, DbError>>,
 }
 
-impl Lookups {
+impl<A: Asked> Lookups<A> {
     /// In `database`; on PostgreSQL with threads that end when this is dropped.
     ///
     /// # Errors
@@ -46,31 +91,29 @@ impl Lookups {
         Ok(Self { database, queue: Some(queue) })
     }
 
-    /// [`Token::find_active`], within the time that a request waits for a connection.
+    /// The answer to `asked`, within the time that a request waits for a connection.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn find_active(&self, claim: Claim) -> Result<Option<Presented>, DbError> {
+    pub async fn look_up(&self, asked: A) -> Result<A::Answer, DbError> {
         let Some(queue) = &self.queue else {
-            return self.database.lookup(move |connection| Token::find_active(connection, &claim)).await;
+            return self.database.lookup(move |connection| asked.answer(connection)).await;
         };
         let (answer, answered) = oneshot::channel();
         let unavailable = |text: &str| DbError::Unavailable(text.to_owned());
         let gone = || unavailable("the thread that asks it is gone");
-        queue.send(Lookup { claim, answer }).map_err(|_| gone())?;
+        queue.send(Lookup { asked, answer }).map_err(|_| gone())?;
         let answered = tokio::time::timeout(POOL_PATIENCE, answered).await;
         answered.map_err(|_| unavailable("it does not answer in time"))?.unwrap_or_else(|_| Err(gone()))
     }
 }
 
 /// Looks up what waits, again and again, until nobody is left who could ask.
-fn work_off(database: &Database, queue: &Mutex<Receiver<Lookup>>) {
+fn work_off<A: Asked>(database: &Database, queue: &Mutex<Receiver<Lookup<A>>>) {
     while let Some(lookups) = waiting(queue) {
-        let claims: Vec<Claim> = lookups.iter().map(|lookup| lookup.claim).collect();
+        let all: Vec<A> = lookups.iter().map(|lookup| lookup.asked.clone()).collect();
         // A panic costs those who wait for this answer theirs, and nobody the thread.
-        let found = catch_unwind(AssertUnwindSafe(|| {
-            database.read_now(|connection| Token::find_each_active(connection, &claims))
-        }));
+        let found = catch_unwind(AssertUnwindSafe(|| database.read_now(|connection| A::answer_each(connection, &all))));
         match found {
             Ok(Ok(found)) => lookups.into_iter().zip(found).for_each(|(lookup, found)| lookup.tell(Ok(found))),
             Ok(Err(error)) => lookups.into_iter().for_each(|lookup| lookup.tell(Err(error.again()))),
@@ -80,14 +123,14 @@ fn work_off(database: &Database, queue: &Mutex<Receiver<Lookup>>) {
 }
 
 /// Waits until there is something to look up, and takes all that there is then; `None`: nobody is left who could ask.
-fn waiting(queue: &Mutex<Receiver<Lookup>>) -> Option<Vec<Lookup>> {
+fn waiting<A: Asked>(queue: &Mutex<Receiver<Lookup<A>>>) -> Option<Vec<Lookup<A>>> {
     let queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
     let first = queue.recv().ok()?;
     Some(std::iter::once(first).chain(queue.try_iter()).take(MOST_TOGETHER).collect())
 }
 
-impl Lookup {
-    fn tell(self, found: Result<Option<Presented>, DbError>) {
+impl<A: Asked> Lookup<A> {
+    fn tell(self, found: Result<A::Answer, DbError>) {
         // Whoever has given up on it does not want to know.
         let _ = self.answer.send(found);
     }

@@ -19,7 +19,7 @@ use crate::auth::verify::{TokenRefusal, verify_token};
 use crate::error::AppError;
 use crate::metrics::Outcome;
 use crate::models::scope::{Access, ServiceScope};
-use crate::models::service::{Service, Standing, Visitor};
+use crate::models::service::{Service, Standing, Visit, Visitor};
 use crate::models::token::{Token, TokenAction};
 use crate::models::user::User;
 use crate::resource::{Argument, Asks};
@@ -149,8 +149,7 @@ async fn find(
     path: &OriginalPath,
     visitor: Option<Visitor>,
 ) -> Result<(Service, Standing), AppError> {
-    let host = host.to_owned();
-    let mut open = app.database.lookup(move |connection| Service::on_host(connection, &host, visitor)).await?;
+    let mut open = app.services.look_up(Visit { host: host.to_owned(), visitor }).await?;
     let place = path.place(|path| {
         let place = open.iter().position(|(service, _)| service.has_path(path));
         let in_any_case = open.iter().position(|(service, _)| service.has_path_in_any_case(path));

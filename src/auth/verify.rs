@@ -105,7 +105,7 @@ pub async fn verify_token(
         return Ok(Err(TokenRefusal::Unknown));
     }
     let now = app.clock.now();
-    let (token, user) = match app.lookups.find_active(Claim { digest: secret.digest(), actions, now }).await? {
+    let (token, user) = match app.tokens.look_up(Claim { digest: secret.digest(), actions, now }).await? {
         Some(Presented::Valid(token, user)) if accepts(&token) => (token, user),
         Some(Presented::Over(token)) if token.action.is_key() => {
             let (action, client) = (EventAction::ExpiredKeyRefused, app.addresses.client(request));

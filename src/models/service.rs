@@ -4,7 +4,7 @@ use diesel::deserialize::FromSqlRow;
 use diesel::dsl::max;
 use diesel::expression::AsExpression;
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{Array, BigInt, Nullable, Text};
 
 use super::scope::Access;
 use super::stored_as_text;
@@ -44,7 +44,7 @@ impl KeptIn {
 stored_as_text!(KeptIn);
 
 /// A row of `services`.
-#[derive(Queryable, Selectable, Clone, Debug, PartialEq, Eq)]
+#[derive(Queryable, QueryableByName, Selectable, Clone, Debug, PartialEq, Eq)]
 #[diesel(table_name = services)]
 pub struct Service {
     /// Never given twice.
@@ -88,6 +88,15 @@ pub struct Visitor {
     pub key_id: Option<i64>,
 }
 
+/// Somebody who asks for something on a host.
+#[derive(Clone, Debug)]
+pub struct Visit {
+    /// In lower case, without a port.
+    pub host: String,
+    /// Who; `None`: somebody without a key.
+    pub visitor: Option<Visitor>,
+}
+
 /// What somebody may do on a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
@@ -128,16 +137,13 @@ impl Service {
         self.path == "/" || is_below(&path.to_ascii_lowercase(), self.path.to_ascii_lowercase().as_bytes())
     }
 
-    /// The services that are open on `host`, those with the longest path first, each with what `visitor` may do there by
-    /// now; `None`: somebody without a key.
+    /// The services that are open on the host of `visit`, those with the longest path first, each with what the visitor
+    /// may do there by now.
     ///
     /// # Errors
     /// Those of the query.
-    pub fn on_host(
-        connection: &mut DbConnection,
-        host: &str,
-        visitor: Option<Visitor>,
-    ) -> QueryResult<Vec<(Self, Standing)>> {
+    pub fn visited(connection: &mut DbConnection, visit: &Visit) -> QueryResult<Vec<(Self, Standing)>> {
+        let Visit { host, visitor } = visit;
         let scope = token_services::table
             .filter(token_services::token_id.nullable().eq(visitor.and_then(|it| it.key_id)))
             .filter(token_services::service_id.eq(services::id))
@@ -147,19 +153,38 @@ impl Service {
             .filter(service_admissions::service_id.eq(services::id))
             .select(max(service_admissions::access));
         let (scope, admission) = (scope.single_value(), admission.single_value());
-        let open = services::table.filter(services::host.eq(host)).filter(services::kept_in.ne(KeptIn::LeftFile));
+        let on_host = services::table.filter(services::host.eq(host));
         // Each question asks this: a query of a backend's own is written as text once, not each time.
-        let mut found: Vec<(Self, Option<Access>, Option<Access>)> = match connection {
-            DbConnection::Sqlite(it) => open.select((Self::as_select(), scope, admission)).load(it),
-            DbConnection::Postgres(it) => open.select((Self::as_select(), scope, admission)).load(it),
+        let rows: Vec<(Self, Option<Access>, Option<Access>)> = match connection {
+            DbConnection::Sqlite(it) => on_host.select((Self::as_select(), scope, admission)).load(it),
+            DbConnection::Postgres(it) => on_host.select((Self::as_select(), scope, admission)).load(it),
         }?;
-        found.sort_by_key(|(service, ..)| std::cmp::Reverse(service.path.len()));
-        let may_all = visitor.filter(|visitor| visitor.key_id.is_none()).map(|_| Access::Write);
-        let with_standing = found.into_iter().map(|(service, scope, named)| {
-            let standing = Standing { scope: scope.or(may_all), admission: named.max(service.admits_everyone_to()) };
-            (service, standing)
+        let rows = rows.into_iter().map(|(service, scope, named)| VisitedRow { number: 1, service, scope, named });
+        Ok(visit.judge(rows))
+    }
+
+    /// [`Service::visited`] for each of `visits`, in their order; on PostgreSQL in one query.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn each_visited(connection: &mut DbConnection, visits: &[Visit]) -> QueryResult<Vec<Vec<(Self, Standing)>>> {
+        let DbConnection::Postgres(postgres) = connection else {
+            return visits.iter().map(|visit| Self::visited(connection, visit)).collect();
+        };
+        let key_ids = visits.iter().map(|visit| visit.visitor.and_then(|it| it.key_id));
+        let user_ids = visits.iter().map(|visit| visit.visitor.map(|it| it.user_id));
+        let mut rows: Vec<VisitedRow> = diesel::sql_query(EACH_VISITED)
+            .bind::<Array<Text>, _>(visits.iter().map(|visit| visit.host.as_str()).collect::<Vec<_>>())
+            .bind::<Array<Nullable<BigInt>>, _>(key_ids.collect::<Vec<_>>())
+            .bind::<Array<Nullable<BigInt>>, _>(user_ids.collect::<Vec<_>>())
+            .load(postgres)?;
+        rows.sort_by_key(|row| row.number);
+        let mut rows = rows.into_iter().peekable();
+        let of_each = (1..).zip(visits).map(|(number, visit)| {
+            let of_visit: Vec<_> = std::iter::from_fn(|| rows.next_if(|row| row.number == number)).collect();
+            visit.judge(of_visit.into_iter())
         });
-        Ok(with_standing.collect())
+        Ok(of_each.collect())
     }
 
     /// What it admits everyone to.
@@ -191,6 +216,46 @@ impl Service {
             Some((service, access))
         });
         Ok(admitted.collect())
+    }
+}
+
+/// What is known of a service that is visited.
+#[derive(QueryableByName)]
+struct VisitedRow {
+    /// Of the visit.
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+    #[diesel(embed)]
+    service: Service,
+    /// Of the key.
+    #[diesel(sql_type = Nullable<Text>)]
+    scope: Option<Access>,
+    /// What it admits the visitor to by name.
+    #[diesel(sql_type = Nullable<Text>)]
+    named: Option<Access>,
+}
+
+const EACH_VISITED: &str = "SELECT visit.number, services.*,
+        (SELECT max(access) FROM token_services
+         WHERE token_services.token_id = visit.key_id AND token_services.service_id = services.id) AS scope,
+        (SELECT max(access) FROM service_admissions
+         WHERE service_admissions.user_id = visit.user_id AND service_admissions.service_id = services.id) AS named
+     FROM unnest($1, $2, $3) WITH ORDINALITY AS visit (host, key_id, user_id, number)
+     JOIN services ON services.host = visit.host";
+
+impl Visit {
+    /// What `rows`, those of the services on its host, come to.
+    fn judge(&self, rows: impl Iterator<Item = VisitedRow>) -> Vec<(Service, Standing)> {
+        let may_all = self.visitor.filter(|visitor| visitor.key_id.is_none()).map(|_| Access::Write);
+        let open = rows.filter(|row| row.service.kept_in != KeptIn::LeftFile);
+        let mut judged: Vec<(Service, Standing)> = open
+            .map(|VisitedRow { service, scope, named, .. }| {
+                let admission = named.max(service.admits_everyone_to());
+                (service, Standing { scope: scope.or(may_all), admission })
+            })
+            .collect();
+        judged.sort_by_key(|(service, _)| std::cmp::Reverse(service.path.len()));
+        judged
     }
 }
 

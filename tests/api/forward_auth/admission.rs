@@ -209,3 +209,34 @@ async fn a_service_that_has_left_its_file_is_closed(#[values(Sqlite, Postgres)] 
     site.database.execute("UPDATE services SET kept_in = 'file'");
     assert_eq!(by_key(&site, "GET", "wiki.example.org/", &key).await.status, 200);
 }
+
+/// On PostgreSQL, questions that are asked at the same time share a query: each must get its own answer.
+#[rstest]
+#[tokio::test]
+async fn questions_that_come_together_are_answered_each_by_itself(#[values(Sqlite, Postgres)] db: Db) {
+    let site = trusting(db).await;
+    let mut keys = Vec::new();
+    for number in 0..12 {
+        let user = site.add_passwordless_user(&format!("user{number}")).await;
+        add_service(&site, &format!("s{number}"), &format!("host{}.example.org/s{number}", number % 5), &[]).await;
+        let access = if number % 2 == 0 { "read" } else { "write" };
+        keys.push(site.add_access_token(&user, &format!("service:s{number}:{access}"), "30d").await);
+    }
+    let ask = async |place: usize, by: Option<usize>| {
+        let address = format!("host{}.example.org/s{place}/page", place % 5);
+        let question = asked(&site, "POST", &address);
+        let answer =
+            Answer::of(by.map_or(asked(&site, "POST", &address), |by| question.bearer_auth(&keys[by].secret))).await;
+        let expected = match by {
+            Some(by) if by == place && by % 2 == 1 => 200,
+            Some(_) => 403,
+            None => 401,
+        };
+        assert_eq!(status(&answer), expected, "s{place} by {by:?}: {}", answer.text);
+        if answer.status == 200 {
+            assert_eq!(identity(&answer).0, format!("user{place}"));
+        }
+    };
+    let questions = (0..12).flat_map(|place| (0..12).map(Some).chain([None]).map(move |by| (place, by)));
+    futures_util::future::join_all(questions.map(|(place, by)| ask(place, by))).await;
+}
