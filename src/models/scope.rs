@@ -292,6 +292,15 @@ impl KeyScopes {
         self.own.iter().map(|scope| scope.to_string()).chain(self.services.iter().map(ServiceScope::to_string))
     }
 
+    /// What they let a program do, in words.
+    pub fn summary(&self) -> String {
+        let is_included =
+            |scope: &ServiceScope| self.services.iter().any(|other| other != scope && other.includes(scope));
+        let own = self.own.iter().map(|scope| scope.description().to_owned());
+        let widest = self.services.iter().filter(|scope| !is_included(scope)).map(ServiceScope::description);
+        own.chain(widest).collect::<Vec<_>>().join("; ")
+    }
+
     /// What each lets a program do, in words.
     pub fn descriptions(&self) -> impl Iterator<Item = String> {
         let own = self.own.iter().map(|scope| scope.description().to_owned());

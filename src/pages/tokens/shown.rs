@@ -153,7 +153,7 @@ impl Rotation {
 
 /// What scopes let a program do, as a sentence without its full stop.
 pub fn in_words(scopes: &KeyScopes) -> String {
-    capitalized(&scopes.descriptions().collect::<Vec<_>>().join("; "))
+    capitalized(&scopes.summary())
 }
 
 /// The same with a capital letter at its beginning.
