@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use chrono::TimeDelta;
+use chrono::{Datelike, NaiveDate, TimeDelta, Weekday};
 
 use super::output::print;
 use super::serve::{BIND, listen, serve};
@@ -22,6 +22,7 @@ use crate::models::key_wish::{Authority, Expiry, Grace, KeyPolicy, NewKey};
 use crate::models::scope::KeyScopes;
 use crate::models::service::Service;
 use crate::models::service_settings::{Admitted, By, ServiceSettings};
+use crate::models::service_use::{KeyOnService, LastServiceUse, ServiceUse};
 use crate::models::token::{RecordIf, Token, TokenAction, TokenUse};
 use crate::models::user::{NewUser, Profile, User, UserStatus};
 
@@ -113,8 +114,8 @@ fn tokens() -> Vec<DemoToken> {
             name: "Wiki bot",
             note: "Tidies up at night.",
             scopes: "service:wiki:write service:files:read",
-            expiry: Expiry::InDays(90),
-            made: days(8),
+            expiry: Expiry::InDays(120),
+            made: days(75),
             used: Some(hours(7)),
             rotated: None,
         },
@@ -219,7 +220,7 @@ fn fill(database: &Database) -> Result<Secret, Failure> {
         let secrets = added.collect::<Result<Vec<_>, _>>()?;
         // They admit people who are there, and keys can have scopes of those that admit their owner.
         for (name, settings) in services() {
-            demonstrable(Service::add(connection, name, &settings, &By::CommandLine, now - TimeDelta::days(9)))?;
+            demonstrable(Service::add(connection, name, &settings, &By::CommandLine, now - TimeDelta::days(80)))?;
         }
         everybody.iter().try_for_each(|person| add_tokens(connection, person, now))?;
         Ok(secrets)
@@ -295,6 +296,7 @@ fn add_token(
         use_secret(connection, &key.current, made_on + TimeDelta::minutes(7), client)?;
         let recorded = TokenUse { token_id: key.current.id, used_on: now - used };
         Token::record_uses(connection, &[recorded], RecordIf::Later)?;
+        use_on_services(connection, &key, (made_on, now - used))?;
     }
     if let Some(rotation) = &token.rotated {
         let rotated_on = now - rotation.on;
@@ -302,6 +304,27 @@ fn add_token(
         let rotated = Key::rotate(connection, ids, Grace::Week, &Authority::OWNER, client, rotated_on);
         let (key, _) = demonstrable(rotated)?;
         use_secret(connection, &key.current, now - rotation.used, client)?;
+    }
+    Ok(())
+}
+
+/// Uses of a token on each service that it has scopes of, on every day since it was made: fewer at weekends.
+fn use_on_services(
+    connection: &mut DbConnection,
+    key: &Key,
+    (first, last): (Timestamp, Timestamp),
+) -> diesel::QueryResult<()> {
+    for (place, scope) in (1..).zip(&key.scopes.services) {
+        let Some(service) = Service::find_by_name(connection, &scope.service)? else { continue };
+        let requests = |day: NaiveDate| match day.weekday() {
+            Weekday::Sat | Weekday::Sun => 3,
+            _ => (40 + i64::from(day.ordinal() * 7 % 23)) / place,
+        };
+        let days = first.date().iter_days().skip(1).take_while(|day| *day <= last.date());
+        let days = days.map(|day| (day, requests(day))).collect();
+        let last = LastServiceUse { on: last, address: "192.0.2.17".into(), agent: "wiki-bot/1.4".into() };
+        let of = KeyOnService { key_id: key.id, service_id: service.id };
+        ServiceUse::record(connection, &[ServiceUse { of, last, days }])?;
     }
     Ok(())
 }
