@@ -161,6 +161,18 @@ impl ServiceUses {
         }
     }
 
+    /// The latest use of each service, by its id, of those that are not written yet. To be asked before the database is:
+    /// what is written meanwhile is then known twice, and not at all the other way round.
+    pub fn latest(&self) -> BTreeMap<i64, Timestamp> {
+        let mut latest: BTreeMap<i64, Timestamp> = BTreeMap::new();
+        let state = self.state();
+        for (of, it) in state.unwritten.of.iter().chain(&state.counted.of) {
+            let known = latest.entry(of.service_id).or_insert(it.last);
+            *known = it.last.max(*known);
+        }
+        latest
+    }
+
     /// Keys on services with a use that is not written yet.
     pub fn pending(&self) -> usize {
         let state = self.state();

@@ -257,6 +257,11 @@ pub struct Dependents {
 }
 
 impl Dependents {
+    /// The same where a use is known that is not written yet.
+    pub fn with_use(self, pending: Option<&Timestamp>) -> Self {
+        Self { last_used_on: self.last_used_on.max(pending.copied()), ..self }
+    }
+
     /// Keys that have scopes of it.
     pub fn keys(&self) -> usize {
         self.reading_keys + self.writing_keys

@@ -342,3 +342,33 @@ async fn scopes_stand_in_the_form_of_a_token_only_for_whom_the_service_admits(#[
         assert_eq!((offers("read"), offers("write")), (read, write), "{login}: {}", page.text());
     }
 }
+
+/// What administrators are told before they remove a service is true to the second: also of uses that wait in memory.
+#[rstest]
+#[tokio::test]
+async fn a_use_is_told_before_it_is_written(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start_with(db, &["--trusted-proxies=127.0.0.1"]).await;
+    let root = site.add_admin("root").await;
+    let service = site.add_service("wiki", ServiceSettings { readers: Admitted::Everyone, ..wiki() }).await;
+    let (key, api) = (
+        site.add_access_token(&root, "service:wiki:read", "30d").await,
+        site.add_access_token(&root, "services:read", "30d").await,
+    );
+    let visitor = site.signed_in("root").await;
+    let addresses = ["/admin/services".to_owned(), path_of(&service, ""), path_of(&service, "/remove")];
+    for address in &addresses {
+        assert!(!visitor.get(address).await.shows("less than a minute ago"), "{address}");
+    }
+    let question = site.get("/auth/nginx").header("Host", "wiki.example.org").header("X-Original-URI", "/");
+    let question = question.header("X-Original-Method", "GET").bearer_auth(&key.secret);
+    assert_eq!(Answer::of(question).await.status, 200);
+    assert_eq!(site.database.number("SELECT count(*) AS number FROM service_uses"), 0, "it is not written");
+    for address in &addresses {
+        let shown = visitor.get(address).await;
+        assert!(shown.shows("less than a minute ago"), "{address}: {}", shown.text());
+    }
+    for address in ["/admin/services.json".to_owned(), path_of(&service, ".json")] {
+        let shown = Answer::of(site.get(&address).bearer_auth(&api.secret)).await;
+        assert!(shown.text.contains(r#""last_used_on":"2026-11-24T09:30:00Z""#), "{address}: {}", shown.text);
+    }
+}

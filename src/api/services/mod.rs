@@ -2,8 +2,11 @@
 
 pub mod wish;
 
+use std::collections::BTreeMap;
+
 use actix_web::http::header::{CONTENT_TYPE, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use diesel::QueryResult;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -13,6 +16,7 @@ use super::json::Body;
 use super::openapi::{AsProblems, NotLetIn, NotTaken, SwitchUser};
 use crate::app::App;
 use crate::auth::api_user::{AdminUser, ServicesRead, ServicesWrite};
+use crate::clock::Timestamp;
 use crate::db::DbConnection;
 use crate::error::AppError;
 use crate::models::administration::Administrator;
@@ -31,6 +35,9 @@ struct ServiceList {
 
 type Refused = AsProblems<NotLetIn>;
 
+/// The latest use of each service.
+type Uses = BTreeMap<i64, Timestamp>;
+
 /// `GET /admin/services.json`
 ///
 /// # Errors
@@ -44,13 +51,15 @@ type Refused = AsProblems<NotLetIn>;
     responses((status = 200, description = "All of them", body = ServiceList), Refused),
 )]
 pub async fn list(app: web::Data<App>, _: AdminUser<ServicesRead>) -> Result<HttpResponse, AppError> {
+    let pending = app.recorder.service_uses.latest();
     let found = app.database.read(|connection| {
         let all = ServiceSettings::of_all(connection)?;
         Ok((all, Service::dependents_of_all(connection)?))
     });
     let (all, dependents) = found.await?;
     let document = |(service, settings): (Service, ServiceSettings)| {
-        ServiceDocument::new(&service, settings, dependents.get(&service.id).copied().unwrap_or_default())
+        let dependents = dependents.get(&service.id).copied().unwrap_or_default();
+        ServiceDocument::new(&service, settings, dependents.with_use(pending.get(&service.id)))
     };
     respond(HttpResponse::Ok(), &ServiceList { services: all.into_iter().map(document).collect() })
 }
@@ -87,8 +96,9 @@ pub async fn create(
 ) -> Result<HttpResponse, AppError> {
     let (name, settings) = ServiceWish::read(Body::read(&request, payload).await?.members()?)?;
     let (by, now) = (by(&app, &request, &me), app.clock.now());
+    let pending = app.recorder.service_uses.latest();
     let added = app.database.write(move |connection| match Service::add(connection, &name, &settings, &by, now)? {
-        Ok(service) => document(connection, &service).map(|document| Ok((service.id, document))),
+        Ok(service) => document(connection, &service, &pending).map(|document| Ok((service.id, document))),
         Err(refusal) => Ok(Err(refusal)),
     });
     let (id, document) = added.await??;
@@ -119,8 +129,9 @@ pub async fn show(
     _: AdminUser<ServicesRead>,
 ) -> Result<HttpResponse, AppError> {
     let id = id_of(&request)?;
+    let pending = app.recorder.service_uses.latest();
     let found = app.database.read(move |connection| match Service::find(connection, id)? {
-        Some(service) => document(connection, &service).map(Some),
+        Some(service) => document(connection, &service, &pending).map(Some),
         None => Ok(None),
     });
     respond(HttpResponse::Ok(), &found.await?.ok_or(AppError::NotFound)?)
@@ -153,8 +164,9 @@ pub async fn update(
 ) -> Result<HttpResponse, AppError> {
     let changes = ServiceChangesWish::read(Body::read(&request, payload).await?.members()?)?;
     let (id, by, now) = (id_of(&request)?, by(&app, &request, &me), app.clock.now());
+    let pending = app.recorder.service_uses.latest();
     let changed = app.database.write(move |connection| match Service::change(connection, id, &changes, &by, now)? {
-        Ok(service) => document(connection, &service).map(Ok),
+        Ok(service) => document(connection, &service, &pending).map(Ok),
         Err(refusal) => Ok(Err(refusal)),
     });
     respond(HttpResponse::Ok(), &changed.await??)
@@ -191,9 +203,11 @@ fn by(app: &App, request: &HttpRequest, me: &User) -> By {
     By::Administrator(Administrator::new(me, app.addresses.client(request)))
 }
 
-fn document(connection: &mut DbConnection, service: &Service) -> diesel::QueryResult<ServiceDocument> {
+/// `service` as it is; of its uses `pending` are not written yet.
+fn document(connection: &mut DbConnection, service: &Service, pending: &Uses) -> QueryResult<ServiceDocument> {
     let settings = ServiceSettings::of(connection, service)?;
-    Ok(ServiceDocument::new(service, settings, service.dependents(connection)?))
+    let dependents = service.dependents(connection)?.with_use(pending.get(&service.id));
+    Ok(ServiceDocument::new(service, settings, dependents))
 }
 
 fn respond(mut response: HttpResponseBuilder, document: &impl Serialize) -> Result<HttpResponse, AppError> {

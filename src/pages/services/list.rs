@@ -45,6 +45,7 @@ pub async fn show(
     session: Session,
     _: AdminSession,
 ) -> Result<HttpResponse, AppError> {
+    let pending = app.recorder.service_uses.latest();
     let found = app.database.read(|connection| {
         let all = ServiceSettings::of_all(connection)?;
         Ok((all, Service::dependents_of_all(connection)?))
@@ -53,6 +54,7 @@ pub async fn show(
     let now = app.clock.now();
     let row = |(service, settings): (Service, ServiceSettings)| {
         let dependents = dependents.get(&service.id).copied().unwrap_or_default();
+        let dependents = dependents.with_use(pending.get(&service.id));
         Row::new(&service, &settings, &dependents, now)
     };
     let services: Vec<Row> = all.into_iter().map(row).collect();

@@ -27,10 +27,11 @@ struct Whole {
 /// The service whom the address names.
 async fn service(app: &App, request: &HttpRequest) -> Result<Whole, AppError> {
     let id = id_of(request)?;
+    let pending = app.recorder.service_uses.latest();
     let found = app.database.read(move |connection| {
         let Some(service) = Service::find(connection, id)? else { return Ok(None) };
         let settings = ServiceSettings::of(connection, &service)?;
-        let dependents = service.dependents(connection)?;
+        let dependents = service.dependents(connection)?.with_use(pending.get(&id));
         Ok(Some(Whole { service, settings, dependents }))
     });
     found.await?.ok_or(AppError::NotFound)
