@@ -1,9 +1,11 @@
 //! The file in which services can stand, for those who keep their configuration in git: TOML, a table each.
 //!
-//!     [services.wiki]
-//!     host = "wiki.example.org"
-//!     readers = "everyone"
-//!     writers = ["alice", "bob"]
+//! ```toml
+//! [services.wiki]
+//! host = "wiki.example.org"
+//! readers = "everyone"
+//! writers = ["alice", "bob"]
+//! ```
 
 use std::collections::BTreeMap;
 use std::fmt;
