@@ -1,16 +1,17 @@
-//! What programs send where JSON is the only format: one object, whose members are each known, and there once. Whoever
-//! mistypes `scopes` must not get a key that may do something else.
+//! What programs send, and are answered, where JSON is the only format. They send one object, whose members are each known,
+//! and there once: whoever mistypes `scopes` must not get a key that may do something else.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use actix_web::http::header::CONTENT_TYPE;
-use actix_web::{FromRequest, HttpRequest, web};
-use serde::Deserializer;
+use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use serde::de::{Deserialize, MapAccess, Visitor};
+use serde::{Deserializer, Serialize};
 use serde_json::Value;
 
 use super::document::body_error;
+use super::format::Format;
 use crate::error::AppError;
 
 /// The body of a request.
@@ -24,6 +25,15 @@ pub struct Members {
     left: BTreeMap<String, Value>,
     known: Vec<&'static str>,
     errors: Vec<String>,
+}
+
+/// Answers with `document`.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn respond(mut response: HttpResponseBuilder, document: &impl Serialize) -> Result<HttpResponse, AppError> {
+    let body = serde_json::to_string(document).map_err(AppError::internal)?;
+    Ok(response.insert_header((CONTENT_TYPE, Format::Json.content_type())).body(body))
 }
 
 impl Body {

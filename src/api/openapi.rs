@@ -1,13 +1,12 @@
 //! `/openapi.json`: the API as its own handlers describe it, in OpenAPI 3.1.
 //!
-//! Each handler has its description above it, `#[utoipa::path]`; [`Described`] gathers them. A path that ends in
+//! Each handler has its description above it, `#[utoipa::path]`; `Described` gathers them. A path that ends in
 //! `.{format}` stands for two, whose answers and bodies are those of its own media type.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::LazyLock;
 
-use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpResponse, web};
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::schema::AnyOfBuilder;
@@ -16,6 +15,7 @@ use utoipa::openapi::{Content, HeaderBuilder, ObjectBuilder, Ref, RefOr, Require
 use utoipa::{IntoParams, IntoResponses, Modify, OpenApi, PartialSchema, ToSchema};
 
 use super::format::Format;
+use super::json::respond;
 use super::problem::{self, Problem};
 use super::tokens::wish::RotationWish;
 use super::{account, activity, health, revoke, services, tokens, users};
@@ -86,8 +86,7 @@ pub async fn show(app: web::Data<App>) -> Result<HttpResponse, AppError> {
     static DESCRIBED: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(Described::openapi);
     let mut described = DESCRIBED.clone();
     described.servers = Some(vec![Server::new(app.url.join(""))]);
-    let body = serde_json::to_string(&described).map_err(AppError::internal)?;
-    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, Format::Json.content_type())).body(body))
+    respond(HttpResponse::Ok(), &described)
 }
 
 /// What [`Format::write`] writes of a person, and what `document::read` reads: JSON holds in a member `user` what in

@@ -9,7 +9,8 @@ use crate::auth::secret::Secret;
 use crate::clock::{Clock, Timestamp, iso8601};
 use crate::config::Config;
 use crate::db::{Database, DbConnection};
-use crate::key_document::KeyDocument;
+use crate::documents::key::KeyDocument;
+use crate::documents::service_usage::ServiceUsageDocument;
 use crate::models::event::{Client, Event, EventAction};
 use crate::models::key::{Key, KeyRefusal, Outcome, UsedSecret};
 use crate::models::key_wish::{Authority, Expiry, Grace, NewKey};
@@ -17,7 +18,6 @@ use crate::models::scope::{KeyScopes, UnknownScope};
 use crate::models::service_use::ServiceUsage;
 use crate::models::token::{Token, TokenAction};
 use crate::models::user::User;
-use crate::service_usage_document::ServiceUsageDocument;
 
 #[derive(clap::Subcommand)]
 pub enum Command {

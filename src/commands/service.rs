@@ -7,11 +7,11 @@ use super::{Failure, open_database};
 use crate::clock::{Clock, Timestamp, iso8601};
 use crate::config::Config;
 use crate::db::{Database, DbConnection};
+use crate::documents::service::ServiceDocument;
 use crate::models::service::{KeptIn, Service};
 use crate::models::service_settings::{
     Admitted, By, Dependents, ServiceChanges, ServiceOutcome, ServiceRefusal, ServiceSettings, words,
 };
-use crate::service_document::ServiceDocument;
 
 #[derive(clap::Subcommand)]
 pub enum Command {

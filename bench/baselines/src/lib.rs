@@ -15,14 +15,14 @@ pub mod commands;
 pub mod config;
 #[path = "../../../src/db.rs"]
 pub mod db;
+#[path = "../../../src/documents/mod.rs"]
+pub mod documents;
 #[path = "../../../src/error.rs"]
 pub mod error;
 #[path = "../../../src/import/mod.rs"]
 pub mod import;
 #[path = "../../../src/json_lines.rs"]
 pub mod json_lines;
-#[path = "../../../src/key_document.rs"]
-pub mod key_document;
 #[path = "../../../src/logging.rs"]
 pub mod logging;
 #[path = "../../../src/lookups.rs"]
@@ -47,10 +47,6 @@ pub mod schema;
 pub mod secret_key;
 #[path = "../../../src/server.rs"]
 pub mod server;
-#[path = "../../../src/service_document.rs"]
-pub mod service_document;
-#[path = "../../../src/service_usage_document.rs"]
-pub mod service_usage_document;
 #[path = "../../../src/service_uses.rs"]
 pub mod service_uses;
 #[path = "../../../src/services_file.rs"]

@@ -4,27 +4,26 @@ pub mod wish;
 
 use std::collections::BTreeMap;
 
-use actix_web::http::header::{CONTENT_TYPE, LOCATION};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use actix_web::http::header::LOCATION;
+use actix_web::{HttpRequest, HttpResponse, web};
 use diesel::QueryResult;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use self::wish::{ServiceChangesWish, ServiceWish};
-use super::format::Format;
-use super::json::Body;
+use super::json::{Body, respond};
 use super::openapi::{AsProblems, NotLetIn, NotTaken, SwitchUser};
 use crate::app::App;
 use crate::auth::api_user::{AdminUser, ServicesRead, ServicesWrite};
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
+use crate::documents::service::ServiceDocument;
 use crate::error::AppError;
 use crate::models::administration::Administrator;
 use crate::models::service::Service;
 use crate::models::service_settings::{By, ServiceSettings};
 use crate::models::user::User;
 use crate::resource::id_of;
-use crate::service_document::ServiceDocument;
 
 /// Every service.
 #[derive(Serialize, ToSchema)]
@@ -208,9 +207,4 @@ fn document(connection: &mut DbConnection, service: &Service, pending: &Uses) ->
     let settings = ServiceSettings::of(connection, service)?;
     let dependents = service.dependents(connection)?.with_use(pending.get(&service.id));
     Ok(ServiceDocument::new(service, settings, dependents))
-}
-
-fn respond(mut response: HttpResponseBuilder, document: &impl Serialize) -> Result<HttpResponse, AppError> {
-    let body = serde_json::to_string(document).map_err(AppError::internal)?;
-    Ok(response.insert_header((CONTENT_TYPE, Format::Json.content_type())).body(body))
 }

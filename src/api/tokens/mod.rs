@@ -6,7 +6,7 @@ pub mod wish;
 
 use std::collections::BTreeMap;
 
-use actix_web::http::header::{CONTENT_TYPE, LOCATION};
+use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use serde::Serialize;
 use utoipa::openapi::{RefOr, Response};
@@ -14,24 +14,23 @@ use utoipa::{IntoResponses, ToSchema};
 
 use self::filter::Filter;
 use self::wish::{KeyChangesWish, KeyWish, RotationWish};
-use super::format::Format;
 use super::idempotency::{IdempotencyKey, REPLAYED, once_only};
-use super::json::Body;
+use super::json::{Body, respond};
 use super::openapi::{AsProblems, NotLetIn, NotTaken, SwitchUser};
 use crate::app::App;
 use crate::auth::api_user::{ApiUser, CurrentKey, TokensRead, TokensWrite};
 use crate::auth::verify::Credential;
 use crate::clock::{Timestamp, iso8601};
 use crate::db::DbConnection;
+use crate::documents::key::{KeyDocument, LastUsedBy};
+use crate::documents::service_usage::ServiceUsageDocument;
 use crate::error::AppError;
-use crate::key_document::{KeyDocument, LastUsedBy};
 use crate::models::idempotency::Issued;
 use crate::models::key::{Key, KeyRefusal, Outcome};
 use crate::models::key_wish::Authority;
 use crate::models::token::Token;
 use crate::models::user::User;
 use crate::resource::id_of;
-use crate::service_usage_document::ServiceUsageDocument;
 
 /// Keys, and where in the whole list they stand.
 #[derive(Serialize, ToSchema)]
@@ -403,9 +402,4 @@ fn respond_issued(
         }
     };
     respond(response, &document)
-}
-
-fn respond(mut response: HttpResponseBuilder, document: &impl Serialize) -> Result<HttpResponse, AppError> {
-    let body = serde_json::to_string(document).map_err(AppError::internal)?;
-    Ok(response.insert_header((CONTENT_TYPE, Format::Json.content_type())).body(body))
 }
