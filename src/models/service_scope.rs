@@ -52,23 +52,25 @@ pub fn of_keys(connection: &mut DbConnection, whose: KeysOf) -> QueryResult<BTre
 /// # Errors
 /// Those of the queries.
 pub fn replace(connection: &mut DbConnection, key_id: i64, scopes: &BTreeSet<ServiceScope>) -> QueryResult<()> {
+    let names: BTreeSet<&str> = scopes.iter().map(|scope| scope.service.as_str()).collect();
+    let named = services::table.filter(services::name.eq_any(names)).order(services::id);
+    let named = named.select((services::name, services::id));
+    // Held until the end: one that is about to be removed is waited for, and then left out. Before anything that the key
+    // has, as whoever removes a service holds that first, too.
+    let ids: Vec<(String, i64)> = match connection {
+        DbConnection::Sqlite(it) => named.load(it),
+        DbConnection::Postgres(it) => named.for_key_share().load(it),
+    }?;
+    let ids: BTreeMap<String, i64> = ids.into_iter().collect();
     diesel::delete(token_services::table.filter(token_services::token_id.eq(key_id))).execute(connection)?;
     for ServiceScope { service, access } in scopes {
-        let id = services::table.filter(services::name.eq(service)).select(services::id);
-        // Held until the end: one that is about to be removed is waited for, and then left out.
-        let id = match connection {
-            DbConnection::Sqlite(it) => id.first(it),
-            DbConnection::Postgres(it) => id.for_key_share().first(it),
-        };
-        if let Some(id) = id.optional()? {
-            let id: i64 = id;
-            let values = (
-                token_services::token_id.eq(key_id),
-                token_services::service_id.eq(id),
-                token_services::access.eq(*access),
-            );
-            diesel::insert_into(token_services::table).values(values).execute(connection)?;
-        }
+        let Some(id) = ids.get(service) else { continue };
+        let values = (
+            token_services::token_id.eq(key_id),
+            token_services::service_id.eq(id),
+            token_services::access.eq(*access),
+        );
+        diesel::insert_into(token_services::table).values(values).execute(connection)?;
     }
     Ok(())
 }

@@ -355,6 +355,32 @@ async fn changes_at_once_lose_nothing_and_a_removal_ends_them(#[values(Sqlite, P
     assert_eq!(site.database.number("SELECT count(*) AS number FROM token_services"), 0);
 }
 
+/// Whoever gives a key scopes holds the services before what it has: the other way round, a removal and this would wait
+/// for each other. Several times, as that takes a certain moment.
+#[rstest]
+#[tokio::test]
+async fn a_key_that_keeps_its_scope_never_crosses_the_removal_of_the_service(#[values(Sqlite, Postgres)] db: Db) {
+    let (site, _, key) = with_root(db).await;
+    let alice = site.add_user("alice").await;
+    let own = site.add_key(&alice, TokenAction::Api).await;
+    for round in 0..12 {
+        let id = add(&site, &key, json!({"name": "wiki", "host": "h", "writers": ["alice"]})).await;
+        let mut keys = Vec::new();
+        for _ in 0..6 {
+            let made = make_token(&site, &own, &["account:read", "service:wiki:read"]).await.json();
+            keys.push(format!("/my/tokens/{}.json", made["id"]));
+        }
+        let more = json!({"scopes": ["account:read", "service:wiki:read", "service:wiki:write"]});
+        let changed = join_all(keys.iter().map(|token| send(&site, &own, Method::PATCH, token, more.clone())));
+        let (removed, changed) = tokio::join!(delete(&site, &key, id), changed);
+        assert_eq!(removed.status, 204, "{round}: {}", removed.text);
+        for changed in changed {
+            assert!([200, 422].contains(&changed.status), "{round}: {}", changed.text);
+        }
+        assert_eq!(site.database.number("SELECT count(*) AS number FROM token_services"), 0);
+    }
+}
+
 /// Each line of `docs/api.md` is tried as it stands there, and every operation has one.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
