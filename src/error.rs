@@ -14,7 +14,7 @@ use crate::db::DbError;
 use crate::models::administration::Refusal;
 use crate::models::idempotency::OnceRefusal;
 use crate::models::key::KeyRefusal;
-use crate::models::service_settings::ServiceRefusal;
+use crate::models::service_administration::ServiceRefusal;
 use crate::models::user::{FieldError, SaveError};
 
 /// What everybody else is told where administrators look after people.

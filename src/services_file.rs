@@ -18,9 +18,8 @@ use toml::de::{DeTable, DeValue};
 use crate::clock::Timestamp;
 use crate::db::{DbConnection, DbError, one_line, transaction};
 use crate::models::service::{KeptIn, Service};
-use crate::models::service_settings::{
-    Admitted, Adopted, Adoption, ServiceChanges, ServiceField, ServiceSettings, service_name_errors,
-};
+use crate::models::service_adoption::{Adopted, Adoption};
+use crate::models::service_settings::{Admitted, ServiceChanges, ServiceField, ServiceSettings, service_name_errors};
 use crate::models::user::{FieldError, Labelled};
 
 /// The services of a file, each of which breaks no rule by itself.
@@ -133,10 +132,9 @@ impl ServicesFile {
 /// # Errors
 /// Those of the query.
 pub fn warn_of_no_file(connection: &mut DbConnection) -> Result<(), FileError> {
-    let all = ServiceSettings::of_all(connection).map_err(DbError::from)?;
-    let kept: Vec<_> = all.into_iter().map(|it| it.0).filter(|it| it.kept_in == KeptIn::File).collect();
+    let kept = Service::names_kept_in(connection, KeptIn::File).map_err(DbError::from)?;
     if !kept.is_empty() {
-        let services = kept.into_iter().map(|it| it.name).collect::<Vec<_>>().join(", ");
+        let services = kept.join(", ");
         tracing::warn!(
             services,
             "LATCHKEY_SERVICES names no file: these stay as the file had them; an empty file closes them"

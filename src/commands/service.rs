@@ -9,9 +9,9 @@ use crate::config::Config;
 use crate::db::{Database, DbConnection};
 use crate::documents::service::ServiceDocument;
 use crate::models::service::{KeptIn, Service};
-use crate::models::service_settings::{
-    Admitted, By, Dependents, ServiceChanges, ServiceOutcome, ServiceRefusal, ServiceSettings, words,
-};
+use crate::models::service_administration::{By, ServiceOutcome, ServiceRefusal};
+use crate::models::service_overview::ServiceOverview;
+use crate::models::service_settings::{Admitted, ServiceChanges, ServiceSettings, words};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -151,8 +151,8 @@ pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
         Command::List { json } => list(&database, json),
         Command::Show { which: Which { name, json } } => {
             let service = find(&database, &name)?;
-            let shown = database.read_now(|connection| shown(connection, &service))?;
-            if json { print_json(&shown.document()) } else { print(&described(&shown)) }
+            let shown = database.read_now(|connection| ServiceOverview::of(connection, service.clone()))?;
+            if json { print_json(&ServiceDocument::from(shown)) } else { print(&described(&shown)) }
         }
         Command::Add { name, host, said, json } => {
             let settings = said.changes(Some(host)).applied_to(&ServiceSettings::new(name.clone(), String::new()));
@@ -169,37 +169,12 @@ pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
     }
 }
 
-/// A service, with all that is told of it.
-struct Shown {
-    service: Service,
-    settings: ServiceSettings,
-    dependents: Dependents,
-}
-
-impl Shown {
-    fn document(self) -> ServiceDocument {
-        ServiceDocument::new(&self.service, self.settings, self.dependents)
-    }
-}
-
-fn shown(connection: &mut DbConnection, service: &Service) -> diesel::QueryResult<Shown> {
-    let settings = ServiceSettings::of(connection, service)?;
-    let dependents = service.dependents(connection)?;
-    Ok(Shown { service: service.clone(), settings, dependents })
-}
-
 fn list(database: &Database, json: bool) -> Result<(), Failure> {
-    let (all, dependents) = database
-        .read_now(|connection| Ok((ServiceSettings::of_all(connection)?, Service::dependents_of_all(connection)?)))?;
-    let with_dependents = |(service, settings): (Service, ServiceSettings)| {
-        let dependents = dependents.get(&service.id).copied().unwrap_or_default();
-        Shown { service, settings, dependents }
-    };
-    let all = all.into_iter().map(with_dependents);
+    let all = database.read_now(ServiceOverview::of_all)?.into_iter();
     if json {
-        return print_json(&all.map(Shown::document).collect::<Vec<_>>());
+        return print_json(&all.map(ServiceDocument::from).collect::<Vec<_>>());
     }
-    let row = |shown: Shown| {
+    let row = |shown: ServiceOverview| {
         [
             shown.service.name.clone(),
             shortened(&shown.service.place(), 40),
@@ -222,12 +197,8 @@ fn state(service: &Service) -> &'static str {
 }
 
 /// Everything about a service, a line each.
-fn described(Shown { service, settings, dependents }: &Shown) -> String {
+fn described(ServiceOverview { service, settings, dependents }: &ServiceOverview) -> String {
     let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
-    let who = |admitted: &Admitted| match admitted {
-        Admitted::People(logins) if !logins.is_empty() => logins.join(", "),
-        other => other.in_words(),
-    };
     let state = match service.kept_in {
         KeptIn::Database => "open",
         KeptIn::File => "open; kept in the file that LATCHKEY_SERVICES names",
@@ -240,8 +211,8 @@ fn described(Shown { service, settings, dependents }: &Shown) -> String {
         ("title", settings.title.clone()),
         ("at", service.place()),
         ("state", state.to_owned()),
-        ("readers", who(&settings.readers)),
-        ("writers", who(&settings.writers)),
+        ("readers", settings.readers.in_full()),
+        ("writers", settings.writers.in_full()),
         ("reading methods", if methods.is_empty() { NONE.to_owned() } else { methods }),
         ("anonymous reads", yes(settings.anonymous_reads)),
         ("classic keys", yes(settings.classic_keys)),
@@ -257,12 +228,12 @@ fn described(Shown { service, settings, dependents }: &Shown) -> String {
 fn remove(database: &Database, name: &str, json: bool, now: Timestamp) -> Result<(), Failure> {
     let service = find(database, name)?;
     let (shown, removed) = database.write_now(|connection| {
-        let shown = shown(connection, &service)?;
+        let shown = ServiceOverview::of(connection, service.clone())?;
         Ok((shown, Service::remove(connection, service.id, &By::CommandLine, now)?))
     })?;
     removed?;
     if json {
-        return print_json(&shown.document());
+        return print_json(&ServiceDocument::from(shown));
     }
     let lost = match shown.dependents.keys() {
         0 => "no key had scopes of it".to_owned(),
@@ -285,12 +256,12 @@ fn tell(
     work: impl FnOnce(&mut DbConnection) -> ServiceOutcome<Service>,
 ) -> Result<(), Failure> {
     let done = database.write_now(|connection| match work(connection)? {
-        Ok(service) => shown(connection, &service).map(Ok),
+        Ok(service) => ServiceOverview::of(connection, service).map(Ok),
         Err(refusal) => Ok(Err(refusal)),
     })?;
     let shown = done?;
     if json {
-        return print_json(&shown.document());
+        return print_json(&ServiceDocument::from(shown));
     }
     let (readers, writers) = (shown.settings.readers.in_words(), shown.settings.writers.in_words());
     print(&format!(

@@ -6,8 +6,9 @@ use utoipa::openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::clock::iso8601;
-use crate::models::service::{KeptIn, Service};
-use crate::models::service_settings::{Admitted, Dependents, ServiceSettings};
+use crate::models::service::KeptIn;
+use crate::models::service_overview::ServiceOverview;
+use crate::models::service_settings::Admitted;
 
 /// A service. Times are RFC 3339 in UTC.
 #[derive(Serialize, ToSchema)]
@@ -78,15 +79,14 @@ pub enum KeptInDocument {
     LeftFile,
 }
 
-impl ServiceDocument {
-    /// `service` as it is, with what hangs on it.
-    pub fn new(service: &Service, settings: ServiceSettings, dependents: Dependents) -> Self {
+impl From<ServiceOverview> for ServiceDocument {
+    fn from(ServiceOverview { service, settings, dependents }: ServiceOverview) -> Self {
         Self {
             id: service.id,
-            name: service.name.clone(),
+            path: service.path_if_any().map(str::to_owned),
+            name: service.name,
             title: settings.title,
             host: settings.host,
-            path: service.path_if_any().map(str::to_owned),
             reading_methods: settings.reading_methods,
             anonymous_reads: settings.anonymous_reads,
             classic_keys: settings.classic_keys,

@@ -6,7 +6,7 @@ use diesel::expression::AsExpression;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Nullable, Text};
 
-use super::scope::Access;
+use super::scope::{Access, is_service_name};
 use super::stored_as_text;
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
@@ -42,6 +42,9 @@ impl KeptIn {
 }
 
 stored_as_text!(KeptIn);
+
+/// What the path of a service begins with that has left the file, and whose place another has now.
+pub(super) const NOWHERE: char = '#';
 
 /// A row of `services`.
 #[derive(Queryable, QueryableByName, Selectable, Clone, Debug, PartialEq, Eq)]
@@ -185,6 +188,47 @@ impl Service {
             visit.judge(of_visit.into_iter())
         });
         Ok(of_each.collect())
+    }
+
+    /// The service with this id.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn find(connection: &mut DbConnection, id: i64) -> QueryResult<Option<Self>> {
+        services::table.find(id).select(Self::as_select()).first(connection).optional()
+    }
+
+    /// The service of this name. What cannot be one finds none.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn find_by_name(connection: &mut DbConnection, name: &str) -> QueryResult<Option<Self>> {
+        if !is_service_name(name) {
+            return Ok(None);
+        }
+        services::table.filter(services::name.eq(name)).select(Self::as_select()).first(connection).optional()
+    }
+
+    /// The names of those whose settings are kept there, in order.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn names_kept_in(connection: &mut DbConnection, kept_in: KeptIn) -> QueryResult<Vec<String>> {
+        let kept = services::table.filter(services::kept_in.eq(kept_in)).order(services::name);
+        kept.select(services::name).load(connection)
+    }
+
+    /// Its path; `None`: it is closed, and another service has that now.
+    pub fn path_if_any(&self) -> Option<&str> {
+        Some(self.path.as_str()).filter(|path| !path.starts_with(NOWHERE))
+    }
+
+    /// Where it lives, or did, as people write it.
+    pub fn place(&self) -> String {
+        match self.path_if_any() {
+            None | Some("/") => self.host.clone(),
+            Some(path) => format!("{}{path}", self.host),
+        }
     }
 
     /// What it admits everyone to.

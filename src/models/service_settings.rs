@@ -1,20 +1,16 @@
-//! What is said about services, its rules, and how services come, change and go. One thing at a time is done about any
-//! of them, so that what a rule was checked against still holds when it is stored.
+//! What is said about services, and the rules of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use diesel::prelude::*;
 
-use super::administration::Administrator;
-use super::event::{Client, Event, EventAction};
-use super::scope::{Access, LONGEST_SERVICE_NAME, ServiceScope, is_service_name};
+use super::scope::{Access, LONGEST_SERVICE_NAME, is_service_name};
 use super::service::{KeptIn, Service};
-use super::token::Token;
 use super::user::{FieldError, Labelled, login_errors, lower, name_errors, presence_and_length};
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
-use crate::schema::{service_admissions, service_uses, services, token_services, tokens, users};
+use crate::schema::{service_admissions, services, users};
 
 /// Whom a service admits to read, or to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +48,14 @@ impl Admitted {
         match self {
             Self::Everyone => &[],
             Self::People(logins) => logins,
+        }
+    }
+
+    /// In words, with every login.
+    pub fn in_full(&self) -> String {
+        match self {
+            Self::People(logins) if !logins.is_empty() => logins.join(", "),
+            other => other.in_words(),
         }
     }
 
@@ -188,121 +192,6 @@ impl Labelled for ServiceField {
     }
 }
 
-/// Who does something about services.
-#[derive(Clone, Debug)]
-pub enum By {
-    /// An administrator, whose activity tells it.
-    Administrator(Administrator),
-    /// Somebody at the machine itself.
-    CommandLine,
-}
-
-impl By {
-    fn client(&self) -> Client {
-        match self {
-            Self::Administrator(administrator) => administrator.client().clone(),
-            Self::CommandLine => Client::command_line(),
-        }
-    }
-
-    /// Tells it in their own activity.
-    fn record(
-        &self,
-        connection: &mut DbConnection,
-        action: EventAction,
-        detail: &str,
-        now: Timestamp,
-    ) -> QueryResult<()> {
-        match self {
-            Self::Administrator(it) => Event::record_deed(connection, it.id(), action, detail, it.client(), now),
-            Self::CommandLine => Ok(()),
-        }
-    }
-}
-
-/// Why nothing was done about a service.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ServiceRefusal {
-    /// There is none with this id.
-    #[error("There is no such service")]
-    Gone,
-    /// Rules that are broken.
-    #[error("{}", .0.iter().map(FieldError::message).collect::<Vec<_>>().join("; "))]
-    Invalid(Vec<FieldError<ServiceField>>),
-    /// What stands in the file is changed there.
-    #[error("The service {0} stands in the file that LATCHKEY_SERVICES names: change it there, and restart")]
-    InFile(String),
-    /// It is closed.
-    #[error("The service {0} has left the file that LATCHKEY_SERVICES names: put it back there, or remove it")]
-    LeftFile(String),
-    /// Somebody else was faster.
-    #[error("The service was changed meanwhile: look at what it is now")]
-    ChangedMeanwhile,
-}
-
-/// What came of something that was to be done about a service.
-pub type ServiceOutcome<T> = QueryResult<Result<T, ServiceRefusal>>;
-
-/// What hangs on a service.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Dependents {
-    /// Keys that may read on it, and not write.
-    pub reading_keys: usize,
-    /// Keys that may write on it.
-    pub writing_keys: usize,
-    /// The people whose keys those are.
-    pub people: usize,
-    /// When any key was last used on it; `None`: never.
-    pub last_used_on: Option<Timestamp>,
-}
-
-impl Dependents {
-    /// The same where a use is known that is not written yet.
-    pub fn with_use(self, pending: Option<&Timestamp>) -> Self {
-        Self { last_used_on: self.last_used_on.max(pending.copied()), ..self }
-    }
-
-    /// Keys that have scopes of it.
-    pub fn keys(&self) -> usize {
-        self.reading_keys + self.writing_keys
-    }
-}
-
-/// What became of a service because of the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Adopted {
-    /// It is new.
-    Added,
-    /// Other settings.
-    Changed,
-    /// Administrators kept it until now.
-    TakenOver,
-    /// It had left the file, and is open again.
-    Reopened,
-    /// It stands there no more, and is closed.
-    Closed,
-}
-
-/// What came of a file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Adoption {
-    /// The services that something became of.
-    pub done: Vec<(String, Adopted)>,
-    /// Logins that nobody has, by the service whom they are named by.
-    pub unknown: Vec<(String, Vec<String>)>,
-}
-
-/// A service of the file that cannot be because of one that administrators keep.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Clash {
-    /// That of the file.
-    pub name: String,
-    /// The other one, which has the same host and path.
-    pub other: String,
-}
-
-/// What the path of a service begins with that has left the file, and whose place another has now.
-const NOWHERE: char = '#';
 /// The most characters of a title.
 const LONGEST_TITLE: usize = 100;
 /// The most characters of a host's name (RFC 1035, section 2.3.4, without the dot at the end).
@@ -431,7 +320,7 @@ impl ServiceSettings {
     }
 
     /// In words: what of `before` is another now.
-    fn told_since(&self, before: &Self) -> Vec<String> {
+    pub(super) fn told_since(&self, before: &Self) -> Vec<String> {
         let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
         let limit = |limit: Option<i64>| limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string());
         let all = [
@@ -455,12 +344,12 @@ impl ServiceSettings {
 
     /// Puts the logins as they are stored in place of those that were typed, by login, and gives those that nobody has,
     /// which it leaves out.
-    fn resolve(&mut self, connection: &mut DbConnection) -> QueryResult<(Vec<String>, Vec<String>)> {
+    pub(super) fn resolve(&mut self, connection: &mut DbConnection) -> QueryResult<(Vec<String>, Vec<String>)> {
         let readers = resolve(connection, &mut self.readers)?;
         Ok((readers, resolve(connection, &mut self.writers)?))
     }
 
-    fn row(&self, kept_in: KeptIn, updated_on: Timestamp) -> Row<'_> {
+    pub(super) fn row(&self, kept_in: KeptIn, updated_on: Timestamp) -> Row<'_> {
         Row {
             title: &self.title,
             host: &self.host,
@@ -478,7 +367,7 @@ impl ServiceSettings {
     }
 
     /// Names the people whom service `id` admits in place of those whom it has.
-    fn store_admissions(&self, connection: &mut DbConnection, id: i64) -> QueryResult<()> {
+    pub(super) fn store_admissions(&self, connection: &mut DbConnection, id: i64) -> QueryResult<()> {
         let of_service = service_admissions::table.filter(service_admissions::service_id.eq(id));
         diesel::delete(of_service).execute(connection)?;
         for (access, admitted) in [(Access::Read, &self.readers), (Access::Write, &self.writers)] {
@@ -536,7 +425,7 @@ impl ServiceChanges {
 /// What a row holds that settings say.
 #[derive(Insertable, AsChangeset)]
 #[diesel(table_name = services, treat_none_as_default_value = false, treat_none_as_null = true)]
-struct Row<'a> {
+pub(super) struct Row<'a> {
     title: &'a str,
     host: &'a str,
     path: &'a str,
@@ -551,329 +440,6 @@ struct Row<'a> {
     updated_on: Timestamp,
 }
 
-impl Service {
-    /// The service with this id.
-    ///
-    /// # Errors
-    /// Those of the query.
-    pub fn find(connection: &mut DbConnection, id: i64) -> QueryResult<Option<Self>> {
-        services::table.find(id).select(Self::as_select()).first(connection).optional()
-    }
-
-    /// The service of this name. What cannot be one finds none.
-    ///
-    /// # Errors
-    /// Those of the query.
-    pub fn find_by_name(connection: &mut DbConnection, name: &str) -> QueryResult<Option<Self>> {
-        if !is_service_name(name) {
-            return Ok(None);
-        }
-        services::table.filter(services::name.eq(name)).select(Self::as_select()).first(connection).optional()
-    }
-
-    /// Its path; `None`: it is closed, and another service has that now.
-    pub fn path_if_any(&self) -> Option<&str> {
-        Some(self.path.as_str()).filter(|path| !path.starts_with(NOWHERE))
-    }
-
-    /// Where it lives, or did, as people write it.
-    pub fn place(&self) -> String {
-        match self.path_if_any() {
-            None | Some("/") => self.host.clone(),
-            Some(path) => format!("{}{path}", self.host),
-        }
-    }
-
-    /// Adds a service. One of the same name that was removed before has left nothing behind.
-    ///
-    /// # Errors
-    /// Those of the queries.
-    pub fn add(
-        connection: &mut DbConnection,
-        name: &str,
-        settings: &ServiceSettings,
-        by: &By,
-        now: Timestamp,
-    ) -> ServiceOutcome<Self> {
-        lock_all(connection)?;
-        let mut settings = settings.clone().tidied();
-        let mut errors = service_name_errors(name);
-        if errors.is_empty() && Self::find_by_name(connection, name)?.is_some() {
-            errors.push(FieldError::new(ServiceField::Name, "has already been taken"));
-        }
-        errors.extend(settings.errors());
-        errors.extend(place_errors(connection, None, &settings)?);
-        errors.extend(people_errors(connection, &mut settings)?);
-        if !errors.is_empty() {
-            return Ok(Err(ServiceRefusal::Invalid(errors)));
-        }
-        let service = Self::insert(connection, name, &settings, KeptIn::Database, now)?;
-        by.record(connection, EventAction::ServiceAdded, &format!("{name}, at {}", service.place()), now)?;
-        Ok(Ok(service))
-    }
-
-    /// Changes a service that is not kept in a file.
-    ///
-    /// # Errors
-    /// Those of the queries.
-    pub fn change(
-        connection: &mut DbConnection,
-        id: i64,
-        changes: &ServiceChanges,
-        by: &By,
-        now: Timestamp,
-    ) -> ServiceOutcome<Self> {
-        lock_all(connection)?;
-        let Some(service) = Self::find(connection, id)? else { return Ok(Err(ServiceRefusal::Gone)) };
-        match service.kept_in {
-            KeptIn::Database => {}
-            KeptIn::File => return Ok(Err(ServiceRefusal::InFile(service.name))),
-            KeptIn::LeftFile => return Ok(Err(ServiceRefusal::LeftFile(service.name))),
-        }
-        if changes.seen.is_some_and(|seen| seen != service.updated_on) {
-            return Ok(Err(ServiceRefusal::ChangedMeanwhile));
-        }
-        let before = ServiceSettings::of(connection, &service)?;
-        let mut settings = changes.applied_to(&before).tidied();
-        let mut errors = settings.errors();
-        errors.extend(place_errors(connection, Some(id), &settings)?);
-        errors.extend(people_errors(connection, &mut settings)?);
-        if !errors.is_empty() {
-            return Ok(Err(ServiceRefusal::Invalid(errors)));
-        }
-        let told = settings.told_since(&before);
-        if told.is_empty() {
-            return Ok(Ok(service));
-        }
-        let changed = service.store(connection, &settings, KeptIn::Database, now)?;
-        by.record(connection, EventAction::ServiceChanged, &format!("{}: {}", service.name, told.join(", ")), now)?;
-        Ok(Ok(changed))
-    }
-
-    /// Removes a service for good, with its scopes of all keys, whose owners are told.
-    ///
-    /// # Errors
-    /// Those of the queries.
-    pub fn remove(connection: &mut DbConnection, id: i64, by: &By, now: Timestamp) -> ServiceOutcome<Self> {
-        lock_all(connection)?;
-        let Some(service) = Self::find(connection, id)? else { return Ok(Err(ServiceRefusal::Gone)) };
-        if service.kept_in == KeptIn::File {
-            return Ok(Err(ServiceRefusal::InFile(service.name)));
-        }
-        service.lock_row(connection)?;
-        let losses = service.losses(connection)?;
-        diesel::delete(services::table.find(id)).execute(connection)?;
-        service.tell_owners(connection, losses, by, now)?;
-        let detail = format!("{}, at {}", service.name, service.place());
-        by.record(connection, EventAction::ServiceRemoved, &detail, now)?;
-        Ok(Ok(service))
-    }
-
-    /// Has those wait who would refer to it: no key gets a scope of it any more, and no use is recorded.
-    fn lock_row(&self, connection: &mut DbConnection) -> QueryResult<()> {
-        if let DbConnection::Postgres(postgres) = connection {
-            services::table.find(self.id).select(services::id).for_update().first::<i64>(postgres)?;
-        }
-        Ok(())
-    }
-
-    /// The keys that have scopes of it, each by its current secret, and which.
-    fn losses(&self, connection: &mut DbConnection) -> QueryResult<Vec<(Token, Vec<Access>)>> {
-        let held = || token_services::table.filter(token_services::service_id.eq(self.id));
-        let rows: Vec<(i64, Access)> =
-            held().select((token_services::token_id, token_services::access)).load(connection)?;
-        let mut accesses: BTreeMap<i64, BTreeSet<Access>> = BTreeMap::new();
-        for (key_id, access) in rows {
-            accesses.entry(key_id).or_default().insert(access);
-        }
-        let ids = || held().select(token_services::token_id);
-        let secrets: Vec<Token> = tokens::table
-            .filter(tokens::id.eq_any(ids()).or(tokens::key_id.assume_not_null().eq_any(ids())))
-            .order(tokens::id)
-            .select(Token::as_select())
-            .load(connection)?;
-        // The latest secret of each is the one that its owner knows it by.
-        let current: BTreeMap<i64, Token> = secrets.into_iter().map(|secret| (secret.key(), secret)).collect();
-        let with_accesses = |(id, token)| Some((token, accesses.remove(&id)?.into_iter().collect()));
-        Ok(current.into_iter().filter_map(with_accesses).collect())
-    }
-
-    /// Tells the owners of keys which scopes those have lost. Owners who are being deleted have been waited for when the
-    /// scopes of their keys went; the others stay until the transaction ends.
-    fn tell_owners(
-        &self,
-        connection: &mut DbConnection,
-        losses: Vec<(Token, Vec<Access>)>,
-        by: &By,
-        now: Timestamp,
-    ) -> QueryResult<()> {
-        let ids: BTreeSet<i64> = losses.iter().map(|(token, _)| token.user_id).collect();
-        let there = users::table.filter(users::id.eq_any(ids)).order(users::id).select(users::id);
-        let there: Vec<i64> = match connection {
-            DbConnection::Sqlite(sqlite) => there.load(sqlite),
-            DbConnection::Postgres(postgres) => there.for_key_share().load(postgres),
-        }?;
-        for (token, accesses) in losses.iter().filter(|(token, _)| there.contains(&token.user_id)) {
-            let scope = |access: &Access| ServiceScope { service: self.name.clone(), access: *access }.to_string();
-            let scopes = accesses.iter().map(scope).collect::<Vec<_>>().join(" and ");
-            let detail = format!("may no longer do {scopes}: the service “{}” was removed", self.title);
-            let other = match by {
-                By::Administrator(it) if it.id() != token.user_id => Some(it.login()),
-                _ => None,
-            };
-            let (action, about) = (EventAction::KeyChanged, (token, other));
-            Event::record_detail_by(connection, action, about, &detail, &by.client(), now)?;
-        }
-        Ok(())
-    }
-
-    /// What hangs on each service, by its id.
-    ///
-    /// # Errors
-    /// Those of the queries.
-    pub fn dependents_of_all(connection: &mut DbConnection) -> QueryResult<BTreeMap<i64, Dependents>> {
-        let ids: Vec<i64> = services::table.select(services::id).load(connection)?;
-        Dependents::of_services(connection, &ids)
-    }
-
-    /// What hangs on it.
-    ///
-    /// # Errors
-    /// Those of the queries.
-    pub fn dependents(&self, connection: &mut DbConnection) -> QueryResult<Dependents> {
-        Ok(Dependents::of_services(connection, &[self.id])?.remove(&self.id).unwrap_or_default())
-    }
-
-    /// Makes the services what the file says of them, which breaks no rule by itself, and closes those that stood there
-    /// and do no more. Those that are as they should be are left alone.
-    ///
-    /// # Errors
-    /// Those of the queries.
-    pub fn adopt(
-        connection: &mut DbConnection,
-        file: &[(String, ServiceSettings)],
-        now: Timestamp,
-    ) -> QueryResult<Result<Adoption, Clash>> {
-        lock_all(connection)?;
-        let existing = ServiceSettings::of_all(connection)?;
-        let in_file = |name: &str| file.iter().any(|(of_file, _)| of_file == name);
-        for (name, settings) in file {
-            let clashes = |it: &Service| it.kept_in == KeptIn::Database && settings.are_at(&it.host, &it.path);
-            if let Some((other, _)) = existing.iter().find(|(it, _)| clashes(it) && !in_file(&it.name)) {
-                return Ok(Err(Clash { name: name.clone(), other: other.name.clone() }));
-            }
-        }
-        // Those that move make room first: two may change places. So does what has left the file.
-        for (service, before) in &existing {
-            let is_at = |settings: &ServiceSettings| (&settings.host, &settings.path) == (&before.host, &before.path);
-            let makes_room = match file.iter().find(|(name, _)| *name == service.name) {
-                Some((_, settings)) => !is_at(settings),
-                None => file.iter().any(|(_, settings)| is_at(settings)),
-            };
-            if makes_room {
-                let nowhere = services::path.eq(format!("{NOWHERE}{}", service.id));
-                diesel::update(services::table.find(service.id)).set(nowhere).execute(connection)?;
-            }
-        }
-        let mut adoption = Adoption::default();
-        for (name, settings) in file {
-            let mut settings = settings.clone();
-            let (readers, writers) = settings.resolve(connection)?;
-            let unknown: Vec<String> = readers.into_iter().chain(writers).collect();
-            if !unknown.is_empty() {
-                adoption.unknown.push((name.clone(), unknown));
-            }
-            let before = existing.iter().find(|(service, _)| service.name == *name);
-            let done = match before {
-                None => Some(Adopted::Added),
-                Some((service, _)) if service.kept_in == KeptIn::Database => Some(Adopted::TakenOver),
-                Some((service, _)) if service.kept_in == KeptIn::LeftFile => Some(Adopted::Reopened),
-                Some((_, before)) if *before != settings => Some(Adopted::Changed),
-                Some(_) => None,
-            };
-            match (before, done) {
-                (None, _) => drop(Self::insert(connection, name, &settings, KeptIn::File, now)?),
-                (Some((service, _)), Some(_)) => drop(service.store(connection, &settings, KeptIn::File, now)?),
-                (Some(_), None) => {}
-            }
-            adoption.done.extend(done.map(|done| (name.clone(), done)));
-        }
-        for (service, _) in existing.iter().filter(|it| it.0.kept_in == KeptIn::File && !in_file(&it.0.name)) {
-            let closed = (services::kept_in.eq(KeptIn::LeftFile), services::updated_on.eq(now));
-            diesel::update(services::table.find(service.id)).set(closed).execute(connection)?;
-            adoption.done.push((service.name.clone(), Adopted::Closed));
-        }
-        Ok(Ok(adoption))
-    }
-
-    fn insert(
-        connection: &mut DbConnection,
-        name: &str,
-        settings: &ServiceSettings,
-        kept_in: KeptIn,
-        now: Timestamp,
-    ) -> QueryResult<Self> {
-        let values = (services::name.eq(name), services::created_on.eq(now), settings.row(kept_in, now));
-        diesel::insert_into(services::table).values(values).execute(connection)?;
-        let made: Self = services::table.filter(services::name.eq(name)).select(Self::as_select()).first(connection)?;
-        settings.store_admissions(connection, made.id)?;
-        Ok(made)
-    }
-
-    fn store(
-        &self,
-        connection: &mut DbConnection,
-        settings: &ServiceSettings,
-        kept_in: KeptIn,
-        now: Timestamp,
-    ) -> QueryResult<Self> {
-        diesel::update(services::table.find(self.id)).set(&settings.row(kept_in, now)).execute(connection)?;
-        settings.store_admissions(connection, self.id)?;
-        services::table.find(self.id).select(Self::as_select()).first(connection)
-    }
-}
-
-impl Dependents {
-    fn of_services(connection: &mut DbConnection, ids: &[i64]) -> QueryResult<BTreeMap<i64, Self>> {
-        let held = token_services::table
-            .inner_join(tokens::table)
-            .filter(token_services::service_id.eq_any(ids))
-            .select((token_services::service_id, token_services::token_id, token_services::access, tokens::user_id));
-        let last = service_uses::table.filter(service_uses::service_id.eq_any(ids)).group_by(service_uses::service_id);
-        let last = last.select((service_uses::service_id, diesel::dsl::max(service_uses::last_used_on)));
-        Ok(Self::of_rows(held.load(connection)?, last.load(connection)?))
-    }
-
-    /// `held` is a service, a key, what the key may do there, and whose it is; `last` a service and its last use.
-    fn of_rows(held: Vec<(i64, i64, Access, i64)>, last: Vec<(i64, Option<Timestamp>)>) -> BTreeMap<i64, Self> {
-        let mut keys: BTreeMap<i64, BTreeMap<i64, (Access, i64)>> = BTreeMap::new();
-        for (service_id, key_id, access, user_id) in held {
-            let most = keys.entry(service_id).or_default().entry(key_id).or_insert((access, user_id));
-            most.0 = most.0.max(access);
-        }
-        let mut all: BTreeMap<i64, Self> = BTreeMap::new();
-        for (service_id, keys) in keys {
-            let writing_keys = keys.values().filter(|(access, _)| *access == Access::Write).count();
-            let people: BTreeSet<i64> = keys.values().map(|(_, user_id)| *user_id).collect();
-            let (reading_keys, people) = (keys.len() - writing_keys, people.len());
-            all.insert(service_id, Self { reading_keys, writing_keys, people, last_used_on: None });
-        }
-        for (service_id, last_used_on) in last {
-            all.entry(service_id).or_default().last_used_on = last_used_on;
-        }
-        all
-    }
-}
-
-/// Has everybody else wait who wants to change services, until the transaction ends; whoever only reads them goes on,
-/// and so do foreign keys that refer to them. SQLite has one writer anyway.
-fn lock_all(connection: &mut DbConnection) -> QueryResult<()> {
-    if let DbConnection::Postgres(postgres) = connection {
-        diesel::sql_query("LOCK TABLE services IN SHARE ROW EXCLUSIVE MODE").execute(postgres)?;
-    }
-    Ok(())
-}
-
 /// Every rule of a name that `name` breaks.
 pub fn service_name_errors(name: &str) -> Vec<FieldError<ServiceField>> {
     let errors = presence_and_length(ServiceField::Name, name, LONGEST_SERVICE_NAME);
@@ -884,7 +450,7 @@ pub fn service_name_errors(name: &str) -> Vec<FieldError<ServiceField>> {
     errors
 }
 
-fn host_errors(host: &str) -> Vec<FieldError<ServiceField>> {
+pub(super) fn host_errors(host: &str) -> Vec<FieldError<ServiceField>> {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && !label.starts_with('-')
@@ -919,7 +485,7 @@ fn host_errors(host: &str) -> Vec<FieldError<ServiceField>> {
     vec![FieldError::new(ServiceField::Host, problem)]
 }
 
-fn path_errors(path: &str) -> Vec<FieldError<ServiceField>> {
+pub(super) fn path_errors(path: &str) -> Vec<FieldError<ServiceField>> {
     let Some(segments) = path.strip_prefix('/') else {
         return vec![FieldError::new(ServiceField::Path, "must begin with a slash, such as /wiki")];
     };
@@ -949,47 +515,6 @@ fn method_errors(methods: &[String]) -> Vec<FieldError<ServiceField>> {
         return vec![FieldError::new(ServiceField::ReadingMethods, "must be methods such as GET, HEAD and OPTIONS")];
     }
     Vec::new()
-}
-
-/// Whether another service lives where this one is to live; `id` is its own, if it has one.
-fn place_errors(
-    connection: &mut DbConnection,
-    id: Option<i64>,
-    settings: &ServiceSettings,
-) -> QueryResult<Vec<FieldError<ServiceField>>> {
-    if !host_errors(&settings.host).is_empty() || !path_errors(&settings.path).is_empty() {
-        return Ok(Vec::new());
-    }
-    let on_host = services::table.filter(services::host.eq(&settings.host)).select(Service::as_select());
-    let on_host: Vec<Service> = on_host.load(connection)?;
-    let other = on_host.into_iter().find(|other| Some(other.id) != id && settings.are_at(&other.host, &other.path));
-    Ok(other.into_iter().map(|other| FieldError::new(ServiceField::Path, taken(&other.name, other.kept_in))).collect())
-}
-
-/// What is wrong with a path that service `other` has on the same host.
-fn taken(other: &str, kept_in: KeptIn) -> String {
-    let what_to_do = match kept_in {
-        KeptIn::Database | KeptIn::File => "choose another path, or another host",
-        KeptIn::LeftFile => "that one has left the file and is closed: remove it first",
-    };
-    format!("is that of the service {other} on the same host: {what_to_do}")
-}
-
-/// Resolves whom `settings` name, and tells of those whom nobody is.
-fn people_errors(
-    connection: &mut DbConnection,
-    settings: &mut ServiceSettings,
-) -> QueryResult<Vec<FieldError<ServiceField>>> {
-    let (readers, writers) = settings.resolve(connection)?;
-    let wrong = |field, unknown: Vec<String>| {
-        let problem = match unknown.as_slice() {
-            [] => return None,
-            [only] => format!("cannot be {only}: nobody has this login"),
-            several => format!("cannot be {}: nobody has these logins", several.join(", ")),
-        };
-        Some(FieldError::new(field, problem))
-    };
-    Ok([wrong(ServiceField::Readers, readers), wrong(ServiceField::Writers, writers)].into_iter().flatten().collect())
 }
 
 fn resolve(connection: &mut DbConnection, admitted: &mut Admitted) -> QueryResult<Vec<String>> {

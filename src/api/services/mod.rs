@@ -2,11 +2,8 @@
 
 pub mod wish;
 
-use std::collections::BTreeMap;
-
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse, web};
-use diesel::QueryResult;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -15,14 +12,11 @@ use super::json::{Body, respond};
 use super::openapi::{AsProblems, NotLetIn, NotTaken, SwitchUser};
 use crate::app::App;
 use crate::auth::api_user::{AdminUser, ServicesRead, ServicesWrite};
-use crate::clock::Timestamp;
-use crate::db::DbConnection;
 use crate::documents::service::ServiceDocument;
 use crate::error::AppError;
-use crate::models::administration::Administrator;
 use crate::models::service::Service;
-use crate::models::service_settings::{By, ServiceSettings};
-use crate::models::user::User;
+use crate::models::service_administration::By;
+use crate::models::service_overview::ServiceOverview;
 use crate::resource::id_of;
 
 /// Every service.
@@ -33,9 +27,6 @@ struct ServiceList {
 }
 
 type Refused = AsProblems<NotLetIn>;
-
-/// The latest use of each service.
-type Uses = BTreeMap<i64, Timestamp>;
 
 /// `GET /admin/services.json`
 ///
@@ -51,16 +42,9 @@ type Uses = BTreeMap<i64, Timestamp>;
 )]
 pub async fn list(app: web::Data<App>, _: AdminUser<ServicesRead>) -> Result<HttpResponse, AppError> {
     let pending = app.recorder.service_uses.latest();
-    let found = app.database.read(|connection| {
-        let all = ServiceSettings::of_all(connection)?;
-        Ok((all, Service::dependents_of_all(connection)?))
-    });
-    let (all, dependents) = found.await?;
-    let document = |(service, settings): (Service, ServiceSettings)| {
-        let dependents = dependents.get(&service.id).copied().unwrap_or_default();
-        ServiceDocument::new(&service, settings, dependents.with_use(pending.get(&service.id)))
-    };
-    respond(HttpResponse::Ok(), &ServiceList { services: all.into_iter().map(document).collect() })
+    let all = app.database.read(ServiceOverview::of_all).await?;
+    let services = all.into_iter().map(|service| service.with_uses(&pending).into()).collect();
+    respond(HttpResponse::Ok(), &ServiceList { services })
 }
 
 /// `POST /admin/services.json`
@@ -94,16 +78,16 @@ pub async fn create(
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
     let (name, settings) = ServiceWish::read(Body::read(&request, payload).await?.members()?)?;
-    let (by, now) = (by(&app, &request, &me), app.clock.now());
+    let (by, now) = (By::administrator(&me, app.addresses.client(&request)), app.clock.now());
     let pending = app.recorder.service_uses.latest();
     let added = app.database.write(move |connection| match Service::add(connection, &name, &settings, &by, now)? {
-        Ok(service) => document(connection, &service, &pending).map(|document| Ok((service.id, document))),
+        Ok(service) => ServiceOverview::of(connection, service).map(Ok),
         Err(refusal) => Ok(Err(refusal)),
     });
-    let (id, document) = added.await??;
+    let added = added.await??.with_uses(&pending);
     let mut response = HttpResponse::Created();
-    response.insert_header((LOCATION, app.url.join(&format!("/admin/services/{id}.json"))));
-    respond(response, &document)
+    response.insert_header((LOCATION, app.url.join(&format!("/admin/services/{}.json", added.service.id))));
+    respond(response, &ServiceDocument::from(added))
 }
 
 /// `GET /admin/services/ID.json`
@@ -130,10 +114,11 @@ pub async fn show(
     let id = id_of(&request)?;
     let pending = app.recorder.service_uses.latest();
     let found = app.database.read(move |connection| match Service::find(connection, id)? {
-        Some(service) => document(connection, &service, &pending).map(Some),
+        Some(service) => ServiceOverview::of(connection, service).map(Some),
         None => Ok(None),
     });
-    respond(HttpResponse::Ok(), &found.await?.ok_or(AppError::NotFound)?)
+    let found = found.await?.ok_or(AppError::NotFound)?;
+    respond(HttpResponse::Ok(), &ServiceDocument::from(found.with_uses(&pending)))
 }
 
 /// `PATCH /admin/services/ID.json`: what is not named stays as it is.
@@ -162,13 +147,14 @@ pub async fn update(
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
     let changes = ServiceChangesWish::read(Body::read(&request, payload).await?.members()?)?;
-    let (id, by, now) = (id_of(&request)?, by(&app, &request, &me), app.clock.now());
+    let by = By::administrator(&me, app.addresses.client(&request));
+    let (id, now) = (id_of(&request)?, app.clock.now());
     let pending = app.recorder.service_uses.latest();
     let changed = app.database.write(move |connection| match Service::change(connection, id, &changes, &by, now)? {
-        Ok(service) => document(connection, &service, &pending).map(Ok),
+        Ok(service) => ServiceOverview::of(connection, service).map(Ok),
         Err(refusal) => Ok(Err(refusal)),
     });
-    respond(HttpResponse::Ok(), &changed.await??)
+    respond(HttpResponse::Ok(), &ServiceDocument::from(changed.await??.with_uses(&pending)))
 }
 
 /// `DELETE /admin/services/ID.json`: with its scopes of all keys, for good.
@@ -193,18 +179,8 @@ pub async fn remove(
     request: HttpRequest,
     AdminUser { user: me, .. }: AdminUser<ServicesWrite>,
 ) -> Result<HttpResponse, AppError> {
-    let (id, by, now) = (id_of(&request)?, by(&app, &request, &me), app.clock.now());
+    let by = By::administrator(&me, app.addresses.client(&request));
+    let (id, now) = (id_of(&request)?, app.clock.now());
     app.database.write(move |connection| Service::remove(connection, id, &by, now)).await??;
     Ok(HttpResponse::NoContent().finish())
-}
-
-fn by(app: &App, request: &HttpRequest, me: &User) -> By {
-    By::Administrator(Administrator::new(me, app.addresses.client(request)))
-}
-
-/// `service` as it is; of its uses `pending` are not written yet.
-fn document(connection: &mut DbConnection, service: &Service, pending: &Uses) -> QueryResult<ServiceDocument> {
-    let settings = ServiceSettings::of(connection, service)?;
-    let dependents = service.dependents(connection)?.with_use(pending.get(&service.id));
-    Ok(ServiceDocument::new(service, settings, dependents))
 }

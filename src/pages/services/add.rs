@@ -12,7 +12,7 @@ use crate::auth::posted_form::Posted;
 use crate::auth::session_user::AdminSession;
 use crate::error::AppError;
 use crate::models::service::Service;
-use crate::models::service_settings::ServiceRefusal;
+use crate::models::service_administration::ServiceRefusal;
 use crate::pages::shell::{Notice, Shell, page, see_other_with};
 
 #[derive(Template)]

@@ -38,7 +38,7 @@ pub struct ServiceForm {
 impl ServiceForm {
     /// A form that nobody has touched yet.
     pub fn blank() -> Self {
-        Self { title: String::new(), ..Self::saying(ServiceSettings::new("", "")) }
+        Self::saying(ServiceSettings::new("", ""))
     }
 
     /// The form as it stands for a service.

@@ -10,8 +10,8 @@ use crate::app::App;
 use crate::auth::session_user::AdminSession;
 use crate::clock::Timestamp;
 use crate::error::AppError;
-use crate::models::service::Service;
-use crate::models::service_settings::{Admitted, Dependents, ServiceSettings};
+use crate::models::service_overview::ServiceOverview;
+use crate::models::service_settings::Admitted;
 use crate::pages::moment::Moment;
 use crate::pages::shell::{Notice, Shell, page};
 
@@ -46,18 +46,9 @@ pub async fn show(
     _: AdminSession,
 ) -> Result<HttpResponse, AppError> {
     let pending = app.recorder.service_uses.latest();
-    let found = app.database.read(|connection| {
-        let all = ServiceSettings::of_all(connection)?;
-        Ok((all, Service::dependents_of_all(connection)?))
-    });
-    let (all, dependents) = found.await?;
+    let all = app.database.read(ServiceOverview::of_all).await?;
     let now = app.clock.now();
-    let row = |(service, settings): (Service, ServiceSettings)| {
-        let dependents = dependents.get(&service.id).copied().unwrap_or_default();
-        let dependents = dependents.with_use(pending.get(&service.id));
-        Row::new(&service, &settings, &dependents, now)
-    };
-    let services: Vec<Row> = all.into_iter().map(row).collect();
+    let services: Vec<Row> = all.into_iter().map(|service| Row::new(&service.with_uses(&pending), now)).collect();
     let count = match services.len() {
         1 => "1 service".to_owned(),
         several => format!("{several} services"),
@@ -67,7 +58,7 @@ pub async fn show(
 }
 
 impl Row {
-    fn new(service: &Service, settings: &ServiceSettings, dependents: &Dependents, now: Timestamp) -> Self {
+    fn new(ServiceOverview { service, settings, dependents }: &ServiceOverview, now: Timestamp) -> Self {
         Self {
             path: path_of(service.id),
             name: service.name.clone(),

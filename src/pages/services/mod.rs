@@ -12,34 +12,26 @@ use actix_web::HttpRequest;
 use crate::app::App;
 use crate::auth::session_user::AdminSession;
 use crate::error::AppError;
-use crate::models::administration::Administrator;
 use crate::models::service::{KeptIn, Service};
-use crate::models::service_settings::{Admitted, By, Dependents, ServiceSettings};
+use crate::models::service_administration::By;
+use crate::models::service_overview::{Dependents, ServiceOverview};
+use crate::models::service_settings::{Admitted, ServiceSettings};
 use crate::resource::id_of;
 
-/// A service, with all that pages tell of it.
-struct Whole {
-    service: Service,
-    settings: ServiceSettings,
-    dependents: Dependents,
-}
-
 /// The service whom the address names.
-async fn service(app: &App, request: &HttpRequest) -> Result<Whole, AppError> {
+async fn service(app: &App, request: &HttpRequest) -> Result<ServiceOverview, AppError> {
     let id = id_of(request)?;
     let pending = app.recorder.service_uses.latest();
-    let found = app.database.read(move |connection| {
-        let Some(service) = Service::find(connection, id)? else { return Ok(None) };
-        let settings = ServiceSettings::of(connection, &service)?;
-        let dependents = service.dependents(connection)?.with_use(pending.get(&id));
-        Ok(Some(Whole { service, settings, dependents }))
+    let found = app.database.read(move |connection| match Service::find(connection, id)? {
+        Some(service) => ServiceOverview::of(connection, service).map(Some),
+        None => Ok(None),
     });
-    found.await?.ok_or(AppError::NotFound)
+    Ok(found.await?.ok_or(AppError::NotFound)?.with_uses(&pending))
 }
 
 /// An administrator, who does something about services.
 fn by(app: &App, request: &HttpRequest, me: &AdminSession) -> By {
-    By::Administrator(Administrator::new(&me.user, app.addresses.client(request)))
+    By::administrator(&me.user, app.addresses.client(request))
 }
 
 /// Where the page of a service is.
@@ -90,18 +82,14 @@ struct Fact {
 /// All the settings of a service.
 fn facts(service: &Service, settings: &ServiceSettings) -> Vec<Fact> {
     let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
-    let all = |admitted: &Admitted| match admitted {
-        Admitted::People(logins) if !logins.is_empty() => logins.join(", "),
-        other => other.in_words(),
-    };
     let methods = settings.reading_methods.join(" ");
     let limit = settings.requests_per_minute.map_or_else(|| "any number".to_owned(), |limit| limit.to_string());
     [
         ("Title", settings.title.clone()),
         ("Lives at", service.place()),
         ("Reading methods", if methods.is_empty() { "none: every method writes".to_owned() } else { methods }),
-        ("May read", who_reads(settings, all)),
-        ("May write", all(&settings.writers)),
+        ("May read", who_reads(settings, Admitted::in_full)),
+        ("May write", settings.writers.in_full()),
         ("API access keys are good for it", yes(settings.classic_keys)),
         ("A key may stand in the address", yes(settings.key_parameter)),
         ("Requests a minute", limit),

@@ -5,13 +5,14 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use super::{Whole, by, path_of, service};
+use super::{by, path_of, service};
 use crate::app::App;
 use crate::auth::posted_form::{NoFields, Posted};
 use crate::auth::session_user::AdminSession;
 use crate::error::AppError;
 use crate::models::service::{KeptIn, Service};
-use crate::models::service_settings::{Dependents, ServiceRefusal};
+use crate::models::service_administration::ServiceRefusal;
+use crate::models::service_overview::{Dependents, ServiceOverview};
 use crate::pages::moment::Moment;
 use crate::pages::shell::{Notice, Shell, page, see_other_with};
 use crate::resource::id_of;
@@ -39,7 +40,7 @@ pub async fn ask(
     session: Session,
     _: AdminSession,
 ) -> Result<HttpResponse, AppError> {
-    let Whole { service, settings, dependents } = service(&app, &request).await?;
+    let ServiceOverview { service, settings, dependents } = service(&app, &request).await?;
     if service.kept_in == KeptIn::File {
         return Err(ServiceRefusal::InFile(service.name).into());
     }

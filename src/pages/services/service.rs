@@ -6,13 +6,15 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use super::form::{ServiceFields, ServiceForm};
-use super::{Fact, Whole, by, facts, keys_in_words, path_of, service};
+use super::{Fact, by, facts, keys_in_words, path_of, service};
 use crate::app::App;
 use crate::auth::posted_form::Posted;
 use crate::auth::session_user::AdminSession;
 use crate::error::AppError;
 use crate::models::service::{KeptIn, Service};
-use crate::models::service_settings::{ServiceField, ServiceRefusal};
+use crate::models::service_administration::ServiceRefusal;
+use crate::models::service_overview::ServiceOverview;
+use crate::models::service_settings::ServiceField;
 use crate::models::user::FieldError;
 use crate::pages::moment::Moment;
 use crate::pages::shell::{Notice, Shell, page, see_other_with};
@@ -45,11 +47,11 @@ impl ServicePage {
     fn new(
         app: &App,
         shell: Shell,
-        whole: Whole,
+        whole: ServiceOverview,
         form: Option<ServiceForm>,
         errors: &[FieldError<ServiceField>],
     ) -> Self {
-        let Whole { service, settings, dependents } = whole;
+        let ServiceOverview { service, settings, dependents } = whole;
         let is_kept_here = service.kept_in == KeptIn::Database;
         Self {
             shell,
