@@ -120,12 +120,15 @@ async fn the_secret_key_is_made_once_and_kept_beside_the_sqlite_file() {
 }
 
 /// It holds mail addresses and password hashes.
-#[test]
-fn a_database_that_is_made_is_for_its_owners_eyes_only() {
+#[tokio::test]
+async fn a_database_that_is_made_is_for_its_owners_eyes_only() {
     let database = TestDatabase::empty(Sqlite);
     let latchkey = CommandLine::on(&database);
     latchkey.add_user("alice", PASSWORD);
-    let _process = Process::serve(&latchkey, &[]);
+    let secret = latchkey.add_key("alice");
+    let process = Process::serve(&latchkey, &[]);
+    // What is beside the file is there from the first connection on, and not before.
+    assert_eq!(process.get_with_key("/users/current.json", &secret).await.status, 200);
     for name in ["latchkey.db", "latchkey.db-wal", "latchkey.db-shm"] {
         let mode = std::fs::metadata(database.folder().join(name)).expect(name).permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
