@@ -17,6 +17,7 @@ use actix_web::{HttpServer, Scope, web};
 
 use crate::api;
 use crate::app::App;
+use crate::auth::cookies::session_cookie;
 use crate::config::{PublicUrl, SecretKey};
 use crate::pages;
 use crate::request_log;
@@ -126,14 +127,12 @@ fn routes(url: &PublicUrl, key: &SecretKey) -> Scope {
 
 /// The cookie: encrypted and authenticated; it ends with the browser, or with the session's token.
 fn sessions(url: &PublicUrl, key: &SecretKey) -> SessionMiddleware<CookieSessionStore> {
-    let (name, path) = match url.is_https() {
-        true => ("__Host-latchkey", "/"),
-        false => ("latchkey", if url.base_path().is_empty() { "/" } else { url.base_path() }),
-    };
+    // The prefix of the name over https asks for this path.
+    let path = if url.is_https() || url.base_path().is_empty() { "/" } else { url.base_path() };
     SessionMiddleware::builder(CookieSessionStore::default(), Key::derive_from(key.as_bytes()))
         .cookie_content_security(CookieContentSecurity::Private)
         .session_lifecycle(BrowserSession::default())
-        .cookie_name(name.to_owned())
+        .cookie_name(session_cookie(url.is_https()).to_owned())
         .cookie_path(path.to_owned())
         .cookie_secure(url.is_https())
         .cookie_http_only(true)

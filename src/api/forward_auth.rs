@@ -5,12 +5,13 @@ use std::num::NonZeroU32;
 use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use actix_web::http::header::{CONTENT_TYPE, COOKIE, HeaderName, HeaderValue, USER_AGENT};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, ResponseError, web};
 
 use super::problem;
 use crate::app::App;
 use crate::auth::api_user::{key_actions, method_of, refused_bearer, refused_scope};
+use crate::auth::cookies::cookies_of_others;
 use crate::auth::credentials::Credentials;
 use crate::auth::question::{OriginalPath, Question, Unreadable};
 use crate::auth::rates::Rate;
@@ -55,12 +56,17 @@ pub async fn nginx(app: web::Data<App>, request: HttpRequest, _: TrustedProxy) -
     }
 }
 
-/// `/auth/forwarded`: `X-Forwarded-Method`, `-Proto`, `-Host`, `-Uri`, as Caddy and Traefik send them.
+/// `/auth/forwarded`: `X-Forwarded-Method`, `-Proto`, `-Host`, `-Uri`, as Caddy and Traefik send them. Traefik, which can
+/// take no single cookie away, sends them along, too, and is told which are not ours.
 ///
 /// # Errors
 /// Whatever keeps the request out.
 pub async fn forwarded(app: web::Data<App>, request: HttpRequest, _: TrustedProxy) -> Result<HttpResponse, AppError> {
-    answer(&app, &request, Question::of_forwarded(&request)).await
+    let mut response = answer(&app, &request, Question::of_forwarded(&request)).await?;
+    if let Some(cookies) = cookies_of_others(request.headers()) {
+        response.headers_mut().insert(COOKIE, cookies);
+    }
+    Ok(response)
 }
 
 /// `/auth/envoy` with the path and query behind it, by the request's own method and host: Envoy's `ext_authz`.

@@ -3,6 +3,7 @@
 pub mod api_user;
 pub mod client_address;
 pub mod confirmation;
+pub mod cookies;
 pub mod credentials;
 pub mod leak;
 pub mod passwords;

@@ -20,7 +20,7 @@ fn cookies(arrival: &Arrival) -> Vec<&str> {
 #[rstest]
 #[tokio::test]
 async fn a_request_arrives_with_who_sends_it_and_without_the_key(
-    #[values(Nginx, Caddy)] via: Via,
+    #[values(Nginx, Caddy, Traefik, Envoy)] via: Via,
     #[values(Sqlite, Postgres)] db: Db,
 ) {
     let scene = Scene::start(db, via).await;
@@ -33,13 +33,15 @@ async fn a_request_arrives_with_who_sends_it_and_without_the_key(
         ("X-Redmine-API-Key", key.secret.clone()),
     ];
     assert_eq!(scene.site.recorded_use(&key), None);
+    // Traefik decodes what need not be encoded.
+    let path = if via == Traefik { "/pAge/%C3%A4" } else { "/p%41ge/%C3%A4" };
     for (name, value) in ways {
         let request = get("/p%41ge/%C3%A4?y=1&key=theirs&z=%20+").with(name, value);
         let request = request.with("X-Redmine-Switch-User", "bob").with("X-Other", "kept");
         let reply = scene.front.send(&request);
         assert_eq!((reply.status, reply.text.as_str()), (200, "the service\n"), "{name}");
         let arrival = scene.wiki.arrival();
-        assert_eq!(arrival.line, "GET /p%41ge/%C3%A4?y=1&key=theirs&z=%20+ HTTP/1.1");
+        assert_eq!(arrival.line, format!("GET {path}?y=1&key=theirs&z=%20+ HTTP/1.1"));
         assert_eq!(identity(&arrival), ["alice", &ids[0], &ids[1], "service:wiki:read"], "{name}");
         assert_eq!((arrival.values("Host"), arrival.values("X-Other")), (vec![WIKI], vec!["kept"]));
         for gone in CREDENTIALS {
@@ -53,7 +55,10 @@ async fn a_request_arrives_with_who_sends_it_and_without_the_key(
 
 #[rstest]
 #[tokio::test]
-async fn writing_needs_a_key_that_may(#[values(Nginx, Caddy)] via: Via, #[values(Sqlite, Postgres)] db: Db) {
+async fn writing_needs_a_key_that_may(
+    #[values(Nginx, Caddy, Traefik, Envoy)] via: Via,
+    #[values(Sqlite, Postgres)] db: Db,
+) {
     let scene = Scene::start(db, via).await;
     let key = scene.key("service:wiki:write").await;
     for method in ["POST", "PUT", "PATCH", "DELETE"] {
@@ -68,7 +73,7 @@ async fn writing_needs_a_key_that_may(#[values(Nginx, Caddy)] via: Via, #[values
 #[rstest]
 #[tokio::test]
 async fn whoever_wants_reads_what_anybody_may_read(
-    #[values(Nginx, Caddy)] via: Via,
+    #[values(Nginx, Caddy, Traefik, Envoy)] via: Via,
     #[values(Sqlite, Postgres)] db: Db,
 ) {
     let scene = Scene::start(db, via).await;
@@ -90,7 +95,7 @@ async fn whoever_wants_reads_what_anybody_may_read(
 /// "Latchkey's own cookies by name (leaving the service's alone)".
 #[rstest]
 #[tokio::test]
-async fn the_cookies_of_the_service_arrive_and_no_others(#[values(Nginx, Caddy)] via: Via) {
+async fn the_cookies_of_the_service_arrive_and_no_others(#[values(Nginx, Caddy, Traefik, Envoy)] via: Via) {
     let scene = Scene::start(Sqlite, via).await;
     let key = scene.key("service:wiki:read").await;
     let cases: [(&[&str], &[&str]); 13] = [
@@ -126,7 +131,7 @@ async fn the_cookies_of_the_service_arrive_and_no_others(#[values(Nginx, Caddy)]
 #[rstest]
 #[tokio::test]
 async fn a_key_in_the_address_is_good_where_it_counts_and_goes_no_further(
-    #[values(Nginx, Caddy)] via: Via,
+    #[values(Nginx, Caddy, Envoy)] via: Via,
     #[values(Sqlite, Postgres)] db: Db,
 ) {
     let scene = Scene::set_up(db, via, Setup::WithKeyParameter).await;
@@ -192,7 +197,7 @@ fn curl(front: &Front, arguments: &[&str]) -> String {
 
 #[rstest]
 #[tokio::test]
-async fn http_2_is_asked_about_alike(#[values(Nginx, Caddy)] via: Via) {
+async fn http_2_is_asked_about_alike(#[values(Nginx, Caddy, Traefik, Envoy)] via: Via) {
     let scene = Scene::start(Sqlite, via).await;
     let key = scene.key("service:wiki:write").await;
     let url = format!("https://{WIKI}:{}/page?x=1", scene.front.port);
@@ -217,7 +222,7 @@ async fn http_2_is_asked_about_alike(#[values(Nginx, Caddy)] via: Via) {
 
 #[rstest]
 #[tokio::test]
-async fn a_large_body_arrives_whole_and_latchkey_sees_neither_it_nor_cookies(#[values(Nginx, Caddy)] via: Via) {
+async fn a_large_body_arrives_whole_and_latchkey_does_not_see_it(#[values(Nginx, Caddy, Traefik, Envoy)] via: Via) {
     let scene = Scene::start(Sqlite, via).await;
     let key = scene.key("service:wiki:write").await;
     let relay = Relay::to(scene.site.url.strip_prefix("http://").expect("an address"));
@@ -238,16 +243,24 @@ async fn a_large_body_arrives_whole_and_latchkey_sees_neither_it_nor_cookies(#[v
         assert!(scene.wiki.arrival().body == body, "another body: {more:?}");
     }
     let asked = String::from_utf8_lossy(&relay.passed()).to_ascii_lowercase();
-    let lines =
-        asked.matches("get /auth/nginx http/1.1").count() + asked.matches("get /auth/forwarded http/1.1").count();
-    assert_eq!(lines, 3, "each time by GET: {asked}");
-    assert!(asked.len() < 5000 && !asked.contains("theme=dark"), "only that: {asked}");
+    let question = match via {
+        Nginx => "get /auth/nginx http/1.1",
+        Caddy | Traefik => "get /auth/forwarded http/1.1",
+        Envoy => "put /auth/envoy/file",
+    };
+    assert_eq!(asked.matches(question).count(), 3, "{asked}");
+    assert!(asked.len() < 5000, "only that: {asked}");
+    // Who cannot take one cookie away asks for those that are not ours.
+    assert_eq!(asked.contains("theme=dark"), via == Traefik, "{asked}");
 }
 
 /// So that a key's page says from where it was used, and not from where Latchkey was asked.
 #[rstest]
 #[tokio::test]
-async fn latchkey_is_told_who_the_client_is(#[values(Nginx, Caddy)] via: Via, #[values(Sqlite, Postgres)] db: Db) {
+async fn latchkey_is_told_who_the_client_is(
+    #[values(Nginx, Caddy, Traefik, Envoy)] via: Via,
+    #[values(Sqlite, Postgres)] db: Db,
+) {
     let scene = Scene::start(db, via).await;
     let key = scene.key("service:wiki:read").await;
     let (url, header) = (format!("https://{WIKI}:{}/page", scene.front.port), format!("X-API-Key: {}", key.secret));
@@ -259,6 +272,22 @@ async fn latchkey_is_told_who_the_client_is(#[values(Nginx, Caddy)] via: Via, #[
     let whose = format!("token_id = {} AND address = '127.9.8.7' AND agent = 'A Client/1.0'", key.id);
     assert_eq!(scene.site.database.number(&format!("{uses} WHERE {whose}")), 1);
     assert_eq!(scene.wiki.arrival().values("X-Forwarded-For"), ["127.9.8.7"]);
+}
+
+/// Which a browser looks at before it sends anything.
+#[rstest]
+#[tokio::test]
+async fn each_host_shows_the_certificate_that_it_was_given(#[values(Nginx, Traefik, Envoy)] via: Via) {
+    let scene = Scene::start(Sqlite, via).await;
+    for host in [WIKI, BOARD, KEYS] {
+        let file = scene.front.folder.path().join(format!("{host}.pem"));
+        let (url, place) =
+            (format!("https://{host}:{}/", scene.front.port), format!("{host}:{}:127.0.0.1", scene.front.port));
+        let mut command = Command::new("curl");
+        let command = command.args(["--silent", "--noproxy", "*", "--resolve", &place, &url]).arg("--cacert").arg(file);
+        let output = command.output().expect("curl");
+        assert!(output.status.success(), "{host}: {output:?}");
+    }
 }
 
 /// The commands of the page, one after the other, as somebody types them.
@@ -275,7 +304,10 @@ fn is_command(line: &str) -> bool {
 
 #[rstest]
 #[tokio::test]
-async fn the_page_works_from_its_beginning(#[values(Nginx, Caddy)] via: Via, #[values(Sqlite, Postgres)] db: Db) {
+async fn the_page_works_from_its_beginning(
+    #[values(Nginx, Caddy, Traefik, Envoy)] via: Via,
+    #[values(Sqlite, Postgres)] db: Db,
+) {
     let database = TestDatabase::migrated(db);
     let latchkey = CommandLine::on(&database).with("LATCHKEY_SECRET_KEY", &"k".repeat(64));
     latchkey.add_user("alice", PASSWORD);

@@ -1,8 +1,7 @@
-//! The real nginx and the real Caddy, set up as `docs/forward-auth.md` says, in front of services that remember what
-//! arrives.
+//! The real nginx, Caddy, Traefik and Envoy, set up as `docs/forward-auth.md` says, in front of services that remember
+//! what arrives.
 
 mod allowed;
-mod dialects;
 mod refused;
 mod spoofed;
 mod strangers;
@@ -16,8 +15,7 @@ use latchkey::models::service_settings::ServiceSettings;
 use latchkey::models::user::User;
 use tempfile::TempDir;
 
-use crate::support::caddy::Caddy;
-use crate::support::nginx::{Nginx, free_port};
+use crate::support::daemon::{Daemon, free_port};
 use crate::support::proxied::{Reply, Request};
 use crate::support::upstream::{Arrival, Upstream};
 use crate::support::*;
@@ -32,11 +30,13 @@ const KEYS: &str = "keys.example.org";
 /// What tells a service who sends a request.
 const IDENTITY: [&str; 4] = ["X-Latchkey-User", "X-Latchkey-User-Id", "X-Latchkey-Token-Id", "X-Latchkey-Scopes"];
 
-/// Which proxy stands in front.
+/// Which proxy stands in front. Where they differ, `docs/forward-auth.md` says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Via {
     Nginx,
     Caddy,
+    Traefik,
+    Envoy,
 }
 
 /// What the page's blocks are put together to.
@@ -54,13 +54,7 @@ enum Setup {
 struct Front {
     port: u16,
     folder: TempDir,
-    _running: Running,
-}
-
-#[expect(dead_code, reason = "they end with the test")]
-enum Running {
-    Nginx(Nginx),
-    Caddy(Caddy),
+    _running: Daemon,
 }
 
 /// Where the proxy finds what it needs.
@@ -89,12 +83,15 @@ fn swapped(text: &str, old: &str, new: &str) -> String {
     text.replace(old, new)
 }
 
-/// The addresses of the page, replaced.
+/// The addresses of the page, replaced; the board's are made up here.
 fn placed(text: &str, places: Places<'_>) -> String {
-    let text = swapped(text, "127.0.0.1:3000", places.latchkey);
-    let text = swapped(&text, "127.0.0.1:8080", &places.wiki.to_string());
-    let text = swapped(&text, "127.0.0.1:8081", &places.blog.to_string());
-    text.replace("127.0.0.1:8082", &places.board.to_string())
+    let [wiki, blog, board] = [places.wiki, places.blog, places.board].map(|address| address.to_string());
+    let new = [("3000", places.latchkey), ("8080", &wiki), ("8081", &blog), ("8082", &board)];
+    new.into_iter().fold(text.to_owned(), |text, (port, address)| {
+        let (of_envoy, new_of_envoy) =
+            (format!("127.0.0.1, port_value: {port}"), address.replace(':', ", port_value: "));
+        text.replace(&format!("127.0.0.1:{port}"), address).replace(&of_envoy, &new_of_envoy)
+    })
 }
 
 /// What stands in `file` from `start` on, for the board instead of the wiki.
@@ -136,21 +133,77 @@ fn caddyfile(setup: Setup) -> String {
     file + &keys
 }
 
+/// Traefik's own file, and those of the folder that it reads.
+fn traefik_files(setup: Setup) -> (String, Vec<(&'static str, String)>) {
+    let ([own, latchkey, wiki, blog], _) = yaml();
+    let board = swapped(&swapped(&wiki, "wiki", "board"), ":8080", ":8082");
+    let files = match setup {
+        Setup::WithBlog => vec![("wiki.yml", wiki), ("board.yml", board)],
+        Setup::ForSeveralHosts => {
+            let hosts = "Host(`board.example.org`) || Host(`wiki.example.org`)";
+            vec![("wiki.yml", swapped(&wiki, "Host(`wiki.example.org`)", hosts))]
+        }
+        Setup::WithKeyParameter => panic!("Traefik takes no parameter out of the query"),
+    };
+    (own, [files, vec![("latchkey.yml", latchkey), ("blog.yml", blog)]].concat())
+}
+
+fn envoy_file(setup: Setup) -> String {
+    let (_, [main, route_with_key, blog_route, blog_cluster]) = yaml();
+    // What stands from one line on, up to another; nothing stands for the end.
+    let part = |from: &str, to: &str| {
+        let rest = main.split_once(from).unwrap_or_else(|| panic!("no {from} in {main}")).1;
+        from.to_owned() + if to.is_empty() { rest } else { rest.split_once(to).expect("its end").0 }
+    };
+    let next_host = "                    - name: keys\n";
+    let host = part("                    - name: wiki\n", next_host);
+    let route = part("                        - match: { prefix: / }\n", next_host);
+    let certificate =
+        part("                  - certificate_chain: { filename: /etc/ssl/wiki", "                  - cert");
+    let cluster = part("    - name: wiki\n      load_assignment:\n", "");
+    let wiki_route = match setup {
+        Setup::WithBlog => route.clone(),
+        Setup::WithKeyParameter => route_with_key,
+        Setup::ForSeveralHosts => panic!("Envoy asks about the client's host"),
+    };
+    let for_the_board = |part: &str| swapped(part, "wiki", "board").replace("8080", "8082");
+    let [board, board_certificate, board_cluster] = [&host, &certificate, &cluster].map(|part| for_the_board(part));
+    let file = swapped(&main, &host, &(swapped(&host, &route, &(blog_route + &wiki_route)) + &board));
+    swapped(&file, &certificate, &(certificate.clone() + &board_certificate)) + &board_cluster + &blog_cluster
+}
+
+/// The blocks of Traefik, and those of Envoy.
+fn yaml() -> ([String; 4], [String; 4]) {
+    let mut traefik = blocks("yaml");
+    let envoy = traefik.split_off(4);
+    (traefik.try_into().expect("four blocks"), envoy.try_into().expect("four blocks"))
+}
+
 impl Front {
     fn start(via: Via, setup: Setup, places: Places<'_>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (port, place) = (free_port(), folder.path().display().to_string());
+        let (placed, log) = (|text: &str| placed(text, places), folder.path().join("proxy.log"));
+        if via != Caddy {
+            [WIKI, BOARD, KEYS].into_iter().for_each(|host| make_certificate(folder.path(), host));
+        }
         let running = match via {
             Nginx => {
-                [WIKI, BOARD, KEYS].into_iter().for_each(|host| make_certificate(folder.path(), host));
-                let file = placed(&nginx_file(setup), places);
-                let file = swapped(&file, "listen 443", &format!("listen 127.0.0.1:{port}"));
+                let file = swapped(&placed(&nginx_file(setup)), "listen 443", &format!("listen 127.0.0.1:{port}"));
                 let file = swapped(&swapped(&file, "/etc/ssl", &place), "/var/log/nginx", &place);
-                Running::Nginx(Nginx::run(port, &file))
+                nginx::run(port, &file)
             }
-            Caddy => {
-                let file = placed(&caddyfile(setup), places);
-                Running::Caddy(Caddy::run(port, &[WIKI, BOARD, KEYS], &file, &folder.path().join("caddy.log")))
+            Caddy => caddy::run(port, &[WIKI, BOARD, KEYS], &placed(&caddyfile(setup)), &log),
+            Traefik => {
+                let (own, files) = traefik_files(setup);
+                let own = swapped(&own, "address: :443", &format!("address: 127.0.0.1:{port}"));
+                let files = files.into_iter().map(|(name, text)| (name, placed(&text).replace("/etc/ssl", &place)));
+                traefik::run(port, KEYS, &own, &files.collect::<Vec<_>>(), &log)
+            }
+            Envoy => {
+                let file = placed(&swapped(&envoy_file(setup), "/etc/ssl", &place));
+                let listening = format!("address: 127.0.0.1, port_value: {port}");
+                envoy::run(port, &swapped(&file, "address: 0.0.0.0, port_value: 443", &listening), &log)
             }
         };
         Self { port, folder, _running: running }
@@ -181,7 +234,8 @@ impl Front {
 fn make_certificate(folder: &Path, host: &str) {
     let mut command = Command::new("openssl");
     let command = command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
-    let command = command.args(["-subj", &format!("/CN={host}"), "-days", "30"]);
+    let command = command.args(["-subj", &format!("/CN={host}"), "-addext", &format!("subjectAltName=DNS:{host}")]);
+    let command = command.args(["-days", "30"]);
     let command = command.arg("-out").arg(folder.join(format!("{host}.pem")));
     let command = command.arg("-keyout").arg(folder.join(format!("{host}.key"))).stderr(Stdio::null());
     assert!(command.status().expect("openssl, which bin/test installs").success());

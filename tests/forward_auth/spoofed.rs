@@ -21,7 +21,7 @@ fn spellings(name: &str) -> Vec<String> {
 
 #[rstest]
 #[tokio::test]
-async fn nobody_says_who_they_are_in_any_spelling(#[values(Nginx, Caddy)] via: Via) {
+async fn nobody_says_who_they_are_in_any_spelling(#[values(Nginx, Caddy, Traefik, Envoy)] via: Via) {
     let scene = Scene::start(Sqlite, via).await;
     let key = scene.key("service:wiki:read").await;
     let forged = |request: Request, name: &str| {
@@ -46,7 +46,7 @@ async fn nobody_says_who_they_are_in_any_spelling(#[values(Nginx, Caddy)] via: V
 /// A header that `Connection` names is one that proxies take away.
 #[rstest]
 #[tokio::test]
-async fn nobody_hides_who_they_are(#[values(Nginx, Caddy)] via: Via) {
+async fn nobody_hides_who_they_are(#[values(Nginx, Caddy, Traefik, Envoy)] via: Via) {
     let scene = Scene::start(Sqlite, via).await;
     let key = scene.key("service:wiki:read").await;
     let request = with_key(get("/page"), &key).with("Connection", format!("close, {}", IDENTITY.join(", ")));
@@ -59,7 +59,7 @@ async fn nobody_hides_who_they_are(#[values(Nginx, Caddy)] via: Via) {
 /// In the words of every proxy, also in those of the one that is there.
 #[rstest]
 #[tokio::test]
-async fn nobody_says_what_they_ask_for(#[values(Nginx, Caddy)] via: Via) {
+async fn nobody_says_what_they_ask_for(#[values(Nginx, Caddy, Traefik, Envoy)] via: Via) {
     let scene = Scene::start(Sqlite, via).await;
     let read = scene.key("service:wiki:read").await;
     let words = [
@@ -90,23 +90,33 @@ async fn nobody_says_what_they_ask_for(#[values(Nginx, Caddy)] via: Via) {
         let hidden = request.clone().with("Connection", format!("close{named}"));
         one_by_one.chain([all(request.clone()), hidden.clone(), all(hidden)]).collect::<Vec<_>>()
     };
+    // It refuses a request that would hide such a header from it.
+    let is_refused = |request: &Request| via == Envoy && request.headers.iter().any(|(name, _)| name == "Connection");
     for request in lied(get("/page")) {
-        assert_eq!(scene.front.send(&request).status, 401, "{request:?}");
+        let status = if is_refused(&request) { 400 } else { 401 };
+        assert_eq!(scene.front.send(&request).status, status, "{request:?}");
         scene.nothing_arrived("nobody may read the wiki");
     }
     for request in lied(with_key(get("/page").sending("POST", "x"), &read)) {
-        assert_eq!(scene.front.send(&request).status, 403, "{request:?}");
+        let status = if is_refused(&request) { 400 } else { 403 };
+        assert_eq!(scene.front.send(&request).status, status, "{request:?}");
         scene.nothing_arrived("the key reads only");
     }
     for request in lied(with_key(get("/page"), &read)) {
-        assert_eq!(scene.front.send(&request).status, 200, "{request:?}");
-        assert_eq!(identity(&scene.wiki.arrival())[0], "alice");
+        let status = scene.front.send(&request).status;
+        if is_refused(&request) {
+            assert_eq!(status, 400, "{request:?}");
+            scene.nothing_arrived("it is refused");
+        } else {
+            assert_eq!(status, 200, "{request:?}");
+            assert_eq!(identity(&scene.wiki.arrival())[0], "alice");
+        }
     }
 }
 
 #[rstest]
 #[tokio::test]
-async fn the_host_that_a_client_names_leads_nowhere_else(#[values(Nginx, Caddy)] via: Via) {
+async fn the_host_that_a_client_names_leads_nowhere_else(#[values(Nginx, Caddy, Traefik, Envoy)] via: Via) {
     let scene = Scene::start(Sqlite, via).await;
     scene.set_service("board", "anonymous_reads = TRUE");
     let board = scene.key("service:board:write").await;
@@ -146,7 +156,7 @@ async fn the_host_that_a_client_names_leads_nowhere_else(#[values(Nginx, Caddy)]
 /// "A host that the client does not choose": also where whoever wrote the settings lets one server answer for several.
 #[rstest]
 #[tokio::test]
-async fn a_server_of_several_hosts_asks_about_its_own(#[values(Nginx, Caddy)] via: Via) {
+async fn a_server_of_several_hosts_asks_about_its_own(#[values(Nginx, Caddy, Traefik)] via: Via) {
     let scene = Scene::set_up(Sqlite, via, Setup::ForSeveralHosts).await;
     scene.set_service("board", "anonymous_reads = TRUE");
     let (wiki, board) = (scene.key("service:wiki:read").await, scene.key("service:board:write").await);
@@ -168,7 +178,7 @@ async fn a_server_of_several_hosts_asks_about_its_own(#[values(Nginx, Caddy)] vi
 /// The proxy is trusted to ask; who comes through it is not.
 #[rstest]
 #[tokio::test]
-async fn nobody_asks_through_the_proxy(#[values(Nginx, Caddy)] via: Via) {
+async fn nobody_asks_through_the_proxy(#[values(Nginx, Caddy, Traefik, Envoy)] via: Via) {
     let scene = Scene::start(Sqlite, via).await;
     let key = scene.key("service:wiki:read").await;
     let page = scene.front.try_send_to(KEYS, &Request::get(KEYS, "/login")).expect("a page");
@@ -212,7 +222,7 @@ async fn nobody_asks_through_the_proxy(#[values(Nginx, Caddy)] via: Via) {
 /// Without a key the blog may be read, and nothing else; with one for the wiki, the blog may not be written.
 #[rstest]
 #[tokio::test]
-async fn no_path_leads_to_another_service(#[values(Nginx, Caddy)] via: Via) {
+async fn no_path_leads_to_another_service(#[values(Nginx, Caddy, Traefik, Envoy)] via: Via) {
     let scene = Scene::start(Sqlite, via).await;
     let (wiki, blog) = (scene.key("service:wiki:write").await, scene.key("service:blog:read").await);
     let tricks = [
@@ -316,22 +326,24 @@ async fn no_path_leads_to_another_service(#[values(Nginx, Caddy)] via: Via) {
 
 #[rstest]
 #[tokio::test]
-async fn what_servers_may_read_differently_is_told_to_be_that(#[values(Nginx, Caddy)] via: Via) {
+async fn what_servers_may_read_differently_is_told_to_be_that(#[values(Nginx, Caddy, Traefik, Envoy)] via: Via) {
     let scene = Scene::start(Sqlite, via).await;
     let key = scene.key("service:wiki:write").await;
-    for target in [
-        "/a/%2e%2e/page",
-        "/a%2fpage",
-        "/a%5cpage",
-        "/a/%252e%252e/page",
-        "/a/..;x/page",
-        "//blog/page",
-        "/BLOG/page",
-        "/blog;x/page",
-        "/a%0apage",
-    ] {
-        let reply = scene.front.send(&with_key(get(target), &key));
+    let send = |target: &str| scene.front.send(&with_key(get(target), &key));
+    let refused =
+        ["/a%2fpage", "/a%5cpage", "/a/%252e%252e/page", "/a/..;x/page", "/BLOG/page", "/blog;x/page", "/a%0apage"];
+    let (dots, slashes) = ("/a/%2e%2e/page", "//blog/page");
+    let also_refused = if via == Traefik { vec![] } else { vec![dots, slashes] };
+    for target in refused.into_iter().chain(also_refused) {
+        let reply = send(target);
         assert_eq!(reply.status, 400, "{target}: {reply:?}");
         scene.nothing_arrived(target);
+    }
+    if via == Traefik {
+        // It makes them what they stand for, asks about that, and passes that on.
+        assert_eq!(send(dots).status, 200);
+        assert_eq!(scene.wiki.arrival().target(), "/page");
+        assert_eq!(send(slashes).status, 403, "it is the blog's");
+        scene.nothing_arrived("another service");
     }
 }

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use rstest::rstest;
 
 use super::*;
 
@@ -148,51 +149,52 @@ fn attempts() -> impl Strategy<Value = Attempt> {
     })
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_stranger_neither_becomes_somebody_nor_reaches_another_service() {
-    for via in [Nginx, Caddy] {
-        let scene = Scene::start(Sqlite, via).await;
-        let (board, blog) = (scene.key("service:board:write").await, scene.key("service:blog:read").await);
-        let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(96) });
-        let ran = runner.run(&attempts(), |attempt| {
-            let key = match attempt.holds {
-                Holds::Nothing => None,
-                Holds::Board => Some(&board),
-                Holds::Blog => Some(&blog),
-            };
-            let mut request = Request::get(attempt.host, &attempt.target).sending(attempt.method, "");
-            if let Some(key) = key {
-                let before = if attempt.key_header == "Authorization" { "Bearer " } else { "" };
-                request = request.with(attempt.key_header, format!("{before}{}", key.secret));
-            }
-            request = attempt.headers.iter().fold(request, |request, (name, value)| request.with(name, *value));
-            let reply = scene.front.try_send_to(attempt.server, &request);
-            let at_wiki = scene.wiki.arrived();
-            prop_assert!(at_wiki.is_empty(), "{via:?}: {at_wiki:?} {reply:?}");
-            for arrival in scene.board.arrived() {
-                let has_key = matches!(attempt.holds, Holds::Board) && identity(&arrival)[2] == board.id.to_string();
-                prop_assert!(has_key && !arrival.shows(&board.secret), "{via:?}: {arrival:?} {reply:?}");
-            }
-            for arrival in scene.blog.arrived() {
-                let told = identity(&arrival);
-                let theirs = [scene.alice.login.clone(), scene.alice.id.to_string(), blog.id.to_string()];
-                let is_theirs = told[..3] == theirs && told[3] == "service:blog:read";
-                let may_be_theirs = matches!(attempt.holds, Holds::Blog);
-                prop_assert!(told == anonymous() || (may_be_theirs && is_theirs), "{via:?}: {arrival:?}");
-                prop_assert!(arrival.line.split(' ').next().is_some_and(|it| ["GET", "HEAD", "OPTIONS"].contains(&it)));
-                for gone in ["Authorization", "X-API-Key", "X-Redmine-API-Key", "X-Redmine-Switch-User"] {
-                    prop_assert!(arrival.values(gone).is_empty(), "{via:?}: {arrival:?}");
-                }
-                prop_assert!(!arrival.shows(&board.secret) && !arrival.shows(&blog.secret), "{via:?}: {arrival:?}");
-                let cookies = arrival.values("Cookie").concat();
-                prop_assert!(!cookies.contains("latchkey="), "{via:?}: {arrival:?}");
-            }
-            Ok(())
-        });
-        if let Err(error) = ran {
-            panic!("{via:?}: {error}");
+async fn a_stranger_neither_becomes_somebody_nor_reaches_another_service(
+    #[values(Nginx, Caddy, Traefik, Envoy)] via: Via,
+) {
+    let scene = Scene::start(Sqlite, via).await;
+    let (board, blog) = (scene.key("service:board:write").await, scene.key("service:blog:read").await);
+    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(96) });
+    let ran = runner.run(&attempts(), |attempt| {
+        let key = match attempt.holds {
+            Holds::Nothing => None,
+            Holds::Board => Some(&board),
+            Holds::Blog => Some(&blog),
+        };
+        let mut request = Request::get(attempt.host, &attempt.target).sending(attempt.method, "");
+        if let Some(key) = key {
+            let before = if attempt.key_header == "Authorization" { "Bearer " } else { "" };
+            request = request.with(attempt.key_header, format!("{before}{}", key.secret));
         }
-        assert_eq!(scene.front.send(&with_key(get("/blog/post"), &blog)).status, 200, "{via:?}: it still works");
-        assert_eq!(identity(&scene.blog.arrival())[0], "alice");
+        request = attempt.headers.iter().fold(request, |request, (name, value)| request.with(name, *value));
+        let reply = scene.front.try_send_to(attempt.server, &request);
+        let at_wiki = scene.wiki.arrived();
+        prop_assert!(at_wiki.is_empty(), "{at_wiki:?} {reply:?}");
+        for arrival in scene.board.arrived() {
+            let has_key = matches!(attempt.holds, Holds::Board) && identity(&arrival)[2] == board.id.to_string();
+            prop_assert!(has_key && !arrival.shows(&board.secret), "{arrival:?} {reply:?}");
+        }
+        for arrival in scene.blog.arrived() {
+            let told = identity(&arrival);
+            let theirs = [scene.alice.login.clone(), scene.alice.id.to_string(), blog.id.to_string()];
+            let is_theirs = told[..3] == theirs && told[3] == "service:blog:read";
+            let may_be_theirs = matches!(attempt.holds, Holds::Blog);
+            prop_assert!(told == anonymous() || (may_be_theirs && is_theirs), "{arrival:?}");
+            prop_assert!(arrival.line.split(' ').next().is_some_and(|it| ["GET", "HEAD", "OPTIONS"].contains(&it)));
+            for gone in ["Authorization", "X-API-Key", "X-Redmine-API-Key", "X-Redmine-Switch-User"] {
+                prop_assert!(arrival.values(gone).is_empty(), "{arrival:?}");
+            }
+            prop_assert!(!arrival.shows(&board.secret) && !arrival.shows(&blog.secret), "{arrival:?}");
+            let cookies = arrival.values("Cookie").concat();
+            prop_assert!(!cookies.contains("latchkey="), "{arrival:?}");
+        }
+        Ok(())
+    });
+    if let Err(error) = ran {
+        panic!("{error}");
     }
+    assert_eq!(scene.front.send(&with_key(get("/blog/post"), &blog)).status, 200, "it still works");
+    assert_eq!(identity(&scene.blog.arrival())[0], "alice");
 }

@@ -3,7 +3,7 @@
 use rstest::rstest;
 
 use super::*;
-use crate::support::nginx::{Nginx, free_port};
+use crate::support::daemon::free_port;
 use crate::support::redmine::From::*;
 
 /// The block of nginx's language in that document.
@@ -27,7 +27,7 @@ async fn the_rules_of_the_document_send_the_account_and_keys_here(#[values(Sqlit
     let latchkey = Process::serve(&command_line(&database), &flags);
     let ours = latchkey.url.strip_prefix("http://").expect("an address");
     let rules = rules().replace("127.0.0.1:3000", ours);
-    let _nginx = Nginx::serve(port, &format!("{rules} location / {{ return 200 redmine; }}"));
+    let _nginx = nginx::serve(port, &format!("{rules} location / {{ return 200 redmine; }}"));
 
     let client = Visitor::new(&url);
     let get = async |path: &str| {

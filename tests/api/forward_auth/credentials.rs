@@ -121,6 +121,39 @@ async fn a_key_in_the_address_counts_where_the_service_says_so(#[values(Sqlite, 
     assert_eq!(Answer::of(question).await.status, 401);
 }
 
+/// Traefik can take no single cookie away: it sends them along, and passes on those that it is answered.
+#[rstest]
+#[tokio::test]
+async fn whoever_sends_cookies_along_is_told_which_are_not_ours(#[values(Sqlite, Postgres)] db: Db) {
+    let (site, _, key) = with_a_wiki(db).await;
+    let told = async |dialect: &str, cookies: &[&[u8]]| {
+        let question = site.get(&format!("/auth/{dialect}")).bearer_auth(&key.secret);
+        let question = question.header("Host", "wiki.example.org").header("X-Original-URI", "/");
+        let question = question.header("X-Original-Method", "GET").header("X-Forwarded-Method", "GET");
+        let question = question.header("X-Forwarded-Proto", "https").header("X-Forwarded-Host", "wiki.example.org");
+        let question = question.header("X-Forwarded-Uri", "/");
+        let answer = Answer::of(cookies.iter().fold(question, |question, line| question.header("Cookie", *line))).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.headers.get("Cookie").map(|value| value.as_bytes().to_vec())
+    };
+    type Case = (&'static [&'static [u8]], Option<&'static [u8]>);
+    let cases: [Case; 9] = [
+        (&[], None),
+        (&[b""], None),
+        (&[b"latchkey=x"], None),
+        (&[b" ; latchkey=x;; __Host-latchkey=y ;"], None),
+        (&[b"a=1; latchkey=x; b=2"], Some(b"a=1; b=2")),
+        (&[b"a=1;latchkey = x;b=2"], Some(b"a=1; b=2")),
+        (&[b"a=1", b"latchkey=x; b=2"], Some(b"a=1; b=2")),
+        (&[b"latchkey; Latchkey=1; xlatchkey=2; a=latchkey=3"], Some(b"Latchkey=1; xlatchkey=2; a=latchkey=3")),
+        (&[b"a=\xe4\xff; latchkey=x"], Some(b"a=\xe4\xff")),
+    ];
+    for (cookies, expected) in cases {
+        assert_eq!(told("forwarded", cookies).await.as_deref(), expected, "{cookies:?}");
+        assert_eq!(told("nginx", cookies).await, None, "it takes them away itself");
+    }
+}
+
 /// "Switch-User is ignored"
 #[rstest]
 #[tokio::test]

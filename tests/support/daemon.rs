@@ -1,0 +1,58 @@
+//! A program that runs beside a test.
+
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// It ends with the test, and its folder goes with it.
+pub struct Daemon {
+    child: Child,
+    _folder: TempDir,
+}
+
+impl Daemon {
+    /// Starts `command`, which keeps what it has in `folder`, and waits until it `is_ready`.
+    pub fn start(command: &mut Command, folder: TempDir, is_ready: impl Fn() -> bool) -> Self {
+        let program = command.get_program().to_owned();
+        let child = command.stdin(Stdio::null()).spawn();
+        let mut child = child.unwrap_or_else(|error| panic!("{program:?}, which bin/test installs: {error}"));
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !is_ready() {
+            let ended = child.try_wait().expect("its state");
+            assert!(ended.is_none(), "{program:?} has ended: {ended:?}");
+            assert!(Instant::now() < deadline, "{program:?} does not answer");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Self { child, _folder: folder }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port that nobody listens on just now.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port()
+}
+
+/// Whether somebody listens on `port`.
+pub fn listens(port: u16) -> bool {
+    TcpStream::connect(("127.0.0.1", port)).is_ok()
+}
+
+/// Whether somebody who listens on `port` shows a certificate, for `host` if they have one for it.
+pub fn shakes_hands(port: u16, host: &str) -> bool {
+    if !listens(port) {
+        return false;
+    }
+    let (mut command, place) = (Command::new("openssl"), format!("127.0.0.1:{port}"));
+    let command = command.args(["s_client", "-connect", &place, "-servername", host]);
+    let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().expect("openssl, which bin/test installs").success()
+}

@@ -1,0 +1,21 @@
+//! An Envoy for one test.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::Command;
+
+use super::daemon::{Daemon, listens};
+
+/// Runs `settings`, in which something listens on `port`. What it logs goes to `log`.
+pub fn run(port: u16, settings: &str, log: &Path) -> Daemon {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("envoy.yaml");
+    std::fs::write(&file, settings).expect("a file");
+    let program = std::env::var_os("ENVOY").expect("ENVOY to name the one that bin/test fetches");
+    let mut command = Command::new(program);
+    // Several may run at once, as they do not know of each other.
+    let command = command.arg("-c").arg(&file).args(["--use-dynamic-base-id", "--concurrency", "1"]);
+    let log = File::create(log).expect("a log");
+    let command = command.stdout(log.try_clone().expect("a log")).stderr(log);
+    Daemon::start(command, folder, || listens(port))
+}
