@@ -6,6 +6,9 @@ use std::process::Command;
 
 use super::daemon::{Daemon, listens};
 
+/// Several run at once, and do not know of each other; logs are read soon.
+const FLAGS: &str = "--use-dynamic-base-id --concurrency 1 --file-flush-interval-msec 100";
+
 /// Runs `settings`, in which something listens on `port`. What it logs goes to `log`.
 pub fn run(port: u16, settings: &str, log: &Path) -> Daemon {
     let folder = tempfile::tempdir().expect("a folder");
@@ -13,8 +16,7 @@ pub fn run(port: u16, settings: &str, log: &Path) -> Daemon {
     std::fs::write(&file, settings).expect("a file");
     let program = std::env::var_os("ENVOY").expect("ENVOY to name the one that bin/test fetches");
     let mut command = Command::new(program);
-    // Several may run at once, as they do not know of each other.
-    let command = command.arg("-c").arg(&file).args(["--use-dynamic-base-id", "--concurrency", "1"]);
+    let command = command.arg("-c").arg(&file).args(FLAGS.split(' '));
     let log = File::create(log).expect("a log");
     let command = command.stdout(log.try_clone().expect("a log")).stderr(log);
     Daemon::start(command, folder, || listens(port))

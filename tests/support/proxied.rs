@@ -63,14 +63,28 @@ impl Request {
         let mut child = command.spawn().expect("openssl, which bin/test installs");
         // Who refuses may close before everything is sent.
         let _ = child.stdin.take().expect("its input").write_all(&self.bytes());
-        let mut read = Vec::new();
-        child.stdout.take().expect("its output").read_to_end(&mut read).expect("an answer");
+        let (mut output, mut read, mut part) = (child.stdout.take().expect("its output"), Vec::new(), [0; 8192]);
+        // Some proxies wait before they close.
+        while !Reply::is_whole(&read) {
+            match output.read(&mut part).expect("an answer") {
+                0 => break,
+                length => read.extend_from_slice(&part[..length]),
+            }
+        }
+        let _ = child.kill();
         child.wait().expect("its end");
         Reply::parse(&String::from_utf8_lossy(&read))
     }
 }
 
 impl Reply {
+    /// Whether all of an answer is there that says how long it is.
+    fn is_whole(read: &[u8]) -> bool {
+        let reply = Self::parse(&String::from_utf8_lossy(read));
+        let length = |reply: &Self| reply.header("Content-Length").and_then(|length| length.parse::<usize>().ok());
+        reply.is_some_and(|reply| length(&reply).is_some_and(|length| reply.text.len() >= length))
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let (head, body) = text.split_once("\r\n\r\n")?;
         let (status, headers) = head.split_once("\r\n").unwrap_or((head, ""));
