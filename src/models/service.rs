@@ -1,9 +1,11 @@
 //! What stands behind a reverse proxy that asks whether a key is good for it: where it is, and who may use it how.
 
 use diesel::deserialize::FromSqlRow;
-use diesel::dsl::max;
+use diesel::dsl::{AsSelect, SqlTypeOf, max};
 use diesel::expression::AsExpression;
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Nullable, Text};
 
 use super::scope::{Access, is_service_name};
@@ -47,7 +49,7 @@ stored_as_text!(KeptIn);
 pub(super) const NOWHERE: char = '#';
 
 /// A row of `services`.
-#[derive(Queryable, QueryableByName, Selectable, Clone, Debug, PartialEq, Eq)]
+#[derive(Queryable, Selectable, Clone, Debug, PartialEq, Eq)]
 #[diesel(table_name = services)]
 pub struct Service {
     /// Never given twice.
@@ -174,13 +176,14 @@ impl Service {
         let DbConnection::Postgres(postgres) = connection else {
             return visits.iter().map(|visit| Self::visited(connection, visit)).collect();
         };
-        let key_ids = visits.iter().map(|visit| visit.visitor.and_then(|it| it.key_id));
-        let user_ids = visits.iter().map(|visit| visit.visitor.map(|it| it.user_id));
-        let mut rows: Vec<VisitedRow> = diesel::sql_query(EACH_VISITED)
-            .bind::<Array<Text>, _>(visits.iter().map(|visit| visit.host.as_str()).collect::<Vec<_>>())
-            .bind::<Array<Nullable<BigInt>>, _>(key_ids.collect::<Vec<_>>())
-            .bind::<Array<Nullable<BigInt>>, _>(user_ids.collect::<Vec<_>>())
-            .load(postgres)?;
+        let visitors = || visits.iter().map(|visit| visit.visitor);
+        let each_visited = EachVisited {
+            service: Self::as_select(),
+            hosts: visits.iter().map(|visit| visit.host.clone()).collect(),
+            key_ids: visitors().map(|visitor| visitor.and_then(|it| it.key_id)).collect(),
+            user_ids: visitors().map(|visitor| visitor.map(|it| it.user_id)).collect(),
+        };
+        let mut rows: Vec<VisitedRow> = each_visited.load(postgres)?;
         rows.sort_by_key(|row| row.number);
         let mut rows = rows.into_iter().peekable();
         let of_each = (1..).zip(visits).map(|(number, visit)| {
@@ -264,28 +267,56 @@ impl Service {
 }
 
 /// What is known of a service that is visited.
-#[derive(QueryableByName)]
+#[derive(Queryable)]
 struct VisitedRow {
     /// Of the visit.
-    #[diesel(sql_type = BigInt)]
     number: i64,
-    #[diesel(embed)]
     service: Service,
     /// Of the key.
-    #[diesel(sql_type = Nullable<Text>)]
     scope: Option<Access>,
     /// What it admits the visitor to by name.
-    #[diesel(sql_type = Nullable<Text>)]
     named: Option<Access>,
 }
 
-const EACH_VISITED: &str = "SELECT visit.number, services.*,
-        (SELECT max(access) FROM token_services
-         WHERE token_services.token_id = visit.key_id AND token_services.service_id = services.id) AS scope,
-        (SELECT max(access) FROM service_admissions
-         WHERE service_admissions.user_id = visit.user_id AND service_admissions.service_id = services.id) AS named
-     FROM unnest($1, $2, $3) WITH ORDINALITY AS visit (host, key_id, user_id, number)
-     JOIN services ON services.host = visit.host";
+/// Asks PostgreSQL for the services on the hosts of several visits. Not `sql_query`, which would have it read and planned
+/// each time.
+#[derive(QueryId)]
+struct EachVisited {
+    service: AsSelect<Service, Pg>,
+    hosts: Vec<String>,
+    key_ids: Vec<Option<i64>>,
+    user_ids: Vec<Option<i64>>,
+}
+
+impl Query for EachVisited {
+    type SqlType = (BigInt, SqlTypeOf<AsSelect<Service, Pg>>, Nullable<Text>, Nullable<Text>);
+}
+
+impl RunQueryDsl<PgConnection> for EachVisited {}
+
+impl QueryFragment<Pg> for EachVisited {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT visit.number, ");
+        self.service.walk_ast(out.reborrow())?;
+        out.push_sql(
+            ", (SELECT max(access) FROM token_services
+                WHERE token_services.token_id = visit.key_id AND token_services.service_id = services.id)
+             , (SELECT max(access) FROM service_admissions
+                WHERE service_admissions.user_id = visit.user_id AND service_admissions.service_id = services.id)
+             FROM unnest(",
+        );
+        out.push_bind_param::<Array<Text>, _>(&self.hosts)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<BigInt>>, _>(&self.key_ids)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<BigInt>>, _>(&self.user_ids)?;
+        out.push_sql(
+            ") WITH ORDINALITY AS visit (host, key_id, user_id, number)
+             JOIN services ON services.host = visit.host",
+        );
+        Ok(())
+    }
+}
 
 impl Visit {
     /// What `rows`, those of the services on its host, come to.
