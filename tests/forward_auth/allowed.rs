@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use latchkey::models::token::TokenAction;
 use rstest::rstest;
 
 use super::*;
@@ -188,8 +189,9 @@ async fn a_key_in_the_address_is_good_where_it_counts_and_goes_no_further(
 /// What curl is told by `--write-out`, after the body.
 fn curl(front: &Front, arguments: &[&str]) -> String {
     let mut command = Command::new("curl");
-    let resolve = format!("{WIKI}:{}:127.0.0.1", front.port);
-    let command = command.args(["--silent", "--insecure", "--noproxy", "*", "--http2", "--resolve", &resolve]);
+    let [wiki, keys] = [WIKI, KEYS].map(|host| format!("{host}:{}:127.0.0.1", front.port));
+    let command = command.args(["--silent", "--insecure", "--noproxy", "*", "--http2"]);
+    let command = command.args(["--resolve", &wiki, "--resolve", &keys]);
     let command = command.args(["--write-out", "HTTP/%{http_version} %{http_code}", "--output", "/dev/null"]);
     let output = command.args(arguments).output().expect("curl");
     String::from_utf8(output.stdout).expect("UTF-8")
@@ -272,6 +274,27 @@ async fn latchkey_is_told_who_the_client_is(
     let whose = format!("token_id = {} AND address = '127.9.8.7' AND agent = 'A Client/1.0'", key.id);
     assert_eq!(scene.site.database.number(&format!("{uses} WHERE {whose}")), 1);
     assert_eq!(scene.wiki.arrival().values("X-Forwarded-For"), ["127.9.8.7"]);
+}
+
+/// What is taken from requests for services stays with those for Latchkey's own pages.
+#[rstest]
+#[tokio::test]
+async fn people_sign_in_on_the_host_of_latchkey(#[values(Nginx, Caddy, Traefik, Envoy)] via: Via) {
+    let scene = Scene::start(Sqlite, via).await;
+    scene.site.add_user("bob").await;
+    let cookies = scene.front.folder.path().join("cookies").display().to_string();
+    let ask = |path: &str, more: &[&str]| {
+        let url = format!("https://{KEYS}:{}{path}", scene.front.port);
+        curl(&scene.front, &[&["--cookie", &cookies, "--cookie-jar", &cookies, &url], more].concat())
+    };
+    assert_eq!(ask("/my/account", &[]), "HTTP/2 302", "to the form");
+    let form = format!("username=bob&password={PASSWORD}");
+    assert_eq!(ask("/login", &["--data", &form, "--header", "Sec-Fetch-Site: same-origin"]), "HTTP/2 303");
+    assert_eq!(ask("/my/account", &[]), "HTTP/2 200");
+    let key = scene.site.add_key(&scene.alice, TokenAction::Api).await;
+    let header = format!("X-Redmine-API-Key: {}", key.secret);
+    assert_eq!(ask("/users/current.json", &["--header", &header]), "HTTP/2 200", "and programs use the API");
+    scene.nothing_arrived("it is for no service");
 }
 
 /// Which a browser looks at before it sends anything.

@@ -150,6 +150,7 @@ async fn while_latchkey_is_down_everything_is_refused(
                 continue;
             }
             assert_eq!(reply.header("Retry-After"), Some("5"), "{time}");
+            assert_eq!(reply.header("Cache-Control"), Some("no-store"), "{time}");
             assert_eq!(reply.text.trim_end(), "Keys cannot be checked just now.", "{time}");
         }
         scene.nothing_arrived(time);
