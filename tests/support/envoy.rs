@@ -6,8 +6,8 @@ use std::process::Command;
 
 use super::daemon::{Daemon, listens};
 
-/// Several run at once, and do not know of each other; logs are read soon.
-const FLAGS: &str = "--use-dynamic-base-id --concurrency 1 --file-flush-interval-msec 100";
+/// Several run at once, and none takes the place of another; logs are read soon.
+const FLAGS: &str = "--disable-hot-restart --concurrency 1 --file-flush-interval-msec 100";
 
 /// Runs `settings`, in which something listens on `port`. What it logs goes to `log`.
 pub fn run(port: u16, settings: &str, log: &Path) -> Daemon {
