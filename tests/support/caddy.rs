@@ -1,8 +1,7 @@
 //! A Caddy for one test.
 
-use std::fs::File;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use super::daemon::{Daemon, shakes_hands};
 
@@ -33,7 +32,6 @@ pub fn run(port: u16, hosts: &[&str], caddyfile: &str, log: &Path) -> Daemon {
     let command = command.args(["run", "--adapter", "caddyfile", "--config"]).arg(&file);
     // Where it would keep its settings.
     let command = command.env("HOME", place).env("XDG_CONFIG_HOME", place).env("XDG_DATA_HOME", place);
-    let command = command.stdout(Stdio::null()).stderr(File::create(log).expect("a log"));
     // It listens before it has made its certificates.
-    Daemon::start(command, folder, || hosts.iter().all(|host| shakes_hands(port, host)))
+    Daemon::start(command, folder, log, || hosts.iter().all(|host| shakes_hands(port, host)))
 }

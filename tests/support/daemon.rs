@@ -1,6 +1,8 @@
 //! A program that runs beside a test.
 
+use std::fs::File;
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,16 +15,20 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts `command`, which keeps what it has in `folder`, and waits until it `is_ready`.
-    pub fn start(command: &mut Command, folder: TempDir, is_ready: impl Fn() -> bool) -> Self {
+    /// Starts `command`, which keeps what it has in `folder` and says what it does in `log`, and waits until it
+    /// `is_ready`.
+    pub fn start(command: &mut Command, folder: TempDir, log: &Path, is_ready: impl Fn() -> bool) -> Self {
         let program = command.get_program().to_owned();
-        let child = command.stdin(Stdio::null()).spawn();
+        let file = File::create(log).expect("a log");
+        let command = command.stdin(Stdio::null()).stdout(file.try_clone().expect("a log")).stderr(file);
+        let child = command.spawn();
         let mut child = child.unwrap_or_else(|error| panic!("{program:?}, which bin/test installs: {error}"));
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_secs(120);
         while !is_ready() {
+            let said = || std::fs::read_to_string(log).expect("its log");
             let ended = child.try_wait().expect("its state");
-            assert!(ended.is_none(), "{program:?} has ended: {ended:?}");
-            assert!(Instant::now() < deadline, "{program:?} does not answer");
+            assert!(ended.is_none(), "{program:?} has ended: {ended:?}: {}", said());
+            assert!(Instant::now() < deadline, "{program:?} does not answer: {}", said());
             std::thread::sleep(Duration::from_millis(20));
         }
         Self { child, _folder: folder }

@@ -1,6 +1,5 @@
 //! An Envoy for one test.
 
-use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 
@@ -17,7 +16,5 @@ pub fn run(port: u16, settings: &str, log: &Path) -> Daemon {
     let program = std::env::var_os("ENVOY").expect("ENVOY to name the one that bin/test fetches");
     let mut command = Command::new(program);
     let command = command.arg("-c").arg(&file).args(FLAGS.split(' '));
-    let log = File::create(log).expect("a log");
-    let command = command.stdout(log.try_clone().expect("a log")).stderr(log);
-    Daemon::start(command, folder, || listens(port))
+    Daemon::start(command, folder, log, || listens(port))
 }

@@ -12,6 +12,7 @@ pub fn serve(port: u16, server: &str) -> Daemon {
 /// Runs `http`, what stands in the block of that name, in which something listens on `port`.
 pub fn run(port: u16, http: &str) -> Daemon {
     let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("nginx.log");
     let place = folder.path().display();
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
     let temporary: String = temporary.iter().map(|kind| format!("{kind}_temp_path {place}/{kind};")).collect();
@@ -24,5 +25,5 @@ pub fn run(port: u16, http: &str) -> Daemon {
     let program = ["/usr/sbin/nginx", "/usr/bin/nginx"].into_iter().find(|it| std::path::Path::new(it).exists());
     let mut command = Command::new(program.expect("nginx, which bin/test installs"));
     let command = command.arg("-p").arg(folder.path()).arg("-c").arg(&file).args(["-e", "stderr"]);
-    Daemon::start(command, folder, || listens(port))
+    Daemon::start(command, folder, &log, || listens(port))
 }

@@ -1,6 +1,5 @@
 //! A Traefik for one test.
 
-use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 
@@ -26,9 +25,7 @@ pub fn run(port: u16, host: &str, settings: &str, files: &[(&str, String)], log:
     let program = std::env::var_os("TRAEFIK").expect("TRAEFIK to name the one that bin/test fetches");
     let mut command = Command::new(program);
     let command = command.arg("--configFile").arg(&file).env("HOME", folder.path());
-    let log = File::create(log).expect("a log");
-    let command = command.stdout(log.try_clone().expect("a log")).stderr(log);
     // It listens before it has read its files, and until then it finds nothing.
     let finds = || Request::get(host, "/").send(port, host).is_some_and(|reply| reply.status != 404);
-    Daemon::start(command, folder, || listens(port) && finds())
+    Daemon::start(command, folder, log, || listens(port) && finds())
 }
