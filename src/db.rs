@@ -69,6 +69,12 @@ impl DbError {
             Self::Query(error) => Self::Query(QueryError::QueryBuilderError(error.to_string().into())),
         }
     }
+
+    /// Whether a row that the work relied on is not there: a mistake of ours, or one that somebody has just deleted.
+    pub(crate) fn misses_a_row(&self) -> bool {
+        use DatabaseErrorKind::ForeignKeyViolation;
+        matches!(self, Self::Query(QueryError::NotFound | QueryError::DatabaseError(ForeignKeyViolation, _)))
+    }
 }
 
 impl From<QueryError> for DbError {

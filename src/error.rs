@@ -153,6 +153,8 @@ impl AppError {
     fn log(&self) {
         match self {
             Self::Internal(cause) => tracing::error!(cause, "internal error"),
+            // Whether that is a mistake, `resource.rs` finds out.
+            Self::Database(error) if error.misses_a_row() => {}
             Self::Database(error @ DbError::Query(_)) => tracing::error!(%error, "internal error"),
             Self::Database(error) => tracing::warn!(%error, "the database"),
             _ => {}

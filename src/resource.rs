@@ -16,6 +16,7 @@ use actix_web::{
 use crate::api::format::Format;
 use crate::api::problem;
 use crate::app::App;
+use crate::auth::deleted::refusal_of_deleted;
 use crate::auth::session_user::{SignedInAs, signed_in};
 use crate::auth::verify::Authenticated;
 use crate::clock::iso8601;
@@ -252,6 +253,7 @@ async fn answer(
         Err(_) => ServiceResponse::new(original, HttpResponse::from_error(AppError::TimedOut)),
     };
     tell_expiry(&mut response);
+    let response = refuse_deleted(response).await;
     if !is_bare_error(&response) {
         return Ok(response);
     }
@@ -261,6 +263,28 @@ async fn answer(
     }
     let response = with_body(&request, response, errors);
     Ok(ServiceResponse::new(request, response))
+}
+
+/// Tells who was deleted after they were let in what anybody is told whose key or session is gone. Their row is missing
+/// then, wherever the work relied on it.
+async fn refuse_deleted(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    let missing = match response.response().error().and_then(|error| error.as_error::<AppError>()) {
+        Some(AppError::Database(error)) if error.misses_a_row() => error,
+        _ => return response,
+    };
+    let request = response.request().clone();
+    let refusal = match App::of(&request) {
+        Ok(app) => refusal_of_deleted(&app, &request).await,
+        Err(error) => Err(error),
+    };
+    match refusal {
+        Ok(Some(refusal)) => ServiceResponse::new(request, HttpResponse::from_error(refusal)),
+        // Whatever goes wrong here, the error that there is already is the one to show.
+        Ok(None) | Err(_) => {
+            tracing::error!(error = %missing, "internal error");
+            response
+        }
+    }
 }
 
 /// Says when the key that was used expires, if it does.

@@ -7,6 +7,7 @@ mod backup;
 mod browser;
 mod clients;
 mod commands;
+mod deleted_meanwhile;
 mod embedded;
 mod faults;
 mod forward_auth;

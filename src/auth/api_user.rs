@@ -291,6 +291,23 @@ async fn switched(app: &App, login: String) -> Result<User, AppError> {
     found.filter(User::is_active).ok_or(unknown)
 }
 
+/// Whom `caller` still acts as, if they wish to act as anybody.
+pub(super) async fn acting_as(app: &App, request: &HttpRequest, caller: &User) -> Result<Option<User>, AppError> {
+    match wished_user(request, caller) {
+        Some(login) => switched(app, login).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// What `request` is told if its credentials are nobody's.
+pub(super) fn refused(app: &App, request: &HttpRequest) -> AppError {
+    match Credentials::of_api_request(request.query_string(), request.headers()) {
+        Credentials::Key(_) | Credentials::UnreadableKey => refused_key(),
+        Credentials::Bearer(_) => refused_bearer(TokenRefusal::Unknown),
+        Credentials::Basic { .. } | Credentials::Absent | Credentials::UnreadableAuthorization => basic_challenge(app),
+    }
+}
+
 /// Without a challenge: a browser would ask for a password that helps nobody.
 fn refused_key() -> AppError {
     AppError::Unauthorized { challenge: None, message: "The key is missing, wrong or no longer valid." }

@@ -5,6 +5,7 @@ pub mod client_address;
 pub mod confirmation;
 pub mod cookies;
 pub mod credentials;
+pub mod deleted;
 pub mod leak;
 pub mod passwords;
 pub mod posted_form;

@@ -65,7 +65,7 @@ impl FromRequest for SignedIn {
         Box::pin(async move {
             let app = App::of(&request)?;
             let found = signed_in(&app, &request).await?;
-            found.ok_or_else(|| AppError::Redirect { location: sign_in_address(&app, &request) })
+            found.ok_or_else(|| sign_in_first(&app, &request))
         })
     }
 }
@@ -158,8 +158,8 @@ fn is_current(app: &App, token: &Token) -> bool {
         && within(last_use, app.config.session_timeout.limit())
 }
 
-/// The sign-in page, with the way back to what was asked for, if that can be asked for again.
-fn sign_in_address(app: &App, request: &HttpRequest) -> String {
+/// To the sign-in page, with the way back to what was asked for, if that can be asked for again.
+pub(super) fn sign_in_first(app: &App, request: &HttpRequest) -> AppError {
     let query = without_key(request.query_string());
     let separator = if query.is_empty() { "" } else { "?" };
     let asked_for = match *request.method() {
@@ -167,7 +167,7 @@ fn sign_in_address(app: &App, request: &HttpRequest) -> String {
         _ => app.url.path("/my/account"),
     };
     let query = form_urlencoded::Serializer::new(String::new()).append_pair("back_url", &asked_for).finish();
-    app.url.path(&format!("/login?{query}"))
+    AppError::Redirect { location: app.url.path(&format!("/login?{query}")) }
 }
 
 /// Puts a new session into the cookie, in place of whatever it held.

@@ -244,6 +244,7 @@ impl Profile {
         }
         let (id, before) = (user.id, user.profile());
         let saved = database.write(move |connection| {
+            User::lock_row(connection, id)?;
             User::update_profile(connection, id, &before, &self, now)?;
             if client.administrator().is_some() && before != self {
                 Event::record(connection, id, EventAction::AccountChanged, None, &client, now)?;
@@ -376,12 +377,12 @@ impl User {
     }
 
     /// Locks the row, and tells whether a password that was right for `self`, as it was read before, still lets in:
-    /// hashing takes its time, and by now the password may be another, or not enough, or the person locked.
+    /// hashing takes its time, and by now the password may be another, or not enough, or the person locked or gone.
     ///
     /// # Errors
     /// Those of the query.
     pub fn is_still_let_in(&self, connection: &mut DbConnection) -> QueryResult<bool> {
-        let now = Self::lock_row(connection, self.id)?;
+        let Some(now) = Self::lock_row(connection, self.id).optional()? else { return Ok(false) };
         Ok(now.is_active() && now.twofa_scheme.is_none() && now.password_hash == self.password_hash)
     }
 
