@@ -173,12 +173,17 @@ async fn while_the_database_is_away_everything_is_refused(#[values(Nginx, Caddy,
     assert_eq!(scene.front.send(&with_key(get("/page"), &key)).status, 200);
     scene.wiki.arrival();
     scene.site.database.drop_postgres();
-    for request in [with_key(get("/page"), &key), get("/blog/post"), get("/page")] {
-        let reply = scene.front.send(&request);
+    let requests = [with_key(get("/page"), &key), get("/blog/post"), get("/page")];
+    // Side by side: each waits for the database as long as is waited for it.
+    let replies: Vec<_> = std::thread::scope(|scope| {
+        let sent = requests.each_ref().map(|request| scope.spawn(|| scene.front.send(request)));
+        sent.into_iter().map(|reply| reply.join().expect("a reply")).collect()
+    });
+    for reply in replies {
         assert_eq!(reply.status, 503, "{reply:?}");
         assert!(reply.header("Retry-After").is_some(), "{reply:?}");
-        scene.nothing_arrived("it cannot be known");
     }
+    scene.nothing_arrived("it cannot be known");
 }
 
 /// Whatever goes wrong in there, nobody is let in for it.
