@@ -54,7 +54,7 @@ pub(super) const NOWHERE: char = '#';
 pub struct Service {
     /// Never given twice.
     pub id: i64,
-    /// What its scopes call it: see [`is_service_name`](super::scope::is_service_name).
+    /// What its scopes call it: see [`is_service_name`].
     pub name: String,
     /// What people call it.
     pub title: String,
