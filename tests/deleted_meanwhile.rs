@@ -1,9 +1,6 @@
 //! People who are deleted after their request was let in, and before it does what it asks for: they are told what
 //! anybody is told whose key or session is gone.
 
-use chrono::TimeDelta;
-use diesel::connection::SimpleConnection;
-use latchkey::config::DatabaseUrl;
 use latchkey::models::user::User;
 use reqwest::{Method, RequestBuilder};
 use rstest::rstest;
@@ -15,28 +12,7 @@ const EVERYTHING: &str = "account:write tokens:write users:write services:write"
 
 /// Deletes `person` while `request`, which the token `by` lets in, waits for their row.
 async fn deleted_during(site: &Site, person: &User, by: i64, request: RequestBuilder) -> Answer {
-    site.later(TimeDelta::seconds(1));
-    let mut holder = site.database.connect();
-    let begin = match &site.database.url {
-        DatabaseUrl::Sqlite(_) => "BEGIN IMMEDIATE".to_owned(),
-        DatabaseUrl::Postgres(_) => format!("BEGIN; SELECT id FROM users WHERE id = {} FOR UPDATE", person.id),
-    };
-    holder.batch_execute(&begin).expect("the lock");
-    let answer = tokio::spawn(Answer::of(request));
-    let (row, now) = (site.token(by).expect("a token"), site.clock.now());
-    eventually("it is let in", || site.app.recorder.last_use.of(&row) == Some(now)).await;
-    wait_for_waiter(site).await;
-    holder.batch_execute(&format!("DELETE FROM users WHERE id = {}; COMMIT", person.id)).expect("a deletion");
-    answer.await.expect("an answer").noted()
-}
-
-/// Waits until somebody waits for a lock; SQLite does not tell.
-async fn wait_for_waiter(site: &Site) {
-    let waiting = "SELECT count(*) AS number FROM pg_stat_activity
-                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    if let DatabaseUrl::Postgres(_) = &site.database.url {
-        eventually("it waits", || site.database.number(waiting) > 0).await;
-    }
+    site.overtaken(person, by, request, &format!("DELETE FROM users WHERE id = {}", person.id)).await
 }
 
 #[rstest]
@@ -124,18 +100,13 @@ async fn a_page_shows_the_way_to_sign_in(#[values(Sqlite, Postgres)] db: Db) {
 async fn who_is_gone_by_the_time_the_password_was_right_signs_in_no_more(#[values(Sqlite, Postgres)] db: Db) {
     let site = Site::start(db).await;
     let alice = site.add_user("alice").await;
-    let mut holder = site.database.connect();
-    let begin = match db {
-        Sqlite => "BEGIN IMMEDIATE".to_owned(),
-        Postgres => format!("BEGIN; SELECT id FROM users WHERE id = {} FOR UPDATE", alice.id),
-    };
-    holder.batch_execute(&begin).expect("the lock");
+    let held = site.database.hold(&format!("SELECT id FROM users WHERE id = {} FOR UPDATE", alice.id));
     let before = site.app.passwords.hash_calls();
     let visitor = site.visitor();
     let answer = tokio::spawn(async move { visitor.try_sign_in("alice", PASSWORD).await });
     eventually("the password is looked at", || site.app.passwords.hash_calls() > before).await;
-    wait_for_waiter(&site).await;
-    holder.batch_execute(&format!("DELETE FROM users WHERE id = {}; COMMIT", alice.id)).expect("a deletion");
+    site.database.until_somebody_waits().await;
+    held.commit(&format!("DELETE FROM users WHERE id = {}", alice.id));
     let answer = answer.await.expect("an answer");
     assert_eq!(answer.status, 422, "{}", answer.text());
     assert!(answer.shows("The login or password is wrong."), "{}", answer.text());

@@ -1,13 +1,10 @@
 //! Last use, rule by rule (`docs/architecture.md`, "Last use, exactly").
 
 use chrono::TimeDelta;
-use diesel::connection::SimpleConnection;
-use latchkey::config::DatabaseUrl;
-use latchkey::db::DbConnection;
 use latchkey::models::token::TokenAction;
 use rstest::rstest;
 
-use crate::support::database::TestDatabase;
+use crate::support::database::{Held, TestDatabase};
 use crate::support::site::start_time;
 use crate::support::*;
 
@@ -29,23 +26,9 @@ async fn use_key(site: &Site, key: &Key) {
     assert_eq!(site.get_with_key(CURRENT, key).await.status, 200);
 }
 
-/// Holds what a write of `tokens` needs, as another process may, until it is dropped.
-struct HeldWrites(DbConnection);
-
-impl HeldWrites {
-    fn of(database: &TestDatabase) -> Self {
-        let mut connection = database.connect();
-        let hold = match database.url {
-            DatabaseUrl::Sqlite(_) => "BEGIN IMMEDIATE",
-            DatabaseUrl::Postgres(_) => "BEGIN; LOCK TABLE tokens IN EXCLUSIVE MODE",
-        };
-        connection.batch_execute(hold).expect("a lock");
-        Self(connection)
-    }
-
-    fn release(mut self) {
-        self.0.batch_execute("ROLLBACK").expect("the end of the lock");
-    }
+/// Holds what a write of `tokens` needs.
+fn hold_writes(database: &TestDatabase) -> Held {
+    database.hold("LOCK TABLE tokens IN EXCLUSIVE MODE")
 }
 
 /// Rule 1: NULL until the first use, which is in the database before the response is sent.
@@ -124,7 +107,7 @@ async fn a_first_use_that_cannot_be_written_in_time_is_answered_and_named(#[valu
     let key = site.add_key(&alice, TokenAction::Api).await;
     assert_eq!(key.id, id);
 
-    let held = HeldWrites::of(&site.database);
+    let held = hold_writes(&site.database);
     use_key(&site, &key).await;
     assert_eq!(site.recorded_use(&key), None, "the write was held");
     assert_eq!(site.app.recorder.last_use.answered_unwritten(), 1);
@@ -133,7 +116,7 @@ async fn a_first_use_that_cannot_be_written_in_time_is_answered_and_named(#[valu
         log.lines().find(|line| line.contains("before the first use was written") && line.contains(&id.to_string()));
     assert!(line.is_some_and(|line| line.contains("\"WARN\"")), "{line:?}");
 
-    held.release();
+    drop(held);
     site.flush().await;
     assert_eq!(site.recorded_use(&key), Some(start_time() + TimeDelta::microseconds(1)));
 }
@@ -249,13 +232,13 @@ async fn uses_wait_in_memory_while_the_database_is_busy(#[values(Sqlite, Postgre
     let (site, key) = site_with_key(db).await;
     use_key(&site, &key).await;
     site.later(seconds(300));
-    let held = HeldWrites::of(&site.database);
+    let held = hold_writes(&site.database);
     for _ in 0..50 {
         use_key(&site, &key).await;
     }
     assert_eq!(site.app.recorder.last_use.pending_uses(), 1);
     assert_eq!(site.recorded_use(&key), Some(start_time() + TimeDelta::microseconds(1)), "the write was held");
-    held.release();
+    drop(held);
     site.flush().await;
     assert_eq!(site.recorded_use(&key), Some(start_time() + seconds(300)));
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use diesel::connection::SimpleConnection;
 use rstest::rstest;
 use tokio::sync::mpsc;
 
@@ -82,9 +81,7 @@ async fn the_log_names_exactly_the_keys_whose_first_use_a_crash_lost(#[values(Sq
     for (_, secret) in safe {
         assert_eq!(process.get_with_key(CURRENT, secret).await.status, 200);
     }
-    let mut held = database.connect();
-    let hold = if db == Sqlite { "BEGIN IMMEDIATE" } else { "BEGIN; LOCK TABLE tokens IN EXCLUSIVE MODE" };
-    held.batch_execute(hold).expect("a lock");
+    let held = database.hold("LOCK TABLE tokens IN EXCLUSIVE MODE");
     for (id, secret) in lost {
         assert_eq!(process.get_with_key(CURRENT, secret).await.status, 200);
         assert!(is_unused(&database, *id), "the write is held");

@@ -2,7 +2,6 @@
 //! resets and first uses, password changes, each with address and agent".
 
 use chrono::TimeDelta;
-use diesel::connection::SimpleConnection;
 use rstest::rstest;
 
 use super::*;
@@ -147,17 +146,12 @@ async fn refused_sign_ins_are_counted_by_address_and_hour(#[values(Sqlite, Postg
 async fn a_refused_sign_in_waits_for_no_write(#[values(Sqlite, Postgres)] db: Db) {
     let site = Site::start(db).await;
     site.add_user("alice").await;
-    let mut writer = site.database.connect();
-    let hold = match db {
-        Sqlite => "BEGIN IMMEDIATE",
-        Postgres => "BEGIN; LOCK TABLE events IN EXCLUSIVE MODE",
-    };
-    writer.batch_execute(hold).expect("a lock");
+    let held = site.database.hold("LOCK TABLE events IN EXCLUSIVE MODE");
     assert_eq!(site.visitor().try_sign_in("alice", "a-wrong-password").await.status, 422);
     let basic = site.get("/users/current.json").basic_auth("alice", Some("a-wrong-password"));
     assert_eq!(Answer::of(basic).await.status, 401);
     assert_eq!(site.database.number("SELECT count(*) AS number FROM events"), 0);
-    writer.batch_execute("ROLLBACK").expect("an end");
+    drop(held);
     site.flush().await;
     site.flush().await;
     let alice = site.signed_in("alice").await;

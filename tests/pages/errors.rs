@@ -1,6 +1,5 @@
 //! "error pages 403/404/405/413/422/429/500/503 in the same dress", with the id of the request.
 
-use diesel::connection::SimpleConnection;
 use reqwest::Method;
 use rstest::rstest;
 
@@ -150,9 +149,7 @@ async fn who_cannot_save_because_the_database_is_busy_is_told_so(#[values(Sqlite
     site.add_user("alice").await;
     let alice = site.signed_in("alice").await;
     assert!(alice.is_signed_in().await);
-    let mut other = site.database.connect();
-    let hold = if db == Sqlite { "BEGIN IMMEDIATE" } else { "BEGIN; LOCK TABLE users IN EXCLUSIVE MODE" };
-    other.batch_execute(hold).expect("a lock");
+    let held = site.database.hold("LOCK TABLE users IN EXCLUSIVE MODE");
     let fields = [("firstname", "A"), ("lastname", "B"), ("mail", "a@example.org")];
     let answer = alice.post("/my/account", &fields).await;
     let message = "The database is busy at the moment. Try again in a few seconds.";
@@ -160,7 +157,7 @@ async fn who_cannot_save_because_the_database_is_busy_is_told_so(#[values(Sqlite
     assert_signed_in("busy", &answer);
     assert_eq!(answer.header("Retry-After"), Some("5"));
     assert!(alice.is_signed_in().await, "what only reads goes on");
-    other.batch_execute("ROLLBACK").expect("an end");
+    drop(held);
     assert_eq!(alice.post("/my/account", &fields).await.status, 303);
 }
 

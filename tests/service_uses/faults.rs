@@ -7,25 +7,19 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use diesel::connection::SimpleConnection;
 use latchkey::config::DatabaseUrl;
-use latchkey::db::DbConnection;
 use latchkey::migrations;
 use latchkey::models::token::TokenAction;
 use rstest::rstest;
 
 use super::*;
+use crate::support::database::Held;
 use crate::support::machine::{PostgresServer, SmallDisk};
 
 const CURRENT: &str = "/users/current.json";
 
-/// Holds what a write of uses of services needs, as another process may, until it is dropped.
-fn hold_writes(database: &TestDatabase) -> DbConnection {
-    let mut connection = database.connect();
-    let hold = match database.url {
-        DatabaseUrl::Sqlite(_) => "BEGIN IMMEDIATE",
-        DatabaseUrl::Postgres(_) => "BEGIN; LOCK TABLE service_use_counts IN EXCLUSIVE MODE",
-    };
-    connection.batch_execute(hold).expect("a lock");
-    connection
+/// Holds what a write of uses of services needs.
+fn hold_writes(database: &TestDatabase) -> Held {
+    database.hold("LOCK TABLE service_use_counts IN EXCLUSIVE MODE")
 }
 
 #[rstest]

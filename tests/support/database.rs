@@ -13,6 +13,8 @@ use latchkey::db::{DbConnection, connect};
 use latchkey::migrations;
 use tempfile::TempDir;
 
+use super::eventually;
+
 /// The kind of database that a test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Db {
@@ -30,6 +32,24 @@ pub struct TestDatabase {
 struct Number {
     #[diesel(sql_type = BigInt)]
     number: i64,
+}
+
+/// A transaction that others wait for.
+pub struct Held(DbConnection);
+
+impl Held {
+    /// Does `statements` in it, and lets the others go on.
+    pub fn commit(mut self, statements: &str) {
+        self.0.batch_execute(statements).expect("a change");
+        self.0.batch_execute("COMMIT").expect("a commit");
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // There is nothing to roll back after a commit.
+        let _ = self.0.batch_execute("ROLLBACK");
+    }
 }
 
 impl TestDatabase {
@@ -80,6 +100,27 @@ impl TestDatabase {
 
     pub fn connect(&self) -> DbConnection {
         connect(&self.url).expect("a connection")
+    }
+
+    /// Holds what others need to write, as another process may, until it is dropped: on SQLite the one write lock, on
+    /// PostgreSQL what `lock` takes.
+    pub fn hold(&self, lock: &str) -> Held {
+        let mut connection = self.connect();
+        let begin = match self.url {
+            DatabaseUrl::Sqlite(_) => "BEGIN IMMEDIATE".to_owned(),
+            DatabaseUrl::Postgres(_) => format!("BEGIN; {lock}"),
+        };
+        connection.batch_execute(&begin).expect("a lock");
+        Held(connection)
+    }
+
+    /// Waits until somebody waits for a lock; SQLite does not tell.
+    pub async fn until_somebody_waits(&self) {
+        let waiting = "SELECT count(*) AS number FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        if let DatabaseUrl::Postgres(_) = self.url {
+            eventually("somebody waits for the lock", || self.number(waiting) > 0).await;
+        }
     }
 
     pub fn execute(&self, statements: &str) {

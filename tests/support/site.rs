@@ -27,7 +27,7 @@ use reqwest::Method;
 use super::database::{Db, TestDatabase};
 use super::log;
 use super::visitor::Visitor;
-use super::{Answer, PASSWORD};
+use super::{Answer, PASSWORD, eventually};
 
 /// The server, its database and its clock.
 pub struct Site {
@@ -115,6 +115,19 @@ impl Site {
             .build()
             .expect("an HTTP client");
         Self { url: format!("http://{bound}"), app, clock, database, http, handle, thread: Some(thread) }
+    }
+
+    /// Sends `request`, which the token `by` lets in; while it waits for the row of `person`, `meanwhile` is done. A first
+    /// use of the token would wait for the row as well.
+    pub async fn overtaken(&self, person: &User, by: i64, request: reqwest::RequestBuilder, meanwhile: &str) -> Answer {
+        self.later(TimeDelta::seconds(1));
+        let held = self.database.hold(&format!("SELECT id FROM users WHERE id = {} FOR UPDATE", person.id));
+        let answer = tokio::spawn(Answer::of(request));
+        let (row, now) = (self.token(by).expect("a token"), self.clock.now());
+        eventually("it is let in", || self.app.recorder.last_use.of(&row) == Some(now)).await;
+        self.database.until_somebody_waits().await;
+        held.commit(meanwhile);
+        answer.await.expect("an answer").noted()
     }
 
     /// Moves the clock on.

@@ -1,14 +1,9 @@
 //! Requests at the same time: on PostgreSQL their keys are looked up together.
 
-use diesel::connection::SimpleConnection;
 use latchkey::models::token::TokenAction;
 use rstest::rstest;
 
 use super::*;
-
-/// How many wait for a lock in this database.
-const WAITING: &str =
-    "SELECT count(*) AS number FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
 #[rstest]
 #[tokio::test]
@@ -30,19 +25,14 @@ async fn each_is_answered_for_its_own_key(#[values(Sqlite, Postgres)] db: Db) {
     site.set_user(&locked, "status = 'locked'");
     cases.push((key_of_locked.secret, None));
 
-    let mut other = site.database.connect();
-    if db == Postgres {
-        other.batch_execute("BEGIN; LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE").expect("the lock");
-    }
+    let held = (db == Postgres).then(|| site.database.hold("LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE"));
     let answers = cases.iter().map(|(secret, _)| {
         let request = site.get(ADDRESS).header(KEY_HEADER, secret);
         tokio::spawn(async move { Answer::of(request).await })
     });
     let answers: Vec<_> = answers.collect();
-    if db == Postgres {
-        eventually("lookups wait for the lock", || site.database.number(WAITING) > 0).await;
-        other.batch_execute("ROLLBACK").expect("the end of the lock");
-    }
+    site.database.until_somebody_waits().await;
+    drop(held);
     for (answer, (_, login)) in answers.into_iter().zip(&cases) {
         let answer = answer.await.expect("an answer");
         let told = answer.json()["user"]["login"].as_str().map(str::to_owned);

@@ -1,9 +1,5 @@
 //! "A key never makes or changes one that may do more, or live longer, than itself."
 
-use chrono::TimeDelta;
-use diesel::connection::SimpleConnection;
-use latchkey::config::DatabaseUrl;
-use latchkey::db::DbConnection;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::strategy::ValueTree;
@@ -129,25 +125,10 @@ async fn what_is_beyond_a_key_is_told(#[values(Sqlite, Postgres)] db: Db) {
     assert_eq!(more.status, 422, "and does not come back");
 }
 
-/// Waits until nobody else can write about alice, does `meanwhile` while a request of a key waits for her row, and then
-/// lets it go on.
+/// Does `meanwhile` while a request of alice's key waits for her row.
 async fn overtaken(site: &Site, alice: &User, by: &Key, request: RequestBuilder, meanwhile: &str) -> Answer {
-    // Its first use would wait for the row as well.
     assert_eq!(site.get_with_key(LIST, by).await.status, 200);
-    site.later(TimeDelta::seconds(1));
-    let mut holder: DbConnection = site.database.connect();
-    let begin = match &site.database.url {
-        DatabaseUrl::Sqlite(_) => "BEGIN IMMEDIATE".to_owned(),
-        DatabaseUrl::Postgres(_) => format!("BEGIN; SELECT id FROM users WHERE id = {} FOR UPDATE", alice.id),
-    };
-    holder.batch_execute(&begin).expect("the lock");
-    let answer = tokio::spawn(Answer::of(request));
-    let row = site.token(by.id).expect("a key");
-    let now = site.clock.now();
-    eventually("the key is let in", || site.app.recorder.last_use.of(&row) == Some(now)).await;
-    holder.batch_execute(meanwhile).expect("a change");
-    holder.batch_execute("COMMIT").expect("a commit");
-    answer.await.expect("an answer").noted()
+    site.overtaken(alice, by.id, request, meanwhile).await
 }
 
 /// A key that is revoked while its request waits leaves no other behind.
