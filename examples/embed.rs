@@ -12,11 +12,13 @@ use std::net::TcpListener;
 use actix_web::dev::Server;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use clap::Parser;
-use latchkey::auth::api_user::{AccountRead, ApiUser};
+use latchkey::callers::api_user::{AccountRead, ApiUser};
 use latchkey::clock::Clock;
-use latchkey::config::{Config, SecretKey};
-use latchkey::resource::at;
-use latchkey::{logging, migrations, secret_key, server};
+use latchkey::config::Config;
+use latchkey::config::secret_key::SecretKey;
+use latchkey::db::migrations;
+use latchkey::server::route::at;
+use latchkey::{logging, server};
 
 /// Latchkey's settings; those of the service itself would stand beside them.
 #[derive(Parser)]
@@ -30,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let Settings { latchkey: config } = Settings::parse();
     let _log = logging::start(&config.log)?;
     migrations::run(&config.database_url)?;
-    let key = secret_key::load(&config)?;
+    let key = config.load_secret_key()?;
     let listener = TcpListener::bind(config.bind)?;
     let latchkey = latchkey::app::App::start(config, listener.local_addr()?, Clock::system())?;
     let latchkey = web::Data::new(latchkey);

@@ -9,13 +9,15 @@ use crate::auth::passwords::Passwords;
 use crate::auth::rates::Rates;
 use crate::auth::throttle::RateLimit;
 use crate::clock::Clock;
-use crate::config::{Config, PublicUrl};
+use crate::config::Config;
+use crate::config::public_url::PublicUrl;
+use crate::config::start_error::StartError;
 use crate::db::Database;
-use crate::error::AppError;
-use crate::lookups::Lookups;
+use crate::db::lookups::Lookups;
+use crate::http::error::AppError;
 use crate::metrics::Metrics;
-use crate::models::service::Visit;
-use crate::models::token::Claim;
+use crate::models::keys::token::Claim;
+use crate::models::services::service::Visit;
 use crate::recorder::Recorder;
 
 /// Settings, database, clock, and the parts that remember something between requests.
@@ -45,11 +47,6 @@ pub struct App {
     /// Where requests come from.
     pub addresses: ClientAddresses,
 }
-
-/// Why a process cannot start, in one line that says what to do.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct StartError(pub String);
 
 impl App {
     /// Opens the database and starts the threads. `bound` is the address that is listened on.

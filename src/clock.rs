@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, SubsecRound, Utc};
 
@@ -44,4 +45,9 @@ impl Clock {
             micros.store(time.and_utc().timestamp_micros(), Ordering::SeqCst);
         }
     }
+}
+
+/// Rounded up: coming back when it says must be late enough.
+pub fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }

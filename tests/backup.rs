@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use diesel::connection::SimpleConnection;
-use latchkey::config::DatabaseUrl;
+use latchkey::db::url::DatabaseUrl;
 use rstest::rstest;
 
 use crate::support::database::TestDatabase;

@@ -1,7 +1,7 @@
 //! People who are deleted after their request was let in, and before it does what it asks for: they are told what
 //! anybody is told whose key or session is gone.
 
-use latchkey::models::user::User;
+use latchkey::models::people::user::User;
 use reqwest::{Method, RequestBuilder};
 use rstest::rstest;
 use serde_json::json;

@@ -1,6 +1,6 @@
 //! Another application that has Latchkey inside: `examples/embed.rs`, as it stands.
 
-use latchkey::auth::secret::Secret;
+use latchkey::secret::Secret;
 use rstest::rstest;
 
 use crate::support::*;

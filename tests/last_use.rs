@@ -1,7 +1,7 @@
 //! Last use, rule by rule (`docs/architecture.md`, "Last use, exactly").
 
 use chrono::TimeDelta;
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use rstest::rstest;
 
 use crate::support::database::{Held, TestDatabase};

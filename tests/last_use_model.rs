@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use latchkey::auth::secret::Secret;
 use latchkey::clock::{Clock, Timestamp};
 use latchkey::db::DbConnection;
-use latchkey::last_use::LastUse;
 use latchkey::metrics::Flushes;
 use latchkey::models::event::Client;
-use latchkey::models::token::{Token, TokenAction};
-use latchkey::recorder::Bell;
+use latchkey::models::keys::token::{Token, TokenAction};
+use latchkey::recorder::bell::Bell;
+use latchkey::recorder::last_use::LastUse;
+use latchkey::secret::Secret;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

@@ -4,9 +4,9 @@ use std::process::Command;
 
 use chrono::{TimeDelta, Utc};
 use latchkey::auth::credentials::Password;
-use latchkey::auth::passwords::hash;
-use latchkey::auth::secret::Secret;
-use latchkey::migrations;
+use latchkey::auth::passwords::hash::hash;
+use latchkey::db::migrations;
+use latchkey::secret::Secret;
 use reqwest::{Method, StatusCode};
 use rstest::rstest;
 use serde_json::json;
@@ -48,8 +48,8 @@ fn insert_rows(database: &TestDatabase) {
          INSERT INTO token_services SELECT tokens.id, services.id, 'read' FROM tokens, services;
          INSERT INTO service_uses SELECT tokens.id, services.id, {at}, '192.0.2.1', 'curl' FROM tokens, services;",
         match database.url {
-            latchkey::config::DatabaseUrl::Sqlite(_) => "x'00ff'",
-            latchkey::config::DatabaseUrl::Postgres(_) => "'\\x00ff'::bytea",
+            latchkey::db::url::DatabaseUrl::Sqlite(_) => "x'00ff'",
+            latchkey::db::url::DatabaseUrl::Postgres(_) => "'\\x00ff'::bytea",
         }
     ));
 }
@@ -104,7 +104,7 @@ fn the_schema_is_what_diesel_prints(#[values(Sqlite, Postgres)] db: Db) {
     let printed = diesel(&database, db, &["print-schema"]);
     // The names that PostgreSQL's types have in diesel, and the ones that both databases share.
     let printed = printed.replace("Int8", "BigInt").replace("Bytea", "Binary");
-    let ours = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/schema.rs")).expect("the schema");
+    let ours = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/db/schema.rs")).expect("the schema");
     let code = |text: &str| text.lines().filter(|line| !line.starts_with("//")).collect::<Vec<_>>().join("\n");
     assert_eq!(code(&printed).trim(), code(&ours).trim());
 }

@@ -139,7 +139,7 @@ async fn a_flood_of_refused_requests_to_all_is_told_once(#[values(Sqlite, Postgr
 #[rstest]
 fn of_two_that_tell_a_refusal_at_once_one_does(#[values(Sqlite, Postgres)] db: Db) {
     use latchkey::models::event::{Client, EventAction, KeyRefusal};
-    use latchkey::models::token::Token;
+    use latchkey::models::keys::token::Token;
 
     let database = TestDatabase::migrated(db);
     let latchkey = CommandLine::on(&database);
@@ -209,7 +209,7 @@ async fn all_of_them_together_write_a_key_once_a_minute(#[values(Sqlite, Postgre
 #[rstest]
 fn overlapping_batches_neither_deadlock_nor_lose_a_use(#[values(Sqlite, Postgres)] db: Db) {
     use latchkey::db::transaction;
-    use latchkey::models::token::{RecordIf, Token, TokenUse};
+    use latchkey::models::keys::token::{RecordIf, Token, TokenUse};
 
     let database = TestDatabase::migrated(db);
     let latchkey = CommandLine::on(&database);

@@ -1,7 +1,7 @@
 //! How many tokens of a kind a person may hold, and how long they are valid.
 
 use chrono::TimeDelta;
-use latchkey::models::token::{Claim, Presented, RecordIf, Token, TokenAction, TokenUse};
+use latchkey::models::keys::token::{Claim, Presented, RecordIf, Token, TokenAction, TokenUse};
 use rstest::rstest;
 
 use crate::support::*;
@@ -59,7 +59,7 @@ async fn recovery_and_activation_are_valid_for_a_day(#[values(Sqlite, Postgres)]
         tokens.push((action, ages, site.add_key(&alice, action).await));
     }
     let found = |action: TokenAction, key: &Key| {
-        let digest = latchkey::auth::secret::Secret::presented(&*key.secret).digest();
+        let digest = latchkey::secret::Secret::presented(&*key.secret).digest();
         let claim = Claim { digest, actions: Box::leak(Box::new([action])), now: site.clock.now() };
         let found = site.app.database.read_now(|connection| Token::find_active(connection, &claim));
         matches!(found.expect("a query"), Some(Presented::Valid(..)))

@@ -4,14 +4,15 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::described::{InUser, NotLetIn, NotTaken, SwitchUser};
 use super::document::{Document, read};
-use super::format::Format;
-use super::openapi::{InUser, NotLetIn, NotTaken, SwitchUser};
 use crate::app::App;
-use crate::auth::api_user::{AccountRead, AccountWrite, ApiUser};
+use crate::callers::api_user::{AccountRead, AccountWrite, ApiUser};
+use crate::callers::verify::client_of;
 use crate::clock::iso8601;
-use crate::error::AppError;
-use crate::models::user::{Profile, User};
+use crate::http::error::AppError;
+use crate::http::format::Format;
+use crate::models::people::user::{Profile, User};
 
 /// One's own account.
 #[derive(Serialize, ToSchema)]
@@ -113,6 +114,6 @@ pub async fn update(
         lastname: changes.lastname.unwrap_or(before.lastname),
         mail: changes.mail.unwrap_or(before.mail),
     };
-    profile.trimmed().save(&app.database, &me.user, app.addresses.client(&request), app.clock.now()).await?;
+    profile.trimmed().save(&app.database, &me.user, client_of(&app, &request), app.clock.now()).await?;
     Ok(HttpResponse::NoContent().finish())
 }

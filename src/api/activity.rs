@@ -5,9 +5,9 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 
 use crate::app::App;
-use crate::auth::api_user::FeedUser;
+use crate::callers::api_user::FeedUser;
 use crate::clock::iso8601;
-use crate::error::AppError;
+use crate::http::error::AppError;
 use crate::models::event::Event;
 
 /// Entries of a feed.

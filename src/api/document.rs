@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::format::Format;
-use crate::error::AppError;
+use crate::http::error::AppError;
+use crate::http::format::Format;
 
 /// What is read of a `user`: texts that may each be missing. Every other field is ignored.
 pub trait Document: DeserializeOwned + Default {

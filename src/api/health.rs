@@ -4,7 +4,7 @@ use actix_web::http::header::ContentType;
 use actix_web::{HttpResponse, HttpResponseBuilder, web};
 
 use crate::app::App;
-use crate::migrations::is_migrated;
+use crate::db::migrations::is_migrated;
 
 /// `GET /healthz`: the process answers.
 #[utoipa::path(

@@ -6,10 +6,10 @@ use utoipa::IntoParams;
 use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 
-use super::openapi::text;
-use crate::auth::verify::Credential;
-use crate::error::AppError;
-use crate::models::idempotency::OnceOnly;
+use super::described::text;
+use crate::callers::verify::Credential;
+use crate::http::error::AppError;
+use crate::models::keys::idempotency::OnceOnly;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// In an answer: it is what came of a request that was sent before.

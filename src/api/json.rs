@@ -11,8 +11,8 @@ use serde::{Deserializer, Serialize};
 use serde_json::Value;
 
 use super::document::body_error;
-use super::format::Format;
-use crate::error::AppError;
+use crate::http::error::AppError;
+use crate::http::format::Format;
 
 /// The body of a request.
 pub struct Body {

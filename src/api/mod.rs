@@ -2,14 +2,12 @@
 
 pub mod account;
 pub mod activity;
+pub mod described;
 pub mod document;
-pub mod format;
-pub mod forward_auth;
 pub mod health;
 pub mod idempotency;
 pub mod json;
 pub mod openapi;
-pub mod problem;
 pub mod revoke;
 pub mod services;
 pub mod tokens;

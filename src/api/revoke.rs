@@ -4,10 +4,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::problem::Problem;
 use crate::app::App;
-use crate::auth::leak;
-use crate::error::AppError;
+use crate::callers::leak;
+use crate::http::error::AppError;
+use crate::http::problem::Problem;
 
 /// The largest body that is read: a secret with something around it.
 const LARGEST_BODY: usize = 8 * 1024;

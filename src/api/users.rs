@@ -6,18 +6,20 @@ use serde::{Deserialize, Serialize};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::described::{InUser, NotLetIn, NotTaken, SwitchUser};
 use super::document::{Document, read};
-use super::format::Format;
-use super::openapi::{InUser, NotLetIn, NotTaken, SwitchUser};
 use crate::app::App;
-use crate::auth::api_user::{AccountRead, AdminUser, ApiUser, UsersRead, UsersWrite};
 use crate::auth::credentials::{Password, parameter};
-use crate::auth::passwords::new_password_errors;
+use crate::auth::passwords::rules::new_password_errors;
+use crate::callers::api_user::{AccountRead, AdminUser, ApiUser, UsersRead, UsersWrite};
+use crate::callers::verify::client_of;
 use crate::clock::iso8601;
-use crate::error::AppError;
-use crate::models::administration::{Addition, Administrator, Changes, PeopleFilter};
-use crate::models::user::{FieldError, NewUser, Profile, SaveError, User, UserField, UserStatus, login_errors};
-use crate::resource::id_of;
+use crate::http::address::id_of;
+use crate::http::error::AppError;
+use crate::http::format::Format;
+use crate::models::people::administration::{Addition, Administrator, Changes, PeopleFilter};
+use crate::models::people::user::{NewUser, Profile, SaveError, User, UserField, UserStatus, login_errors};
+use crate::models::rules::FieldError;
 
 /// People in one answer, unless `limit` says otherwise, and at most.
 const USUAL_LIMIT: i64 = 25;
@@ -349,7 +351,7 @@ pub async fn create(
         return Err(SaveError::Invalid(errors).into());
     }
     new.password_hash = hash(&app, password).await?;
-    let (now, administrator) = (app.clock.now(), Administrator::new(&me, app.addresses.client(&request)));
+    let (now, administrator) = (app.clock.now(), Administrator::new(&me, client_of(&app, &request)));
     let addition = Addition { new, status, must_change_password };
     let added = app.database.write(move |connection| administrator.add(connection, &addition, now)).await;
     let added = added.map_err(SaveError::from)?;
@@ -410,7 +412,7 @@ pub async fn update(
         return Err(SaveError::Invalid(errors).into());
     }
     changes.password_hash = hash(&app, password).await?;
-    let (now, administrator) = (app.clock.now(), Administrator::new(&me, app.addresses.client(&request)));
+    let (now, administrator) = (app.clock.now(), Administrator::new(&me, client_of(&app, &request)));
     let changed = app.database.write(move |connection| administrator.change(connection, id, &changes, now)).await;
     changed.map_err(SaveError::from)??;
     Ok(HttpResponse::NoContent().finish())
@@ -439,7 +441,7 @@ pub async fn delete(
     AdminUser { user: me, .. }: AdminUser<UsersWrite>,
 ) -> Result<HttpResponse, AppError> {
     let id = id_of(&request)?;
-    let (now, administrator) = (app.clock.now(), Administrator::new(&me, app.addresses.client(&request)));
+    let (now, administrator) = (app.clock.now(), Administrator::new(&me, client_of(&app, &request)));
     app.database.write(move |connection| administrator.delete(connection, id, now)).await??;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -449,7 +451,7 @@ async fn find(app: &App, id: i64) -> Result<User, AppError> {
 }
 
 /// The rules that `user` would break as `changes` make them.
-fn changed_errors(changes: &Changes, user: User) -> Vec<FieldError> {
+fn changed_errors(changes: &Changes, user: User) -> Vec<FieldError<UserField>> {
     let changed = |new: &Option<String>, old| new.clone().unwrap_or(old);
     let profile = Profile {
         firstname: changed(&changes.firstname, user.firstname),
@@ -480,7 +482,7 @@ fn truth(name: &str, text: Option<&str>) -> Result<Option<bool>, AppError> {
 
 impl PersonDocument {
     /// The new password; an empty one is none.
-    fn password(&self, errors: &mut Vec<FieldError>) -> Option<Password> {
+    fn password(&self, errors: &mut Vec<FieldError<UserField>>) -> Option<Password> {
         let password = Password::new(self.password.as_deref().filter(|password| !password.is_empty())?);
         errors.extend(new_password_errors(&password));
         let confirmation = self.password_confirmation.as_deref();
@@ -490,7 +492,7 @@ impl PersonDocument {
         Some(password)
     }
 
-    fn status(&self, errors: &mut Vec<FieldError>) -> Option<UserStatus> {
+    fn status(&self, errors: &mut Vec<FieldError<UserField>>) -> Option<UserStatus> {
         let number = self.status.as_deref().map(str::trim).filter(|number| !number.is_empty())?;
         let status = UserStatus::numbered(number);
         if status.is_none() {
@@ -500,7 +502,7 @@ impl PersonDocument {
     }
 
     /// Redmine mails a password that it makes up. Here nobody would get to know it.
-    fn refuse_to_generate(&self, errors: &mut Vec<FieldError>) -> Result<(), AppError> {
+    fn refuse_to_generate(&self, errors: &mut Vec<FieldError<UserField>>) -> Result<(), AppError> {
         if truth("generate_password", self.generate_password.as_deref())? == Some(true) {
             errors.push(FieldError::new(
                 UserField::Password,

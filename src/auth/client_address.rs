@@ -3,11 +3,10 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use actix_web::HttpRequest;
 use actix_web::http::header::USER_AGENT;
-use actix_web::{HttpMessage, HttpRequest};
 use ipnet::IpNet;
 
-use super::verify::Authenticated;
 use crate::models::event::Client;
 
 const FORWARDED_FOR: &str = "X-Forwarded-For";
@@ -64,18 +63,6 @@ impl ClientAddresses {
     pub fn stranger(&self, request: &HttpRequest) -> Client {
         let agent = request.headers().get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()));
         Client::new(self.of(request), agent.as_deref().unwrap_or_default())
-    }
-
-    /// Address and agent, and by which key or session, as events tell them.
-    pub fn client(&self, request: &HttpRequest) -> Client {
-        let client = self.stranger(request);
-        match request.extensions().get::<Authenticated>() {
-            Some(Authenticated { credential, administrator: Some(login), .. }) => {
-                client.with_credential(credential.title()).acting_for(login)
-            }
-            Some(Authenticated { credential, .. }) => client.with_credential(credential.title()),
-            None => client,
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::secret::Secret;
+use crate::secret::Secret;
 
 /// Where clients of Redmine's API put their key.
 pub const API_KEY_HEADER: &str = "X-Redmine-API-Key";

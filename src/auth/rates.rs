@@ -11,8 +11,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use lru::LruCache;
 
-use crate::clock::Clock;
-use crate::error::whole_seconds;
+use crate::clock::{Clock, whole_seconds};
 
 /// Buckets in memory; the one that was used longest ago makes room, full again.
 const BUCKETS: NonZeroUsize = NonZeroUsize::new(50_000).unwrap();

@@ -10,8 +10,8 @@ use chrono::TimeDelta;
 use lru::LruCache;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::auth::secret::{Digest, Secret};
 use crate::clock::{Clock, Timestamp};
+use crate::secret::{Digest, Secret};
 
 /// Wrong passwords for one login from one address.
 const FOR_A_LOGIN: Limit = Limit { most: 10, within: TimeDelta::minutes(15) };

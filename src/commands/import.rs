@@ -7,13 +7,15 @@ use chrono_tz::Tz;
 use super::output::print;
 use super::{Failure, cannot_open};
 use crate::clock::Clock;
-use crate::config::{Config, DatabaseUrl};
+use crate::config::Config;
+use crate::db::migrations::{self, MigrationError};
+use crate::db::url::DatabaseUrl;
+use crate::import::options::{Conflicts, Mode, Options, Passwords};
 use crate::import::progress::Progress;
 use crate::import::redmine::Redmine;
 use crate::import::report::Report;
 use crate::import::source::{Source, SourceUrl};
-use crate::import::{self, Conflicts, Mode, Options, Passwords};
-use crate::migrations::{self, MigrationError};
+use crate::import::{self};
 
 #[derive(clap::Subcommand)]
 pub enum Command {

@@ -5,19 +5,19 @@ use serde::Serialize;
 
 use super::output::{print, print_json, shortened, table, time_or};
 use super::{Failure, find_user, open_database};
-use crate::auth::secret::Secret;
 use crate::clock::{Clock, Timestamp, iso8601};
 use crate::config::Config;
 use crate::db::{Database, DbConnection};
 use crate::documents::key::KeyDocument;
 use crate::documents::service_usage::ServiceUsageDocument;
 use crate::models::event::{Client, Event, EventAction};
-use crate::models::key::{Key, KeyRefusal, Outcome, UsedSecret};
-use crate::models::key_wish::{Authority, Expiry, Grace, NewKey};
-use crate::models::scope::{KeyScopes, UnknownScope};
-use crate::models::service_use::ServiceUsage;
-use crate::models::token::{Token, TokenAction};
-use crate::models::user::User;
+use crate::models::keys::key::{Key, KeyRefusal, Outcome, UsedSecret};
+use crate::models::keys::key_wish::{Authority, Expiry, Grace, KeyPolicy, NewKey};
+use crate::models::keys::scope::{KeyScopes, UnknownScope};
+use crate::models::keys::token::{Token, TokenAction};
+use crate::models::people::user::User;
+use crate::models::services::uses::ServiceUsage;
+use crate::secret::Secret;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -207,7 +207,7 @@ fn add_access_token(
         expiry: wish.expires,
     };
     let made = database.write_now(|connection| {
-        let (policy, client) = (config.key_policy(), Client::command_line());
+        let (policy, client) = (KeyPolicy::of(config), Client::command_line());
         Key::make(connection, user.id, &new, (&policy, &Authority::OWNER), &client, now)
     })??;
     let (key, expiry) = (&made.0, made.0.expires_on.map_or_else(|| "never expires".to_owned(), expires_text));

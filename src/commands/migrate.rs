@@ -3,7 +3,7 @@
 use super::output::print;
 use super::{Failure, cannot_open};
 use crate::config::Config;
-use crate::migrations;
+use crate::db::migrations;
 
 #[derive(clap::Subcommand)]
 pub enum Command {

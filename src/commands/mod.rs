@@ -8,6 +8,7 @@ mod output;
 mod password_input;
 mod serve;
 mod service;
+mod services_file;
 mod user;
 
 use std::error::Error as _;
@@ -17,9 +18,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
 use crate::config::Config;
+use crate::db::migrations::{self, MigrationError};
 use crate::db::{Database, DbError};
-use crate::migrations::{self, MigrationError};
-use crate::models::user::{SaveError, User};
+use crate::models::people::user::{SaveError, User};
 
 /// A self-hosted home for API keys that know when they were last used.
 ///

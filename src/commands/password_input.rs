@@ -4,8 +4,9 @@ use std::io::{IsTerminal, Read};
 
 use super::Failure;
 use crate::auth::credentials::Password;
-use crate::auth::passwords::{hash, new_password_errors};
-use crate::models::user::FieldError;
+use crate::auth::passwords::hash::hash;
+use crate::auth::passwords::rules::new_password_errors;
+use crate::models::rules::FieldError;
 
 /// Longer than any password that is accepted.
 const MOST_BYTES: u64 = 64 * 1024;

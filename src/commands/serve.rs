@@ -6,13 +6,15 @@ use actix_web::web;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::services_file::{FileError, ServicesFile, warn_of_no_file};
 use super::{Failure, cannot_open};
-use crate::app::{App, StartError};
+use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::db::{DbError, connect};
-use crate::services_file::{FileError, ServicesFile, warn_of_no_file};
-use crate::{logging, metrics, migrations, secret_key, server};
+use crate::config::start_error::StartError;
+use crate::db::{DbError, connect, migrations};
+use crate::logging;
+use crate::server::{self, metrics};
 
 /// The setting of the address.
 pub const BIND: &str = "LATCHKEY_BIND";
@@ -84,7 +86,7 @@ pub fn serve(
 ) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure(format!("cannot serve: {error}"));
     allow_many_connections();
-    let key = secret_key::load(&config)?;
+    let key = config.load_secret_key()?;
     let bound = listener.local_addr().map_err(failed)?;
     let metrics_listener = config.metrics_bind.map(|address| listen(address, "LATCHKEY_METRICS_BIND")).transpose()?;
     let app = web::Data::new(App::start(config, bound, Clock::system())?);

@@ -8,10 +8,10 @@ use crate::clock::{Clock, Timestamp, iso8601};
 use crate::config::Config;
 use crate::db::{Database, DbConnection};
 use crate::documents::service::ServiceDocument;
-use crate::models::service::{KeptIn, Service};
-use crate::models::service_administration::{By, ServiceOutcome, ServiceRefusal};
-use crate::models::service_overview::ServiceOverview;
-use crate::models::service_settings::{Admitted, ServiceChanges, ServiceSettings, words};
+use crate::models::services::administration::{By, ServiceOutcome, ServiceRefusal};
+use crate::models::services::overview::ServiceOverview;
+use crate::models::services::service::{KeptIn, Service};
+use crate::models::services::settings::{Admitted, ServiceChanges, ServiceSettings, words};
 
 #[derive(clap::Subcommand)]
 pub enum Command {

@@ -6,8 +6,8 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Database;
 use crate::models::event::{Client, Event, EventAction};
-use crate::models::token::Token;
-use crate::models::user::{NewUser, Profile, SaveError, User, UserStatus};
+use crate::models::keys::token::Token;
+use crate::models::people::user::{NewUser, Profile, SaveError, User, UserStatus};
 
 #[derive(clap::Subcommand)]
 pub enum Command {

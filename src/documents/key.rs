@@ -3,11 +3,11 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::auth::secret::Secret;
 use crate::clock::{Timestamp, iso8601};
-use crate::models::key::{Key, UsedSecret};
-use crate::models::scope::Scope;
-use crate::models::token::{Token, TokenAction};
+use crate::models::keys::key::{Key, UsedSecret};
+use crate::models::keys::scope::Scope;
+use crate::models::keys::token::{Token, TokenAction};
+use crate::secret::Secret;
 
 /// A key. Times are RFC 3339 in UTC.
 #[derive(Serialize, ToSchema)]

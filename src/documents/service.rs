@@ -6,9 +6,9 @@ use utoipa::openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::clock::iso8601;
-use crate::models::service::KeptIn;
-use crate::models::service_overview::ServiceOverview;
-use crate::models::service_settings::Admitted;
+use crate::models::services::overview::ServiceOverview;
+use crate::models::services::service::KeptIn;
+use crate::models::services::settings::Admitted;
 
 /// A service. Times are RFC 3339 in UTC.
 #[derive(Serialize, ToSchema)]

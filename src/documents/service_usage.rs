@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::clock::iso8601;
-use crate::models::service_use::ServiceUsage;
+use crate::models::services::uses::ServiceUsage;
 
 /// How a key is used on a service. Times are RFC 3339, days and times are in UTC.
 #[derive(Serialize, ToSchema)]

@@ -3,17 +3,17 @@
 use std::collections::{HashMap, HashSet};
 
 use super::hashing::{PasswordPlan, Wrapped};
+use super::options::{Conflicts, ImportError, Mode, Options, Passwords};
 use super::redmine::{MovedKey, Person, SourcePassword};
 use super::report::{Kind, Report};
-use super::{Conflicts, ImportError, Mode, Options, Passwords};
+use super::rows::{
+    self, FieldDigests, ImportedToken, ImportedUser, MovedField, Numbered, TokenRow, UserRow, reserve_ids,
+};
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
 use crate::models::event::{Client, Event, EventAction};
-use crate::models::import::{
-    self, FieldDigests, ImportedToken, ImportedUser, MovedField, Numbered, TokenRow, UserRow, reserve_ids,
-};
-use crate::models::token::{RecordIf, Token, TokenAction, TokenUse};
-use crate::models::user::UserStatus;
+use crate::models::keys::token::{RecordIf, Token, TokenAction, TokenUse};
+use crate::models::people::user::UserStatus;
 
 /// What a moved-in person's login and mail are made of when theirs cannot be had.
 const PLACEHOLDER: &str = "redmine";
@@ -106,7 +106,7 @@ impl Applied<'_> {
                     if row != known.row {
                         changed.insert(user_id);
                         self.follow_up(&known.row, &row)?;
-                        import::update_user(self.connection, &row)?;
+                        rows::update_user(self.connection, &row)?;
                     }
                     if digests != known.moved {
                         rewritten.push(person.source_id);
@@ -128,8 +128,8 @@ impl Applied<'_> {
                 }
             }
         }
-        import::insert_users(self.connection, &new)?;
-        import::store_imported_users(self.connection, &imported, &rewritten)?;
+        rows::insert_users(self.connection, &new)?;
+        rows::store_imported_users(self.connection, &imported, &rewritten)?;
         let new: HashSet<i64> = new.iter().map(|row| row.id).collect();
         self.keys(&mut arrivals, first, last, &mut changed)?;
         for arrival in &mut arrivals {
@@ -149,10 +149,10 @@ impl Applied<'_> {
 
     /// Who of them is here already, and new ids for the others.
     fn arrivals(&mut self, people: Vec<Person>, first: i64, last: i64) -> Result<Vec<Arrival>, ImportError> {
-        let mut imported = import::imported_users(self.connection, first, last)?;
+        let mut imported = rows::imported_users(self.connection, first, last)?;
         self.forget_reused_ids(&people, &mut imported)?;
         let ids: Vec<i64> = imported.values().map(|it| it.user_id).collect();
-        let mut here = import::users_to_change(self.connection, &ids)?;
+        let mut here = rows::users_to_change(self.connection, &ids)?;
         let count = people.iter().filter(|person| !imported.contains_key(&person.source_id)).count();
         let mut new_ids = reserve_ids(self.connection, Numbered::Users, count)?.into_iter();
         let mut arrivals = Vec::with_capacity(people.len());
@@ -190,7 +190,7 @@ impl Applied<'_> {
             }
         }
         if !reused.is_empty() {
-            import::forget(self.connection, &reused)?;
+            rows::forget(self.connection, &reused)?;
             imported.retain(|source_id, _| !reused.contains(source_id));
         }
         Ok(())
@@ -205,8 +205,8 @@ impl Applied<'_> {
             mails.extend(mail.as_ref().map(|mail| mail.to_ascii_lowercase()));
             mails.push(substitute_mail(*source_id));
         }
-        let logins = import::logins_held(self.connection, &logins)?;
-        let mails = import::mails_held(self.connection, &mails)?;
+        let logins = rows::logins_held(self.connection, &logins)?;
+        let mails = rows::mails_held(self.connection, &mails)?;
         Ok((Held(logins.into_iter().collect()), Held(mails.into_iter().collect())))
     }
 
@@ -369,16 +369,16 @@ impl Applied<'_> {
 
     fn keys_before(&mut self, arrivals: &[Arrival], first: i64, last: i64) -> Result<Keys, ImportError> {
         let digests: Vec<_> = arrivals.iter().flat_map(|it| &it.person.keys).map(|key| key.secret.digest()).collect();
-        let digests: Vec<&[u8]> = digests.iter().map(crate::auth::secret::Digest::as_bytes).collect();
+        let digests: Vec<&[u8]> = digests.iter().map(crate::secret::Digest::as_bytes).collect();
         let known: Vec<i64> =
             arrivals.iter().filter(|it| matches!(it.here, Here::Known(_))).map(|it| it.user_id).collect();
         let mut held: HashMap<i64, Vec<Token>> = HashMap::new();
-        for token in import::keys_of(self.connection, &known)? {
+        for token in rows::keys_of(self.connection, &known)? {
             held.entry(token.user_id).or_default().push(token);
         }
-        let imported = import::imported_tokens(self.connection, &digests, first, last)?;
+        let imported = rows::imported_tokens(self.connection, &digests, first, last)?;
         let imported = imported.into_iter().map(|it| (it.digest.clone(), it)).collect();
-        let digests_held = import::digests_held(self.connection, &digests)?.into_iter().collect();
+        let digests_held = rows::digests_held(self.connection, &digests)?.into_iter().collect();
         Ok(Keys { held, imported, digests_held })
     }
 
@@ -488,8 +488,8 @@ impl Applied<'_> {
                 recorded_since: Some(self.options.now),
             });
         }
-        import::insert_tokens(self.connection, &tokens)?;
-        Ok(import::store_imported_tokens(self.connection, &imported)?)
+        rows::insert_tokens(self.connection, &tokens)?;
+        Ok(rows::store_imported_tokens(self.connection, &imported)?)
     }
 }
 

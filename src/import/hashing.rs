@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::options::{Conflicts, ImportError, Mode, Options, PAGE, Passwords};
 use super::progress::Progress;
 use super::redmine::{Person, Redmine, SourcePassword};
-use super::{Conflicts, ImportError, Mode, Options, PAGE, Passwords};
-use crate::auth::redmine_password::RedmineHash;
+use super::rows::{FieldDigests, ImportedUser, MovedField, UserRow, imported_users, users_to_change};
+use crate::auth::passwords::redmine::RedmineHash;
 use crate::db::DbConnection;
-use crate::models::import::{FieldDigests, ImportedUser, MovedField, UserRow, imported_users, users_to_change};
 
 /// Hashes that are timed to tell how long the others take.
 const SAMPLE: usize = 8;

@@ -6,11 +6,12 @@ use chrono_tz::Tz;
 use super::report::{Entry, Kind};
 use super::source::{Cell, Source, SourceError};
 use super::zone::{self, Reading};
-use crate::auth::redmine_password::RedmineHash;
-use crate::auth::secret::Secret;
+use crate::auth::passwords::redmine::RedmineHash;
 use crate::clock::Timestamp;
-use crate::models::token::TokenAction;
-use crate::models::user::{Profile, UserStatus, login_errors, mail_errors, unprintable};
+use crate::models::keys::token::TokenAction;
+use crate::models::people::user::{Profile, UserStatus, login_errors, mail_errors};
+use crate::models::rules::unprintable;
+use crate::secret::Secret;
 
 const USER_COLUMNS: [&str; 16] = [
     "id",

@@ -14,7 +14,7 @@ use diesel::row::NamedRow;
 use diesel::sql_types::{Binary, Nullable};
 use mysql::prelude::Queryable as _;
 
-use crate::config::DatabaseUrl;
+use crate::db::url::DatabaseUrl;
 use crate::db::{self, DbConnection, one_line};
 
 /// A value as text; `None`: NULL.

@@ -6,12 +6,13 @@ use diesel::expression::AsExpression;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text, Timestamp as SqlTimestamp};
 
+use super::keys::token::{Token, TokenAction};
+use super::people::user::User;
+use super::rules::unprintable;
 use super::stored_as_text;
-use super::token::{Token, TokenAction};
-use super::user::{User, unprintable};
 use crate::clock::Timestamp;
+use crate::db::schema::events;
 use crate::db::{DbConnection, transaction};
-use crate::schema::events;
 
 /// What happened.
 #[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,22 +1,10 @@
 //! The rows, their queries and their rules. Nothing in here knows of HTTP.
 
-pub mod administration;
 pub mod event;
-pub mod idempotency;
-pub mod import;
-pub mod key;
-pub mod key_wish;
-pub mod notice;
-pub mod scope;
-pub mod service;
-pub mod service_administration;
-pub mod service_adoption;
-pub mod service_overview;
-pub mod service_scope;
-pub mod service_settings;
-pub mod service_use;
-pub mod token;
-pub mod user;
+pub mod keys;
+pub mod people;
+pub mod rules;
+pub mod services;
 
 /// Stores an enum of ours as the text that its `as_str` gives, and reads it back by its `parse`.
 macro_rules! stored_as_text {

@@ -14,12 +14,14 @@ use super::moment::Moment;
 use super::notices::Banner;
 use super::shell::{Notice, Shell, page, see_other, see_other_with};
 use crate::app::App;
-use crate::auth::posted_form::Posted;
-use crate::auth::session_user::SessionUser;
-use crate::error::AppError;
-use crate::models::notice::Notice as Unseen;
-use crate::models::token::{Token, TokenAction};
-use crate::models::user::{FieldError, Profile, SaveError, UserField};
+use crate::callers::posted_form::Posted;
+use crate::callers::session_user::SessionUser;
+use crate::callers::verify::client_of;
+use crate::http::error::AppError;
+use crate::models::keys::notice::Notice as Unseen;
+use crate::models::keys::token::{Token, TokenAction};
+use crate::models::people::user::{Profile, SaveError, UserField};
+use crate::models::rules::FieldError;
 
 #[derive(Template)]
 #[template(path = "my_account.html")]
@@ -119,7 +121,7 @@ pub async fn save(
 ) -> Result<HttpResponse, AppError> {
     let AccountForm { firstname, lastname, mail } = form;
     let typed = Profile { firstname, lastname, mail }.trimmed();
-    match typed.clone().save(&app.database, &me.user, app.addresses.client(&request), app.clock.now()).await {
+    match typed.clone().save(&app.database, &me.user, client_of(&app, &request), app.clock.now()).await {
         Ok(()) => Ok(see_other_with(&app, "/my/account", Notice::AccountSaved)),
         Err(SaveError::Invalid(errors)) => {
             let shell = Shell::of(&app, &request, &session)?;
@@ -135,7 +137,7 @@ async fn answer(
     shell: Shell,
     me: &SessionUser,
     profile: Profile,
-    errors: &[FieldError],
+    errors: &[FieldError<UserField>],
 ) -> Result<HttpResponse, AppError> {
     let user_id = me.user.id;
     let known = app.database.lookup(move |connection| {

@@ -9,8 +9,8 @@ use super::moment::Moment;
 use super::shell::{Shell, page};
 use crate::app::App;
 use crate::auth::credentials::parameter;
-use crate::auth::session_user::SessionUser;
-use crate::error::AppError;
+use crate::callers::session_user::SessionUser;
+use crate::http::error::AppError;
 use crate::models::event::{Event, EventAction};
 
 /// Rows on a page.

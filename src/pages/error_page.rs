@@ -7,8 +7,8 @@ use askama::Template;
 
 use super::shell::Shell;
 use crate::app::App;
-use crate::error::AppError;
-use crate::request_log::RequestId;
+use crate::http::error::AppError;
+use crate::http::request_id::RequestId;
 
 #[derive(Template)]
 #[template(path = "error.html")]

@@ -3,9 +3,10 @@
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::auth::confirmation::{Unconfirmed, asks_again};
-use crate::models::token::Token;
-use crate::models::user::{FieldError, Labelled, UserField};
+use crate::callers::confirmation::{Unconfirmed, asks_again};
+use crate::models::keys::token::Token;
+use crate::models::people::user::UserField;
+use crate::models::rules::{FieldError, Labelled};
 
 /// One field.
 #[derive(Default)]
@@ -24,7 +25,7 @@ impl Field {
     }
 
     /// A password, which is never shown again.
-    pub fn password(field: UserField, errors: &[FieldError]) -> Self {
+    pub fn password(field: UserField, errors: &[FieldError<UserField>]) -> Self {
         Self::new("", field, errors)
     }
 }

@@ -8,14 +8,17 @@ use serde::Deserialize;
 
 use super::form::PasswordAgain;
 use super::moment::Moment;
-use super::service_uses::OF_API_KEY;
 use super::shell::{Shell, page, see_other};
 use crate::app::App;
-use crate::auth::confirmation::{Sensitive, asks_again};
-use crate::auth::session_user::SessionUser;
-use crate::error::AppError;
+use crate::callers::confirmation::{Sensitive, asks_again};
+use crate::callers::session_user::SessionUser;
+use crate::callers::verify::client_of;
+use crate::http::error::AppError;
 use crate::models::event::{Event, EventAction};
-use crate::models::token::{Token, TokenAction};
+use crate::models::keys::token::{Token, TokenAction};
+
+/// The path that shows where the API access key is used.
+pub const SERVICES_OF_API_KEY: &str = "/my/api_key/services";
 
 /// What pages show about one kind of key.
 pub struct KeyPanel {
@@ -56,7 +59,7 @@ impl KeyPanel {
             _ => ("/my/api_key", "Lets programs call the API as you."),
         };
         let key = keys.iter().find(|token| token.action == action).map(|token| Key::new(app, token));
-        let services = (action == TokenAction::Api).then_some(OF_API_KEY);
+        let services = (action == TokenAction::Api).then_some(SERVICES_OF_API_KEY);
         Self { name: action.label(), path, purpose, services, key, is_on: is_on(app, action), asks_first: true }
     }
 
@@ -224,7 +227,7 @@ async fn make(
         "" => None,
         id => Some(id.parse().map_err(|_| AppError::BadRequest("The form names no key of yours.".into()))?),
     };
-    let (user_id, now, client) = (me.user.id, app.clock.now(), app.addresses.client(request));
+    let (user_id, now, client) = (me.user.id, app.clock.now(), client_of(app, request));
     let confirmed = match sensitive.confirm(app, request).await? {
         Ok(confirmed) => confirmed,
         Err(why) => {

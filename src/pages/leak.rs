@@ -9,10 +9,10 @@ use serde::Deserialize;
 use super::form::{Field, error_summary};
 use super::shell::{Notice, Shell, page, see_other_with};
 use crate::app::App;
-use crate::auth::leak;
-use crate::auth::posted_form::Posted;
-use crate::auth::session_user::MaybeSignedIn;
-use crate::error::AppError;
+use crate::callers::leak;
+use crate::callers::posted_form::Posted;
+use crate::callers::session_user::MaybeSignedIn;
+use crate::http::error::AppError;
 
 #[derive(Template)]
 #[template(path = "leak.html")]

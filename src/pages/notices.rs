@@ -5,11 +5,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::moment::Moment;
 use super::shell::see_other;
 use crate::app::App;
-use crate::auth::posted_form::{NoFields, Posted};
-use crate::auth::session_user::SessionUser;
-use crate::error::AppError;
-use crate::models::notice::Notice;
-use crate::resource::id_of;
+use crate::callers::posted_form::{NoFields, Posted};
+use crate::callers::session_user::SessionUser;
+use crate::http::address::id_of;
+use crate::http::error::AppError;
+use crate::models::keys::notice::Notice;
 
 /// A key that was revoked because its secret was reported as leaked.
 pub struct Banner {

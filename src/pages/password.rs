@@ -10,14 +10,16 @@ use super::form::{Field, error_summary};
 use super::shell::{Notice, Shell, page, see_other_with};
 use crate::app::App;
 use crate::auth::credentials::Password;
-use crate::auth::passwords::{PasswordRefusal, confirmed_password_errors};
-use crate::auth::posted_form::Posted;
-use crate::auth::session_user::{self, SignedIn};
-use crate::auth::verify::verify_password;
-use crate::error::AppError;
+use crate::auth::passwords::PasswordRefusal;
+use crate::auth::passwords::rules::confirmed_password_errors;
+use crate::callers::posted_form::Posted;
+use crate::callers::session_user::{self, SignedIn};
+use crate::callers::verify::{client_of, verify_password};
+use crate::http::error::AppError;
 use crate::models::event::{Event, EventAction};
-use crate::models::token::{Token, TokenAction};
-use crate::models::user::{FieldError, User, UserField};
+use crate::models::keys::token::{Token, TokenAction};
+use crate::models::people::user::{User, UserField};
+use crate::models::rules::FieldError;
 
 #[derive(Template)]
 #[template(path = "password.html")]
@@ -89,7 +91,7 @@ pub async fn change(
         return answer(StatusCode::UNPROCESSABLE_ENTITY, shell, &me.user, &errors);
     }
     let hash = app.passwords.hash(&new).await?;
-    let (user_id, now, client) = (me.user.id, app.clock.now(), app.addresses.client(&request));
+    let (user_id, now, client) = (me.user.id, app.clock.now(), client_of(&app, &request));
     let SignedIn { user, token } = me;
     let issued = app.database.write(move |connection| {
         // Somebody may have ended this session, or set another password, while this one was hashed.
@@ -108,7 +110,12 @@ pub async fn change(
     Ok(see_other_with(&app, "/my/account", Notice::PasswordChanged))
 }
 
-fn answer(status: StatusCode, shell: Shell, user: &User, errors: &[FieldError]) -> Result<HttpResponse, AppError> {
+fn answer(
+    status: StatusCode,
+    shell: Shell,
+    user: &User,
+    errors: &[FieldError<UserField>],
+) -> Result<HttpResponse, AppError> {
     let page_shown = PasswordPage {
         shell,
         must_change: user.must_change_password,

@@ -10,14 +10,11 @@ use super::keys::KeyPanel;
 use super::moment::Moment;
 use super::shell::{Shell, page};
 use crate::app::App;
-use crate::auth::session_user::SessionUser;
+use crate::callers::session_user::SessionUser;
 use crate::clock::Timestamp;
-use crate::error::AppError;
-use crate::models::service_use::{DAYS, ServiceUsage};
-use crate::models::token::{Token, TokenAction};
-
-/// The path that shows where the API access key is used.
-pub const OF_API_KEY: &str = "/my/api_key/services";
+use crate::http::error::AppError;
+use crate::models::keys::token::{Token, TokenAction};
+use crate::models::services::uses::{DAYS, ServiceUsage};
 
 /// How a key is used on a service.
 pub struct ShownUsage {

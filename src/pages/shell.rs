@@ -8,9 +8,9 @@ use askama::Template;
 
 use crate::app::App;
 use crate::auth::credentials::parameter;
-use crate::auth::session_user::{SignedInAs, form_token};
-use crate::config::PublicUrl;
-use crate::error::AppError;
+use crate::callers::session_user::{SignedInAs, form_token};
+use crate::config::public_url::PublicUrl;
+use crate::http::error::AppError;
 
 /// The frame of a page, as `templates/base.html` shows it.
 pub struct Shell {

@@ -10,14 +10,14 @@ use super::shell::{Notice, Shell, page, see_other, see_other_with};
 use crate::app::App;
 use crate::auth::credentials::{Password, parameter, without_key};
 use crate::auth::passwords::PasswordRefusal;
-use crate::auth::posted_form::{NoFields, Posted};
-use crate::auth::session_user::{self, MaybeSignedIn, SignedIn};
-use crate::auth::verify::verify_password;
-use crate::error::{AppError, SECOND_FACTOR};
+use crate::callers::posted_form::{NoFields, Posted};
+use crate::callers::session_user::{self, MaybeSignedIn, SignedIn};
+use crate::callers::verify::{client_of, verify_password};
+use crate::http::error::{AppError, SECOND_FACTOR};
 use crate::metrics::{Method, Outcome};
 use crate::models::event::{Event, EventAction};
-use crate::models::token::{Token, TokenAction};
-use crate::models::user::User;
+use crate::models::keys::token::{Token, TokenAction};
+use crate::models::people::user::User;
 
 const WRONG: &str = "The login or password is wrong.";
 
@@ -95,7 +95,7 @@ async fn start_session(
     user: User,
     before: Option<SignedIn>,
 ) -> Result<bool, AppError> {
-    let (user_id, now, client) = (user.id, app.clock.now(), app.addresses.client(request));
+    let (user_id, now, client) = (user.id, app.clock.now(), client_of(app, request));
     let issued = app.database.write(move |connection| {
         if !user.is_still_let_in(connection)? {
             return Ok(None);

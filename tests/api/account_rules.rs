@@ -1,6 +1,6 @@
 //! The rules of a person, as the API and the command line hold them.
 
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use reqwest::Method;
 use rstest::rstest;
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! `GET /my/account.{json,xml}`
 
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use rstest::rstest;
 
 use crate::support::*;

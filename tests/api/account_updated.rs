@@ -1,7 +1,7 @@
 //! `PUT /my/account.{json,xml}`
 
 use chrono::TimeDelta;
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use reqwest::{Method, RequestBuilder};
 use rstest::rstest;
 

@@ -1,6 +1,6 @@
 //! What a program is told when something is wrong, in its own format.
 
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use reqwest::Method;
 use rstest::rstest;
 

@@ -63,7 +63,7 @@ async fn a_site_beside_a_newer_release_stays_ready(#[values(Sqlite, Postgres)] d
 async fn a_site_whose_database_is_away_is_healthy_but_not_ready() {
     let site = Site::start(Postgres).await;
     let alice = site.add_user("alice").await;
-    let key = site.add_key(&alice, latchkey::models::token::TokenAction::Api).await;
+    let key = site.add_key(&alice, latchkey::models::keys::token::TokenAction::Api).await;
     assert_eq!(site.get_with_key("/users/current.json", &key).await.status, 200);
     site.database.drop_postgres();
     assert_eq!(ask(&site, "/readyz").await, (503, "the database does not answer\n".to_owned()));

@@ -1,10 +1,11 @@
 //! "The whole matrix of scope × route × method is tested from the table of routes, not from a list by hand."
 
-use latchkey::models::scope::{Scope, Scopes};
-use latchkey::models::token::TokenAction;
-use latchkey::models::user::User;
-use latchkey::resource::{Answered, Asks, At};
+use latchkey::http::asks::Asks;
+use latchkey::models::keys::scope::{Scope, Scopes};
+use latchkey::models::keys::token::TokenAction;
+use latchkey::models::people::user::User;
 use latchkey::server;
+use latchkey::server::route::{Answered, At};
 use reqwest::{Method, RequestBuilder};
 use rstest::rstest;
 
@@ -32,17 +33,17 @@ fn answered(table: &[At]) -> impl Iterator<Item = (&str, &Answered)> {
 /// "every API handler states its scope in its signature"
 #[test]
 fn every_address_of_the_api_asks_for_a_key_unless_it_is_for_everybody() {
-    for (path, Answered { method, asks }) in answered(&server::api()) {
+    for (path, Answered { method, asks }) in answered(&server::routes::api()) {
         assert_eq!(*asks == Asks::Nothing, PUBLIC.contains(&path), "{method} {path} asks for {asks:?}");
         let reads = [Method::GET, Method::HEAD].map(|it| it.to_string()).contains(&method.to_string());
         if let Asks::Scope(scope) = asks {
             assert_eq!(scope.as_str().ends_with(":read"), reads, "{method} {path} asks for {scope}");
         }
     }
-    for (path, Answered { method, asks }) in answered(&server::questions()) {
+    for (path, Answered { method, asks }) in answered(&server::routes::questions()) {
         assert_eq!(*asks, Asks::TrustedProxy, "{method} {path}");
     }
-    for (path, Answered { method, asks }) in answered(&server::pages()) {
+    for (path, Answered { method, asks }) in answered(&server::routes::pages()) {
         assert!([Asks::Session, Asks::Nothing].contains(asks), "{method} {path} is no page, it asks for {asks:?}");
     }
 }
@@ -73,7 +74,7 @@ async fn a_key_may_do_what_its_scope_says_and_nothing_else(
     let site = Site::start(db).await;
     let root = site.add_admin("root").await;
     let (mut number, mut refused, mut let_in) = (0, 0, 0);
-    for (path, Answered { method, asks }) in answered(&server::api()).collect::<Vec<_>>() {
+    for (path, Answered { method, asks }) in answered(&server::routes::api()).collect::<Vec<_>>() {
         let method: Method = method.as_str().parse().expect("a method");
         for address in addresses(path, somebody(&site, &mut number).await.id) {
             // A new one each time: there are requests that end the key that they come with.
@@ -109,7 +110,7 @@ async fn a_key_may_do_what_its_scope_says_and_nothing_else(
         }
     }
     let asked_for = |asks| matches!(asks, Asks::Scope(asked) if Scopes::from(scope).grants(asked));
-    let opens_some = answered(&server::api()).any(|(_, answered)| asked_for(answered.asks));
+    let opens_some = answered(&server::routes::api()).any(|(_, answered)| asked_for(answered.asks));
     assert!(refused > 0 && (let_in > 0) == opens_some, "{scope}: {refused} refused, {let_in} let in");
 }
 
@@ -121,7 +122,7 @@ async fn a_page_asks_who_comes_with_a_key_to_sign_in(#[values(Sqlite, Postgres)]
     let root = site.add_admin("root").await;
     let access = site.add_access_token(&root, &Scopes::ALL.to_string(), "30d").await;
     let api = site.add_key(&root, TokenAction::Api).await;
-    for (path, Answered { method, .. }) in answered(&server::pages()).collect::<Vec<_>>() {
+    for (path, Answered { method, .. }) in answered(&server::routes::pages()).collect::<Vec<_>>() {
         let method: Method = method.as_str().parse().expect("a method");
         for address in addresses(path, root.id) {
             let stranger = ask(&site, &method, &address, None).await;
@@ -142,7 +143,7 @@ async fn an_api_access_key_and_a_password_have_every_scope(#[values(Sqlite, Post
     let site = Site::start(db).await;
     let root = site.add_admin("root").await;
     let mut number = 0;
-    for (path, Answered { method, asks }) in answered(&server::api()).collect::<Vec<_>>() {
+    for (path, Answered { method, asks }) in answered(&server::routes::api()).collect::<Vec<_>>() {
         let (method, Asks::Scope(_)) = (method.as_str().parse::<Method>().expect("a method"), asks) else { continue };
         let somebody = somebody(&site, &mut number).await;
         for address in addresses(path, somebody.id) {

@@ -1,8 +1,8 @@
 //! `/admin/services.json`: what administrators' programs do about services.
 
 use futures_util::future::join_all;
-use latchkey::models::token::TokenAction;
-use latchkey::models::user::User;
+use latchkey::models::keys::token::TokenAction;
+use latchkey::models::people::user::User;
 use reqwest::Method;
 use rstest::rstest;
 use serde_json::{Value, json};

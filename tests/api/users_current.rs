@@ -1,6 +1,6 @@
 //! `/users/current`
 
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use reqwest::Method;
 use rstest::rstest;
 

@@ -1,7 +1,7 @@
 //! What holds on pages that the main job does not come by: forms with errors, empty states, error pages.
 
 use chrono::TimeDelta;
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use rstest::rstest;
 use serde_json::{Value, json};
 

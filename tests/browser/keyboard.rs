@@ -1,7 +1,7 @@
 //! "keyboard and screen reader": the main job without a mouse.
 
 use chrono::TimeDelta;
-use latchkey::models::token::Token;
+use latchkey::models::keys::token::Token;
 use rstest::rstest;
 use serde_json::json;
 

@@ -1,7 +1,7 @@
 //! *People*, as an administrator sees and uses it.
 
 use chrono::TimeDelta;
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use rstest::rstest;
 
 use super::people::{LONG_LOGIN, add_alice, add_longest};

@@ -1,10 +1,10 @@
 //! People whose pages are worth looking at.
 
 use chrono::TimeDelta;
-use latchkey::auth::secret::Secret;
 use latchkey::models::event::{Client, Event, EventAction};
-use latchkey::models::token::{RecordIf, Token, TokenAction, TokenUse};
-use latchkey::models::user::User;
+use latchkey::models::keys::token::{RecordIf, Token, TokenAction, TokenUse};
+use latchkey::models::people::user::User;
+use latchkey::secret::Secret;
 
 use crate::support::{Site, log};
 

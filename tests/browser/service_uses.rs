@@ -1,9 +1,9 @@
 //! Where a key is used, as people see it.
 
 use chrono::TimeDelta;
-use latchkey::models::key_wish::Expiry;
-use latchkey::models::token::TokenAction;
-use latchkey::service_uses::ServiceCall;
+use latchkey::models::keys::key_wish::Expiry;
+use latchkey::models::keys::token::TokenAction;
+use latchkey::recorder::service_uses::ServiceCall;
 use rstest::rstest;
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! *Services*, as an administrator sees and uses them.
 
-use latchkey::models::service_settings::{Admitted, ServiceSettings};
+use latchkey::models::services::settings::{Admitted, ServiceSettings};
 use rstest::rstest;
 use serde_json::json;
 

@@ -1,8 +1,8 @@
 //! *Access tokens*, as people see and use them.
 
 use chrono::TimeDelta;
-use latchkey::models::key_wish::{Expiry, Grace};
-use latchkey::models::user::User;
+use latchkey::models::keys::key_wish::{Expiry, Grace};
+use latchkey::models::people::user::User;
 use rstest::rstest;
 
 use super::{assert_console, assert_sound, assert_sound_but_for, sign_in};
@@ -284,7 +284,7 @@ async fn nothing_about_tokens_scrolls_sideways_however_long_it_is(#[values(Sqlit
     let site = Site::start(db).await;
     let root = site.add_admin("root").await;
     let now = site.clock.now();
-    let all = &latchkey::models::scope::Scopes::ALL.to_string();
+    let all = &latchkey::models::keys::scope::Scopes::ALL.to_string();
     site.clock.set(now - TimeDelta::days(700));
     let made = add(&site, &root, &"N".repeat(100), all, Expiry::InDays(703)).await;
     let expired = add(&site, &root, &"ÄÖÜ word ".repeat(11), all, Expiry::InDays(690)).await;

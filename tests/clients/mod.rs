@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use rstest::rstest;
 use serde_json::{Value, json};
 

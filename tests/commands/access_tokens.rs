@@ -1,7 +1,7 @@
 //! `latchkey key` about access tokens: "on the command line do the same, `--json` for machines".
 
 use chrono::{DateTime, TimeDelta, Utc};
-use latchkey::models::scope::Scope;
+use latchkey::models::keys::scope::Scope;
 use rstest::rstest;
 use serde_json::{Value, json};
 

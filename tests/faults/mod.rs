@@ -6,9 +6,9 @@ mod postgres_away;
 mod postgres_read_only;
 mod sqlite_cannot_write;
 
-use latchkey::auth::secret::Secret;
 use latchkey::clock::Clock;
-use latchkey::models::token::{Token, TokenAction};
+use latchkey::models::keys::token::{Token, TokenAction};
+use latchkey::secret::Secret;
 
 use crate::support::database::TestDatabase;
 use crate::support::log;

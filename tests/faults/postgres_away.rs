@@ -1,7 +1,6 @@
 //! PostgreSQL restarted under load.
 
-use latchkey::db::connect;
-use latchkey::migrations;
+use latchkey::db::{connect, migrations};
 
 use super::{is_unused, make_keys};
 use crate::support::database::TestDatabase;

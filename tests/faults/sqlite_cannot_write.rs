@@ -1,9 +1,8 @@
 //! SQLite that is locked, full or read-only: known keys still authenticate, uses wait, and what must write says so.
 
 use diesel::connection::SimpleConnection;
-use latchkey::config::DatabaseUrl;
-use latchkey::db::connect;
-use latchkey::migrations;
+use latchkey::db::url::DatabaseUrl;
+use latchkey::db::{connect, migrations};
 
 use super::{is_unused, make_keys};
 use crate::support::database::TestDatabase;

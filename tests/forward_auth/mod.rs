@@ -10,9 +10,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use latchkey::models::service_settings::Admitted::Everyone;
-use latchkey::models::service_settings::ServiceSettings;
-use latchkey::models::user::User;
+use latchkey::models::people::user::User;
+use latchkey::models::services::settings::Admitted::Everyone;
+use latchkey::models::services::settings::ServiceSettings;
 use tempfile::TempDir;
 
 use crate::support::daemon::{Daemon, free_port};

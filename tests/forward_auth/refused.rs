@@ -1,7 +1,7 @@
 //! What is not let in, and what the client is told.
 
 use chrono::TimeDelta;
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use rstest::rstest;
 
 use super::*;

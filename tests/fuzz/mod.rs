@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use latchkey::models::service_settings::{Admitted, ServiceSettings};
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
+use latchkey::models::services::settings::{Admitted, ServiceSettings};
 use reqwest::Method;
 use rstest::rstest;
 use serde_json::{Value, json};

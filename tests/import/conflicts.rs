@@ -1,7 +1,7 @@
 //! "what was changed here since (names, mail, password, status, a reset key) is kept and reported as a conflict, unless
 //! `--overwrite`; a key reset or revoked here and a person deleted here never come back, not even then"
 
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use rstest::rstest;
 
 use super::*;

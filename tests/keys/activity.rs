@@ -2,11 +2,11 @@
 //! or session."
 
 use chrono::TimeDelta;
-use latchkey::auth::verify::Credential;
+use latchkey::callers::verify::Credential;
 use latchkey::models::event::Client;
-use latchkey::models::key_wish::{KeyChanges, NewKey};
-use latchkey::models::scope::KeyScopes;
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::key_wish::{KeyChanges, KeyPolicy, NewKey};
+use latchkey::models::keys::scope::KeyScopes;
+use latchkey::models::keys::token::TokenAction;
 use reqwest::Method;
 use rstest::rstest;
 
@@ -32,7 +32,7 @@ async fn entries(site: &Site, feeds: &Key) -> Vec<(String, String)> {
 
 /// A key with a name of its own, made by `client`.
 async fn add_by(site: &Site, user: &User, client: Client) -> Key {
-    let (user_id, now, policy) = (user.id, site.clock.now(), site.app.config.key_policy());
+    let (user_id, now, policy) = (user.id, site.clock.now(), KeyPolicy::of(&site.app.config));
     let scopes = KeyScopes::of_words(["account:read"]).expect("scopes");
     let new = NewKey { name: "nightly".into(), note: String::new(), scopes, expiry: None };
     let made =
@@ -66,7 +66,7 @@ async fn the_whole_life_of_a_key_is_told(#[values(Sqlite, Postgres)] db: Db) {
     minute();
     let scopes = KeyScopes::of_words(["account:write"]).expect("scopes");
     let changes = KeyChanges { name: Some("daily".into()), note: Some("n".into()), scopes: Some(scopes), expiry: None };
-    let (policy, now, client, which) = (site.app.config.key_policy(), site.clock.now(), page.clone(), id(&key));
+    let (policy, now, client, which) = (KeyPolicy::of(&site.app.config), site.clock.now(), page.clone(), id(&key));
     let changed = site
         .app
         .database
@@ -232,7 +232,7 @@ async fn what_nobody_owns_is_told_to_nobody(#[values(Sqlite, Postgres)] db: Db) 
     site.later(TimeDelta::days(8));
     site.set_user(&alice, "status = 'locked'");
     assert_eq!(status(&site, &key).await, 401);
-    let unknown = Key { id: 0, secret: latchkey::auth::secret::Secret::generate().expose().to_owned() };
+    let unknown = Key { id: 0, secret: latchkey::secret::Secret::generate().expose().to_owned() };
     assert_eq!(status(&site, &unknown).await, 401);
     site.flush().await;
     assert_eq!(site.database.number("SELECT count(*) AS number FROM events WHERE action LIKE '%refused'"), 0);

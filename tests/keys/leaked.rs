@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use chrono::TimeDelta;
 use latchkey::auth::throttle::RateLimit;
 use latchkey::clock::Clock;
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use reqwest::{Method, RequestBuilder};
 use rstest::rstest;
 use serde_json::json;
@@ -167,7 +167,7 @@ async fn nobody_learns_whether_there_was_such_a_key(#[values(Sqlite, Postgres)] 
     let site = Site::start(db).await;
     let alice = site.add_user("alice").await;
     let locked = site.add_user("mallory").await;
-    let unknown = latchkey::auth::secret::Secret::generate();
+    let unknown = latchkey::secret::Secret::generate();
     let mistyped = format!("{}x", &unknown.expose()[..48]);
     let foreign = site.add_foreign_key(&alice, TokenAction::Feeds, "0123456789abcdef0123456789abcdef01234567").await;
     let known = site.add_key(&alice, TokenAction::Api).await;

@@ -7,9 +7,9 @@ mod rotation;
 mod settings;
 mod switch_user;
 
-use latchkey::models::key::Key as OwnedKey;
-use latchkey::models::key_wish::{Authority, Grace};
-use latchkey::models::user::User;
+use latchkey::models::keys::key::Key as OwnedKey;
+use latchkey::models::keys::key_wish::{Authority, Grace};
+use latchkey::models::people::user::User;
 
 use crate::support::*;
 

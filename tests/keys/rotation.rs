@@ -2,7 +2,7 @@
 //! came, so that one sees when all programs have moved."
 
 use chrono::TimeDelta;
-use latchkey::models::key::{KeyUse, UsedSecret};
+use latchkey::models::keys::key::{KeyUse, UsedSecret};
 use rstest::rstest;
 
 use super::*;
@@ -78,7 +78,7 @@ async fn it_is_known_by_which_secret_the_last_use_came(#[values(Sqlite, Postgres
     site.later(TimeDelta::minutes(2));
     site.flush().await;
     let key = owned(&site, &alice, &new).expect("a key");
-    let recorded = key.last_use(latchkey::models::token::Token::recorded_use);
+    let recorded = key.last_use(latchkey::models::keys::token::Token::recorded_use);
     assert_eq!(recorded, last_use(&site, &alice, &new), "what is recorded says the same");
 }
 

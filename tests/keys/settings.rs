@@ -1,16 +1,16 @@
 //! Settings about keys: how many, how long, and whether the classic one works.
 
 use chrono::TimeDelta;
-use latchkey::models::key_wish::{KeyPolicy, NewKey};
-use latchkey::models::scope::{Scope, Scopes};
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::key_wish::{KeyPolicy, NewKey};
+use latchkey::models::keys::scope::{Scope, Scopes};
+use latchkey::models::keys::token::TokenAction;
 use rstest::rstest;
 
 use super::*;
 
 /// What comes of a wish for an access token: until when it is valid, or why there is none.
 async fn make(site: &Site, user: &User, expiry: Option<&str>) -> Result<Option<latchkey::clock::Timestamp>, String> {
-    let (user_id, now, policy): (_, _, KeyPolicy) = (user.id, site.clock.now(), site.app.config.key_policy());
+    let (user_id, now, policy): (_, _, KeyPolicy) = (user.id, site.clock.now(), KeyPolicy::of(&site.app.config));
     let expiry = expiry.map(|expiry| expiry.parse().expect("an expiry"));
     let new =
         NewKey { name: "one".into(), note: String::new(), scopes: Scopes::from(Scope::AccountRead).into(), expiry };

@@ -2,7 +2,7 @@
 //! `Never used`, `Missing an API access key`; `Atom access key created … ago`, `Missing an Atom access key`; `Reset`."
 
 use chrono::TimeDelta;
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use rstest::rstest;
 
 use super::*;

@@ -1,7 +1,7 @@
 //! Making and resetting keys: the page that shows the secret, and the one that asks first.
 
 use chrono::TimeDelta;
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use rstest::rstest;
 
 use super::*;

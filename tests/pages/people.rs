@@ -2,8 +2,8 @@
 //! administrators.
 
 use chrono::TimeDelta;
-use latchkey::models::token::TokenAction;
-use latchkey::models::user::User;
+use latchkey::models::keys::token::TokenAction;
+use latchkey::models::people::user::User;
 use reqwest::Method;
 use rstest::rstest;
 

@@ -1,8 +1,8 @@
 //! *Services*, for administrators: what asks whether keys are good for it, and whom it admits.
 
-use latchkey::models::service::Service;
-use latchkey::models::service_settings::{Admitted, ServiceSettings};
-use latchkey::models::user::User;
+use latchkey::models::people::user::User;
+use latchkey::models::services::service::Service;
+use latchkey::models::services::settings::{Admitted, ServiceSettings};
 use reqwest::Method;
 use rstest::rstest;
 
@@ -288,7 +288,7 @@ async fn to_remove_a_service_asks_first_and_says_which_keys_lose_what(#[values(S
     let told = "may no longer do service:wiki:read: the service “Team wiki” was removed";
     assert!(alice.get("/activity").await.shows(told));
     // The feed tells the same.
-    let feeds = site.add_key(&site.user("alice"), latchkey::models::token::TokenAction::Feeds).await;
+    let feeds = site.add_key(&site.user("alice"), latchkey::models::keys::token::TokenAction::Feeds).await;
     let feed = Answer::of(site.request(Method::GET, &format!("/activity.atom?key={}", feeds.secret))).await;
     assert!(feed.text.contains("changed by root") && feed.text.contains("service:wiki:read"), "{}", feed.text);
 }

@@ -1,6 +1,6 @@
 //! What ends a session, and what does not: "Sign-out, password change and locking end sessions as the facts say."
 
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use reqwest::Method;
 use rstest::rstest;
 

@@ -158,7 +158,7 @@ async fn nothing_is_lost_or_counted_twice_by_threads_and_processes_at_once(#[val
 /// Batches of several processes that overlap: none deadlocks.
 #[rstest]
 fn overlapping_batches_are_all_written(#[values(Sqlite, Postgres)] db: Db) {
-    use latchkey::recorder::Bell;
+    use latchkey::recorder::bell::Bell;
 
     let database = TestDatabase::migrated(db);
     let keys = add_keys(&database, 600);

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use diesel::connection::SimpleConnection;
-use latchkey::config::DatabaseUrl;
-use latchkey::migrations;
-use latchkey::models::token::TokenAction;
+use latchkey::db::migrations;
+use latchkey::db::url::DatabaseUrl;
+use latchkey::models::keys::token::TokenAction;
 use rstest::rstest;
 
 use super::*;

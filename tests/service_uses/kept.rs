@@ -1,8 +1,8 @@
 //! What is kept, for how long, and what goes with a key or a service.
 
 use chrono::{NaiveDate, TimeDelta};
-use latchkey::models::key_wish::{Authority, Grace};
-use latchkey::models::service_use::ServiceUse;
+use latchkey::models::keys::key_wish::{Authority, Grace};
+use latchkey::models::services::uses::ServiceUse;
 use rstest::rstest;
 
 use super::*;
@@ -155,7 +155,7 @@ async fn a_rotation_forgets_nothing(#[values(Sqlite, Postgres)] db: Db) {
         let (user_id, now) = (alice.id, site.clock.now());
         let client = latchkey::models::event::Client::command_line();
         let rotated = site.app.database.write(move |connection| {
-            latchkey::models::key::Key::rotate(
+            latchkey::models::keys::key::Key::rotate(
                 connection,
                 (user_id, key.id),
                 Grace::None,

@@ -14,9 +14,9 @@ use std::time::Duration;
 use latchkey::clock::{Clock, Timestamp};
 use latchkey::db::Database;
 use latchkey::metrics::Flushes;
-use latchkey::models::service_use::ServiceUsage;
+use latchkey::models::services::uses::ServiceUsage;
 use latchkey::recorder::Recorder;
-use latchkey::service_uses::{ServiceCall, ServiceUses};
+use latchkey::recorder::service_uses::{ServiceCall, ServiceUses};
 
 use crate::support::database::TestDatabase;
 use crate::support::site::start_time;

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use chrono::{NaiveDate, TimeDelta};
 use diesel::connection::SimpleConnection;
-use latchkey::auth::secret::Secret;
 use latchkey::db::DbConnection;
-use latchkey::models::token::{Token, TokenAction};
-use latchkey::recorder::Bell;
+use latchkey::models::keys::token::{Token, TokenAction};
+use latchkey::recorder::bell::Bell;
+use latchkey::secret::Secret;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

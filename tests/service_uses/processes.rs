@@ -2,8 +2,8 @@
 
 use diesel::connection::SimpleConnection;
 use futures_util::future::join_all;
-use latchkey::config::DatabaseUrl;
-use latchkey::migrations;
+use latchkey::db::migrations;
+use latchkey::db::url::DatabaseUrl;
 use rstest::rstest;
 
 use super::*;

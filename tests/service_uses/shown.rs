@@ -1,8 +1,8 @@
 //! What a key's owner sees of where it is used: on its page, in JSON and on the command line.
 
 use chrono::TimeDelta;
-use latchkey::models::token::TokenAction;
-use latchkey::models::user::User;
+use latchkey::models::keys::token::TokenAction;
+use latchkey::models::people::user::User;
 use rstest::rstest;
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 //! renewed at sign-in; HttpOnly, SameSite=Lax, Secure with the `__Host-` prefix when the public URL is https."
 
 use actix_web::cookie::{Cookie, SameSite};
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use rstest::rstest;
 
 use super::*;

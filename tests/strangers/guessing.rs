@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use rstest::rstest;
 
 use super::*;

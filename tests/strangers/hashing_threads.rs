@@ -1,7 +1,7 @@
 //! Hashing takes its time on threads of its own, and nobody else's.
 
 use latchkey::auth::passwords::PasswordRefusal;
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use rstest::rstest;
 use tokio::task::JoinSet;
 

@@ -1,6 +1,6 @@
 //! What every answer says to browsers, whatever went wrong.
 
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use rstest::rstest;
 
 use super::*;

@@ -1,9 +1,9 @@
 //! What happens while a password is hashed, or at the same time in another browser.
 
 use latchkey::auth::credentials::Password;
-use latchkey::auth::passwords::hash;
-use latchkey::models::token::Token;
-use latchkey::models::user::User;
+use latchkey::auth::passwords::hash::hash;
+use latchkey::models::keys::token::Token;
+use latchkey::models::people::user::User;
 use rstest::rstest;
 
 use crate::support::*;

@@ -1,7 +1,7 @@
 //! Secrets: what they look like, and what the database knows of them.
 
-use latchkey::auth::secret::Secret;
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
+use latchkey::secret::Secret;
 use rstest::rstest;
 
 use crate::support::*;

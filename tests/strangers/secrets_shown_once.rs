@@ -1,7 +1,7 @@
 //! A new secret: shown in the answer to the POST that made it, and nowhere else, ever.
 
 use futures_util::future::join_all;
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use rstest::rstest;
 
 use crate::support::*;

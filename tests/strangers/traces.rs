@@ -1,7 +1,7 @@
 //! "No secret is logged, printed (bar the one time it is made), put in a URL by us, in a redirect …, a feed's links or
 //! an error." What is logged, `tests/leaks.rs` looks at.
 
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use rstest::rstest;
 
 use super::*;

@@ -8,9 +8,8 @@ use std::sync::{Mutex, OnceLock};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
-use latchkey::config::DatabaseUrl;
-use latchkey::db::{DbConnection, connect};
-use latchkey::migrations;
+use latchkey::db::url::DatabaseUrl;
+use latchkey::db::{DbConnection, connect, migrations};
 use tempfile::TempDir;
 
 use super::eventually;

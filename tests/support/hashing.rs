@@ -2,7 +2,7 @@
 
 use std::sync::mpsc;
 
-use latchkey::auth::passwords::HashingThreads;
+use latchkey::auth::passwords::threads::HashingThreads;
 use tokio::sync::oneshot;
 
 use super::Site;

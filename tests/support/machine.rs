@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use latchkey::config::DatabaseUrl;
+use latchkey::db::url::DatabaseUrl;
 use tempfile::TempDir;
 
 /// Runs a program as root, and panics if it fails.

@@ -9,25 +9,25 @@ use chrono::TimeDelta;
 use clap::Parser;
 use latchkey::app::App;
 use latchkey::auth::credentials::Password;
-use latchkey::auth::passwords::hash;
-use latchkey::auth::secret::Secret;
+use latchkey::auth::passwords::hash::hash;
 use latchkey::clock::{Clock, Timestamp};
-use latchkey::config::{Config, SecretKey};
+use latchkey::config::Config;
+use latchkey::config::secret_key::SecretKey;
 use latchkey::models::event::Client;
-use latchkey::models::key_wish::{Authority, NewKey};
-use latchkey::models::scope::KeyScopes;
-use latchkey::models::service::Service;
-use latchkey::models::service_administration::By;
-use latchkey::models::service_settings::ServiceSettings;
-use latchkey::models::token::{Token, TokenAction};
-use latchkey::models::user::{NewUser, Profile, User};
+use latchkey::models::keys::key_wish::{Authority, KeyPolicy, NewKey};
+use latchkey::models::keys::scope::KeyScopes;
+use latchkey::models::keys::token::{Token, TokenAction};
+use latchkey::models::people::user::{NewUser, Profile, User};
+use latchkey::models::services::administration::By;
+use latchkey::models::services::service::Service;
+use latchkey::models::services::settings::ServiceSettings;
+use latchkey::secret::Secret;
 use latchkey::server;
 use reqwest::Method;
 
 use super::database::{Db, TestDatabase};
-use super::log;
 use super::visitor::Visitor;
-use super::{Answer, PASSWORD, eventually};
+use super::{Answer, PASSWORD, eventually, log};
 
 /// The server, its database and its clock.
 pub struct Site {
@@ -186,7 +186,7 @@ impl Site {
 
     /// Makes an access token that may do what `scopes` name, until `expiry`, which is written as people write it.
     pub async fn add_access_token(&self, user: &User, scopes: &str, expiry: &str) -> Key {
-        let (user_id, now, policy) = (user.id, self.clock.now(), self.app.config.key_policy());
+        let (user_id, now, policy) = (user.id, self.clock.now(), KeyPolicy::of(&self.app.config));
         let new = NewKey {
             name: "deploy".into(),
             note: String::new(),
@@ -195,7 +195,14 @@ impl Site {
         };
         let client = Client::command_line();
         let made = self.app.database.write(move |connection| {
-            latchkey::models::key::Key::make(connection, user_id, &new, (&policy, &Authority::OWNER), &client, now)
+            latchkey::models::keys::key::Key::make(
+                connection,
+                user_id,
+                &new,
+                (&policy, &Authority::OWNER),
+                &client,
+                now,
+            )
         });
         let (key, secret) = made.await.expect("a query").expect("a new access token");
         log::note_secret(secret.expose());

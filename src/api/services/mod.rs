@@ -8,16 +8,17 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use self::wish::{ServiceChangesWish, ServiceWish};
+use super::described::{AsProblems, NotLetIn, NotTaken, SwitchUser};
 use super::json::{Body, respond};
-use super::openapi::{AsProblems, NotLetIn, NotTaken, SwitchUser};
 use crate::app::App;
-use crate::auth::api_user::{AdminUser, ServicesRead, ServicesWrite};
+use crate::callers::api_user::{AdminUser, ServicesRead, ServicesWrite};
+use crate::callers::verify::client_of;
 use crate::documents::service::ServiceDocument;
-use crate::error::AppError;
-use crate::models::service::Service;
-use crate::models::service_administration::By;
-use crate::models::service_overview::ServiceOverview;
-use crate::resource::id_of;
+use crate::http::address::id_of;
+use crate::http::error::AppError;
+use crate::models::services::administration::By;
+use crate::models::services::overview::ServiceOverview;
+use crate::models::services::service::Service;
 
 /// Every service.
 #[derive(Serialize, ToSchema)]
@@ -78,7 +79,7 @@ pub async fn create(
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
     let (name, settings) = ServiceWish::read(Body::read(&request, payload).await?.members()?)?;
-    let (by, now) = (By::administrator(&me, app.addresses.client(&request)), app.clock.now());
+    let (by, now) = (By::administrator(&me, client_of(&app, &request)), app.clock.now());
     let pending = app.recorder.service_uses.latest();
     let added = app.database.write(move |connection| match Service::add(connection, &name, &settings, &by, now)? {
         Ok(service) => ServiceOverview::of(connection, service).map(Ok),
@@ -147,7 +148,7 @@ pub async fn update(
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
     let changes = ServiceChangesWish::read(Body::read(&request, payload).await?.members()?)?;
-    let by = By::administrator(&me, app.addresses.client(&request));
+    let by = By::administrator(&me, client_of(&app, &request));
     let (id, now) = (id_of(&request)?, app.clock.now());
     let pending = app.recorder.service_uses.latest();
     let changed = app.database.write(move |connection| match Service::change(connection, id, &changes, &by, now)? {
@@ -179,7 +180,7 @@ pub async fn remove(
     request: HttpRequest,
     AdminUser { user: me, .. }: AdminUser<ServicesWrite>,
 ) -> Result<HttpResponse, AppError> {
-    let by = By::administrator(&me, app.addresses.client(&request));
+    let by = By::administrator(&me, client_of(&app, &request));
     let (id, now) = (id_of(&request)?, app.clock.now());
     app.database.write(move |connection| Service::remove(connection, id, &by, now)).await??;
     Ok(HttpResponse::NoContent().finish())

@@ -5,12 +5,12 @@ use utoipa::openapi::schema::{AdditionalProperties, AnyOfBuilder, ArrayBuilder, 
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::api::described;
 use crate::api::json::{Members, text, texts};
-use crate::api::openapi;
-use crate::error::AppError;
-use crate::models::scope::LONGEST_SERVICE_NAME;
-use crate::models::service_settings::{Admitted, ServiceChanges, ServiceField, ServiceSettings};
-use crate::models::user::Labelled;
+use crate::http::error::AppError;
+use crate::models::keys::scope::LONGEST_SERVICE_NAME;
+use crate::models::rules::Labelled;
+use crate::models::services::settings::{Admitted, ServiceChanges, ServiceField, ServiceSettings};
 
 /// What is said about a new service.
 pub struct ServiceWish;
@@ -77,22 +77,25 @@ fn admitted(value: Value) -> Result<Admitted, String> {
 
 fn settings() -> ObjectBuilder {
     let truth = || ObjectBuilder::new().schema_type(Type::Boolean);
-    let method = openapi::text().pattern(Some("^[A-Za-z0-9_-]{1,40}$"));
+    let method = described::text().pattern(Some("^[A-Za-z0-9_-]{1,40}$"));
     let limit = ObjectBuilder::new()
         .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]))
         .minimum(Some(1))
         .maximum(Some(1_000_000));
     let admitted = |about: &str| {
-        let everyone = openapi::text().enum_values(Some([Admitted::EVERYONE]));
-        let logins = ArrayBuilder::new().items(openapi::text()).description(Some("The people with these logins"));
+        let everyone = described::text().enum_values(Some([Admitted::EVERYONE]));
+        let logins = ArrayBuilder::new().items(described::text()).description(Some("The people with these logins"));
         AnyOfBuilder::new().item(everyone).item(logins).description(Some(about))
     };
     // No other members than these.
     ObjectBuilder::new()
         .additional_properties(Some(AdditionalProperties::FreeForm(false)))
-        .property("title", openapi::text().min_length(Some(1)).max_length(Some(100)))
-        .property("host", openapi::text().description(Some("A DNS name or an IP address, without a port")))
-        .property("path", openapi::text().description(Some("`/`, or plain segments: what is below belongs to it, too")))
+        .property("title", described::text().min_length(Some(1)).max_length(Some(100)))
+        .property("host", described::text().description(Some("A DNS name or an IP address, without a port")))
+        .property(
+            "path",
+            described::text().description(Some("`/`, or plain segments: what is below belongs to it, too")),
+        )
         .property("reading_methods", ArrayBuilder::new().items(method).max_items(Some(50)))
         .property("anonymous_reads", truth())
         .property("classic_keys", truth())
@@ -107,7 +110,7 @@ impl PartialSchema for ServiceWish {
         let pattern = format!("^[a-z0-9]([a-z0-9-]{{0,{}}}[a-z0-9])?$", LONGEST_SERVICE_NAME - 2);
         let about = "A new service: what is not said is as usual, and nobody is admitted.";
         settings()
-            .property("name", openapi::text().pattern(Some(pattern)))
+            .property("name", described::text().pattern(Some(pattern)))
             .required("name")
             .required("host")
             .description(Some(about))

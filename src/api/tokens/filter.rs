@@ -9,9 +9,9 @@ use utoipa::{IntoParams, PartialSchema};
 
 use super::wish::Time;
 use crate::clock::Timestamp;
-use crate::error::AppError;
-use crate::models::key::{Key, KeyUse};
-use crate::models::token::TokenAction;
+use crate::http::error::AppError;
+use crate::models::keys::key::{Key, KeyUse};
+use crate::models::keys::token::TokenAction;
 
 /// Keys in one answer, unless `limit` says otherwise, and at most.
 const USUAL_LIMIT: u32 = 25;

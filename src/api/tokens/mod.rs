@@ -14,23 +14,23 @@ use utoipa::{IntoResponses, ToSchema};
 
 use self::filter::Filter;
 use self::wish::{KeyChangesWish, KeyWish, RotationWish};
+use super::described::{AsProblems, NotLetIn, NotTaken, SwitchUser};
 use super::idempotency::{IdempotencyKey, REPLAYED, once_only};
 use super::json::{Body, respond};
-use super::openapi::{AsProblems, NotLetIn, NotTaken, SwitchUser};
 use crate::app::App;
-use crate::auth::api_user::{ApiUser, CurrentKey, TokensRead, TokensWrite};
-use crate::auth::verify::Credential;
+use crate::callers::api_user::{ApiUser, CurrentKey, TokensRead, TokensWrite};
+use crate::callers::verify::{Credential, client_of};
 use crate::clock::{Timestamp, iso8601};
 use crate::db::DbConnection;
 use crate::documents::key::{KeyDocument, LastUsedBy};
 use crate::documents::service_usage::ServiceUsageDocument;
-use crate::error::AppError;
-use crate::models::idempotency::Issued;
-use crate::models::key::{Key, KeyRefusal, Outcome};
-use crate::models::key_wish::Authority;
-use crate::models::token::Token;
-use crate::models::user::User;
-use crate::resource::id_of;
+use crate::http::address::id_of;
+use crate::http::error::AppError;
+use crate::models::keys::idempotency::Issued;
+use crate::models::keys::key::{Key, KeyRefusal, Outcome};
+use crate::models::keys::key_wish::{Authority, KeyPolicy};
+use crate::models::keys::token::Token;
+use crate::models::people::user::User;
 
 /// Keys, and where in the whole list they stand.
 #[derive(Serialize, ToSchema)]
@@ -141,8 +141,8 @@ pub async fn create(
     let body = Body::read(&request, payload).await?;
     let once = once_only(&request, me.user.id, &me.credential, body.bytes())?;
     let new = KeyWish::read(body.members()?)?;
-    let (user_id, now, client) = (me.user.id, app.clock.now(), app.addresses.client(&request));
-    let (policy, credential) = (app.config.key_policy(), me.credential);
+    let (user_id, now, client) = (me.user.id, app.clock.now(), client_of(&app, &request));
+    let (policy, credential) = (KeyPolicy::of(&app.config), me.credential);
     let make = move |connection: &mut DbConnection| {
         on_authority_of(&credential, connection, user_id, now, |connection, authority| {
             Key::make(connection, user_id, &new, (&policy, authority), &client, now)
@@ -206,8 +206,8 @@ pub async fn update(
 ) -> Result<HttpResponse, AppError> {
     let me = me.in_person()?;
     let changes = KeyChangesWish::read(Body::read(&request, payload).await?.members()?)?;
-    let (whose, now, client) = ((me.user.id, id_of(&request)?), app.clock.now(), app.addresses.client(&request));
-    let (policy, credential) = (app.config.key_policy(), me.credential);
+    let (whose, now, client) = ((me.user.id, id_of(&request)?), app.clock.now(), client_of(&app, &request));
+    let (policy, credential) = (KeyPolicy::of(&app.config), me.credential);
     let change = app.database.write(move |connection| {
         on_authority_of(&credential, connection, whose.0, now, |connection, authority| {
             Key::change(connection, whose, &changes, (&policy, authority), &client, now)
@@ -274,7 +274,7 @@ pub async fn rotate(
     let body = Body::read(&request, payload).await?;
     let once = once_only(&request, me.user.id, &me.credential, body.bytes())?;
     let grace = RotationWish::read(body.members_if_any()?)?;
-    let (whose, now, client) = ((me.user.id, id_of(&request)?), app.clock.now(), app.addresses.client(&request));
+    let (whose, now, client) = ((me.user.id, id_of(&request)?), app.clock.now(), client_of(&app, &request));
     let credential = me.credential;
     let rotate = move |connection: &mut DbConnection| {
         on_authority_of(&credential, connection, whose.0, now, |connection, authority| {
@@ -361,7 +361,7 @@ async fn find(app: &App, user_id: i64, id: i64) -> Result<Key, AppError> {
 }
 
 async fn end(app: &App, request: &HttpRequest, whose: (i64, i64)) -> Result<HttpResponse, AppError> {
-    let (now, client) = (app.clock.now(), app.addresses.client(request));
+    let (now, client) = (app.clock.now(), client_of(app, request));
     app.database.write(move |connection| Key::revoke(connection, whose, &client, now)).await??;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -6,13 +6,13 @@ use utoipa::openapi::schema::{AdditionalProperties, AnyOfBuilder, ArrayBuilder, 
 use utoipa::openapi::{KnownFormat, ObjectBuilder, Ref, RefOr, Schema, SchemaFormat, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::api::described;
 use crate::api::json::{Members, text, texts};
-use crate::api::openapi;
-use crate::error::AppError;
-use crate::models::key::Key;
-use crate::models::key_wish::{Expiry, Grace, KeyChanges, KeyField, NewKey};
-use crate::models::scope::{KeyScopes, Scope};
-use crate::models::user::Labelled;
+use crate::http::error::AppError;
+
+use crate::models::keys::key_wish::{Expiry, Grace, KeyChanges, KeyField, LONGEST_NAME, LONGEST_NOTE, NewKey};
+use crate::models::keys::scope::{KeyScopes, Scope};
+use crate::models::rules::Labelled;
 
 /// What is said about a new key.
 pub struct KeyWish;
@@ -98,13 +98,13 @@ fn closed() -> ObjectBuilder {
 
 fn key() -> ObjectBuilder {
     let or_null = || ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Null]));
-    let days = openapi::text().pattern(Some("^[0-9]{1,5}d$")).description(Some("So many days from now"));
+    let days = described::text().pattern(Some("^[0-9]{1,5}d$")).description(Some("So many days from now"));
     let never = ObjectBuilder::new().schema_type(Type::Null).description(Some("Never"));
     let expires_on = AnyOfBuilder::new().item(days).item(Time::schema()).item(never);
     let expires_on = expires_on.description(Some("From when on it is refused; a date: from its end on, in UTC"));
     closed()
-        .property("name", openapi::text().min_length(Some(1)).max_length(Some(Key::LONGEST_NAME)))
-        .property("note", or_null().max_length(Some(Key::LONGEST_NOTE)))
+        .property("name", described::text().min_length(Some(1)).max_length(Some(LONGEST_NAME)))
+        .property("note", or_null().max_length(Some(LONGEST_NOTE)))
         .property("scopes", ArrayBuilder::new().items(Ref::from_schema_name(Scope::name())).min_items(Some(1)))
         .property("expires_on", expires_on)
 }
@@ -145,7 +145,7 @@ impl ToSchema for KeyChangesWish {
 
 impl PartialSchema for RotationWish {
     fn schema() -> RefOr<Schema> {
-        let grace = openapi::text().enum_values(Some(Grace::ALL.map(Grace::as_str)));
+        let grace = described::text().enum_values(Some(Grace::ALL.map(Grace::as_str)));
         let grace = grace.description(Some("How long the secret before works on; usually a day"));
         closed().property("grace", grace).into()
     }
@@ -159,7 +159,7 @@ impl ToSchema for RotationWish {
 
 impl PartialSchema for Time {
     fn schema() -> RefOr<Schema> {
-        let of = |format| openapi::text().format(Some(SchemaFormat::KnownFormat(format)));
+        let of = |format| described::text().format(Some(SchemaFormat::KnownFormat(format)));
         AnyOfBuilder::new().item(of(KnownFormat::Date)).item(of(KnownFormat::DateTime)).into()
     }
 }

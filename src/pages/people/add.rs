@@ -9,12 +9,14 @@ use serde::Deserialize;
 use super::path_of;
 use crate::app::App;
 use crate::auth::credentials::Password;
-use crate::auth::passwords::confirmed_password_errors;
-use crate::auth::posted_form::Posted;
-use crate::auth::session_user::AdminSession;
-use crate::error::AppError;
-use crate::models::administration::{Addition, Administrator};
-use crate::models::user::{FieldError, NewUser, Profile, SaveError, UserField, UserStatus};
+use crate::auth::passwords::rules::confirmed_password_errors;
+use crate::callers::posted_form::Posted;
+use crate::callers::session_user::AdminSession;
+use crate::callers::verify::client_of;
+use crate::http::error::AppError;
+use crate::models::people::administration::{Addition, Administrator};
+use crate::models::people::user::{NewUser, Profile, SaveError, UserField, UserStatus};
+use crate::models::rules::FieldError;
 use crate::pages::form::{Checkbox, Field, error_summary};
 use crate::pages::shell::{Notice, Shell, page, see_other_with};
 
@@ -33,7 +35,7 @@ struct AddPage {
 }
 
 impl AddPage {
-    fn new(shell: Shell, form: AddForm, errors: &[FieldError]) -> Self {
+    fn new(shell: Shell, form: AddForm, errors: &[FieldError<UserField>]) -> Self {
         Self {
             shell,
             login: Field::new(form.login, UserField::Login, errors),
@@ -107,7 +109,7 @@ pub async fn add(
     let added = if errors.is_empty() {
         new.password_hash = Some(app.passwords.hash(&password).await?);
         let addition = Addition { new, status: UserStatus::Active, must_change_password: form.must_change.is_ticked() };
-        let (now, administrator) = (app.clock.now(), Administrator::new(&me.user, app.addresses.client(&request)));
+        let (now, administrator) = (app.clock.now(), Administrator::new(&me.user, client_of(&app, &request)));
         let added = app.database.write(move |connection| administrator.add(connection, &addition, now)).await;
         added.map_err(SaveError::from)
     } else {

@@ -10,11 +10,11 @@ use askama::Template;
 use super::{full_name, path_of, status_label};
 use crate::app::App;
 use crate::auth::credentials::parameter;
-use crate::auth::session_user::AdminSession;
-use crate::error::AppError;
-use crate::models::administration::{People, PeopleFilter};
-use crate::models::token::Token;
-use crate::models::user::{User, UserStatus};
+use crate::callers::session_user::AdminSession;
+use crate::http::error::AppError;
+use crate::models::keys::token::Token;
+use crate::models::people::administration::{People, PeopleFilter};
+use crate::models::people::user::{User, UserStatus};
 use crate::pages::moment::Moment;
 use crate::pages::shell::{Shell, page};
 

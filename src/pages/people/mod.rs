@@ -12,13 +12,14 @@ use super::keys::KeyPanel;
 use super::shell::{Notice, see_other_with};
 use super::tokens::shown::ShownToken;
 use crate::app::App;
-use crate::auth::session_user::AdminSession;
-use crate::error::AppError;
-use crate::models::administration::{Administrator, Changes};
-use crate::models::key::Key;
-use crate::models::token::{Token, TokenAction};
-use crate::models::user::{SaveError, User, UserStatus};
-use crate::resource::id_of;
+use crate::callers::session_user::AdminSession;
+use crate::callers::verify::client_of;
+use crate::http::address::id_of;
+use crate::http::error::AppError;
+use crate::models::keys::key::Key;
+use crate::models::keys::token::{Token, TokenAction};
+use crate::models::people::administration::{Administrator, Changes};
+use crate::models::people::user::{SaveError, User, UserStatus};
 
 /// The person whom the address names.
 async fn person(app: &App, request: &HttpRequest) -> Result<User, AppError> {
@@ -59,7 +60,7 @@ async fn change(
     changes: Changes,
     notice: Notice,
 ) -> Result<actix_web::HttpResponse, AppError> {
-    let (now, administrator) = (app.clock.now(), Administrator::new(&me.user, app.addresses.client(request)));
+    let (now, administrator) = (app.clock.now(), Administrator::new(&me.user, client_of(app, request)));
     let changed = app.database.write(move |connection| administrator.change(connection, user_id, &changes, now)).await;
     changed.map_err(SaveError::from)??;
     Ok(see_other_with(app, &path_of(user_id), notice))

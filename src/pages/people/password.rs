@@ -9,12 +9,13 @@ use serde::Deserialize;
 use super::{change, full_name, path_of, person};
 use crate::app::App;
 use crate::auth::credentials::Password;
-use crate::auth::passwords::confirmed_password_errors;
-use crate::auth::posted_form::Posted;
-use crate::auth::session_user::AdminSession;
-use crate::error::AppError;
-use crate::models::administration::Changes;
-use crate::models::user::{FieldError, User, UserField};
+use crate::auth::passwords::rules::confirmed_password_errors;
+use crate::callers::posted_form::Posted;
+use crate::callers::session_user::AdminSession;
+use crate::http::error::AppError;
+use crate::models::people::administration::Changes;
+use crate::models::people::user::{User, UserField};
+use crate::models::rules::FieldError;
 use crate::pages::form::{Checkbox, Field, error_summary};
 use crate::pages::shell::{Notice, Shell, page, see_other};
 
@@ -31,7 +32,7 @@ struct PasswordPage {
 }
 
 impl PasswordPage {
-    fn new(shell: Shell, user: &User, must_change: bool, errors: &[FieldError]) -> Self {
+    fn new(shell: Shell, user: &User, must_change: bool, errors: &[FieldError<UserField>]) -> Self {
         Self {
             shell,
             path: path_of(user.id),

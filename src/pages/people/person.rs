@@ -7,14 +7,14 @@ use askama::Template;
 
 use super::{Holdings, full_name, holdings, path_of, person, status_label};
 use crate::app::App;
-use crate::auth::session_user::AdminSession;
-use crate::error::AppError;
-use crate::models::user::{User, UserStatus};
+use crate::callers::session_user::AdminSession;
+use crate::http::address::id_of;
+use crate::http::error::AppError;
+use crate::models::people::user::{User, UserStatus};
 use crate::pages::keys::KeyPanel;
 use crate::pages::moment::Moment;
 use crate::pages::shell::{Notice, Shell, page, see_other};
 use crate::pages::tokens::shown::ShownToken;
-use crate::resource::id_of;
 
 /// What may have been done to somebody just before.
 const NOTICES: &[Notice] =

@@ -7,11 +7,11 @@ use askama::Template;
 
 use super::{Holdings, change, full_name, holdings, path_of, person};
 use crate::app::App;
-use crate::auth::posted_form::{NoFields, Posted};
-use crate::auth::session_user::AdminSession;
-use crate::error::AppError;
-use crate::models::administration::{Changes, Refusal};
-use crate::models::user::UserStatus;
+use crate::callers::posted_form::{NoFields, Posted};
+use crate::callers::session_user::AdminSession;
+use crate::http::error::AppError;
+use crate::models::people::administration::{Changes, Refusal};
+use crate::models::people::user::UserStatus;
 use crate::pages::keys::KeyPanel;
 use crate::pages::shell::{Notice, Shell, page, see_other};
 use crate::pages::tokens::shown::ShownToken;

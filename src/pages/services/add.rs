@@ -8,11 +8,11 @@ use askama::Template;
 use super::form::{ServiceFields, ServiceForm};
 use super::{by, path_of};
 use crate::app::App;
-use crate::auth::posted_form::Posted;
-use crate::auth::session_user::AdminSession;
-use crate::error::AppError;
-use crate::models::service::Service;
-use crate::models::service_administration::ServiceRefusal;
+use crate::callers::posted_form::Posted;
+use crate::callers::session_user::AdminSession;
+use crate::http::error::AppError;
+use crate::models::services::administration::ServiceRefusal;
+use crate::models::services::service::Service;
 use crate::pages::shell::{Notice, Shell, page, see_other_with};
 
 #[derive(Template)]

@@ -3,10 +3,10 @@
 use serde::Deserialize;
 
 use crate::clock::Timestamp;
-use crate::error::AppError;
-use crate::models::service::Service;
-use crate::models::service_settings::{Admitted, ServiceChanges, ServiceField, ServiceSettings, words};
-use crate::models::user::FieldError;
+use crate::http::error::AppError;
+use crate::models::rules::FieldError;
+use crate::models::services::service::Service;
+use crate::models::services::settings::{Admitted, ServiceChanges, ServiceField, ServiceSettings, words};
 use crate::pages::form::{Checkbox, Choice, Field, error_summary};
 
 /// What is sent where those are admitted who are named, if anybody is.

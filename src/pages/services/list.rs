@@ -7,11 +7,11 @@ use askama::Template;
 
 use super::{keys_in_words, path_of, state_label, who_reads};
 use crate::app::App;
-use crate::auth::session_user::AdminSession;
+use crate::callers::session_user::AdminSession;
 use crate::clock::Timestamp;
-use crate::error::AppError;
-use crate::models::service_overview::ServiceOverview;
-use crate::models::service_settings::Admitted;
+use crate::http::error::AppError;
+use crate::models::services::overview::ServiceOverview;
+use crate::models::services::settings::Admitted;
 use crate::pages::moment::Moment;
 use crate::pages::shell::{Notice, Shell, page};
 

@@ -10,13 +10,14 @@ pub mod service;
 use actix_web::HttpRequest;
 
 use crate::app::App;
-use crate::auth::session_user::AdminSession;
-use crate::error::AppError;
-use crate::models::service::{KeptIn, Service};
-use crate::models::service_administration::By;
-use crate::models::service_overview::{Dependents, ServiceOverview};
-use crate::models::service_settings::{Admitted, ServiceSettings};
-use crate::resource::id_of;
+use crate::callers::session_user::AdminSession;
+use crate::callers::verify::client_of;
+use crate::http::address::id_of;
+use crate::http::error::AppError;
+use crate::models::services::administration::By;
+use crate::models::services::overview::{Dependents, ServiceOverview};
+use crate::models::services::service::{KeptIn, Service};
+use crate::models::services::settings::{Admitted, ServiceSettings};
 
 /// The service whom the address names.
 async fn service(app: &App, request: &HttpRequest) -> Result<ServiceOverview, AppError> {
@@ -31,7 +32,7 @@ async fn service(app: &App, request: &HttpRequest) -> Result<ServiceOverview, Ap
 
 /// An administrator, who does something about services.
 fn by(app: &App, request: &HttpRequest, me: &AdminSession) -> By {
-    By::administrator(&me.user, app.addresses.client(request))
+    By::administrator(&me.user, client_of(app, request))
 }
 
 /// Where the page of a service is.

@@ -7,15 +7,15 @@ use askama::Template;
 
 use super::{by, path_of, service};
 use crate::app::App;
-use crate::auth::posted_form::{NoFields, Posted};
-use crate::auth::session_user::AdminSession;
-use crate::error::AppError;
-use crate::models::service::{KeptIn, Service};
-use crate::models::service_administration::ServiceRefusal;
-use crate::models::service_overview::{Dependents, ServiceOverview};
+use crate::callers::posted_form::{NoFields, Posted};
+use crate::callers::session_user::AdminSession;
+use crate::http::address::id_of;
+use crate::http::error::AppError;
+use crate::models::services::administration::ServiceRefusal;
+use crate::models::services::overview::{Dependents, ServiceOverview};
+use crate::models::services::service::{KeptIn, Service};
 use crate::pages::moment::Moment;
 use crate::pages::shell::{Notice, Shell, page, see_other_with};
-use crate::resource::id_of;
 
 #[derive(Template)]
 #[template(path = "services/remove.html")]

@@ -8,17 +8,17 @@ use askama::Template;
 use super::form::{ServiceFields, ServiceForm};
 use super::{Fact, by, facts, keys_in_words, path_of, service};
 use crate::app::App;
-use crate::auth::posted_form::Posted;
-use crate::auth::session_user::AdminSession;
-use crate::error::AppError;
-use crate::models::service::{KeptIn, Service};
-use crate::models::service_administration::ServiceRefusal;
-use crate::models::service_overview::ServiceOverview;
-use crate::models::service_settings::ServiceField;
-use crate::models::user::FieldError;
+use crate::callers::posted_form::Posted;
+use crate::callers::session_user::AdminSession;
+use crate::http::address::id_of;
+use crate::http::error::AppError;
+use crate::models::rules::FieldError;
+use crate::models::services::administration::ServiceRefusal;
+use crate::models::services::overview::ServiceOverview;
+use crate::models::services::service::{KeptIn, Service};
+use crate::models::services::settings::ServiceField;
 use crate::pages::moment::Moment;
 use crate::pages::shell::{Notice, Shell, page, see_other_with};
-use crate::resource::id_of;
 
 /// What may have been done to it just before.
 const NOTICES: &[Notice] = &[Notice::ServiceAdded, Notice::ServiceChanged];

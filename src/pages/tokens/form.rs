@@ -5,14 +5,15 @@ use serde::Deserialize;
 
 use super::shown::capitalized;
 use crate::app::App;
-use crate::auth::posted_form::Fields;
+use crate::callers::posted_form::Fields;
 use crate::clock::Timestamp;
-use crate::error::AppError;
-use crate::models::key::Key;
-use crate::models::key_wish::{Authority, Expiry, KeyChanges, KeyField, NewKey};
-use crate::models::scope::{KeyScopes, Scope};
-use crate::models::service_scope;
-use crate::models::user::{FieldError, User};
+use crate::http::error::AppError;
+use crate::models::keys::key::Key;
+use crate::models::keys::key_wish::{Authority, Expiry, KeyChanges, KeyField, KeyPolicy, NewKey};
+use crate::models::keys::scope::{KeyScopes, Scope};
+use crate::models::people::user::User;
+use crate::models::rules::FieldError;
+use crate::models::services::scopes_of_keys;
 use crate::pages::form::{Choice, Field, error_summary};
 use crate::pages::moment::Due;
 
@@ -141,7 +142,8 @@ impl Offered {
     /// Those of the database.
     pub async fn to(app: &App, owner: &User) -> Result<Self, AppError> {
         let (user_id, is_admin) = (owner.id, owner.admin);
-        let of_services = app.database.lookup(move |connection| service_scope::offered_to(connection, user_id)).await?;
+        let of_services =
+            app.database.lookup(move |connection| scopes_of_keys::offered_to(connection, user_id)).await?;
         let own = Scope::ALL.into_iter().filter(|scope| is_admin || !scope.is_for_administrators());
         let own =
             own.map(|scope| OfferedScope { word: scope.to_string(), description: scope.description().to_owned() });
@@ -193,7 +195,7 @@ impl TokenFields {
         errors: &[FieldError<KeyField>],
     ) -> Self {
         let now = app.clock.now();
-        let longest = app.config.key_policy().longest_lifetime;
+        let longest = KeyPolicy::of(&app.config).longest_lifetime;
         let day = |time: Timestamp| time.format("%Y-%m-%d").to_string();
         let scope_choice = |scope: OfferedScope| Choice {
             id: String::new(),
@@ -222,7 +224,7 @@ impl TokenFields {
 }
 
 fn expiries(app: &App, kept: Option<&Key>, chosen: &str) -> Vec<Choice> {
-    let (now, policy) = (app.clock.now(), app.config.key_policy());
+    let (now, policy) = (app.clock.now(), KeyPolicy::of(&app.config));
     let choice = |value: &str, label: String, ends_on: Option<Timestamp>| Choice {
         id: String::new(),
         value: value.to_owned(),
@@ -262,7 +264,7 @@ fn expiries(app: &App, kept: Option<&Key>, chosen: &str) -> Vec<Choice> {
 
 /// Which choice stands for what is usual here.
 fn usual_choice(app: &App) -> String {
-    let (now, policy) = (app.clock.now(), app.config.key_policy());
+    let (now, policy) = (app.clock.now(), KeyPolicy::of(&app.config));
     let Some(usual) = policy.usual_expiry(&Authority::OWNER, now) else { return NEVER.to_owned() };
     let found = LIFETIMES.into_iter().find(|days| now + TimeDelta::days((*days).into()) == usual);
     found.map_or_else(|| USUAL.to_owned(), |days| format!("{days}d"))

@@ -10,10 +10,11 @@ use askama::Template;
 use super::shown::ShownToken;
 use crate::app::App;
 use crate::auth::credentials::parameter;
-use crate::auth::session_user::SessionUser;
-use crate::error::AppError;
-use crate::models::key::Key;
-use crate::models::token::TokenAction;
+use crate::callers::session_user::SessionUser;
+use crate::http::error::AppError;
+use crate::models::keys::key::Key;
+use crate::models::keys::key_wish::KeyPolicy;
+use crate::models::keys::token::TokenAction;
 use crate::pages::shell::{Notice, Shell, page};
 
 /// Rows on a page: as many as one person may have, unless a setting lets them have more.
@@ -140,7 +141,7 @@ fn idle(count: usize) -> String {
 
 /// Why somebody who has `held` tokens can make no more; empty: they can.
 pub(super) fn full(app: &App, held: usize) -> String {
-    match app.config.key_policy().most_per_user {
+    match KeyPolicy::of(&app.config).most_per_user {
         0 => "Access tokens are switched off here.".to_owned(),
         most if held >= most => {
             format!("You have {held} access tokens, as many as one person may have. Revoke one to make another.")

@@ -11,12 +11,12 @@ pub mod token;
 use actix_web::HttpRequest;
 
 use crate::app::App;
-use crate::auth::secret::Secret;
-use crate::error::AppError;
-use crate::models::key::Key;
-use crate::models::scope::Scope;
-use crate::models::token::TokenAction;
-use crate::resource::id_of;
+use crate::http::address::id_of;
+use crate::http::error::AppError;
+use crate::models::keys::key::Key;
+use crate::models::keys::scope::Scope;
+use crate::models::keys::token::TokenAction;
+use crate::secret::Secret;
 
 /// The access token of a person that the address names.
 async fn token(app: &App, request: &HttpRequest, user_id: i64) -> Result<Key, AppError> {

@@ -10,13 +10,15 @@ use super::list::full;
 use super::shown::ShownToken;
 use super::{command_to_try, path_of};
 use crate::app::App;
-use crate::auth::confirmation::Sensitive;
-use crate::auth::session_user::SessionUser;
-use crate::error::AppError;
-use crate::models::key::{Key, KeyRefusal};
-use crate::models::key_wish::{Authority, KeyField};
-use crate::models::token::TokenAction;
-use crate::models::user::{FieldError, User};
+use crate::callers::confirmation::Sensitive;
+use crate::callers::session_user::SessionUser;
+use crate::callers::verify::client_of;
+use crate::http::error::AppError;
+use crate::models::keys::key::{Key, KeyRefusal};
+use crate::models::keys::key_wish::{Authority, KeyField, KeyPolicy};
+use crate::models::keys::token::TokenAction;
+use crate::models::people::user::User;
+use crate::models::rules::FieldError;
 use crate::pages::form::PasswordAgain;
 use crate::pages::shell::{Shell, page};
 
@@ -93,7 +95,7 @@ pub async fn create(
         id => Some(id.parse::<i64>().map_err(|_| AppError::BadRequest("The form names no token of yours.".into()))?),
     };
     let (new, unclear) = sensitive.form.new_key(app.clock.now())?;
-    let client = app.addresses.client(&request);
+    let client = client_of(&app, &request);
     let confirmed = sensitive.confirm(&app, &request).await?;
     let Sensitive { me, form, .. } = sensitive;
     let shell = Shell::of(&app, &request, &session)?;
@@ -113,7 +115,7 @@ pub async fn create(
             return page(StatusCode::UNPROCESSABLE_ENTITY, &again(fields, PasswordAgain::refused(why)));
         }
     };
-    let (user_id, policy, now) = (me.user.id, app.config.key_policy(), app.clock.now());
+    let (user_id, policy, now) = (me.user.id, KeyPolicy::of(&app.config), app.clock.now());
     let made = confirmed.write(&app, move |connection| {
         User::lock_row(connection, user_id)?;
         if Key::latest_made(connection, user_id)? != after {

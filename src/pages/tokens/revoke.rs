@@ -8,13 +8,14 @@ use askama::Template;
 use super::shown::{Rotation, ShownToken};
 use super::token;
 use crate::app::App;
-use crate::auth::posted_form::{NoFields, Posted};
-use crate::auth::session_user::SessionUser;
-use crate::error::AppError;
-use crate::models::key::{Key, KeyRefusal};
-use crate::models::token::TokenAction;
+use crate::callers::posted_form::{NoFields, Posted};
+use crate::callers::session_user::SessionUser;
+use crate::callers::verify::client_of;
+use crate::http::address::id_of;
+use crate::http::error::AppError;
+use crate::models::keys::key::{Key, KeyRefusal};
+use crate::models::keys::token::TokenAction;
 use crate::pages::shell::{Notice, Shell, page, see_other_with};
-use crate::resource::id_of;
 
 #[derive(Template)]
 #[template(path = "tokens/revoke.html")]
@@ -49,7 +50,7 @@ pub async fn revoke(
     Posted { who: me, form: NoFields {} }: Posted<SessionUser, NoFields>,
 ) -> Result<HttpResponse, AppError> {
     let (user_id, id, now) = (me.user.id, id_of(&request)?, app.clock.now());
-    let client = app.addresses.client(&request);
+    let client = client_of(&app, &request);
     let revoked = app.database.write(move |connection| {
         // The other kinds of key have pages of their own.
         match Key::find(connection, user_id, id)?.filter(|key| key.action == TokenAction::Access) {

@@ -10,12 +10,13 @@ use super::new::MadePage;
 use super::shown::ShownToken;
 use super::{command_to_try, path_of, token};
 use crate::app::App;
-use crate::auth::confirmation::Sensitive;
-use crate::auth::session_user::SessionUser;
-use crate::error::AppError;
-use crate::models::key::{Key, KeyRefusal};
-use crate::models::key_wish::{Authority, Grace};
-use crate::models::user::User;
+use crate::callers::confirmation::Sensitive;
+use crate::callers::session_user::SessionUser;
+use crate::callers::verify::client_of;
+use crate::http::error::AppError;
+use crate::models::keys::key::{Key, KeyRefusal};
+use crate::models::keys::key_wish::{Authority, Grace};
+use crate::models::people::user::User;
 use crate::pages::form::{Choice, PasswordAgain};
 use crate::pages::moment::Due;
 use crate::pages::shell::{Shell, page, see_other};
@@ -100,7 +101,7 @@ pub async fn rotate(
     let replaces: i64 = sensitive.form.replaces.parse().map_err(|_| odd())?;
     let user_id = sensitive.me.user.id;
     let key = token(&app, &request, user_id).await?;
-    let client = app.addresses.client(&request);
+    let client = client_of(&app, &request);
     let confirmed = sensitive.confirm(&app, &request).await?;
     let shell = Shell::of(&app, &request, &session)?;
     let confirmed = match confirmed {

@@ -5,9 +5,9 @@ use chrono::TimeDelta;
 use super::path_of;
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::models::key::{Key, UsedSecret};
-use crate::models::scope::KeyScopes;
-use crate::models::token::Token;
+use crate::models::keys::key::{Key, UsedSecret};
+use crate::models::keys::scope::KeyScopes;
+use crate::models::keys::token::Token;
 use crate::pages::moment::{Due, Moment};
 
 /// An expiry that is as near as this stands out.

@@ -9,12 +9,13 @@ use super::form::{Offered, TokenFields, TokenForm, in_place_of_expiry};
 use super::shown::{Rotation, ShownToken};
 use super::{path_of, token};
 use crate::app::App;
-use crate::auth::posted_form::Posted;
-use crate::auth::session_user::SessionUser;
-use crate::error::AppError;
-use crate::models::key::{Key, KeyRefusal};
-use crate::models::key_wish::{Authority, KeyField};
-use crate::models::user::FieldError;
+use crate::callers::posted_form::Posted;
+use crate::callers::session_user::SessionUser;
+use crate::callers::verify::client_of;
+use crate::http::error::AppError;
+use crate::models::keys::key::{Key, KeyRefusal};
+use crate::models::keys::key_wish::{Authority, KeyField, KeyPolicy};
+use crate::models::rules::FieldError;
 use crate::pages::service_uses::ShownUsage;
 use crate::pages::shell::{Notice, Shell, page, see_other_with};
 
@@ -74,9 +75,9 @@ pub async fn change(
     Posted { who: me, form }: Posted<SessionUser, TokenForm>,
 ) -> Result<HttpResponse, AppError> {
     let key = token(&app, &request, me.user.id).await?;
-    let (ids, policy, now) = ((me.user.id, key.id), app.config.key_policy(), app.clock.now());
+    let (ids, policy, now) = ((me.user.id, key.id), KeyPolicy::of(&app.config), app.clock.now());
     let (changes, unclear) = form.changes(now)?;
-    let client = app.addresses.client(&request);
+    let client = client_of(&app, &request);
     let changed = app
         .database
         .write(move |connection| Key::change(connection, ids, &changes, (&policy, &Authority::OWNER), &client, now));

@@ -8,7 +8,7 @@ mod generators;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;

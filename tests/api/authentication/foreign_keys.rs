@@ -1,6 +1,6 @@
 //! Keys that were moved in from elsewhere, in whatever form they had there.
 
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use rstest::rstest;
 
 use super::*;

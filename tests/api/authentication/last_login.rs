@@ -1,7 +1,7 @@
 //! `last_login_on`, as far as the API moves it.
 
 use chrono::TimeDelta;
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use rstest::rstest;
 
 use super::*;

@@ -1,6 +1,6 @@
 //! Which one counts when a request presents several secrets.
 
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use rstest::rstest;
 
 use super::*;

@@ -1,6 +1,6 @@
 //! People whose secrets are right, but who may not come in, or not like this.
 
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use rstest::rstest;
 
 use super::*;

@@ -35,10 +35,10 @@ async fn nothing_presented_or_basic_refused_is_answered_by_the_challenge(#[value
 async fn a_refused_key_is_answered_without_a_dialog(#[values(Sqlite, Postgres)] db: Db) {
     let site = Site::start(db).await;
     let alice = site.add_user("alice").await;
-    let key = site.add_key(&alice, latchkey::models::token::TokenAction::Api).await;
+    let key = site.add_key(&alice, latchkey::models::keys::token::TokenAction::Api).await;
     let mistyped = format!("{}{}", &key.secret[..48], if key.secret.ends_with('0') { '1' } else { '0' });
     assert_eq!(mistyped.len(), key.secret.len());
-    let never_made = latchkey::auth::secret::Secret::generate();
+    let never_made = latchkey::secret::Secret::generate();
     for secret in ["wrong", "alice", PASSWORD, &mistyped, never_made.expose(), "nul\u{1}byte", "ünïcode", "🔑"] {
         let in_query = format!("{ADDRESS}?key={}", escaped(secret));
         assert_refused(site.get(&in_query), None, "a wrong parameter").await;
@@ -58,7 +58,7 @@ async fn a_refused_key_is_answered_without_a_dialog(#[values(Sqlite, Postgres)] 
 async fn what_cannot_be_read_is_refused(#[values(Sqlite, Postgres)] db: Db) {
     let site = Site::start(db).await;
     let alice = site.add_user("alice").await;
-    let Key { secret, .. } = site.add_key(&alice, latchkey::models::token::TokenAction::Api).await;
+    let Key { secret, .. } = site.add_key(&alice, latchkey::models::keys::token::TokenAction::Api).await;
     let bytes = |bytes: &[u8]| HeaderValue::from_bytes(bytes).expect("bytes that may stand in a header");
     assert_refused(site.get(ADDRESS).header(KEY_HEADER, bytes(b"\xff\xfe")), None, "a key that is not UTF-8").await;
     assert_refused(site.get(&format!("{ADDRESS}?key=%ff%fe")), None, "a parameter that is not UTF-8").await;

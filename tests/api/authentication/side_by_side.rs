@@ -1,6 +1,6 @@
 //! Requests at the same time: on PostgreSQL their keys are looked up together.
 
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use rstest::rstest;
 
 use super::*;
@@ -15,7 +15,7 @@ async fn each_is_answered_for_its_own_key(#[values(Sqlite, Postgres)] db: Db) {
         let user = site.add_passwordless_user(&login).await;
         let key = site.add_key(&user, TokenAction::Api).await;
         let feeds = site.add_key(&user, TokenAction::Feeds).await;
-        let nobodys = latchkey::auth::secret::Secret::generate();
+        let nobodys = latchkey::secret::Secret::generate();
         // Two of the same, as programs do that send several requests.
         cases.extend([(key.secret.clone(), Some(login.clone())), (key.secret, Some(login))]);
         cases.extend([(feeds.secret, None), (nobodys.expose().to_owned(), None)]);

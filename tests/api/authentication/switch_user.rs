@@ -1,6 +1,6 @@
 //! `X-Redmine-Switch-User`: an admin's program acts as somebody else.
 
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use reqwest::Method;
 use reqwest::header::HeaderValue;
 use rstest::rstest;

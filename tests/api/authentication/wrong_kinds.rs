@@ -1,6 +1,6 @@
 //! Secrets that are right, but are no API access keys.
 
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use rstest::rstest;
 
 use super::*;

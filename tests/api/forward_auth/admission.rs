@@ -1,7 +1,7 @@
 //! Who may do what on a service: what both the key's scopes and the service's admission say.
 
 use chrono::TimeDelta;
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use rstest::rstest;
 
 use super::*;
@@ -191,7 +191,7 @@ async fn a_key_that_is_over_enters_nowhere_and_one_that_enters_is_used(#[values(
         Some(r#"Bearer error="invalid_token", error_description="The token has expired""#)
     );
     assert_eq!(by_key(&site, "GET", "wiki.example.org/", &key).await.status, 200);
-    site.app.database.write_now(|c| latchkey::models::token::Token::delete(c, key.id)).expect("a query");
+    site.app.database.write_now(|c| latchkey::models::keys::token::Token::delete(c, key.id)).expect("a query");
     assert_eq!(by_key(&site, "GET", "wiki.example.org/", &key).await.status, 401);
 }
 

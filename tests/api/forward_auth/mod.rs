@@ -6,8 +6,8 @@ mod dialects;
 mod paths;
 mod rates;
 
-use latchkey::models::service_settings::{Admitted, ServiceSettings};
-use latchkey::models::user::User;
+use latchkey::models::people::user::User;
+use latchkey::models::services::settings::{Admitted, ServiceSettings};
 use reqwest::RequestBuilder;
 
 use crate::support::*;

@@ -5,10 +5,10 @@ mod description;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use latchkey::models::service_settings::ServiceSettings;
-use latchkey::models::token::TokenAction;
-use latchkey::models::user::User;
-use latchkey::resource::Asks;
+use latchkey::http::asks::Asks;
+use latchkey::models::keys::token::TokenAction;
+use latchkey::models::people::user::User;
+use latchkey::models::services::settings::ServiceSettings;
 use latchkey::server;
 use reqwest::Method;
 use rstest::rstest;
@@ -47,7 +47,7 @@ async fn the_document_names_the_public_address(#[values(Sqlite, Postgres)] db: D
 /// What the table of routes has for programs: the methods of each address, of those that ask what `wanted` says.
 fn answered(wanted: impl Fn(Asks) -> bool) -> BTreeMap<String, BTreeSet<String>> {
     let mut answered: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
-    for at in server::api() {
+    for at in server::routes::api() {
         let path = at.path().replace("{id:[0-9]+}", "{id}");
         for path in ["json", "xml"].map(|format| path.replace("{format:json|xml}", format)) {
             let methods = at.answers().iter().filter(|answered| wanted(answered.asks));

@@ -34,7 +34,7 @@ fn operation(command: &str) -> (String, String) {
 #[test]
 fn every_operation_about_keys_has_its_line() {
     let described: BTreeSet<_> = commands().iter().map(|command| operation(command)).collect();
-    let table = server::api();
+    let table = server::routes::api();
     let about_keys = table.iter().filter(|at| at.path().starts_with("/my/tokens"));
     let answered = about_keys.flat_map(|at| {
         let methods = at.answers().iter().map(|answered| answered.method.to_string());

@@ -12,8 +12,8 @@ mod revoked;
 mod rotated;
 mod shown;
 
-use latchkey::models::token::TokenAction;
-use latchkey::models::user::User;
+use latchkey::models::keys::token::TokenAction;
+use latchkey::models::people::user::User;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 

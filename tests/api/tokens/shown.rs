@@ -1,7 +1,7 @@
 //! `GET /my/tokens/ID.json`
 
 use chrono::TimeDelta;
-use latchkey::models::scope::Scope;
+use latchkey::models::keys::scope::Scope;
 use rstest::rstest;
 
 use super::*;

@@ -7,7 +7,7 @@ mod listed;
 mod not_allowed;
 mod shown;
 
-use latchkey::models::token::TokenAction;
+use latchkey::models::keys::token::TokenAction;
 use reqwest::{Method, RequestBuilder};
 
 use crate::support::*;

@@ -1,6 +1,7 @@
 //! The table of access tokens: "name, hint, scopes in words, created, last used (relative, sorted by it on request),
 //! expires ("in 3 days" stands out), state".
 
+use latchkey::models::keys::key_wish::KeyPolicy;
 use rstest::rstest;
 
 use super::*;
@@ -231,7 +232,7 @@ async fn more_than_a_hundred_come_in_pages_that_keep_the_order(#[values(Sqlite, 
     let site = Site::start_with(db, &["--access-tokens-per-user=1000"]).await;
     let user = site.add_user("alice").await;
     let (user_id, now) = (user.id, site.clock.now());
-    let policy = site.app.config.key_policy();
+    let policy = KeyPolicy::of(&site.app.config);
     let made = site.app.database.write(move |connection| {
         for number in 100..230 {
             let name = format!("Token {number}");

@@ -1,7 +1,8 @@
 //! The form for another access token, and the page that shows its secret.
 
 use futures_util::future::join_all;
-use latchkey::models::scope::Scope;
+use latchkey::models::keys::key_wish::KeyPolicy;
+use latchkey::models::keys::scope::Scope;
 use rstest::rstest;
 
 use super::*;
@@ -72,7 +73,7 @@ async fn each_life_says_its_date_and_the_settings_say_which_there_are(
     assert!(form.shows(usual), "{flags:?}: {}", form.text());
     let chosen = expected.split(' ').find_map(|it| it.strip_suffix('!')).expect("one");
     create(&alice, &[("name", "As offered"), ("scopes", "account:read"), ("expiry", chosen)]).await.secret();
-    let policy = site.app.config.key_policy();
+    let policy = KeyPolicy::of(&site.app.config);
     let expected = policy.usual_expiry(&Authority::OWNER, site.clock.now());
     assert_eq!(all_of(&site, &user)[0].expires_on, expected, "{flags:?}");
 }

@@ -14,11 +14,11 @@ mod summary;
 use chrono::TimeDelta;
 use latchkey::clock::Timestamp;
 use latchkey::models::event::Client;
-use latchkey::models::key::Key as AccessToken;
-use latchkey::models::key_wish::{Authority, Expiry, Grace, KeyPolicy, NewKey};
-use latchkey::models::scope::KeyScopes;
-use latchkey::models::token::TokenAction;
-use latchkey::models::user::User;
+use latchkey::models::keys::key::Key as AccessToken;
+use latchkey::models::keys::key_wish::{Authority, Expiry, Grace, KeyPolicy, NewKey};
+use latchkey::models::keys::scope::KeyScopes;
+use latchkey::models::keys::token::TokenAction;
+use latchkey::models::people::user::User;
 
 use super::*;
 
@@ -29,7 +29,7 @@ pub(crate) struct Made {
 }
 
 impl Made {
-    fn of((token, secret): (AccessToken, latchkey::auth::secret::Secret)) -> Self {
+    fn of((token, secret): (AccessToken, latchkey::secret::Secret)) -> Self {
         log::note_secret(secret.expose());
         Self { id: token.id, key: Key { id: token.current.id, secret: secret.expose().to_owned() } }
     }

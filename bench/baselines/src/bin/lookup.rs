@@ -5,11 +5,11 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use latchkey::auth::secret::Secret;
 use latchkey::clock::Clock;
-use latchkey::config::DatabaseUrl;
 use latchkey::db::Database;
-use latchkey::models::token::{Claim, Token, TokenAction};
+use latchkey::db::url::DatabaseUrl;
+use latchkey::models::keys::token::{Claim, Token, TokenAction};
+use latchkey::secret::Secret;
 
 const ANY: &[TokenAction] = &[TokenAction::Api, TokenAction::Feeds, TokenAction::Session];
 /// Digests that are made before the clock runs.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use latchkey_baselines::last_use::{Recording, run};
+use latchkey_baselines::recorder::last_use::{Recording, run};
 
 fn main() -> ExitCode {
     run(Recording::Never)

@@ -1,0 +1,148 @@
+//! In place of the product's `last_use`, with what the other modules call of it: the ways to record a use that it is
+//! compared with. `DATABASE_URL` names the database.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use actix_web::web;
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use tokio::sync::Semaphore;
+
+use crate::clock::{Clock, Timestamp};
+use crate::db::schema::tokens;
+use crate::db::url::DatabaseUrl;
+use crate::db::{DbConnection, connect};
+use crate::metrics::Flushes;
+use crate::models::event::Client;
+use crate::models::keys::token::{Token, WRITE_INTERVAL};
+use crate::recorder::bell::Bell;
+
+/// How a baseline records that a token was used. Each has a program of its own.
+#[derive(Clone, Copy, Debug)]
+pub enum Recording {
+    /// By an UPDATE in the path of every request.
+    OnEveryRequest,
+    /// By an UPDATE in the path of each request that finds the row a minute old.
+    OnceAMinute,
+    /// Not at all.
+    Never,
+}
+
+static RECORDING: OnceLock<Recording> = OnceLock::new();
+
+/// Makes this process record in one way, and runs the product's command line.
+pub fn run(recording: Recording) -> std::process::ExitCode {
+    let _ = RECORDING.set(recording);
+    crate::commands::run()
+}
+
+/// Records in the way of this process.
+pub struct LastUse {
+    clock: Clock,
+    recording: Recording,
+    writers: Arc<Writers>,
+}
+
+impl LastUse {
+    /// For the database that the environment names.
+    ///
+    /// # Panics
+    /// If it names none.
+    pub fn new(clock: Clock, _: Duration, _: Arc<Bell>, _: Flushes) -> Self {
+        let url = std::env::var("DATABASE_URL").expect("DATABASE_URL is set").parse().expect("DATABASE_URL is right");
+        let recording = *RECORDING.get().expect("the program has said how it records");
+        Self { clock, recording, writers: Arc::new(Writers::new(url)) }
+    }
+
+    /// Records a use, and returns when it is written.
+    pub async fn touch(&self, token: &Token, _: impl FnOnce() -> Client) {
+        let now = self.clock.now();
+        let due = match self.recording {
+            Recording::OnEveryRequest => true,
+            Recording::OnceAMinute => token.updated_on.is_none_or(|updated_on| updated_on + WRITE_INTERVAL <= now),
+            Recording::Never => false,
+        };
+        if due && let Err(error) = self.writers.write(token.id, now).await {
+            tracing::error!(%error, "a use was not recorded");
+        }
+    }
+
+    /// What the row says.
+    pub fn of(&self, token: &Token) -> Option<Timestamp> {
+        token.recorded_use()
+    }
+
+    /// None.
+    pub fn pending_uses(&self) -> usize {
+        0
+    }
+
+    /// None.
+    pub fn answered_unwritten(&self) -> u64 {
+        0
+    }
+
+    /// Nothing to write.
+    ///
+    /// # Errors
+    /// None.
+    pub fn write_first_uses(&self, _: &mut DbConnection) -> QueryResult<()> {
+        Ok(())
+    }
+
+    /// Nothing to write.
+    ///
+    /// # Errors
+    /// None.
+    pub fn write_due(&self, _: &mut DbConnection) -> QueryResult<()> {
+        Ok(())
+    }
+
+    /// Nothing to write.
+    ///
+    /// # Errors
+    /// None.
+    pub fn write_all(&self, _: &mut DbConnection) -> QueryResult<()> {
+        Ok(())
+    }
+}
+
+/// The connections that write. A baseline has the best that can be done without a design of its own: SQLite, where
+/// only one can write, has one, so that nobody sleeps until it is free, and no fsync a statement; PostgreSQL has eight.
+struct Writers {
+    url: DatabaseUrl,
+    turns: Semaphore,
+    idle: Mutex<Vec<DbConnection>>,
+}
+
+impl Writers {
+    fn new(url: DatabaseUrl) -> Self {
+        let connections = if url.file().is_some() { 1 } else { 8 };
+        Self { url, turns: Semaphore::new(connections), idle: Mutex::default() }
+    }
+
+    async fn write(self: &Arc<Self>, token_id: i64, used_on: Timestamp) -> Result<(), String> {
+        let _turn = self.turns.acquire().await.map_err(|error| error.to_string())?;
+        let this = self.clone();
+        let written = web::block(move || this.write_now(token_id, used_on)).await;
+        written.map_err(|error| error.to_string())?
+    }
+
+    fn write_now(&self, token_id: i64, used_on: Timestamp) -> Result<(), String> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut connection = idle.map_or_else(|| self.connect(), Ok)?;
+        let update = diesel::update(tokens::table.find(token_id)).set(tokens::updated_on.eq(used_on));
+        update.execute(&mut connection).map_err(|error| error.to_string())?;
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        Ok(())
+    }
+
+    fn connect(&self) -> Result<DbConnection, String> {
+        let mut connection = connect(&self.url).map_err(|error| error.to_string())?;
+        if let DbConnection::Sqlite(sqlite) = &mut connection {
+            sqlite.batch_execute("PRAGMA synchronous = NORMAL").map_err(|error| error.to_string())?;
+        }
+        Ok(connection)
+    }
+}

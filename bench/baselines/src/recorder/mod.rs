@@ -1,0 +1,13 @@
+//! The recorder of the product, but for [`last_use`].
+
+#[path = "../../../../src/recorder/bell.rs"]
+pub mod bell;
+pub mod last_use;
+#[path = "../../../../src/recorder/service_uses.rs"]
+pub mod service_uses;
+#[path = "../../../../src/recorder/sign_ins.rs"]
+pub mod sign_ins;
+#[path = "../../../../src/recorder/thread.rs"]
+mod thread;
+
+pub use self::thread::Recorder;

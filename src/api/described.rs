@@ -1,0 +1,140 @@
+//! What the descriptions of several operations share: parameters, refusals, schemas.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::AnyOfBuilder;
+use utoipa::openapi::{Content, HeaderBuilder, ObjectBuilder, Ref, RefOr, Required, Response, Schema, Type};
+use utoipa::{IntoParams, IntoResponses, PartialSchema, ToSchema};
+
+use crate::auth::credentials::SWITCH_USER_HEADER;
+use crate::http::problem::{self, Problem};
+use crate::models::keys::scope::{LONGEST_SERVICE_NAME, Scope};
+use crate::models::keys::token::TokenAction;
+
+/// What [`Format::write`] writes of a person, and what `document::read` reads: JSON holds in a member `user` what in
+/// XML is the root element. For descriptions only.
+pub struct InUser<T>(PhantomData<T>);
+
+impl<T: ToSchema> PartialSchema for InUser<T> {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().property("user", Ref::from_schema_name(T::name())).required("user").into()
+    }
+}
+
+impl<T: ToSchema> ToSchema for InUser<T> {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
+    }
+}
+
+/// The parameter with which an administrator acts as somebody else.
+pub struct SwitchUser;
+
+impl IntoParams for SwitchUser {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let parameter = ParameterBuilder::new()
+            .name(SWITCH_USER_HEADER)
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some("The login of an active person as whom an administrator acts; ignored from others."))
+            .schema(Some(text()));
+        vec![parameter.build()]
+    }
+}
+
+/// Why who asks is not let in.
+pub struct NotLetIn;
+
+impl IntoResponses for NotLetIn {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let challenge = ("WWW-Authenticate", Type::String, "How to authenticate; not where a key was refused.");
+        let retry = ("Retry-After", Type::Integer, "Seconds to wait.");
+        [
+            ("401", response("The credentials are missing, wrong or no longer valid.", Some(&challenge))),
+            (
+                "403",
+                response("This is for others, the key lacks the scope, or the password must be changed first.", None),
+            ),
+            ("412", response("X-Redmine-Switch-User names nobody who may sign in.", None)),
+            ("429", response("Too many wrong passwords.", Some(&retry))),
+            ("503", response("Something is busy or not available at the moment.", Some(&retry))),
+        ]
+        .map(|(status, response)| (status.to_owned(), RefOr::T(response)))
+        .into()
+    }
+}
+
+/// Why a document that was sent is not taken.
+pub struct NotTaken;
+
+impl IntoResponses for NotTaken {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        [
+            ("400", response("The document cannot be read.", None)),
+            ("413", response("The document is too large.", None)),
+            ("422", response("Rules are broken, and nothing is changed.", None)),
+        ]
+        .map(|(status, response)| (status.to_owned(), RefOr::T(response)))
+        .into()
+    }
+}
+
+/// The same, told as problem documents. So are all other errors of the operation, then.
+pub struct AsProblems<T>(PhantomData<T>);
+
+impl<T: IntoResponses> IntoResponses for AsProblems<T> {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let mut responses = T::responses();
+        for response in responses.values_mut() {
+            if let RefOr::T(response) = response {
+                let (media_type, schema) = problem();
+                response.content.insert(media_type.to_owned(), RefOr::T(Content::new(Some(schema))));
+            }
+        }
+        responses
+    }
+}
+
+/// `header` is a name, a type and a description.
+fn response(description: &str, header: Option<&(&str, Type, &str)>) -> Response {
+    let mut response = Response::new(description);
+    if let Some((name, kind, description)) = header {
+        let schema = ObjectBuilder::new().schema_type(kind.clone());
+        let header = HeaderBuilder::new().schema(Some(schema)).description(Some(*description)).build();
+        response.headers.insert((*name).to_owned(), RefOr::T(header));
+    }
+    response
+}
+
+/// A text, of which more may be said.
+pub(super) fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
+
+impl PartialSchema for Scope {
+    fn schema() -> RefOr<Schema> {
+        let own = text().enum_values(Some(Self::ALL.map(Self::as_str)));
+        let pattern = format!("^service:[a-z0-9]([a-z0-9-]{{0,{}}}[a-z0-9])?:(read|write)$", LONGEST_SERVICE_NAME - 2);
+        let of_services = text().pattern(Some(pattern)).description(Some("To use the service of this name"));
+        AnyOfBuilder::new().item(own).item(of_services).into()
+    }
+}
+
+impl ToSchema for Scope {}
+
+/// Those of keys: others are nobody's business.
+impl PartialSchema for TokenAction {
+    fn schema() -> RefOr<Schema> {
+        text().enum_values(Some(Self::KEYS.map(Self::as_str))).into()
+    }
+}
+
+impl ToSchema for TokenAction {}
+
+/// What `resource` writes where it is told to tell problems.
+pub(super) fn problem() -> (&'static str, RefOr<Schema>) {
+    (problem::CONTENT_TYPE, Ref::from_schema_name(Problem::name()).into())
+}

@@ -1,0 +1,194 @@
+//! Passwords: hashed on threads of their own, remembered for a minute when right, counted when wrong.
+
+pub mod hash;
+pub mod redmine;
+pub mod rules;
+mod stored;
+pub mod threads;
+
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use hmac::{Hmac, Mac};
+use lru::LruCache;
+use sha2::Sha256;
+
+use self::hash::{counted_hash, hash_of_nobody};
+use self::stored::{is_ours, matches};
+use self::threads::HashingThreads;
+use super::credentials::Password;
+use super::throttle::{RetryAfter, Throttle};
+use crate::clock::{Clock, Timestamp};
+use crate::models::people::user::User;
+
+/// How long a right password is not hashed again.
+const REMEMBERED_FOR: TimeDelta = TimeDelta::minutes(1);
+/// People whose password is remembered at the same time, at most.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+/// When to come back then: by that time the queue has been worked off.
+const QUEUE_RETRY: Duration = Duration::from_secs(2);
+
+/// Why a password was not accepted.
+#[derive(Debug)]
+pub enum PasswordRefusal {
+    /// It is wrong, or there is nobody of that login who may come in.
+    Wrong,
+    /// It is right, but must not stand in where two factors are asked for.
+    SecondFactor,
+    /// Too many were wrong.
+    TooMany(RetryAfter),
+    /// Too many wait to be hashed.
+    Busy(Duration),
+}
+
+/// A password that is right.
+#[derive(Debug)]
+pub struct Accepted {
+    /// What is to be stored instead of what was moved in from elsewhere; `None`: it is ours already.
+    pub replacement: Option<String>,
+}
+
+/// Verifies and hashes passwords.
+pub struct Passwords {
+    clock: Clock,
+    threads: HashingThreads,
+    throttle: Throttle,
+    remembered: Mutex<LruCache<i64, Remembered>>,
+    /// Keys the MACs of what is remembered; new in each process.
+    mac_key: [u8; 32],
+    /// Hashed against where nobody is found, so that it costs the same.
+    nobodys_hash: Arc<OnceLock<String>>,
+    hash_calls: Arc<AtomicU64>,
+}
+
+struct Remembered {
+    mac: [u8; 32],
+    until: Timestamp,
+}
+
+impl Passwords {
+    /// Starts the hashing threads.
+    ///
+    /// # Errors
+    /// If the operating system gives no thread or randomness.
+    pub fn start(clock: Clock) -> std::io::Result<Self> {
+        let mut mac_key = [0; 32];
+        getrandom::fill(&mut mac_key).map_err(std::io::Error::other)?;
+        let threads = HashingThreads::start()?;
+        let nobodys_hash = Arc::<OnceLock<String>>::default();
+        // The start does not wait for it; a hashing thread that needs it does.
+        std::thread::Builder::new().name("hashing".into()).spawn({
+            let nobodys_hash = nobodys_hash.clone();
+            move || nobodys_hash.get_or_init(hash_of_nobody).len()
+        })?;
+        Ok(Self {
+            threads,
+            throttle: Throttle::new(clock.clone()),
+            clock,
+            remembered: Mutex::new(LruCache::new(REMEMBERED)),
+            mac_key,
+            nobodys_hash,
+            hash_calls: Arc::default(),
+        })
+    }
+
+    /// Whether `password` is that of `user`, whose row was just read; for `None`, who was looked for as `login` and is
+    /// not there, it costs the same and is wrong. A user who may not come in is as good as none.
+    ///
+    /// # Errors
+    /// [`PasswordRefusal`].
+    pub async fn verify(
+        &self,
+        user: Option<&User>,
+        login: &str,
+        password: &Password,
+        address: IpAddr,
+    ) -> Result<Accepted, PasswordRefusal> {
+        let welcome = user.filter(|user| user.is_active());
+        if welcome.is_some_and(|user| self.remembers(user, password)) {
+            return Ok(Accepted { replacement: None });
+        }
+        let attempt = self.throttle.attempt(address, login).await.map_err(PasswordRefusal::TooMany)?;
+        // Another attempt may have been right while this one waited for its turn.
+        if welcome.is_some_and(|user| self.remembers(user, password)) {
+            return Ok(Accepted { replacement: None });
+        }
+        let stored = user.and_then(|user| user.password_hash.clone()).filter(|stored| is_ours(stored));
+        let has_password = stored.is_some();
+        // Only where it opens the door: everything that is refused is hashed once, whatever is stored.
+        let opens = welcome.is_some_and(|user| user.twofa_scheme.is_none());
+        let (calls, nobodys) = (self.hash_calls.clone(), self.nobodys_hash.clone());
+        let verified = self.hashing(password.clone(), move |password| {
+            let stored = stored.as_deref().unwrap_or_else(|| nobodys.get_or_init(hash_of_nobody));
+            let right = matches(&password, stored, &calls);
+            let renewed = right && opens && redmine::unwrap(stored).is_some();
+            (right, renewed.then(|| counted_hash(&password, &calls)))
+        });
+        let (right, replacement) = verified.await?;
+        match welcome {
+            Some(user) if right && has_password => {
+                self.remember(user, password);
+                Ok(Accepted { replacement })
+            }
+            _ => {
+                attempt.wrong();
+                Err(PasswordRefusal::Wrong)
+            }
+        }
+    }
+
+    /// The hash of a new password, as it is stored.
+    ///
+    /// # Errors
+    /// [`PasswordRefusal::Busy`].
+    pub async fn hash(&self, password: &Password) -> Result<String, PasswordRefusal> {
+        let calls = self.hash_calls.clone();
+        self.hashing(password.clone(), move |password| counted_hash(&password, &calls)).await
+    }
+
+    /// How many passwords were hashed: equal work is shown by counting it, not by timing it.
+    pub fn hash_calls(&self) -> u64 {
+        self.hash_calls.load(Ordering::SeqCst)
+    }
+
+    /// The threads themselves, so that tests can keep them busy.
+    pub fn threads(&self) -> &HashingThreads {
+        &self.threads
+    }
+
+    async fn hashing<T: Send + 'static>(
+        &self,
+        password: Password,
+        work: impl FnOnce(Password) -> T + Send + 'static,
+    ) -> Result<T, PasswordRefusal> {
+        let done = self.threads.submit(move || work(password)).ok_or(PasswordRefusal::Busy(QUEUE_RETRY))?;
+        done.await.map_err(|_| PasswordRefusal::Busy(QUEUE_RETRY))
+    }
+
+    fn remembers(&self, user: &User, password: &Password) -> bool {
+        let Some(mac) = self.mac(user, password) else { return false };
+        let now = self.clock.now();
+        let mut all = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = all.get(&user.id).filter(|it| now < it.until && it.until - now <= REMEMBERED_FOR);
+        fresh.is_some_and(|remembered| mac.verify_slice(&remembered.mac).is_ok())
+    }
+
+    /// Takes `password` for that of `user`, without hashing it, for a minute.
+    pub(crate) fn remember(&self, user: &User, password: &Password) {
+        let Some(mac) = self.mac(user, password) else { return };
+        let remembered =
+            Remembered { mac: mac.finalize().into_bytes().into(), until: self.clock.now() + REMEMBERED_FOR };
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner).put(user.id, remembered);
+    }
+
+    /// Over the stored hash too, so that a password that any process changes is forgotten here at once.
+    fn mac(&self, user: &User, password: &Password) -> Option<Hmac<Sha256>> {
+        let stored = user.password_hash.as_ref()?;
+        let mac = <Hmac<Sha256> as Mac>::new_from_slice(&self.mac_key).ok()?;
+        Some(mac.chain_update((stored.len() as u64).to_be_bytes()).chain_update(stored).chain_update(password.expose()))
+    }
+}

@@ -1,0 +1,9 @@
+//! Who sends a request: what the signature of a handler may ask for.
+
+pub mod api_user;
+pub mod confirmation;
+pub mod deleted;
+pub mod leak;
+pub mod posted_form;
+pub mod session_user;
+pub mod verify;

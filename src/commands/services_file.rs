@@ -1,0 +1,302 @@
+//! The file in which services can stand, for those who keep their configuration in git: TOML, a table each.
+//!
+//! ```toml
+//! [services.wiki]
+//! host = "wiki.example.org"
+//! readers = "everyone"
+//! writers = ["alice", "bob"]
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::clock::Timestamp;
+use crate::db::{DbConnection, DbError, one_line, transaction};
+use crate::models::rules::{FieldError, Labelled};
+use crate::models::services::adoption::{Adopted, Adoption};
+use crate::models::services::service::{KeptIn, Service};
+use crate::models::services::settings::{Admitted, ServiceChanges, ServiceField, ServiceSettings, service_name_errors};
+
+/// The services of a file, each of which breaks no rule by itself.
+pub struct ServicesFile {
+    path: PathBuf,
+    services: Vec<FileService>,
+}
+
+struct FileService {
+    name: String,
+    settings: ServiceSettings,
+    /// Where each of its settings stands, by the setting's name; where nothing is said, where the table begins.
+    lines: BTreeMap<String, usize>,
+    line: usize,
+}
+
+/// What is wrong with a file, in one line that says where and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It cannot be read.
+    #[error("cannot read {}: {cause}; LATCHKEY_SERVICES names it", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        cause: std::io::Error,
+    },
+    /// Something in it is wrong.
+    #[error("{}, line {line}: {problem}; nothing is changed", .path.display())]
+    Wrong {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What, and what to do.
+        problem: String,
+    },
+    /// The database would not.
+    #[error(transparent)]
+    Database(#[from] DbError),
+}
+
+/// A mistake, before it is known in which file.
+struct Mistake {
+    line: usize,
+    problem: String,
+}
+
+impl ServicesFile {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// [`FileError`], with the first that is wrong.
+    pub fn read(path: &Path) -> Result<Self, FileError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|cause| FileError::Unreadable { path: path.to_owned(), cause })?;
+        match services_of(&text) {
+            Ok(services) => Ok(Self { path: path.to_owned(), services }),
+            Err(Mistake { line, problem }) => Err(FileError::Wrong { path: path.to_owned(), line, problem }),
+        }
+    }
+
+    /// Makes the services of the database what the file says, in one transaction, and logs what that has changed.
+    ///
+    /// # Errors
+    /// Those of the database; a service that cannot be because of one that administrators keep.
+    pub fn apply(&self, connection: &mut DbConnection, now: Timestamp) -> Result<(), FileError> {
+        let services: Vec<_> = self.services.iter().map(|it| (it.name.clone(), it.settings.clone())).collect();
+        let adopted = transaction(connection, |connection| Service::adopt(connection, &services, now));
+        let adoption = match adopted.map_err(DbError::from)? {
+            Ok(adoption) => adoption,
+            Err(clash) => {
+                let line = self.services.iter().find(|it| it.name == clash.name).map_or(1, |it| it.line_of("path"));
+                let problem = format!(
+                    "service {}: {} has the same host and path, and administrators keep it: choose another path, remove \
+                     that one, or give this one its name to take it over",
+                    clash.name, clash.other
+                );
+                return Err(FileError::Wrong { path: self.path.clone(), line, problem });
+            }
+        };
+        self.log(&adoption);
+        Ok(())
+    }
+
+    fn log(&self, adoption: &Adoption) {
+        let file = self.path.display();
+        for (service, done) in &adoption.done {
+            match done {
+                Adopted::Added => tracing::info!(service, %file, "service added"),
+                Adopted::Changed => tracing::info!(service, %file, "service changed"),
+                Adopted::TakenOver => tracing::info!(service, %file, "service taken over: it is kept in the file now"),
+                Adopted::Reopened => tracing::info!(service, %file, "service open again: it is back in the file"),
+                Adopted::Closed => tracing::warn!(
+                    service,
+                    %file,
+                    "service closed: it stands in the file no more; put it back, or remove it for good"
+                ),
+            }
+        }
+        for (service, logins) in &adoption.unknown {
+            let logins = logins.join(", ");
+            tracing::warn!(service, logins, %file, "nobody has these logins, so they are not admitted; add them and restart");
+        }
+    }
+}
+
+/// Says that services are kept in a file where none is named: they stay as they are.
+///
+/// # Errors
+/// Those of the query.
+pub fn warn_of_no_file(connection: &mut DbConnection) -> Result<(), FileError> {
+    let kept = Service::names_kept_in(connection, KeptIn::File).map_err(DbError::from)?;
+    if !kept.is_empty() {
+        let services = kept.join(", ");
+        tracing::warn!(
+            services,
+            "LATCHKEY_SERVICES names no file: these stay as the file had them; an empty file closes them"
+        );
+    }
+    Ok(())
+}
+
+impl FileService {
+    /// Where a setting stands.
+    fn line_of(&self, setting: &str) -> usize {
+        self.lines.get(setting).copied().unwrap_or(self.line)
+    }
+
+    fn mistake(&self, setting: &str, problem: impl fmt::Display) -> Mistake {
+        Mistake { line: self.line_of(setting), problem: format!("service {}: {problem}", self.name) }
+    }
+}
+
+fn services_of(text: &str) -> Result<Vec<FileService>, Mistake> {
+    let line_of = |span: Range<usize>| text.get(..span.start).unwrap_or(text).matches('\n').count() + 1;
+    let document = DeTable::parse(text).map_err(|error| {
+        let line = error.span().map_or(1, line_of);
+        Mistake { line, problem: format!("this is not TOML: {}", one_line(error.message())) }
+    })?;
+    let mut services = Vec::new();
+    for (key, value) in document.get_ref() {
+        let line = line_of(key.span());
+        if key.get_ref() != "services" {
+            let problem = format!("{:?} is unknown here: there are tables such as [services.wiki]", key.get_ref());
+            return Err(Mistake { line, problem });
+        }
+        let DeValue::Table(tables) = value.get_ref() else {
+            return Err(Mistake { line, problem: "services must be tables such as [services.wiki]".into() });
+        };
+        for (name, value) in tables {
+            let line = line_of(name.span());
+            let DeValue::Table(table) = value.get_ref() else {
+                let problem = format!("{:?} must be a table such as [services.wiki]", name.get_ref());
+                return Err(Mistake { line, problem });
+            };
+            services.push(service_of(name.get_ref(), line, table, line_of)?);
+        }
+    }
+    services.sort_by_key(|service: &FileService| service.line);
+    for (at, service) in services.iter().enumerate() {
+        let is_there = |other: &&FileService| service.settings.are_at(&other.settings.host, &other.settings.path);
+        if let Some(other) = services.iter().take(at).find(is_there) {
+            let problem = format!("Path is that of the service {} on the same host: choose another", other.name);
+            return Err(service.mistake("path", problem));
+        }
+    }
+    Ok(services)
+}
+
+fn service_of(
+    name: &str,
+    line: usize,
+    table: &DeTable<'_>,
+    line_of: impl Fn(Range<usize>) -> usize,
+) -> Result<FileService, Mistake> {
+    let lines = table.iter().map(|(key, _)| (key.get_ref().to_string(), line_of(key.span()))).collect();
+    let settings = ServiceSettings::new(name, String::new());
+    let mut service = FileService { name: name.to_owned(), settings, lines, line };
+    if let Some(error) = service_name_errors(name).first() {
+        return Err(service.mistake("", error.message()));
+    }
+    let mut changes = ServiceChanges::default();
+    for (key, value) in table {
+        let setting = key.get_ref().as_ref();
+        let Some(field) = FIELDS.into_iter().find(|field| field.as_str() == setting) else {
+            let known = FIELDS.map(ServiceField::as_str).join(", ");
+            return Err(service.mistake(setting, format!("{setting:?} is unknown here: there are {known}")));
+        };
+        let read = read_setting(&mut changes, field, value.get_ref());
+        read.map_err(|problem| service.mistake(setting, format!("{} {problem}", field.label())))?;
+    }
+    service.settings = changes.applied_to(&service.settings).tidied();
+    match first(service.settings.errors(), |field| service.line_of(field.as_str())) {
+        Some(error) => Err(service.mistake(error.field.as_str(), error.message())),
+        None => Ok(service),
+    }
+}
+
+/// What a table can say. The name is its own.
+const FIELDS: [ServiceField; 10] = [
+    ServiceField::Title,
+    ServiceField::Host,
+    ServiceField::Path,
+    ServiceField::ReadingMethods,
+    ServiceField::AnonymousReads,
+    ServiceField::ClassicKeys,
+    ServiceField::KeyParameter,
+    ServiceField::RequestsPerMinute,
+    ServiceField::Readers,
+    ServiceField::Writers,
+];
+
+fn read_setting(changes: &mut ServiceChanges, field: ServiceField, value: &DeValue<'_>) -> Result<(), String> {
+    match field {
+        ServiceField::Name => {}
+        ServiceField::Title => changes.title = Some(text(value)?),
+        ServiceField::Host => changes.host = Some(text(value)?),
+        ServiceField::Path => changes.path = Some(text(value)?),
+        ServiceField::ReadingMethods => changes.reading_methods = Some(texts(value)?),
+        ServiceField::AnonymousReads => changes.anonymous_reads = Some(truth(value)?),
+        ServiceField::ClassicKeys => changes.classic_keys = Some(truth(value)?),
+        ServiceField::KeyParameter => changes.key_parameter = Some(truth(value)?),
+        ServiceField::RequestsPerMinute => changes.requests_per_minute = Some(Some(number(value)?)),
+        ServiceField::Readers => changes.readers = Some(admitted(value)?),
+        ServiceField::Writers => changes.writers = Some(admitted(value)?),
+    }
+    Ok(())
+}
+
+/// That of `errors` which stands first.
+fn first(
+    errors: Vec<FieldError<ServiceField>>,
+    line: impl Fn(ServiceField) -> usize,
+) -> Option<FieldError<ServiceField>> {
+    errors.into_iter().min_by_key(|error| line(error.field))
+}
+
+fn text(value: &DeValue<'_>) -> Result<String, String> {
+    value.as_str().map(str::to_owned).ok_or_else(|| "must be text in quotes".to_owned())
+}
+
+fn truth(value: &DeValue<'_>) -> Result<bool, String> {
+    value.as_bool().ok_or_else(|| "must be true or false".to_owned())
+}
+
+fn number(value: &DeValue<'_>) -> Result<i64, String> {
+    let number = value.as_integer().and_then(|it| i64::from_str_radix(it.as_str(), it.radix()).ok());
+    number.ok_or_else(|| "must be a whole number".to_owned())
+}
+
+fn texts(value: &DeValue<'_>) -> Result<Vec<String>, String> {
+    let wrong = || "must be an array of texts, such as [\"GET\", \"HEAD\"]".to_owned();
+    let items = value.as_array().ok_or_else(wrong)?;
+    items.iter().map(|item: &Spanned<DeValue<'_>>| text(item.get_ref()).map_err(|_| wrong())).collect()
+}
+
+fn admitted(value: &DeValue<'_>) -> Result<Admitted, String> {
+    if value.as_str() == Some(Admitted::EVERYONE) {
+        return Ok(Admitted::Everyone);
+    }
+    let wrong = |_| "must be \"everyone\" or an array of logins, such as [\"alice\"]".to_owned();
+    texts(value).map(Admitted::People).map_err(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "\\PC{0,80}|(\\[services\\.[a-z]{1,3}\\]\n|host = \"[a-z.:/]{0,9}\"\n|(readers|paths?|requests_per_minute) = (\"everyone\"|\\[\"a\"\\]|0x1F|1_0|-9|true)\n){0,6}") {
+            if let Ok(services) = services_of(&text) {
+                prop_assert!(services.iter().all(|service| service.settings.errors().is_empty()));
+            }
+        }
+    }
+}

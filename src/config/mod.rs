@@ -1,0 +1,152 @@
+//! Every setting, its default, its flag and its environment variable.
+
+pub mod public_url;
+pub mod secret_key;
+pub mod span;
+pub mod start_error;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::builder::BoolishValueParser;
+use ipnet::IpNet;
+
+use self::public_url::PublicUrl;
+use self::secret_key::SecretKey;
+use self::span::Span;
+use self::start_error::StartError;
+use crate::db::url::DatabaseUrl;
+
+/// The settings of Latchkey, as `clap` reads them from flags and the environment.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Settings")]
+pub struct Config {
+    /// Where people and keys are kept: a path, sqlite://PATH or postgres://USER:PASSWORD@HOST/NAME
+    #[arg(long, global = true, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    #[arg(default_value = "latchkey.db")]
+    pub database_url: DatabaseUrl,
+
+    /// The address and port to listen on
+    #[arg(long, global = true, env = "LATCHKEY_BIND", value_name = "ADDRESS:PORT")]
+    #[arg(default_value = "127.0.0.1:3000")]
+    pub bind: SocketAddr,
+
+    /// The public base URL, path included, as browsers see it [default: http:// and the bind address]
+    #[arg(long, global = true, env = "LATCHKEY_URL", value_name = "URL")]
+    pub url: Option<PublicUrl>,
+
+    /// The key that cookies are encrypted with: 64 characters or more [default: made on first start and kept
+    /// beside the SQLite file; required with PostgreSQL]. Better set in the environment than as a flag, which
+    /// others on the machine can read
+    #[arg(long, global = true, env = "LATCHKEY_SECRET_KEY", value_name = "TEXT", hide_env_values = true)]
+    pub secret_key: Option<SecretKey>,
+
+    /// How long a session lasts since the sign-in, such as 30d or 12h; 0: for ever
+    #[arg(long, global = true, env = "LATCHKEY_SESSION_LIFETIME", value_name = "SPAN")]
+    #[arg(default_value = "30d")]
+    pub session_lifetime: Span,
+
+    /// How long a session lasts since it was last used; 0: for ever
+    #[arg(long, global = true, env = "LATCHKEY_SESSION_TIMEOUT", value_name = "SPAN")]
+    #[arg(default_value = "24h")]
+    pub session_timeout: Span,
+
+    /// Proxies whose X-Forwarded-For is believed: addresses or networks, separated by commas
+    #[arg(long, global = true, env = "LATCHKEY_TRUSTED_PROXIES", value_name = "NETWORKS")]
+    #[arg(value_delimiter = ',', value_parser = parse_network)]
+    pub trusted_proxies: Vec<IpNet>,
+
+    /// Whether API access keys work, the one each person can have that may do everything: on or off
+    #[arg(long, global = true, env = "LATCHKEY_API_ACCESS_KEYS", value_name = "on|off")]
+    #[arg(default_value = "on", action = clap::ArgAction::Set, value_parser = BoolishValueParser::new())]
+    pub api_access_keys: bool,
+
+    /// How many access tokens a person may have
+    #[arg(long, global = true, env = "LATCHKEY_ACCESS_TOKENS_PER_USER", value_name = "NUMBER")]
+    #[arg(default_value = "100")]
+    pub access_tokens_per_user: u16,
+
+    /// How long an access token is valid unless something else is chosen, such as 30d; 0: for ever
+    #[arg(long, global = true, env = "LATCHKEY_ACCESS_TOKEN_LIFETIME", value_name = "SPAN")]
+    #[arg(default_value = "30d")]
+    pub access_token_lifetime: Span,
+
+    /// How long an access token may be valid at most; 0: for ever
+    #[arg(long, global = true, env = "LATCHKEY_ACCESS_TOKEN_LONGEST_LIFETIME", value_name = "SPAN")]
+    #[arg(default_value = "0")]
+    pub access_token_longest_lifetime: Span,
+
+    /// A file of TOML in which services stand, read at the start [default: none]
+    #[arg(long, global = true, env = "LATCHKEY_SERVICES", value_name = "FILE")]
+    pub services: Option<PathBuf>,
+
+    /// The realm that HTTP Basic's challenge names
+    #[arg(long, global = true, env = "LATCHKEY_REALM", value_name = "TEXT")]
+    #[arg(default_value = "Redmine API", value_parser = parse_realm)]
+    pub realm: String,
+
+    /// How long the first use of a key may hold its request up until it is safely written, such as 250ms
+    #[arg(long, global = true, env = "LATCHKEY_FIRST_USE_PATIENCE", value_name = "SPAN")]
+    #[arg(default_value = "250ms")]
+    pub first_use_patience: Span,
+
+    /// The address and port of Prometheus' GET /metrics; keep it from strangers [default: none]
+    #[arg(long, global = true, env = "LATCHKEY_METRICS_BIND", value_name = "ADDRESS:PORT")]
+    pub metrics_bind: Option<SocketAddr>,
+
+    /// What is logged: error, warn, info, debug or trace, or a filter such as latchkey=debug,info
+    #[arg(long, global = true, env = "LATCHKEY_LOG", value_name = "FILTER")]
+    #[arg(default_value = "info")]
+    pub log: String,
+}
+
+impl Config {
+    /// The key that cookies are encrypted with.
+    ///
+    /// # Errors
+    /// [`StartError`] if none is set and none can be kept.
+    pub fn load_secret_key(&self) -> Result<SecretKey, StartError> {
+        secret_key::load(self.secret_key.as_ref(), &self.database_url)
+    }
+
+    /// The public base URL: the setting, or made from `bound`, the address that is really listened on.
+    pub fn public_url(&self, bound: SocketAddr) -> PublicUrl {
+        self.url.clone().unwrap_or_else(|| PublicUrl::of_bind_address(bound))
+    }
+}
+
+fn parse_network(text: &str) -> Result<IpNet, String> {
+    let text = text.trim();
+    text.parse::<IpNet>()
+        .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
+        .map_err(|_| "use addresses or networks such as 10.0.0.1 or 10.0.0.0/8".to_owned())
+}
+
+fn parse_realm(text: &str) -> Result<String, String> {
+    let quotable = |c: char| (c == ' ' || c.is_ascii_graphic()) && c != '"' && c != '\\';
+    if text.chars().all(quotable) {
+        Ok(text.to_owned())
+    } else {
+        Err("use printable ASCII without quotes or backslashes".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_realm_that_is_taken_can_be_quoted(realm in "\\PC{0,20}|[ -~]{0,20}") {
+            let quotable = realm.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\');
+            prop_assert_eq!(parse_realm(&realm).is_ok(), quotable);
+        }
+
+        #[test]
+        fn no_setting_makes_its_parser_panic(text in "\\PC*|[0-9a-z:/.@?#%\\[\\]]*") {
+            let _ = (parse_network(&text), parse_realm(&text));
+        }
+    }
+}

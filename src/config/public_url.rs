@@ -1,0 +1,105 @@
+//! The address that people type: `LATCHKEY_URL`.
+
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+/// The address people type: scheme and authority, and the path that everything is mounted under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl {
+    origin: String,
+    base_path: String,
+}
+
+impl PublicUrl {
+    /// Where people reach a process that listens on `bound`, if nothing else is said.
+    pub fn of_bind_address(bound: SocketAddr) -> Self {
+        Self { origin: format!("http://{bound}"), base_path: String::new() }
+    }
+
+    /// Scheme and authority in lower case, without a slash at the end; what browsers send as `Origin`.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The path that everything is mounted under: empty, or `/` and segments without a slash at the end.
+    pub fn base_path(&self) -> &str {
+        &self.base_path
+    }
+
+    /// Host and port, without the scheme.
+    pub fn authority(&self) -> &str {
+        self.origin.split_once("://").map_or("", |(_, authority)| authority)
+    }
+
+    /// Whether browsers reach it by TLS, so that cookies can be kept to that.
+    pub fn is_https(&self) -> bool {
+        self.origin.starts_with("https://")
+    }
+
+    /// The address of `path`, which begins with a slash, as links and redirects here name it.
+    pub fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.base_path)
+    }
+
+    /// The whole address of `path`, for use elsewhere.
+    pub fn join(&self, path: &str) -> String {
+        format!("{}{}", self.origin, self.path(path))
+    }
+}
+
+impl FromStr for PublicUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "use http://HOST[:PORT][/PATH] or https://…, without a query".to_owned();
+        let uri: actix_web::http::Uri = text.parse().map_err(|_| wrong())?;
+        let scheme = uri.scheme_str().filter(|scheme| ["http", "https"].contains(scheme)).ok_or_else(wrong)?;
+        let authority = uri.authority().filter(|it| !it.as_str().contains('@')).ok_or_else(wrong)?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/-._~".contains(c);
+        if uri.query().is_some() || !uri.path().chars().all(plain) {
+            return Err(wrong());
+        }
+        let default_port = if scheme == "https" { ":443" } else { ":80" };
+        let authority = authority.as_str().to_ascii_lowercase();
+        let authority = authority.strip_suffix(default_port).unwrap_or(&authority);
+        Ok(Self { origin: format!("{scheme}://{authority}"), base_path: uri.path().trim_end_matches('/').to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_public_url_is_what_browsers_make_of_it() {
+        for (text, origin, base_path) in [
+            ("http://keys.example.org", "http://keys.example.org", ""),
+            ("https://Keys.Example.ORG:443/", "https://keys.example.org", ""),
+            ("http://keys.example.org:80/a/b/", "http://keys.example.org", "/a/b"),
+            ("https://keys.example.org:80", "https://keys.example.org:80", ""),
+            ("http://[::1]:3000/latchkey", "http://[::1]:3000", "/latchkey"),
+        ] {
+            let url: PublicUrl = text.parse().expect(text);
+            assert_eq!((url.origin(), url.base_path()), (origin, base_path), "{text}");
+            assert_eq!(url.join("/login"), format!("{origin}{base_path}/login"), "{text}");
+        }
+        for text in
+            ["", "keys.example.org", "/latchkey", "ftp://x", "http://", "http://u:p@x", "http://x/?q", "http://x/{a}"]
+        {
+            assert!(text.parse::<PublicUrl>().is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parser_panic(text in "\\PC*|[0-9a-z:/.@?#%\\[\\]]*") {
+            if let Ok(url) = text.parse::<PublicUrl>() {
+                let again = url.join("").parse::<PublicUrl>();
+                prop_assert_eq!(Ok(&url), again.as_ref());
+                prop_assert!(!url.base_path().ends_with('/'));
+            }
+        }
+    }
+}

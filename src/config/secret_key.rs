@@ -1,0 +1,106 @@
+//! The key that cookies are encrypted with: given, or kept in a file beside the SQLite database.
+
+use std::fmt;
+use std::fs::{self, Permissions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use super::start_error::StartError;
+use crate::db::url::DatabaseUrl;
+use crate::secret::random_base62;
+
+/// The text that the cookies' key is derived from; never printed.
+#[derive(Clone)]
+pub struct SecretKey(String);
+
+impl SecretKey {
+    /// The bytes to derive a key from.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl FromStr for SecretKey {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if text.len() < 64 {
+            return Err("at least 64 characters are needed; `openssl rand -hex 32` makes some".into());
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretKey(…)")
+    }
+}
+
+/// The key that is `given`; else the one beside `database`, which is made now if it is not there.
+///
+/// # Errors
+/// [`StartError`] if there is none and none can be kept.
+pub fn load(given: Option<&SecretKey>, database: &DatabaseUrl) -> Result<SecretKey, StartError> {
+    if let Some(key) = given {
+        return Ok(key.clone());
+    }
+    let DatabaseUrl::Sqlite(database) = database else {
+        let how = "with PostgreSQL, set LATCHKEY_SECRET_KEY to the same value for every process: openssl rand -hex 32";
+        return Err(StartError(how.to_owned()));
+    };
+    let file = file_beside(database);
+    let cannot = |what: &str, error: &dyn std::fmt::Display| {
+        StartError(format!("cannot {what} the secret key {}: {error}; or set LATCHKEY_SECRET_KEY", file.display()))
+    };
+    let kept = match fs::read_to_string(&file) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            make(&file).map_err(|error| cannot("make", &error))?;
+            fs::read_to_string(&file)
+        }
+        kept => kept,
+    };
+    kept.map_err(|error| cannot("read", &error))?.parse().map_err(|error: String| cannot("use", &error))
+}
+
+/// `latchkey.db` has `latchkey.key`.
+fn file_beside(database: &Path) -> PathBuf {
+    let file = database.with_extension("key");
+    if file == database { database.with_extension("key.key") } else { file }
+}
+
+/// Appears whole or not at all, readable by its owner only. Of two processes that make it at once, one wins.
+fn make(file: &Path) -> std::io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut unnamed = tempfile::Builder::new().permissions(Permissions::from_mode(0o600)).tempfile_in(folder)?;
+    writeln!(unnamed, "{}", random_base62(64))?;
+    unnamed.as_file().sync_all()?;
+    match unnamed.persist_noclobber(file) {
+        Err(lost) if lost.error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        done => done.map(|_| ()).map_err(|error| error.error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_key_is_long_and_never_printed() {
+        assert!("0".repeat(63).parse::<SecretKey>().is_err());
+        let key: SecretKey = format!(" {}\n", "0".repeat(64)).parse().expect("a key");
+        assert_eq!((key.as_bytes(), format!("{key:?}").as_str()), ("0".repeat(64).as_bytes(), "SecretKey(…)"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parser_panic(text in "\\PC*|[0-9a-z:/.@?#%\\[\\]]*") {
+            let _ = text.parse::<SecretKey>();
+        }
+    }
+}

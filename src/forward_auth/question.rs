@@ -1,0 +1,383 @@
+//! What a reverse proxy asks about a request: where it goes, by which method, and what it presents. Parsing only:
+//! nothing here asks a database.
+//!
+//! Each dialect reads its own headers and no others, each exactly once: proxies pass on what a stranger sends of those
+//! that they do not set themselves.
+
+use std::net::Ipv6Addr;
+
+use actix_web::HttpRequest;
+use actix_web::http::header::HeaderMap;
+
+use crate::auth::credentials::{Credentials, text_of};
+use crate::http::error::AppError;
+use crate::secret::Secret;
+
+/// The request that a proxy asks about.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Question {
+    /// In lower case, without a port.
+    pub host: String,
+    /// What is to be done there; its case counts.
+    pub method: String,
+    /// Where on the host.
+    pub path: OriginalPath,
+    /// The key that stands in the address, for services where it counts; others may use the parameter as they like.
+    pub key_parameter: Result<Option<Secret>, Unreadable>,
+    /// What the headers present.
+    pub credentials: Credentials,
+}
+
+/// Why a question is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// A header of the dialect is missing, comes more than once, or is not what it must be.
+    #[error("The proxy must send the header {0}, once and as the documentation of forward auth says.")]
+    Header(&'static str),
+    /// Not every server would take this path for the same.
+    #[error("The path of the request is refused: it has {0}.")]
+    Path(&'static str),
+    /// Several keys in the address: servers do not agree on which of them counts.
+    #[error("The address of the request has more than one key.")]
+    Keys,
+}
+
+impl Unreadable {
+    /// The path leads to one service or another, or to none, depending on who reads it.
+    pub const AMBIGUOUS: Self = Self::Path("a spelling that some servers take for another place");
+}
+
+const HOST_NAME: &str = "Host";
+const ORIGINAL_URI: &str = "X-Original-URI";
+const ORIGINAL_METHOD: &str = "X-Original-Method";
+const FORWARDED_METHOD: &str = "X-Forwarded-Method";
+const FORWARDED_PROTO: &str = "X-Forwarded-Proto";
+const FORWARDED_HOST: &str = "X-Forwarded-Host";
+const FORWARDED_URI: &str = "X-Forwarded-Uri";
+
+impl Question {
+    /// How nginx asks, by `auth_request`.
+    ///
+    /// # Errors
+    /// [`Unreadable`]
+    pub fn of_nginx(request: &HttpRequest) -> Result<Self, Unreadable> {
+        let headers = request.headers();
+        let (host, method) = (host(headers, HOST_NAME)?, method(headers, ORIGINAL_METHOD)?);
+        Self::about(headers, host, method, only(headers, ORIGINAL_URI)?)
+    }
+
+    /// How Caddy's `forward_auth` and Traefik's `forwardAuth` ask.
+    ///
+    /// # Errors
+    /// [`Unreadable`]
+    pub fn of_forwarded(request: &HttpRequest) -> Result<Self, Unreadable> {
+        let headers = request.headers();
+        // The scheme changes no answer, but a proxy that does not send it is not set up for this.
+        if !["http", "https", "ws", "wss"].contains(&only(headers, FORWARDED_PROTO)?) {
+            return Err(Unreadable::Header(FORWARDED_PROTO));
+        }
+        let (host, method) = (host(headers, FORWARDED_HOST)?, method(headers, FORWARDED_METHOD)?);
+        Self::about(headers, host, method, only(headers, FORWARDED_URI)?)
+    }
+
+    /// How Envoy's `ext_authz` asks over HTTP: by the request's own method and host, with `prefix` before the path.
+    ///
+    /// # Errors
+    /// [`Unreadable`]
+    pub fn of_envoy(request: &HttpRequest, prefix: &str) -> Result<Self, Unreadable> {
+        let headers = request.headers();
+        let whole = request.uri().path_and_query().map_or("", |it| it.as_str());
+        let address = whole.strip_prefix(prefix).ok_or(Unreadable::Path(NO_SLASH))?;
+        Self::about(headers, host(headers, HOST_NAME)?, request.method().as_str().to_owned(), address)
+    }
+
+    fn about(headers: &HeaderMap, host: String, method: String, address: &str) -> Result<Self, Unreadable> {
+        let (path, query) = address.split_once('?').unwrap_or((address, ""));
+        Ok(Self {
+            host,
+            method,
+            path: OriginalPath::read(path.as_bytes())?,
+            key_parameter: key_parameter(query),
+            credentials: Credentials::of_service_request(headers),
+        })
+    }
+}
+
+/// The text of a header that must be there once.
+fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, Unreadable> {
+    let mut values = headers.get_all(name);
+    match (values.next().and_then(text_of), values.next()) {
+        (Some(text), None) => Ok(text),
+        _ => Err(Unreadable::Header(name)),
+    }
+}
+
+/// A host in lower case, without a port and the dot that may stand at the end of a whole name.
+fn host(headers: &HeaderMap, name: &'static str) -> Result<String, Unreadable> {
+    let text = only(headers, name)?;
+    let (host, port) = match text.rfind(':') {
+        Some(colon) if !text.ends_with(']') => (&text[..colon], &text[colon + 1..]),
+        _ => (text, ""),
+    };
+    let is_port = port.chars().all(|c| c.is_ascii_digit());
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().ok().map(|address| format!("[{address}]")),
+        None => {
+            let name = host.strip_suffix('.').unwrap_or(host);
+            (!name.is_empty() && name.chars().all(plain)).then(|| name.to_ascii_lowercase())
+        }
+    };
+    host.filter(|_| is_port).ok_or(Unreadable::Header(name))
+}
+
+/// A method, as RFC 9110 (section 5.6.2) lets it be written.
+fn method(headers: &HeaderMap, name: &'static str) -> Result<String, Unreadable> {
+    let text = only(headers, name)?;
+    let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    let is_method = !text.is_empty() && text.chars().all(is_token);
+    Some(text.to_owned()).filter(|_| is_method).ok_or(Unreadable::Header(name))
+}
+
+/// The key in a query. Only a parameter that is called `key` as it stands counts: what is written otherwise, a proxy
+/// does not take out before the service sees it.
+fn key_parameter(query: &str) -> Result<Option<Secret>, Unreadable> {
+    let mut keys = query.split('&').filter(|pair| pair.split('=').next() == Some("key"));
+    let Some(pair) = keys.next() else { return Ok(None) };
+    if keys.next().is_some() {
+        return Err(Unreadable::Keys);
+    }
+    let value = form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.trim().to_owned());
+    Ok(value.filter(|key| !key.is_empty()).map(Secret::presented))
+}
+
+/// The path of a request, in each of the ways that servers read it: undecoded, decoded, with slashes that follow each
+/// other taken for one, without what follows a semicolon. What they agree on is where it goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginalPath {
+    raw: Vec<u8>,
+    others: Vec<Vec<u8>>,
+}
+
+const NO_SLASH: &str = "no slash at its beginning";
+const DOT_SEGMENTS: &str = "dot segments";
+const BACKSLASHES: &str = "backslashes";
+const ENCODED_SLASHES: &str = "encoded slashes";
+const CONTROL_CHARACTERS: &str = "blanks, control characters or a fragment";
+const BROKEN_ESCAPES: &str = "a percent sign that begins no escape";
+const ESCAPES_TWICE: &str = "escapes of escapes";
+
+impl OriginalPath {
+    /// The path that `raw` is, as it stands in the request, without a query.
+    ///
+    /// # Errors
+    /// [`Unreadable::Path`] for what servers do not agree on at all.
+    pub fn read(raw: &[u8]) -> Result<Self, Unreadable> {
+        if raw.first() != Some(&b'/') {
+            return Err(Unreadable::Path(NO_SLASH));
+        }
+        if raw.iter().any(|byte| byte.is_ascii_control() || b" #?".contains(byte)) {
+            return Err(Unreadable::Path(CONTROL_CHARACTERS));
+        }
+        let decoded = decoded(raw)?;
+        if decoded.contains(&b'\\') {
+            return Err(Unreadable::Path(BACKSLASHES));
+        }
+        if decoded.iter().any(u8::is_ascii_control) {
+            return Err(Unreadable::Path(CONTROL_CHARACTERS));
+        }
+        let again = decoded.to_ascii_lowercase();
+        if [&b"%2e"[..], b"%2f", b"%5c", b"%25"].iter().any(|escape| again.windows(3).any(|it| it == *escape)) {
+            return Err(Unreadable::Path(ESCAPES_TWICE));
+        }
+        let plain: Vec<u8> =
+            segments(&decoded).flat_map(|segment| [b"/", without_parameters(segment)].concat()).collect();
+        if segments(&plain).any(|segment| [&b"."[..], b".."].contains(&segment)) {
+            return Err(Unreadable::Path(DOT_SEGMENTS));
+        }
+        let mut others = vec![merged(&plain), merged(&decoded), plain, decoded];
+        others.retain(|reading| reading != raw);
+        others.dedup();
+        Ok(Self { raw: raw.to_vec(), others })
+    }
+
+    /// What `find` says of every reading of it, if it is always the same.
+    ///
+    /// # Errors
+    /// [`Unreadable::AMBIGUOUS`] if it depends on the reading.
+    pub fn place<T: PartialEq>(&self, find: impl Fn(&[u8]) -> T) -> Result<T, Unreadable> {
+        let first = find(&self.raw);
+        if self.others.iter().all(|reading| find(reading) == first) { Ok(first) } else { Err(Unreadable::AMBIGUOUS) }
+    }
+}
+
+/// `raw` with its escapes decoded, once.
+fn decoded(raw: &[u8]) -> Result<Vec<u8>, Unreadable> {
+    let mut decoded = Vec::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        if *byte != b'%' {
+            decoded.push(*byte);
+            continue;
+        }
+        let escape = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        let escape = escape.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let byte = escape.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match byte.ok_or(Unreadable::Path(BROKEN_ESCAPES))? {
+            b'/' => return Err(Unreadable::Path(ENCODED_SLASHES)),
+            byte => decoded.push(byte),
+        }
+        rest = &after[2..];
+    }
+    Ok(decoded)
+}
+
+/// What stands behind each slash.
+fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.split(|byte| *byte == b'/').skip(1)
+}
+
+fn without_parameters(segment: &[u8]) -> &[u8] {
+    segment.split(|byte| *byte == b';').next().unwrap_or_default()
+}
+
+/// `path` with one slash for several that follow each other.
+fn merged(path: &[u8]) -> Vec<u8> {
+    let mut merged = path.to_vec();
+    merged.dedup_by(|byte, before| *byte == b'/' && *before == b'/');
+    merged
+}
+
+impl From<Unreadable> for AppError {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::BadRequest(unreadable.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{HeaderName, HeaderValue};
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::*;
+
+    /// Whether a server takes the path for one below `/wiki`.
+    fn is_wiki(path: &[u8]) -> bool {
+        path.strip_prefix(b"/wiki").is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
+    }
+
+    /// A path as a server may read it that does all that `steps` name, in their order.
+    fn read_by_a_server(raw: &str, steps: &[&str]) -> Vec<u8> {
+        let mut path = raw.as_bytes().to_vec();
+        for step in steps {
+            path = match *step {
+                "decode" => percent_encoding::percent_decode(&path).collect(),
+                "merge" => merged(&path),
+                "cut" => segments(&path).flat_map(|segment| [b"/", without_parameters(segment)].concat()).collect(),
+                _ => resolved(&path),
+            };
+        }
+        path
+    }
+
+    /// Without its dot segments, as RFC 3986 (section 5.2.4) resolves them.
+    fn resolved(path: &[u8]) -> Vec<u8> {
+        let mut kept: Vec<&[u8]> = Vec::new();
+        for segment in segments(path) {
+            match segment {
+                b"." => {}
+                b".." => {
+                    kept.pop();
+                }
+                segment => kept.push(segment),
+            }
+        }
+        kept.into_iter().flat_map(|segment| [b"/", segment].concat()).collect()
+    }
+
+    fn tricky_path() -> impl Strategy<Value = String> {
+        let pieces = [
+            "/", "//", "wiki", "%77iki", "wik%69", "a", ".", "..", "%2e", "%2E.", ";", ";a=b", "%3b", "%2f", "\\",
+            "%5C", "%252e", "%25", "%", "%0", "é", "%C3%A9", "-", "~", "%00", " ", "#",
+        ];
+        proptest::collection::vec(select(pieces.to_vec()), 0..8).prop_map(|pieces| format!("/{}", pieces.concat()))
+    }
+
+    proptest! {
+        #[test]
+        fn a_path_that_is_accepted_leads_to_one_service_whoever_reads_it(
+            raw in tricky_path(),
+            steps in proptest::collection::vec(select(vec!["decode", "merge", "cut", "resolve"]), 0..4),
+        ) {
+            // Decoding twice is what no server should do; what it would yield is refused where it matters most.
+            let twice = steps.iter().filter(|step| **step == "decode").count() > 1;
+            let place = OriginalPath::read(raw.as_bytes()).and_then(|path| path.place(is_wiki));
+            if let (Ok(place), false) = (place, twice) {
+                let read = read_by_a_server(&raw, &steps);
+                prop_assert_eq!(is_wiki(&read), place, "{} by {:?}: {:?}", raw, steps, String::from_utf8_lossy(&read));
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_a_question_panic(
+            raw in proptest::collection::vec(any::<u8>(), 0..40),
+            host in proptest::collection::vec(any::<u8>(), 0..20),
+            query in "\\PC{0,30}",
+        ) {
+            let _ = OriginalPath::read(&raw);
+            let _ = key_parameter(&query);
+            if let Ok(value) = HeaderValue::from_bytes(&host) {
+                let mut headers = HeaderMap::new();
+                headers.insert(HeaderName::from_static("host"), value);
+                if let Ok(host) = super::host(&headers, HOST_NAME) {
+                    prop_assert!(host.chars().all(|c| c.is_ascii_graphic() && !c.is_ascii_uppercase()));
+                }
+                let _ = method(&headers, HOST_NAME);
+            }
+        }
+
+        /// What proxies take out of an address: `docs/forward-auth.md`.
+        #[test]
+        fn a_key_that_counts_is_one_that_a_proxy_takes_out(
+            pairs in proptest::collection::vec("(key|k%65y|KEY|key\\[\\]|a)(=[a-z%0-9]{0,4})?", 0..5)
+        ) {
+            let query = pairs.join("&");
+            let kept: Vec<_> = pairs.iter().filter(|pair| *pair != "key" && !pair.starts_with("key=")).collect();
+            let found = key_parameter(&query);
+            prop_assert_eq!(found == Err(Unreadable::Keys), pairs.len() - kept.len() > 1);
+            if kept.len() == pairs.len() {
+                prop_assert_eq!(found, Ok(None));
+            }
+        }
+    }
+
+    #[test]
+    fn a_usual_path_has_one_reading() {
+        let path = OriginalPath::read(b"/wiki/Page_1-a.b~c").expect("a path");
+        assert_eq!((path.raw, path.others), (b"/wiki/Page_1-a.b~c".to_vec(), Vec::<Vec<u8>>::new()));
+    }
+
+    #[test]
+    fn a_host_is_compared_without_case_port_and_last_dot() {
+        let host = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HeaderName::from_static("host"), HeaderValue::from_static(text));
+            super::host(&headers, HOST_NAME).ok()
+        };
+        for (text, expected) in [
+            ("Wiki.Example.org", "wiki.example.org"),
+            ("wiki.example.org.", "wiki.example.org"),
+            ("wiki.example.org:8443", "wiki.example.org"),
+            ("192.0.2.1:80", "192.0.2.1"),
+            ("[2001:DB8::0:1]", "[2001:db8::1]"),
+            ("[::1]:3000", "[::1]"),
+        ] {
+            assert_eq!(host(text).as_deref(), Some(expected), "{text}");
+        }
+        for text in ["", ".", ":80", "a:b", "a,b", "a b", "a@b", "[::1", "::1", "[a]", "a/b", "[::1]x"] {
+            assert_eq!(host(text), None, "{text}");
+        }
+    }
+}

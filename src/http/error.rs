@@ -1,0 +1,290 @@
+//! Everything that can go wrong with a request, as one type: a short text for whoever asked, the cause for the log.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+
+use crate::auth::passwords::PasswordRefusal;
+use crate::auth::rates::Exceeded;
+use crate::auth::throttle::RetryAfter;
+use crate::clock::whole_seconds;
+use crate::db::DbError;
+use crate::models::keys::idempotency::OnceRefusal;
+use crate::models::keys::key::KeyRefusal;
+use crate::models::people::administration::Refusal;
+use crate::models::people::user::SaveError;
+use crate::models::rules::FieldError;
+use crate::models::services::administration::ServiceRefusal;
+
+/// What everybody else is told where administrators look after people.
+pub const FOR_ADMINISTRATORS: &str = "This is for administrators only.";
+
+/// Why a request is not answered as it was meant.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// 302: something else comes first, such as to sign in.
+    #[error("something else comes first")]
+    Redirect {
+        /// Where to, with the way back.
+        location: String,
+    },
+    /// 400
+    #[error("{0}")]
+    BadRequest(String),
+    /// 401
+    #[error("{message}")]
+    Unauthorized {
+        /// The `WWW-Authenticate` header; `None` where it would make browsers ask for a password.
+        challenge: Option<String>,
+        /// What to do.
+        message: &'static str,
+    },
+    /// 403
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// 403: the key may not do this
+    #[error("The key that was used may not do this: it needs the scope {0}.")]
+    InsufficientScope(String),
+    /// 404
+    #[error("There is nothing at this address.")]
+    NotFound,
+    /// 405
+    #[error("This address does not answer this method.")]
+    MethodNotAllowed,
+    /// 410
+    #[error("{0}.")]
+    Gone(String),
+    /// 412
+    #[error("{0}")]
+    PreconditionFailed(&'static str),
+    /// 413
+    #[error("This is more than is accepted here.")]
+    TooLarge,
+    /// 415
+    #[error("{0}")]
+    UnsupportedMediaType(&'static str),
+    /// 422
+    #[error("{}", .0.join("; "))]
+    Invalid(Vec<String>),
+    /// 429
+    #[error("Too many wrong passwords. Try again in {}.", minutes(*.0))]
+    TooManyAttempts(Duration),
+    /// 429: of those that anybody may send
+    #[error("Too many requests from this address. Try again in {}.", minutes(*.0))]
+    TooManyRequests(Duration),
+    /// 429: from one key to one service
+    #[error("This key has sent as many requests to this service as it may in a minute. Try again in {}.", seconds(.exceeded.wait))]
+    RateExceeded {
+        /// The service's name.
+        service: String,
+        /// How many there may be, and when there may be another.
+        exceeded: Exceeded,
+    },
+    /// 503: hashing threads
+    #[error("Too many people are signing in at the moment. Try again in a few seconds.")]
+    Busy(Duration),
+    /// 503: it took too long
+    #[error("This took too long. Try again in a few seconds.")]
+    TimedOut,
+    /// 503 or 500
+    #[error("{}", database_text(.0))]
+    Database(#[from] DbError),
+    /// 500
+    #[error("Something went wrong here. It has been logged.")]
+    Internal(String),
+}
+
+/// Rounded up: coming back when it says must be late enough.
+fn minutes(wait: Duration) -> String {
+    match wait.as_secs().div_ceil(60) {
+        0 | 1 => "1 minute".to_owned(),
+        minutes => format!("{minutes} minutes"),
+    }
+}
+
+fn seconds(wait: Duration) -> String {
+    match whole_seconds(wait) {
+        0 | 1 => "1 second".to_owned(),
+        seconds => format!("{seconds} seconds"),
+    }
+}
+
+fn database_text(error: &DbError) -> &'static str {
+    match error {
+        DbError::Unavailable(_) => "The database is not available at the moment. Try again in a few seconds.",
+        DbError::Busy(_) => "The database is busy at the moment. Try again in a few seconds.",
+        DbError::ReadOnly(_) | DbError::Full(_) => {
+            "This cannot be saved at the moment: the database cannot be written to."
+        }
+        DbError::Query(_) => "Something went wrong here. It has been logged.",
+    }
+}
+
+impl AppError {
+    /// A mistake of ours; `cause` is for the log.
+    pub fn internal(cause: impl ToString) -> Self {
+        Self::Internal(cause.to_string())
+    }
+
+    /// What whoever asked is told: one sentence, or one a broken rule.
+    pub fn texts(&self) -> Vec<String> {
+        match self {
+            Self::Invalid(messages) => messages.clone(),
+            other => vec![other.to_string()],
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::TooManyAttempts(wait) | Self::TooManyRequests(wait) | Self::Busy(wait) => Some(*wait),
+            Self::RateExceeded { exceeded, .. } => Some(exceeded.wait),
+            Self::Database(DbError::Query(_)) => None,
+            Self::Database(_) | Self::TimedOut => Some(Duration::from_secs(5)),
+            _ => None,
+        }
+    }
+
+    fn log(&self) {
+        match self {
+            Self::Internal(cause) => tracing::error!(cause, "internal error"),
+            // Whether that is a mistake, `resource.rs` finds out.
+            Self::Database(error) if error.misses_a_row() => {}
+            Self::Database(error @ DbError::Query(_)) => tracing::error!(%error, "internal error"),
+            Self::Database(error) => tracing::warn!(%error, "the database"),
+            _ => {}
+        }
+    }
+}
+
+impl ResponseError for AppError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::Redirect { .. } => StatusCode::FOUND,
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) | Self::InsufficientScope(_) => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Gone(_) => StatusCode::GONE,
+            Self::PreconditionFailed(_) => StatusCode::PRECONDITION_FAILED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooManyAttempts(_) | Self::TooManyRequests(_) | Self::RateExceeded { .. } => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
+            Self::Database(DbError::Query(_)) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Busy(_) | Self::TimedOut | Self::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.log();
+        let mut response = HttpResponse::build(self.status_code());
+        match self {
+            Self::Redirect { location } => {
+                response.insert_header((LOCATION, location.as_str()));
+            }
+            Self::Unauthorized { challenge: Some(challenge), .. } => {
+                response.insert_header((WWW_AUTHENTICATE, challenge.as_str()));
+            }
+            // RFC 6750, section 3.1.
+            Self::InsufficientScope(scope) => {
+                let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
+                response.insert_header((WWW_AUTHENTICATE, challenge));
+            }
+            Self::RateExceeded { service, exceeded } => {
+                exceeded.rate.headers(service).into_iter().for_each(|header| {
+                    response.insert_header(header);
+                });
+            }
+            _ => {}
+        }
+        if let Some(wait) = self.retry_after() {
+            response.insert_header((RETRY_AFTER, whole_seconds(wait).max(1)));
+        }
+        response.finish()
+    }
+}
+
+/// What is said to somebody whose password is right, and not enough.
+pub const SECOND_FACTOR: &str = "This account asks for a second factor, which is not possible here. Its keys still \
+                                 work; to sign in, ask an administrator.";
+
+impl From<RetryAfter> for AppError {
+    fn from(RetryAfter(wait): RetryAfter) -> Self {
+        Self::TooManyRequests(wait)
+    }
+}
+
+impl From<PasswordRefusal> for AppError {
+    fn from(refusal: PasswordRefusal) -> Self {
+        match refusal {
+            PasswordRefusal::Wrong => Self::Forbidden("The password is wrong."),
+            PasswordRefusal::SecondFactor => Self::Forbidden(SECOND_FACTOR),
+            PasswordRefusal::TooMany(RetryAfter(wait)) => Self::TooManyAttempts(wait),
+            PasswordRefusal::Busy(wait) => Self::Busy(wait),
+        }
+    }
+}
+
+impl From<Refusal> for AppError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Gone => Self::NotFound,
+            Refusal::OwnAccount | Refusal::LastAdministrator => Self::Invalid(vec![refusal.to_string()]),
+        }
+    }
+}
+
+impl From<KeyRefusal> for AppError {
+    fn from(refusal: KeyRefusal) -> Self {
+        match refusal {
+            KeyRefusal::Gone => Self::NotFound,
+            KeyRefusal::NoAuthority => {
+                Self::Unauthorized { challenge: None, message: "The key is missing, wrong or no longer valid." }
+            }
+            KeyRefusal::Beyond => Self::Forbidden(
+                "This key may do more, or lives longer, than the one that you use, which must not make or change it.",
+            ),
+            KeyRefusal::Invalid(errors) => Self::Invalid(errors.iter().map(FieldError::message).collect()),
+            KeyRefusal::TooMany(_)
+            | KeyRefusal::Expired
+            | KeyRefusal::NotAnAccessToken
+            | KeyRefusal::TooManySecrets => Self::Invalid(vec![refusal.to_string()]),
+        }
+    }
+}
+
+impl From<ServiceRefusal> for AppError {
+    fn from(refusal: ServiceRefusal) -> Self {
+        match refusal {
+            ServiceRefusal::Gone => Self::NotFound,
+            ServiceRefusal::Invalid(errors) => Self::Invalid(errors.iter().map(FieldError::message).collect()),
+            ServiceRefusal::InFile(_) | ServiceRefusal::LeftFile(_) | ServiceRefusal::ChangedMeanwhile => {
+                Self::Invalid(vec![refusal.to_string()])
+            }
+        }
+    }
+}
+
+impl From<OnceRefusal> for AppError {
+    fn from(refusal: OnceRefusal) -> Self {
+        match refusal {
+            OnceRefusal::Key(refusal) => refusal.into(),
+            OnceRefusal::AnotherRequest => Self::Invalid(vec![refusal.to_string()]),
+            OnceRefusal::RevokedSince => Self::Gone(refusal.to_string()),
+        }
+    }
+}
+
+impl From<SaveError> for AppError {
+    fn from(error: SaveError) -> Self {
+        match error {
+            SaveError::Invalid(errors) => Self::Invalid(errors.iter().map(FieldError::message).collect()),
+            SaveError::Database(error) => Self::Database(error),
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The name of a request.
+
+use std::fmt;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Names a request in the log, in the answer's `X-Request-Id` and on error pages.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestId {
+    process: u32,
+    number: u32,
+}
+
+impl RequestId {
+    /// One that no other request has.
+    pub fn next() -> Self {
+        static PROCESS: LazyLock<u32> = LazyLock::new(|| getrandom::u32().unwrap_or_else(|_| std::process::id()));
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        Self { process: *PROCESS, number: NEXT.fetch_add(1, Ordering::Relaxed) }
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}-{:08x}", self.process, self.number)
+    }
+}

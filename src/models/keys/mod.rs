@@ -1,0 +1,8 @@
+//! Keys: each secret is a row of `tokens`, and a key is what its owner sees of one or several of them.
+
+pub mod idempotency;
+pub mod key;
+pub mod key_wish;
+pub mod notice;
+pub mod scope;
+pub mod token;

@@ -1,0 +1,427 @@
+//! What a key may do: of Latchkey's own, and on services.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use diesel::deserialize::FromSqlRow;
+use diesel::expression::AsExpression;
+use diesel::sql_types::Text;
+
+use crate::models::stored_as_text;
+
+/// One thing that a key may do of Latchkey's own. To write includes to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// See who its owner is.
+    AccountRead,
+    /// Change its owner's names and mail.
+    AccountWrite,
+    /// See its owner's keys.
+    TokensRead,
+    /// Make, change, rotate and revoke its owner's keys.
+    TokensWrite,
+    /// See everybody.
+    UsersRead,
+    /// Add, change and delete people, and act as one of them.
+    UsersWrite,
+    /// See the services.
+    ServicesRead,
+    /// Add, change and remove services, and say who may use them.
+    ServicesWrite,
+}
+
+impl Scope {
+    /// Each of them, in the order in which they are written and shown.
+    pub const ALL: [Self; 8] = [
+        Self::AccountRead,
+        Self::AccountWrite,
+        Self::TokensRead,
+        Self::TokensWrite,
+        Self::UsersRead,
+        Self::UsersWrite,
+        Self::ServicesRead,
+        Self::ServicesWrite,
+    ];
+
+    /// As stored, presented and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AccountRead => "account:read",
+            Self::AccountWrite => "account:write",
+            Self::TokensRead => "tokens:read",
+            Self::TokensWrite => "tokens:write",
+            Self::UsersRead => "users:read",
+            Self::UsersWrite => "users:write",
+            Self::ServicesRead => "services:read",
+            Self::ServicesWrite => "services:write",
+        }
+    }
+
+    /// What it lets a program do, in words.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::AccountRead => "see your account",
+            Self::AccountWrite => "change your name and email",
+            Self::TokensRead => "see your keys",
+            Self::TokensWrite => "make, change and revoke your keys",
+            Self::UsersRead => "see everybody's accounts",
+            Self::UsersWrite => "add, change and delete people, and act as them",
+            Self::ServicesRead => "see the services",
+            Self::ServicesWrite => "add, change and remove services",
+        }
+    }
+
+    /// Whether only administrators can give it to a key.
+    pub fn is_for_administrators(self) -> bool {
+        matches!(self, Self::UsersRead | Self::UsersWrite | Self::ServicesRead | Self::ServicesWrite)
+    }
+
+    /// The scope that includes this one, besides itself.
+    fn included_in(self) -> Option<Self> {
+        match self {
+            Self::AccountRead => Some(Self::AccountWrite),
+            Self::TokensRead => Some(Self::TokensWrite),
+            Self::UsersRead => Some(Self::UsersWrite),
+            Self::ServicesRead => Some(Self::ServicesWrite),
+            Self::AccountWrite | Self::TokensWrite | Self::UsersWrite | Self::ServicesWrite => None,
+        }
+    }
+
+    fn bit(self) -> u16 {
+        1 << self as u8
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a key may do of Latchkey's own, all of it.
+#[derive(FromSqlRow, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Scopes(u16);
+
+/// A word that is no scope.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is no scope; there are {all}, and service:NAME:read and service:NAME:write", all = Scopes::ALL)]
+pub struct UnknownScope(pub String);
+
+impl Scopes {
+    /// Nothing at all.
+    pub const NONE: Self = Self(0);
+    /// Everything that its owner may do.
+    pub const ALL: Self = Self((1 << Scope::ALL.len()) - 1);
+
+    /// As stored. What a newer release may have written there grants nothing to this one.
+    pub(crate) fn stored(text: &str) -> Self {
+        let known = Scope::ALL.into_iter().filter(|scope| text.split(' ').any(|word| word == scope.as_str()));
+        Self(known.fold(0, |bits, scope| bits | scope.bit()))
+    }
+
+    /// Those that are named, in their order; what `grants` says may be more.
+    pub fn iter(self) -> impl Iterator<Item = Scope> {
+        Scope::ALL.into_iter().filter(move |scope| self.0 & scope.bit() != 0)
+    }
+
+    /// Whether `scope` is among them, by its name or because one that includes it is.
+    pub fn grants(self, scope: Scope) -> bool {
+        let names = |scope: Scope| self.0 & scope.bit() != 0;
+        names(scope) || scope.included_in().is_some_and(names)
+    }
+
+    /// Whether `others` grant everything that these do.
+    pub fn is_within(self, others: Self) -> bool {
+        self.iter().all(|scope| others.grants(scope))
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether only administrators can give one of them to a key.
+    pub fn are_for_administrators(self) -> bool {
+        self.iter().any(Scope::is_for_administrators)
+    }
+}
+
+impl From<Scope> for Scopes {
+    fn from(scope: Scope) -> Self {
+        Self(scope.bit())
+    }
+}
+
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words: Vec<_> = self.iter().map(Scope::as_str).collect();
+        f.write_str(&words.join(" "))
+    }
+}
+
+impl<DB> diesel::deserialize::FromSql<diesel::sql_types::Text, DB> for Scopes
+where
+    DB: diesel::backend::Backend,
+    String: diesel::deserialize::FromSql<diesel::sql_types::Text, DB>,
+{
+    fn from_sql(bytes: DB::RawValue<'_>) -> diesel::deserialize::Result<Self> {
+        let text = <String as diesel::deserialize::FromSql<diesel::sql_types::Text, DB>>::from_sql(bytes)?;
+        Ok(Self::stored(&text))
+    }
+}
+
+/// How a service is used. To write includes to read.
+#[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[diesel(sql_type = Text)]
+pub enum Access {
+    /// By methods that read.
+    Read,
+    /// By every other one.
+    Write,
+}
+
+impl Access {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Read, Self::Write];
+
+    /// As stored, presented and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+
+    /// What is not known grants least.
+    fn parse(text: &str) -> Self {
+        if text == "write" { Self::Write } else { Self::Read }
+    }
+
+    /// Whether it includes `other`.
+    pub fn includes(self, other: Self) -> bool {
+        self >= other
+    }
+}
+
+stored_as_text!(Access);
+
+/// That a key may use a service: `service:NAME:read` or `service:NAME:write`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceScope {
+    /// The service's name.
+    pub service: String,
+    /// How.
+    pub access: Access,
+}
+
+impl ServiceScope {
+    /// The one that `word` is; `None`: it is none.
+    pub fn of_word(word: &str) -> Option<Self> {
+        let (service, access) = word.strip_prefix("service:")?.split_once(':')?;
+        let access = Access::ALL.into_iter().find(|it| it.as_str() == access)?;
+        is_service_name(service).then(|| Self { service: service.to_owned(), access })
+    }
+
+    /// What it lets a program do, in words.
+    pub fn description(&self) -> String {
+        self.description_on(&self.service)
+    }
+
+    /// The same, with what people call the service.
+    pub fn description_on(&self, title: &str) -> String {
+        match self.access {
+            Access::Read => format!("read on {title}"),
+            Access::Write => format!("read and write on {title}"),
+        }
+    }
+
+    /// Whether it lets do what `other` lets do.
+    fn includes(&self, other: &Self) -> bool {
+        self.service == other.service && self.access.includes(other.access)
+    }
+}
+
+impl fmt::Display for ServiceScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "service:{}:{}", self.service, self.access.as_str())
+    }
+}
+
+/// The most characters of a service's name.
+pub const LONGEST_SERVICE_NAME: usize = 40;
+
+/// Whether a service may be called so: small letters, digits and, between them, hyphens.
+pub fn is_service_name(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    !text.is_empty()
+        && text.len() <= LONGEST_SERVICE_NAME
+        && text.chars().all(plain)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+/// Everything that a key may do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyScopes {
+    /// Of Latchkey's own.
+    pub own: Scopes,
+    /// On services.
+    pub services: BTreeSet<ServiceScope>,
+}
+
+impl KeyScopes {
+    /// Those of `words`, in any order.
+    ///
+    /// # Errors
+    /// The first that can be none.
+    pub fn of_words<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, UnknownScope> {
+        words.into_iter().try_fold(Self::default(), |mut scopes, word| {
+            if let Some(own) = Scope::ALL.into_iter().find(|scope| scope.as_str() == word) {
+                scopes.own.0 |= own.bit();
+            } else if let Some(of_service) = ServiceScope::of_word(word) {
+                scopes.services.insert(of_service);
+            } else {
+                return Err(UnknownScope(word.to_owned()));
+            }
+            Ok(scopes)
+        })
+    }
+
+    /// The word of each, in their order.
+    pub fn words(&self) -> impl Iterator<Item = String> {
+        self.own.iter().map(|scope| scope.to_string()).chain(self.services.iter().map(ServiceScope::to_string))
+    }
+
+    /// What they let a program do, in words.
+    pub fn summary(&self) -> String {
+        let is_included =
+            |scope: &ServiceScope| self.services.iter().any(|other| other != scope && other.includes(scope));
+        let own = self.own.iter().map(|scope| scope.description().to_owned());
+        let widest = self.services.iter().filter(|scope| !is_included(scope)).map(ServiceScope::description);
+        own.chain(widest).collect::<Vec<_>>().join("; ")
+    }
+
+    /// What each lets a program do, in words.
+    pub fn descriptions(&self) -> impl Iterator<Item = String> {
+        let own = self.own.iter().map(|scope| scope.description().to_owned());
+        own.chain(self.services.iter().map(ServiceScope::description))
+    }
+
+    /// Whether `others` grant everything that these do.
+    pub fn is_within(&self, others: &Self) -> bool {
+        let granted = |scope: &ServiceScope| others.services.iter().any(|other| other.includes(scope));
+        self.own.is_within(others.own) && self.services.iter().all(granted)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.own.is_empty() && self.services.is_empty()
+    }
+}
+
+impl From<Scopes> for KeyScopes {
+    fn from(own: Scopes) -> Self {
+        Self { own, services: BTreeSet::new() }
+    }
+}
+
+impl fmt::Display for KeyScopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words().collect::<Vec<_>>().join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_scopes() -> impl Strategy<Value = Scopes> {
+        (0..=Scopes::ALL.0).prop_map(Scopes)
+    }
+
+    #[test]
+    fn to_write_includes_to_read_and_nothing_else() {
+        let granted = |scope: Scope| Scope::ALL.into_iter().filter(move |it| Scopes::from(scope).grants(*it));
+        let granted: Vec<_> = Scope::ALL.into_iter().map(|scope| granted(scope).collect::<Vec<_>>()).collect();
+        use Scope::{
+            AccountRead, AccountWrite, ServicesRead, ServicesWrite, TokensRead, TokensWrite, UsersRead, UsersWrite,
+        };
+        let expected = [
+            vec![AccountRead],
+            vec![AccountRead, AccountWrite],
+            vec![TokensRead],
+            vec![TokensRead, TokensWrite],
+            vec![UsersRead],
+            vec![UsersRead, UsersWrite],
+            vec![ServicesRead],
+            vec![ServicesRead, ServicesWrite],
+        ];
+        assert_eq!(granted, expected);
+    }
+
+    #[test]
+    fn a_word_that_is_no_scope_is_told_with_those_that_are() {
+        let error = KeyScopes::of_words(["account:read", "admin"]).expect_err("no scope");
+        let all = "account:read account:write tokens:read tokens:write users:read users:write services:read \
+                   services:write, and service:NAME:read and service:NAME:write";
+        assert_eq!(error.to_string(), format!("admin is no scope; there are {all}"));
+        for word in ["service:wiki", "service:wiki:admin", "service::read", "service:Wiki:read", "service:-a:read", ""]
+        {
+            assert_eq!(KeyScopes::of_words([word]), Err(UnknownScope(word.to_owned())));
+        }
+    }
+
+    #[test]
+    fn to_write_on_a_service_includes_to_read_there_and_nowhere_else() {
+        let scopes = |words: &str| KeyScopes::of_words(words.split(' ')).expect(words);
+        let writes = scopes("account:read service:wiki:write");
+        assert_eq!(writes.to_string(), "account:read service:wiki:write");
+        for (words, is_within) in [
+            ("service:wiki:read", true),
+            ("service:wiki:read service:wiki:write", true),
+            ("account:read", true),
+            ("account:write", false),
+            ("service:wik:read", false),
+            ("service:wiki:read service:files:read", false),
+        ] {
+            assert_eq!(scopes(words).is_within(&writes), is_within, "{words}");
+        }
+        assert!(!writes.is_within(&scopes("account:read service:wiki:read")));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_stored_is_read_back(scopes in any_scopes()) {
+            prop_assert_eq!(Scopes::stored(&scopes.to_string()), scopes);
+            prop_assert_eq!(KeyScopes::of_words(scopes.to_string().split_whitespace()), Ok(scopes.into()));
+        }
+
+        #[test]
+        fn some_are_within_others_if_these_grant_all_that_they_grant(some in any_scopes(), others in any_scopes()) {
+            let all_granted = Scope::ALL.into_iter().all(|scope| !some.grants(scope) || others.grants(scope));
+            prop_assert_eq!(some.is_within(others), all_granted);
+        }
+
+        #[test]
+        fn no_text_grants_what_it_does_not_name(text in "\\PC{0,40}|([a-z]+:(read|write) ?){0,4}") {
+            for scope in Scopes::stored(&text).iter() {
+                prop_assert!(text.split(' ').any(|word| word == scope.as_str()));
+            }
+            let _ = KeyScopes::of_words(text.split_whitespace());
+        }
+
+        #[test]
+        fn words_are_read_as_they_are_written(
+            own in any_scopes(),
+            services in proptest::collection::btree_set(("[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", any::<bool>()), 0..4),
+        ) {
+            let access = |writes| if writes { Access::Write } else { Access::Read };
+            let services = services.into_iter().map(|(service, writes)| ServiceScope { service, access: access(writes) });
+            let scopes = KeyScopes { own, services: services.collect() };
+            let words: Vec<String> = scopes.words().collect();
+            prop_assert_eq!(KeyScopes::of_words(words.iter().map(String::as_str)), Ok(scopes));
+        }
+    }
+}

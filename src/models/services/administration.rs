@@ -1,0 +1,299 @@
+//! How services come, change and go. One thing at a time is done about any of them, so that what a rule was checked
+//! against still holds when it is stored.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use diesel::prelude::*;
+
+use super::service::{KeptIn, Service};
+use super::settings::{ServiceChanges, ServiceField, ServiceSettings, host_errors, path_errors, service_name_errors};
+use crate::clock::Timestamp;
+use crate::db::DbConnection;
+use crate::db::schema::{services, token_services, tokens, users};
+use crate::models::event::{Client, Event, EventAction};
+use crate::models::keys::scope::{Access, ServiceScope};
+use crate::models::keys::token::Token;
+use crate::models::people::administration::Administrator;
+use crate::models::people::user::User;
+use crate::models::rules::FieldError;
+
+/// Who does something about services.
+#[derive(Clone, Debug)]
+pub enum By {
+    /// An administrator, whose activity tells it.
+    Administrator(Administrator),
+    /// Somebody at the machine itself.
+    CommandLine,
+}
+
+impl By {
+    /// The administrator `user`, who is `client`.
+    pub fn administrator(user: &User, client: Client) -> Self {
+        Self::Administrator(Administrator::new(user, client))
+    }
+
+    fn client(&self) -> Client {
+        match self {
+            Self::Administrator(administrator) => administrator.client().clone(),
+            Self::CommandLine => Client::command_line(),
+        }
+    }
+
+    /// Tells it in their own activity.
+    fn record(
+        &self,
+        connection: &mut DbConnection,
+        action: EventAction,
+        detail: &str,
+        now: Timestamp,
+    ) -> QueryResult<()> {
+        match self {
+            Self::Administrator(it) => Event::record_deed(connection, it.id(), action, detail, it.client(), now),
+            Self::CommandLine => Ok(()),
+        }
+    }
+}
+
+/// Why nothing was done about a service.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ServiceRefusal {
+    /// There is none with this id.
+    #[error("There is no such service")]
+    Gone,
+    /// Rules that are broken.
+    #[error("{}", .0.iter().map(FieldError::message).collect::<Vec<_>>().join("; "))]
+    Invalid(Vec<FieldError<ServiceField>>),
+    /// What stands in the file is changed there.
+    #[error("The service {0} stands in the file that LATCHKEY_SERVICES names: change it there, and restart")]
+    InFile(String),
+    /// It is closed.
+    #[error("The service {0} has left the file that LATCHKEY_SERVICES names: put it back there, or remove it")]
+    LeftFile(String),
+    /// Somebody else was faster.
+    #[error("The service was changed meanwhile: look at what it is now")]
+    ChangedMeanwhile,
+}
+
+/// What came of something that was to be done about a service.
+pub type ServiceOutcome<T> = QueryResult<Result<T, ServiceRefusal>>;
+
+impl Service {
+    /// Adds a service. One of the same name that was removed before has left nothing behind.
+    ///
+    /// # Errors
+    /// Those of the queries.
+    pub fn add(
+        connection: &mut DbConnection,
+        name: &str,
+        settings: &ServiceSettings,
+        by: &By,
+        now: Timestamp,
+    ) -> ServiceOutcome<Self> {
+        lock_all(connection)?;
+        let mut settings = settings.clone().tidied();
+        let mut errors = service_name_errors(name);
+        if errors.is_empty() && Self::find_by_name(connection, name)?.is_some() {
+            errors.push(FieldError::new(ServiceField::Name, "has already been taken"));
+        }
+        errors.extend(settings.errors());
+        errors.extend(place_errors(connection, None, &settings)?);
+        errors.extend(people_errors(connection, &mut settings)?);
+        if !errors.is_empty() {
+            return Ok(Err(ServiceRefusal::Invalid(errors)));
+        }
+        let service = Self::insert(connection, name, &settings, KeptIn::Database, now)?;
+        by.record(connection, EventAction::ServiceAdded, &format!("{name}, at {}", service.place()), now)?;
+        Ok(Ok(service))
+    }
+
+    /// Changes a service that is not kept in a file.
+    ///
+    /// # Errors
+    /// Those of the queries.
+    pub fn change(
+        connection: &mut DbConnection,
+        id: i64,
+        changes: &ServiceChanges,
+        by: &By,
+        now: Timestamp,
+    ) -> ServiceOutcome<Self> {
+        lock_all(connection)?;
+        let Some(service) = Self::find(connection, id)? else { return Ok(Err(ServiceRefusal::Gone)) };
+        match service.kept_in {
+            KeptIn::Database => {}
+            KeptIn::File => return Ok(Err(ServiceRefusal::InFile(service.name))),
+            KeptIn::LeftFile => return Ok(Err(ServiceRefusal::LeftFile(service.name))),
+        }
+        if changes.seen.is_some_and(|seen| seen != service.updated_on) {
+            return Ok(Err(ServiceRefusal::ChangedMeanwhile));
+        }
+        let before = ServiceSettings::of(connection, &service)?;
+        let mut settings = changes.applied_to(&before).tidied();
+        let mut errors = settings.errors();
+        errors.extend(place_errors(connection, Some(id), &settings)?);
+        errors.extend(people_errors(connection, &mut settings)?);
+        if !errors.is_empty() {
+            return Ok(Err(ServiceRefusal::Invalid(errors)));
+        }
+        let told = settings.told_since(&before);
+        if told.is_empty() {
+            return Ok(Ok(service));
+        }
+        let changed = service.store(connection, &settings, KeptIn::Database, now)?;
+        by.record(connection, EventAction::ServiceChanged, &format!("{}: {}", service.name, told.join(", ")), now)?;
+        Ok(Ok(changed))
+    }
+
+    /// Removes a service for good, with its scopes of all keys, whose owners are told.
+    ///
+    /// # Errors
+    /// Those of the queries.
+    pub fn remove(connection: &mut DbConnection, id: i64, by: &By, now: Timestamp) -> ServiceOutcome<Self> {
+        lock_all(connection)?;
+        let Some(service) = Self::find(connection, id)? else { return Ok(Err(ServiceRefusal::Gone)) };
+        if service.kept_in == KeptIn::File {
+            return Ok(Err(ServiceRefusal::InFile(service.name)));
+        }
+        service.lock_row(connection)?;
+        let losses = service.losses(connection)?;
+        diesel::delete(services::table.find(id)).execute(connection)?;
+        service.tell_owners(connection, losses, by, now)?;
+        let detail = format!("{}, at {}", service.name, service.place());
+        by.record(connection, EventAction::ServiceRemoved, &detail, now)?;
+        Ok(Ok(service))
+    }
+
+    /// Has those wait who would refer to it: no key gets a scope of it any more, and no use is recorded.
+    fn lock_row(&self, connection: &mut DbConnection) -> QueryResult<()> {
+        if let DbConnection::Postgres(postgres) = connection {
+            services::table.find(self.id).select(services::id).for_update().first::<i64>(postgres)?;
+        }
+        Ok(())
+    }
+
+    /// The keys that have scopes of it, each by its current secret, and which.
+    fn losses(&self, connection: &mut DbConnection) -> QueryResult<Vec<(Token, Vec<Access>)>> {
+        let held = || token_services::table.filter(token_services::service_id.eq(self.id));
+        let rows: Vec<(i64, Access)> =
+            held().select((token_services::token_id, token_services::access)).load(connection)?;
+        let mut accesses: BTreeMap<i64, BTreeSet<Access>> = BTreeMap::new();
+        for (key_id, access) in rows {
+            accesses.entry(key_id).or_default().insert(access);
+        }
+        let ids = || held().select(token_services::token_id);
+        let secrets: Vec<Token> = tokens::table
+            .filter(tokens::id.eq_any(ids()).or(tokens::key_id.assume_not_null().eq_any(ids())))
+            .order(tokens::id)
+            .select(Token::as_select())
+            .load(connection)?;
+        // The latest secret of each is the one that its owner knows it by.
+        let current: BTreeMap<i64, Token> = secrets.into_iter().map(|secret| (secret.key(), secret)).collect();
+        let with_accesses = |(id, token)| Some((token, accesses.remove(&id)?.into_iter().collect()));
+        Ok(current.into_iter().filter_map(with_accesses).collect())
+    }
+
+    /// Tells the owners of keys which scopes those have lost. Owners who are being deleted have been waited for when the
+    /// scopes of their keys went; the others stay until the transaction ends.
+    fn tell_owners(
+        &self,
+        connection: &mut DbConnection,
+        losses: Vec<(Token, Vec<Access>)>,
+        by: &By,
+        now: Timestamp,
+    ) -> QueryResult<()> {
+        let ids: BTreeSet<i64> = losses.iter().map(|(token, _)| token.user_id).collect();
+        let there = users::table.filter(users::id.eq_any(ids)).order(users::id).select(users::id);
+        let there: Vec<i64> = match connection {
+            DbConnection::Sqlite(sqlite) => there.load(sqlite),
+            DbConnection::Postgres(postgres) => there.for_key_share().load(postgres),
+        }?;
+        for (token, accesses) in losses.iter().filter(|(token, _)| there.contains(&token.user_id)) {
+            let scope = |access: &Access| ServiceScope { service: self.name.clone(), access: *access }.to_string();
+            let scopes = accesses.iter().map(scope).collect::<Vec<_>>().join(" and ");
+            let detail = format!("may no longer do {scopes}: the service “{}” was removed", self.title);
+            let other = match by {
+                By::Administrator(it) if it.id() != token.user_id => Some(it.login()),
+                _ => None,
+            };
+            let (action, about) = (EventAction::KeyChanged, (token, other));
+            Event::record_detail_by(connection, action, about, &detail, &by.client(), now)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn insert(
+        connection: &mut DbConnection,
+        name: &str,
+        settings: &ServiceSettings,
+        kept_in: KeptIn,
+        now: Timestamp,
+    ) -> QueryResult<Self> {
+        let values = (services::name.eq(name), services::created_on.eq(now), settings.row(kept_in, now));
+        diesel::insert_into(services::table).values(values).execute(connection)?;
+        let made: Self = services::table.filter(services::name.eq(name)).select(Self::as_select()).first(connection)?;
+        settings.store_admissions(connection, made.id)?;
+        Ok(made)
+    }
+
+    pub(super) fn store(
+        &self,
+        connection: &mut DbConnection,
+        settings: &ServiceSettings,
+        kept_in: KeptIn,
+        now: Timestamp,
+    ) -> QueryResult<Self> {
+        diesel::update(services::table.find(self.id)).set(&settings.row(kept_in, now)).execute(connection)?;
+        settings.store_admissions(connection, self.id)?;
+        services::table.find(self.id).select(Self::as_select()).first(connection)
+    }
+}
+
+/// Has everybody else wait who wants to change services, until the transaction ends; whoever only reads them goes on,
+/// and so do foreign keys that refer to them. SQLite has one writer anyway.
+pub(super) fn lock_all(connection: &mut DbConnection) -> QueryResult<()> {
+    if let DbConnection::Postgres(postgres) = connection {
+        diesel::sql_query("LOCK TABLE services IN SHARE ROW EXCLUSIVE MODE").execute(postgres)?;
+    }
+    Ok(())
+}
+
+/// Whether another service lives where this one is to live; `id` is its own, if it has one.
+fn place_errors(
+    connection: &mut DbConnection,
+    id: Option<i64>,
+    settings: &ServiceSettings,
+) -> QueryResult<Vec<FieldError<ServiceField>>> {
+    if !host_errors(&settings.host).is_empty() || !path_errors(&settings.path).is_empty() {
+        return Ok(Vec::new());
+    }
+    let on_host = services::table.filter(services::host.eq(&settings.host)).select(Service::as_select());
+    let on_host: Vec<Service> = on_host.load(connection)?;
+    let other = on_host.into_iter().find(|other| Some(other.id) != id && settings.are_at(&other.host, &other.path));
+    Ok(other.into_iter().map(|other| FieldError::new(ServiceField::Path, taken(&other.name, other.kept_in))).collect())
+}
+
+/// What is wrong with a path that service `other` has on the same host.
+fn taken(other: &str, kept_in: KeptIn) -> String {
+    let what_to_do = match kept_in {
+        KeptIn::Database | KeptIn::File => "choose another path, or another host",
+        KeptIn::LeftFile => "that one has left the file and is closed: remove it first",
+    };
+    format!("is that of the service {other} on the same host: {what_to_do}")
+}
+
+/// Resolves whom `settings` name, and tells of those whom nobody is.
+fn people_errors(
+    connection: &mut DbConnection,
+    settings: &mut ServiceSettings,
+) -> QueryResult<Vec<FieldError<ServiceField>>> {
+    let (readers, writers) = settings.resolve(connection)?;
+    let wrong = |field, unknown: Vec<String>| {
+        let problem = match unknown.as_slice() {
+            [] => return None,
+            [only] => format!("cannot be {only}: nobody has this login"),
+            several => format!("cannot be {}: nobody has these logins", several.join(", ")),
+        };
+        Some(FieldError::new(field, problem))
+    };
+    Ok([wrong(ServiceField::Readers, readers), wrong(ServiceField::Writers, writers)].into_iter().flatten().collect())
+}

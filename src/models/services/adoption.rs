@@ -1,0 +1,107 @@
+//! How services become what a file says of them.
+
+use diesel::prelude::*;
+
+use super::administration::lock_all;
+use super::service::{KeptIn, NOWHERE, Service};
+use super::settings::ServiceSettings;
+use crate::clock::Timestamp;
+use crate::db::DbConnection;
+use crate::db::schema::services;
+
+/// What became of a service because of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adopted {
+    /// It is new.
+    Added,
+    /// Other settings.
+    Changed,
+    /// Administrators kept it until now.
+    TakenOver,
+    /// It had left the file, and is open again.
+    Reopened,
+    /// It stands there no more, and is closed.
+    Closed,
+}
+
+/// What came of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Adoption {
+    /// The services that something became of.
+    pub done: Vec<(String, Adopted)>,
+    /// Logins that nobody has, by the service whom they are named by.
+    pub unknown: Vec<(String, Vec<String>)>,
+}
+
+/// A service of the file that cannot be because of one that administrators keep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clash {
+    /// That of the file.
+    pub name: String,
+    /// The other one, which has the same host and path.
+    pub other: String,
+}
+
+impl Service {
+    /// Makes the services what the file says of them, which breaks no rule by itself, and closes those that stood there
+    /// and do no more. Those that are as they should be are left alone.
+    ///
+    /// # Errors
+    /// Those of the queries.
+    pub fn adopt(
+        connection: &mut DbConnection,
+        file: &[(String, ServiceSettings)],
+        now: Timestamp,
+    ) -> QueryResult<Result<Adoption, Clash>> {
+        lock_all(connection)?;
+        let existing = ServiceSettings::of_all(connection)?;
+        let in_file = |name: &str| file.iter().any(|(of_file, _)| of_file == name);
+        for (name, settings) in file {
+            let clashes = |it: &Service| it.kept_in == KeptIn::Database && settings.are_at(&it.host, &it.path);
+            if let Some((other, _)) = existing.iter().find(|(it, _)| clashes(it) && !in_file(&it.name)) {
+                return Ok(Err(Clash { name: name.clone(), other: other.name.clone() }));
+            }
+        }
+        // Those that move make room first: two may change places. So does what has left the file.
+        for (service, before) in &existing {
+            let is_at = |settings: &ServiceSettings| (&settings.host, &settings.path) == (&before.host, &before.path);
+            let makes_room = match file.iter().find(|(name, _)| *name == service.name) {
+                Some((_, settings)) => !is_at(settings),
+                None => file.iter().any(|(_, settings)| is_at(settings)),
+            };
+            if makes_room {
+                let nowhere = services::path.eq(format!("{NOWHERE}{}", service.id));
+                diesel::update(services::table.find(service.id)).set(nowhere).execute(connection)?;
+            }
+        }
+        let mut adoption = Adoption::default();
+        for (name, settings) in file {
+            let mut settings = settings.clone();
+            let (readers, writers) = settings.resolve(connection)?;
+            let unknown: Vec<String> = readers.into_iter().chain(writers).collect();
+            if !unknown.is_empty() {
+                adoption.unknown.push((name.clone(), unknown));
+            }
+            let before = existing.iter().find(|(service, _)| service.name == *name);
+            let done = match before {
+                None => Some(Adopted::Added),
+                Some((service, _)) if service.kept_in == KeptIn::Database => Some(Adopted::TakenOver),
+                Some((service, _)) if service.kept_in == KeptIn::LeftFile => Some(Adopted::Reopened),
+                Some((_, before)) if *before != settings => Some(Adopted::Changed),
+                Some(_) => None,
+            };
+            match (before, done) {
+                (None, _) => drop(Self::insert(connection, name, &settings, KeptIn::File, now)?),
+                (Some((service, _)), Some(_)) => drop(service.store(connection, &settings, KeptIn::File, now)?),
+                (Some(_), None) => {}
+            }
+            adoption.done.extend(done.map(|done| (name.clone(), done)));
+        }
+        for (service, _) in existing.iter().filter(|it| it.0.kept_in == KeptIn::File && !in_file(&it.0.name)) {
+            let closed = (services::kept_in.eq(KeptIn::LeftFile), services::updated_on.eq(now));
+            diesel::update(services::table.find(service.id)).set(closed).execute(connection)?;
+            adoption.done.push((service.name.clone(), Adopted::Closed));
+        }
+        Ok(Ok(adoption))
+    }
+}

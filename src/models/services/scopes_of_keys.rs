@@ -1,0 +1,89 @@
+//! The scopes of keys that are about services: a row each, so that they go with the service.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use diesel::prelude::*;
+
+use super::service::Service;
+use crate::db::DbConnection;
+use crate::db::schema::{services, token_services, tokens};
+use crate::models::keys::scope::{Access, ServiceScope};
+
+/// Whose keys.
+#[derive(Clone, Copy, Debug)]
+pub enum KeysOf {
+    /// Those of a person.
+    User(i64),
+    /// Those of everybody.
+    Everybody,
+}
+
+/// Those of keys, by the key's id; keys without any are missing.
+///
+/// # Errors
+/// Those of the query.
+pub fn of_keys(connection: &mut DbConnection, whose: KeysOf) -> QueryResult<BTreeMap<i64, BTreeSet<ServiceScope>>> {
+    let held = token_services::table.inner_join(services::table).select((
+        token_services::token_id,
+        services::name,
+        token_services::access,
+    ));
+    // The pages of access tokens ask this: a query of a backend's own is written as text once, not each time.
+    let rows: Vec<(i64, String, Access)> = match (whose, connection) {
+        (KeysOf::User(user_id), connection) => {
+            let theirs = tokens::table.filter(tokens::user_id.eq(user_id)).select(tokens::id);
+            let held = held.filter(token_services::token_id.eq_any(theirs));
+            match connection {
+                DbConnection::Sqlite(it) => held.load(it),
+                DbConnection::Postgres(it) => held.load(it),
+            }
+        }
+        (KeysOf::Everybody, connection) => held.load(connection),
+    }?;
+    let mut scopes: BTreeMap<i64, BTreeSet<ServiceScope>> = BTreeMap::new();
+    for (key_id, service, access) in rows {
+        scopes.entry(key_id).or_default().insert(ServiceScope { service, access });
+    }
+    Ok(scopes)
+}
+
+/// Gives a key `scopes` in place of those that it has. What names no service is left out.
+///
+/// # Errors
+/// Those of the queries.
+pub fn replace(connection: &mut DbConnection, key_id: i64, scopes: &BTreeSet<ServiceScope>) -> QueryResult<()> {
+    let names: BTreeSet<&str> = scopes.iter().map(|scope| scope.service.as_str()).collect();
+    let named = services::table.filter(services::name.eq_any(names)).order(services::id);
+    let named = named.select((services::name, services::id));
+    // Held until the end: one that is about to be removed is waited for, and then left out. Before anything that the key
+    // has, as whoever removes a service holds that first, too.
+    let ids: Vec<(String, i64)> = match connection {
+        DbConnection::Sqlite(it) => named.load(it),
+        DbConnection::Postgres(it) => named.for_key_share().load(it),
+    }?;
+    let ids: BTreeMap<String, i64> = ids.into_iter().collect();
+    diesel::delete(token_services::table.filter(token_services::token_id.eq(key_id))).execute(connection)?;
+    for ServiceScope { service, access } in scopes {
+        let Some(id) = ids.get(service) else { continue };
+        let values = (
+            token_services::token_id.eq(key_id),
+            token_services::service_id.eq(id),
+            token_services::access.eq(*access),
+        );
+        diesel::insert_into(token_services::table).values(values).execute(connection)?;
+    }
+    Ok(())
+}
+
+/// Those that a person can give to keys: of the services that admit them.
+///
+/// # Errors
+/// Those of the queries.
+pub fn offered_to(connection: &mut DbConnection, user_id: i64) -> QueryResult<Vec<(Service, ServiceScope)>> {
+    let admitting = Service::admitting(connection, user_id)?;
+    let offered = admitting.into_iter().flat_map(|(service, most)| {
+        let accesses = Access::ALL.into_iter().filter(move |access| most.includes(*access));
+        accesses.map(move |access| (service.clone(), ServiceScope { service: service.name.clone(), access }))
+    });
+    Ok(offered.collect())
+}

@@ -1,0 +1,372 @@
+//! What stands behind a reverse proxy that asks whether a key is good for it: where it is, and who may use it how.
+
+use diesel::deserialize::FromSqlRow;
+use diesel::dsl::{AsSelect, SqlTypeOf, max};
+use diesel::expression::AsExpression;
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, Nullable, Text};
+
+use crate::clock::Timestamp;
+use crate::db::DbConnection;
+use crate::db::lookups::Asked;
+use crate::db::schema::{service_admissions, services, token_services};
+use crate::models::keys::scope::{Access, is_service_name};
+use crate::models::stored_as_text;
+
+/// Where the settings of a service are kept.
+#[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq)]
+#[diesel(sql_type = Text)]
+pub enum KeptIn {
+    /// Administrators change them.
+    Database,
+    /// They stand in the file that `serve` reads.
+    File,
+    /// They stood in it: the service is closed, until it stands there again or is removed for good.
+    LeftFile,
+}
+
+impl KeptIn {
+    /// As stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Database => "database",
+            Self::File => "file",
+            Self::LeftFile => "left_file",
+        }
+    }
+
+    /// What a newer release may have written there opens nothing to this one.
+    fn parse(text: &str) -> Self {
+        let known = [Self::Database, Self::File].into_iter().find(|it| it.as_str() == text);
+        known.unwrap_or(Self::LeftFile)
+    }
+}
+
+stored_as_text!(KeptIn);
+
+/// What the path of a service begins with that has left the file, and whose place another has now.
+pub(super) const NOWHERE: char = '#';
+
+/// A row of `services`.
+#[derive(Queryable, Selectable, Clone, Debug, PartialEq, Eq)]
+#[diesel(table_name = services)]
+pub struct Service {
+    /// Never given twice.
+    pub id: i64,
+    /// What its scopes call it: see [`is_service_name`].
+    pub name: String,
+    /// What people call it.
+    pub title: String,
+    /// In lower case, without a port.
+    pub host: String,
+    /// `/`, or segments without a slash at the end; everything below belongs to it, too.
+    pub path: String,
+    /// The methods that read, with blanks between.
+    reading_methods: String,
+    /// Whether whoever presents nothing may read.
+    pub anonymous_reads: bool,
+    /// Whether API access keys, which may do everything their owners may, are good for it.
+    pub classic_keys: bool,
+    /// Whether a key may stand in the address as `key=`.
+    pub key_parameter: bool,
+    /// How many requests a key may send in a minute; `None`: any number.
+    pub requests_per_minute: Option<i64>,
+    /// Whether it admits everyone to read.
+    pub everyone_reads: bool,
+    /// Whether it admits everyone to write.
+    pub everyone_writes: bool,
+    /// Where these settings are kept.
+    pub kept_in: KeptIn,
+    /// When it was added.
+    pub created_on: Timestamp,
+    /// When its settings were changed last.
+    pub updated_on: Timestamp,
+}
+
+/// Somebody with a key, as a service sees them.
+#[derive(Clone, Copy, Debug)]
+pub struct Visitor {
+    /// The person.
+    pub user_id: i64,
+    /// The key that they have come with, by its first secret; `None`: one that may do all that its owner may.
+    pub key_id: Option<i64>,
+}
+
+/// Somebody who asks for something on a host.
+#[derive(Clone, Debug)]
+pub struct Visit {
+    /// In lower case, without a port.
+    pub host: String,
+    /// Who; `None`: somebody without a key.
+    pub visitor: Option<Visitor>,
+}
+
+/// What somebody may do on a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// What their key has the scope for.
+    pub scope: Option<Access>,
+    /// What the service admits them to.
+    pub admission: Option<Access>,
+}
+
+impl Standing {
+    /// What comes of both: no more than either.
+    pub fn access(self) -> Option<Access> {
+        self.scope.min(self.admission)
+    }
+}
+
+impl Service {
+    /// The methods that read unless something else is said.
+    pub const READING_METHODS: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
+
+    /// The methods that read; every other one writes.
+    pub fn reading_methods(&self) -> impl Iterator<Item = &str> {
+        self.reading_methods.split(' ').filter(|method| !method.is_empty())
+    }
+
+    /// How a request with `method`, whose case counts, uses it.
+    pub fn access_of(&self, method: &str) -> Access {
+        if self.reading_methods().any(|reading| reading == method) { Access::Read } else { Access::Write }
+    }
+
+    /// Whether `path` is its own or below.
+    pub fn has_path(&self, path: &[u8]) -> bool {
+        self.path == "/" || is_below(path, self.path.as_bytes())
+    }
+
+    /// The same for a server to which upper and lower case are one.
+    pub fn has_path_in_any_case(&self, path: &[u8]) -> bool {
+        self.path == "/" || is_below(&path.to_ascii_lowercase(), self.path.to_ascii_lowercase().as_bytes())
+    }
+
+    /// The services that are open on the host of `visit`, those with the longest path first, each with what the visitor
+    /// may do there by now.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn visited(connection: &mut DbConnection, visit: &Visit) -> QueryResult<Vec<(Self, Standing)>> {
+        let Visit { host, visitor } = visit;
+        let scope = token_services::table
+            .filter(token_services::token_id.nullable().eq(visitor.and_then(|it| it.key_id)))
+            .filter(token_services::service_id.eq(services::id))
+            .select(max(token_services::access));
+        let admission = service_admissions::table
+            .filter(service_admissions::user_id.nullable().eq(visitor.map(|it| it.user_id)))
+            .filter(service_admissions::service_id.eq(services::id))
+            .select(max(service_admissions::access));
+        let (scope, admission) = (scope.single_value(), admission.single_value());
+        let on_host = services::table.filter(services::host.eq(host));
+        // Each question asks this: a query of a backend's own is written as text once, not each time.
+        let rows: Vec<(Self, Option<Access>, Option<Access>)> = match connection {
+            DbConnection::Sqlite(it) => on_host.select((Self::as_select(), scope, admission)).load(it),
+            DbConnection::Postgres(it) => on_host.select((Self::as_select(), scope, admission)).load(it),
+        }?;
+        let rows = rows.into_iter().map(|(service, scope, named)| VisitedRow { number: 1, service, scope, named });
+        Ok(visit.judge(rows))
+    }
+
+    /// [`Service::visited`] for each of `visits`, in their order; on PostgreSQL in one query.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn each_visited(connection: &mut DbConnection, visits: &[Visit]) -> QueryResult<Vec<Vec<(Self, Standing)>>> {
+        let DbConnection::Postgres(postgres) = connection else {
+            return visits.iter().map(|visit| Self::visited(connection, visit)).collect();
+        };
+        let visitors = || visits.iter().map(|visit| visit.visitor);
+        let each_visited = EachVisited {
+            service: Self::as_select(),
+            hosts: visits.iter().map(|visit| visit.host.clone()).collect(),
+            key_ids: visitors().map(|visitor| visitor.and_then(|it| it.key_id)).collect(),
+            user_ids: visitors().map(|visitor| visitor.map(|it| it.user_id)).collect(),
+        };
+        let mut rows: Vec<VisitedRow> = each_visited.load(postgres)?;
+        rows.sort_by_key(|row| row.number);
+        let mut rows = rows.into_iter().peekable();
+        let of_each = (1..).zip(visits).map(|(number, visit)| {
+            let of_visit: Vec<_> = std::iter::from_fn(|| rows.next_if(|row| row.number == number)).collect();
+            visit.judge(of_visit.into_iter())
+        });
+        Ok(of_each.collect())
+    }
+
+    /// The service with this id.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn find(connection: &mut DbConnection, id: i64) -> QueryResult<Option<Self>> {
+        services::table.find(id).select(Self::as_select()).first(connection).optional()
+    }
+
+    /// The service of this name. What cannot be one finds none.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn find_by_name(connection: &mut DbConnection, name: &str) -> QueryResult<Option<Self>> {
+        if !is_service_name(name) {
+            return Ok(None);
+        }
+        services::table.filter(services::name.eq(name)).select(Self::as_select()).first(connection).optional()
+    }
+
+    /// The names of those whose settings are kept there, in order.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn names_kept_in(connection: &mut DbConnection, kept_in: KeptIn) -> QueryResult<Vec<String>> {
+        let kept = services::table.filter(services::kept_in.eq(kept_in)).order(services::name);
+        kept.select(services::name).load(connection)
+    }
+
+    /// Its path; `None`: it is closed, and another service has that now.
+    pub fn path_if_any(&self) -> Option<&str> {
+        Some(self.path.as_str()).filter(|path| !path.starts_with(NOWHERE))
+    }
+
+    /// Where it lives, or did, as people write it.
+    pub fn place(&self) -> String {
+        match self.path_if_any() {
+            None | Some("/") => self.host.clone(),
+            Some(path) => format!("{}{path}", self.host),
+        }
+    }
+
+    /// What it admits everyone to.
+    pub fn admits_everyone_to(&self) -> Option<Access> {
+        match self {
+            Self { everyone_writes: true, .. } => Some(Access::Write),
+            Self { everyone_reads: true, .. } => Some(Access::Read),
+            _ => None,
+        }
+    }
+
+    /// The services that admit a person, by name, with what to.
+    ///
+    /// # Errors
+    /// Those of the queries.
+    pub fn admitting(connection: &mut DbConnection, user_id: i64) -> QueryResult<Vec<(Self, Access)>> {
+        let all: Vec<Self> = services::table
+            .filter(services::kept_in.ne(KeptIn::LeftFile))
+            .order(services::name)
+            .select(Self::as_select())
+            .load(connection)?;
+        let named: Vec<(i64, Access)> = service_admissions::table
+            .filter(service_admissions::user_id.eq(user_id))
+            .select((service_admissions::service_id, service_admissions::access))
+            .load(connection)?;
+        let admitted = all.into_iter().filter_map(|service| {
+            let by_name = named.iter().filter(|(id, _)| *id == service.id).map(|(_, access)| *access);
+            let access = by_name.chain(service.admits_everyone_to()).max()?;
+            Some((service, access))
+        });
+        Ok(admitted.collect())
+    }
+}
+
+impl Asked for Visit {
+    type Answer = Vec<(Service, Standing)>;
+
+    fn answer(&self, connection: &mut DbConnection) -> QueryResult<Self::Answer> {
+        Service::visited(connection, self)
+    }
+
+    fn answer_each(connection: &mut DbConnection, all: &[Self]) -> QueryResult<Vec<Self::Answer>> {
+        Service::each_visited(connection, all)
+    }
+}
+
+/// What is known of a service that is visited.
+#[derive(Queryable)]
+struct VisitedRow {
+    /// Of the visit.
+    number: i64,
+    service: Service,
+    /// Of the key.
+    scope: Option<Access>,
+    /// What it admits the visitor to by name.
+    named: Option<Access>,
+}
+
+/// Asks PostgreSQL for the services on the hosts of several visits. Not `sql_query`, which would have it read and planned
+/// each time.
+#[derive(QueryId)]
+struct EachVisited {
+    service: AsSelect<Service, Pg>,
+    hosts: Vec<String>,
+    key_ids: Vec<Option<i64>>,
+    user_ids: Vec<Option<i64>>,
+}
+
+impl Query for EachVisited {
+    type SqlType = (BigInt, SqlTypeOf<AsSelect<Service, Pg>>, Nullable<Text>, Nullable<Text>);
+}
+
+impl RunQueryDsl<PgConnection> for EachVisited {}
+
+impl QueryFragment<Pg> for EachVisited {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT visit.number, ");
+        self.service.walk_ast(out.reborrow())?;
+        out.push_sql(
+            ", (SELECT max(access) FROM token_services
+                WHERE token_services.token_id = visit.key_id AND token_services.service_id = services.id)
+             , (SELECT max(access) FROM service_admissions
+                WHERE service_admissions.user_id = visit.user_id AND service_admissions.service_id = services.id)
+             FROM unnest(",
+        );
+        out.push_bind_param::<Array<Text>, _>(&self.hosts)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<BigInt>>, _>(&self.key_ids)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<BigInt>>, _>(&self.user_ids)?;
+        out.push_sql(
+            ") WITH ORDINALITY AS visit (host, key_id, user_id, number)
+             JOIN services ON services.host = visit.host",
+        );
+        Ok(())
+    }
+}
+
+impl Visit {
+    /// What `rows`, those of the services on its host, come to.
+    fn judge(&self, rows: impl Iterator<Item = VisitedRow>) -> Vec<(Service, Standing)> {
+        let may_all = self.visitor.filter(|visitor| visitor.key_id.is_none()).map(|_| Access::Write);
+        let open = rows.filter(|row| row.service.kept_in != KeptIn::LeftFile);
+        let mut judged: Vec<(Service, Standing)> = open
+            .map(|VisitedRow { service, scope, named, .. }| {
+                let admission = named.max(service.admits_everyone_to());
+                (service, Standing { scope: scope.or(may_all), admission })
+            })
+            .collect();
+        judged.sort_by_key(|(service, _)| std::cmp::Reverse(service.path.len()));
+        judged
+    }
+}
+
+fn is_below(path: &[u8], root: &[u8]) -> bool {
+    path.strip_prefix(root).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_may_do_more_than_both_the_key_and_the_service_say() {
+        let (read, write) = (Some(Access::Read), Some(Access::Write));
+        for (scope, admission, access) in [
+            (None, write, None),
+            (write, None, None),
+            (read, write, read),
+            (write, read, read),
+            (write, write, write),
+            (None, None, None),
+        ] {
+            assert_eq!(Standing { scope, admission }.access(), access, "{scope:?} {admission:?}");
+        }
+    }
+}

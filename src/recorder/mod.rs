@@ -1,0 +1,9 @@
+//! What is written behind: requests leave it in memory, and one thread writes it to the database.
+
+pub mod bell;
+pub mod last_use;
+pub mod service_uses;
+pub mod sign_ins;
+mod thread;
+
+pub use self::thread::Recorder;

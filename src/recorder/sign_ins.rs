@@ -1,0 +1,123 @@
+//! What is told behind the request: sign-ins that were refused, counted, the time of the last by Basic, and keys that
+//! were refused though they were right.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use chrono::TimeDelta;
+use diesel::QueryResult;
+use diesel::result::{DatabaseErrorKind::ForeignKeyViolation, Error::DatabaseError};
+
+use crate::clock::Timestamp;
+use crate::db::{DbConnection, transaction};
+use crate::models::event::{Client, EventAction, KeyRefusal, Refusals};
+use crate::models::people::user::User;
+
+/// Rows that are counted in memory at the same time, at most.
+const MOST_REFUSALS: usize = 10_000;
+
+/// What is not yet written about sign-ins.
+#[derive(Default)]
+pub struct SignIns(Mutex<Unwritten>);
+
+#[derive(Default)]
+struct Unwritten {
+    refusals: HashMap<(i64, String, Timestamp), Refusals>,
+    logins: HashMap<i64, Timestamp>,
+    /// The first since they were last written, by key: bounded by the number of keys.
+    key_refusals: HashMap<(i64, EventAction), KeyRefusal>,
+}
+
+impl SignIns {
+    /// Counts a sign-in as `user_id` that was refused.
+    pub fn refused(&self, user_id: i64, client: Client, at: Timestamp) {
+        let refusals = Refusals { user_id, client, times: 1, first_on: at, last_on: at };
+        self.unwritten().count(refusals);
+    }
+
+    /// Notes that `user` came in by Basic with a password: at most once a minute.
+    pub fn signed_in(&self, user: &User, at: Timestamp) {
+        if user.last_login_on.is_none_or(|last| last + TimeDelta::minutes(1) <= at) {
+            self.unwritten().logins.insert(user.id, at);
+        }
+    }
+
+    /// Notes that a key was right, and refused all the same.
+    pub fn key_refused(&self, refusal: KeyRefusal) {
+        self.unwritten().key_refusals.entry((refusal.token.key(), refusal.action)).or_insert(refusal);
+    }
+
+    /// Writes everything. What cannot be written stays.
+    pub(crate) fn write(&self, connection: &mut DbConnection) -> QueryResult<()> {
+        let mut unwritten = std::mem::take(&mut *self.unwritten());
+        let key_refusals = std::mem::take(&mut unwritten.key_refusals);
+        let written = self.write_sign_ins(connection, unwritten);
+        let mut key_refusals = key_refusals.into_iter();
+        let refused = key_refusals.try_for_each(|(key, refusal)| {
+            refusal.record(connection).inspect_err(|_| {
+                // The earlier one is the one to tell.
+                self.unwritten().key_refusals.insert(key, refusal.clone());
+            })
+        });
+        self.unwritten().key_refusals.extend(key_refusals);
+        written.and(refused)
+    }
+
+    fn write_sign_ins(&self, connection: &mut DbConnection, unwritten: Unwritten) -> QueryResult<()> {
+        if unwritten.is_empty() {
+            return Ok(());
+        }
+        let written = transaction(connection, |connection| {
+            // In order: two processes that write about the same people would deadlock otherwise.
+            let mut refusals: Vec<_> = unwritten.refusals.iter().collect();
+            refusals.sort_unstable_by_key(|(key, _)| *key);
+            refusals.into_iter().try_for_each(|(_, refusals)| refusals.record(connection))?;
+            let mut logins: Vec<_> = unwritten.logins.iter().collect();
+            logins.sort_unstable();
+            logins.into_iter().try_for_each(|(user_id, at)| User::record_login(connection, *user_id, *at))
+        });
+        match written {
+            Err(DatabaseError(ForeignKeyViolation, _)) => {
+                tracing::warn!("a person is gone: what was to be told of sign-ins in the last second is not");
+                Ok(())
+            }
+            Err(error) => {
+                self.unwritten().merge(unwritten);
+                Err(error)
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn unwritten(&self) -> MutexGuard<'_, Unwritten> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Unwritten {
+    fn is_empty(&self) -> bool {
+        self.refusals.is_empty() && self.logins.is_empty()
+    }
+
+    fn count(&mut self, more: Refusals) {
+        let key = (more.user_id, more.address().to_owned(), Refusals::hour(more.first_on));
+        if let Some(refusals) = self.refusals.get_mut(&key) {
+            refusals.times += more.times;
+            refusals.first_on = refusals.first_on.min(more.first_on);
+            refusals.last_on = refusals.last_on.max(more.last_on);
+            refusals.client = more.client;
+        } else if self.refusals.len() < MOST_REFUSALS {
+            self.refusals.insert(key, more);
+        } else {
+            tracing::warn!(user_id = more.user_id, "too many refused sign-ins to tell each of them apart");
+        }
+    }
+
+    fn merge(&mut self, earlier: Self) {
+        earlier.refusals.into_values().for_each(|refusals| self.count(refusals));
+        for (user_id, at) in earlier.logins {
+            let later = self.logins.entry(user_id).or_insert(at);
+            *later = at.max(*later);
+        }
+    }
+}

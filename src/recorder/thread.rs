@@ -1,0 +1,244 @@
+//! The one thread that writes behind: last uses, what is told about sign-ins, where keys are used, and that keys have
+//! expired. It forgets what is remembered for a time only.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
+use tokio::sync::oneshot;
+
+use super::bell::{Bell, TICK};
+use super::last_use::LastUse;
+use super::service_uses::ServiceUses;
+use super::sign_ins::SignIns;
+use crate::clock::Clock;
+use crate::db::url::DatabaseUrl;
+use crate::db::{BUSY_TIMEOUT, Database, DbConnection, DbError, connect, transaction};
+use crate::metrics::Flushes;
+use crate::models::keys::idempotency::OnceOnly;
+use crate::models::keys::key::Key;
+use crate::models::services::uses::ServiceUse;
+
+/// How often it looks for keys that have expired.
+const EXPIRY_TICK: Duration = Duration::from_secs(60);
+/// How often it writes where keys are used: each time a row for every key and service.
+const SERVICE_USES_TICK: Duration = Duration::from_secs(60);
+/// How often it tries to write everything before the process stops all the same.
+const LAST_TRIES: u32 = 5;
+/// SQLite's write-ahead log is emptied when it has grown to this: under steady reads nothing else does it.
+const WAL_BYTES: u64 = 8 << 20;
+
+/// The thread, its connection, and what it writes.
+pub struct Recorder {
+    /// When each token was last used.
+    pub last_use: Arc<LastUse>,
+    /// Sign-ins that were refused, or came by Basic.
+    pub sign_ins: Arc<SignIns>,
+    /// Where keys are used.
+    pub service_uses: Arc<ServiceUses>,
+    bell: Arc<Bell>,
+    thread: Mutex<Option<JoinHandle<bool>>>,
+}
+
+impl Recorder {
+    /// Starts the thread. A first use waits for its write at most `patience`.
+    ///
+    /// # Errors
+    /// If the operating system gives no thread.
+    pub fn start(database: Database, clock: Clock, patience: Duration, flushes: Flushes) -> std::io::Result<Self> {
+        let bell = Arc::new(Bell::default());
+        let last_use = Arc::new(LastUse::new(clock.clone(), patience, bell.clone(), flushes.clone()));
+        let sign_ins = Arc::new(SignIns::default());
+        let service_uses = Arc::new(ServiceUses::new(bell.clone()));
+        let writer = Writer {
+            database,
+            connection: None,
+            last_use: last_use.clone(),
+            sign_ins: sign_ins.clone(),
+            service_uses: service_uses.clone(),
+            clock,
+            flushes,
+            read_only: false,
+        };
+        let thread = std::thread::Builder::new().name("recorder".into()).spawn({
+            let bell = bell.clone();
+            move || writer.run(&bell)
+        })?;
+        Ok(Self { last_use, sign_ins, service_uses, bell, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Writes what is due, and returns when that is done or has failed.
+    pub async fn flush(&self) {
+        let (done, wait) = oneshot::channel();
+        self.bell.orders().flushes.push(done);
+        self.bell.rung.notify_one();
+        // An error says that the thread has stopped, which is what was waited for.
+        let _ = wait.await;
+    }
+
+    /// Writes everything that is pending, and ends the thread. Blocks until that is done; `false`: it could not be.
+    pub fn stop(&self) -> bool {
+        self.bell.orders().stop = true;
+        self.bell.rung.notify_one();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        thread.is_none_or(|thread| {
+            thread.join().unwrap_or_else(|_| {
+                tracing::error!("the recorder has panicked");
+                false
+            })
+        })
+    }
+}
+
+struct Writer {
+    database: Database,
+    connection: Option<DbConnection>,
+    last_use: Arc<LastUse>,
+    sign_ins: Arc<SignIns>,
+    service_uses: Arc<ServiceUses>,
+    clock: Clock,
+    flushes: Flushes,
+    /// The last attempt found the database read-only.
+    read_only: bool,
+}
+
+impl Writer {
+    fn run(mut self, bell: &Bell) -> bool {
+        let mut failing = false;
+        let mut looked = Instant::now();
+        let mut looked_for_expired: Option<Instant> = None;
+        let mut wrote_service_uses = Instant::now();
+        let mut service_uses_wait = false;
+        loop {
+            // After a failure first uses wait for the next tick: trying each time one comes would not help them.
+            let orders = bell.wait(failing);
+            if orders.stop {
+                return self.finish();
+            }
+            let look = looked.elapsed() >= TICK || !orders.flushes.is_empty();
+            let uses = self.write(|this, connection| {
+                this.last_use.write_first_uses(connection)?;
+                if look { this.last_use.write_due(connection) } else { Ok(()) }
+            });
+            match (&uses, failing) {
+                (Err(error), false) => tracing::warn!(%error, "uses wait in memory until they can be written"),
+                (Ok(()), true) => tracing::info!("uses are written again"),
+                _ => {}
+            }
+            failing = uses.is_err();
+            if look {
+                // On their own: what is wrong with these must not hold up first uses.
+                if let Err(error) = self.write(|this, connection| this.sign_ins.write(connection)) {
+                    tracing::warn!(%error, "what is told of sign-ins waits in memory until it can be written");
+                }
+                if looked_for_expired.is_none_or(|at| at.elapsed() >= EXPIRY_TICK) || !orders.flushes.is_empty() {
+                    looked_for_expired = Some(Instant::now());
+                    if let Err(error) = self.write(Self::tell_and_clear_expired) {
+                        tracing::warn!(%error, "what has expired could not be told or cleared yet");
+                    }
+                }
+                self.shrink_wal();
+                looked = Instant::now();
+            }
+            let is_due = service_uses_wait || wrote_service_uses.elapsed() >= SERVICE_USES_TICK;
+            if orders.service_uses || !orders.flushes.is_empty() || (look && is_due) {
+                wrote_service_uses = Instant::now();
+                let written = self.write(|this, connection| {
+                    this.service_uses.write(connection, |connection| this.last_use.write_first_uses(connection))
+                });
+                match (&written, service_uses_wait) {
+                    (Err(error), false) => {
+                        tracing::warn!(%error, "uses of keys on services wait in memory until they can be written");
+                    }
+                    (Ok(()), true) => tracing::info!("uses of keys on services are written again"),
+                    _ => {}
+                }
+                service_uses_wait = written.is_err();
+            }
+        }
+    }
+
+    fn tell_and_clear_expired(&self, connection: &mut DbConnection) -> diesel::QueryResult<()> {
+        let now = self.clock.now();
+        // Asked first: nothing is written, or waited for, where there is nothing to do.
+        if Key::any_to_tell_or_clear(connection, now)? {
+            transaction(connection, |connection| Key::tell_and_clear_expired(connection, now))?;
+        }
+        if OnceOnly::any_to_forget(connection, now)? {
+            transaction(connection, |connection| OnceOnly::forget_old(connection, now))?;
+        }
+        if ServiceUse::any_to_forget(connection, now.date())? {
+            transaction(connection, |connection| ServiceUse::forget_old(connection, now.date()))?;
+        }
+        Ok(())
+    }
+
+    /// Whether everything could be written.
+    fn finish(mut self) -> bool {
+        for tries_left in (0..LAST_TRIES).rev() {
+            let written = self.write(|this, connection| {
+                // Each is tried: what is wrong with one must not keep the others out.
+                let uses = this.last_use.write_all(connection);
+                let sign_ins = this.sign_ins.write(connection);
+                let service_uses = this.service_uses.write_all(connection);
+                uses.and(sign_ins).and(service_uses)
+            });
+            let Err(error) = written else { return true };
+            let (pending, on_services) = (self.last_use.pending_uses(), self.service_uses.pending());
+            if tries_left == 0 {
+                tracing::error!(%error, pending, on_services, "stopped with uses that could not be written");
+            } else {
+                tracing::warn!(%error, pending, on_services, "trying again to write the last uses");
+                std::thread::sleep(TICK);
+            }
+        }
+        false
+    }
+
+    fn write(&mut self, work: impl FnOnce(&Self, &mut DbConnection) -> diesel::QueryResult<()>) -> Result<(), DbError> {
+        let written = self.try_write(work);
+        let was_read_only = self.read_only;
+        self.read_only = matches!(written, Err(DbError::ReadOnly(_)));
+        // On SQLite nothing can be written until every connection from that time is closed; on PostgreSQL each of them
+        // would still refuse its next write.
+        let is_sqlite = matches!(self.database.url(), DatabaseUrl::Sqlite(_));
+        if (self.read_only && is_sqlite) || (was_read_only && written.is_ok()) {
+            self.database.close_connections();
+        }
+        if written.is_err() {
+            self.flushes.failures.inc();
+        }
+        written
+    }
+
+    /// Does `work` on the connection, which is made when there is none and given up when it fails.
+    fn try_write(
+        &mut self,
+        work: impl FnOnce(&Self, &mut DbConnection) -> diesel::QueryResult<()>,
+    ) -> Result<(), DbError> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => connect(self.database.url()).map_err(|error| DbError::Unavailable(error.to_string()))?,
+        };
+        work(self, &mut connection)?;
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    fn shrink_wal(&mut self) {
+        let Some(file) = self.database.url().file() else { return };
+        let mut wal = file.as_os_str().to_owned();
+        wal.push("-wal");
+        let grown = std::fs::metadata(&wal).is_ok_and(|wal| wal.len() > WAL_BYTES);
+        let Some(connection) = self.connection.as_mut().filter(|_| grown) else { return };
+        // Without waiting for anybody: it would keep other writers away for as long as somebody reads, as a backup does.
+        let emptied = connection
+            .batch_execute("PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)")
+            .and_then(|()| connection.batch_execute(BUSY_TIMEOUT));
+        if let Err(error) = emptied {
+            tracing::debug!(%error, "the write-ahead log could not be emptied yet");
+            self.connection = None;
+        }
+    }
+}

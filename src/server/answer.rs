@@ -1,0 +1,148 @@
+//! What surrounds the handler of every route: a limit of time, and errors in the client's own format.
+
+use std::time::Duration;
+
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+
+use crate::app::App;
+use crate::callers::deleted::refusal_of_deleted;
+use crate::callers::session_user::{SignedInAs, signed_in};
+use crate::callers::verify::Authenticated;
+use crate::clock::iso8601;
+use crate::db::DbError;
+use crate::http::error::AppError;
+use crate::http::format::Format;
+use crate::http::problem;
+use crate::models::keys::token::Token;
+use crate::pages::error_page;
+
+/// When the key that was used expires, or the secret of it that was.
+const TOKEN_EXPIRES: HeaderName = HeaderName::from_static("x-latchkey-token-expires");
+/// How long a request may take, its body included.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// How a resource tells what is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Errors {
+    /// As Redmine's API does it where the path ends in a format, and as a page elsewhere.
+    AsThePathSays,
+    /// As problem documents.
+    Problems,
+}
+
+/// Ends what takes too long, says until when the key is valid that was used, and gives errors a body.
+pub(super) async fn answer(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+    errors: Errors,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let original = request.request().clone();
+    let mut response = match tokio::time::timeout(TIME_LIMIT, next.call(request)).await {
+        Ok(response) => response?.map_into_boxed_body(),
+        Err(_) => ServiceResponse::new(original, HttpResponse::from_error(AppError::TimedOut)),
+    };
+    tell_expiry(&mut response);
+    if missing_row(&response).is_some() {
+        // Apart, as it is rare: what every request waits for stays small.
+        response = Box::pin(refuse_deleted(response)).await;
+    }
+    if !is_bare_error(&response) {
+        return Ok(response);
+    }
+    let (request, response) = response.into_parts();
+    if response.status().is_client_error() {
+        know_who_is_signed_in(&request).await;
+    }
+    let response = with_body(&request, response, errors);
+    Ok(ServiceResponse::new(request, response))
+}
+
+/// The error, if it is that a row was not there.
+fn missing_row(response: &ServiceResponse<BoxBody>) -> Option<&DbError> {
+    match response.response().error()?.as_error()? {
+        AppError::Database(error) if error.misses_a_row() => Some(error),
+        _ => None,
+    }
+}
+
+/// Tells who was deleted after they were let in what anybody is told whose key or session is gone. Their row is missing
+/// then, wherever the work relied on it.
+async fn refuse_deleted(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    let request = response.request().clone();
+    let refusal = match App::of(&request) {
+        Ok(app) => refusal_of_deleted(&app, &request).await,
+        Err(error) => Err(error),
+    };
+    match refusal {
+        Ok(Some(refusal)) => ServiceResponse::new(request, HttpResponse::from_error(refusal)),
+        // Whatever goes wrong here, the error that there is already is the one to show.
+        Ok(None) | Err(_) => {
+            tracing::error!(error = missing_row(&response).map(ToString::to_string), "internal error");
+            response
+        }
+    }
+}
+
+/// Says when the key that was used expires, if it does.
+fn tell_expiry(response: &mut ServiceResponse<BoxBody>) {
+    let expires_on = match response.request().extensions().get::<Authenticated>() {
+        Some(Authenticated { credential, .. }) => credential.token().and_then(Token::ends_on),
+        None => None,
+    };
+    if let Some(value) = expires_on.and_then(|expires_on| HeaderValue::try_from(iso8601(expires_on)).ok()) {
+        response.headers_mut().insert(TOKEN_EXPIRES, value);
+    }
+}
+
+/// Asks who is signed in if nobody has, so that the frame of the error page can say so: a form that is refused, or an
+/// address where nothing is, is answered before. Where there is no session, this asks nothing.
+async fn know_who_is_signed_in(request: &HttpRequest) {
+    let known = request.extensions().contains::<SignedInAs>();
+    if let (false, Ok(app)) = (known, App::of(request)) {
+        // Whatever goes wrong here, the error that there is already is the one to show.
+        let _ = signed_in(&app, request).await;
+    }
+}
+
+/// Whether nobody has written yet what is wrong.
+fn is_bare_error(response: &ServiceResponse) -> bool {
+    let failed = response.status().is_client_error() || response.status().is_server_error();
+    let empty = matches!(response.response().body().size(), BodySize::None | BodySize::Sized(0));
+    failed && (empty || response.response().error().is_some())
+}
+
+fn with_body(request: &HttpRequest, mut response: HttpResponse, errors: Errors) -> HttpResponse {
+    let status = response.status();
+    let texts = match response.error().and_then(|error| error.as_error::<AppError>()) {
+        Some(error) => error.texts(),
+        None => vec![text_of(status)],
+    };
+    let path = request.path();
+    let (content_type, body) = match Format::of_path(path) {
+        _ if errors == Errors::Problems => (problem::CONTENT_TYPE, problem::document(status, &texts)),
+        Some(format) => (format.content_type(), format.errors(&texts)),
+        None if path.ends_with(".atom") => ("text/plain; charset=utf-8", Ok(texts.join("\n"))),
+        None => ("text/html; charset=utf-8", error_page::render(request, status, texts.join(" "))),
+    };
+    let body = body.unwrap_or_else(|error| {
+        tracing::error!(%error, "an error could not be shown");
+        texts.join("\n")
+    });
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.set_body(BoxBody::new(body))
+}
+
+/// Of the errors that actix makes itself.
+fn text_of(status: StatusCode) -> String {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => AppError::TooLarge.to_string(),
+        StatusCode::NOT_FOUND => AppError::NotFound.to_string(),
+        StatusCode::METHOD_NOT_ALLOWED => AppError::MethodNotAllowed.to_string(),
+        _ => "The request could not be read.".to_owned(),
+    }
+}

@@ -1,0 +1,96 @@
+//! `GET /metrics`, on an address of its own, in Prometheus' text format.
+
+use std::fmt;
+use std::net::TcpListener;
+
+use actix_web::dev::Server;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{HttpResponse, HttpServer, web};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use crate::app::App;
+
+/// What is read at the moment it is asked for.
+struct State(web::Data<App>);
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("State")
+    }
+}
+
+impl Collector for State {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let last_use = &self.0.recorder.last_use;
+        let pool = self.0.database.pool_state();
+        let answered = ConstCounter::new(last_use.answered_unwritten());
+        let help = "First uses whose request was answered before they were written";
+        answered.encode(encoder.encode_descriptor(
+            "first_uses_answered_unwritten",
+            help,
+            None,
+            answered.metric_type(),
+        )?)?;
+        let dropped = ConstCounter::new(self.0.recorder.service_uses.dropped());
+        let help = "Uses of keys on services that were not counted, because too many waited to be written";
+        dropped.encode(encoder.encode_descriptor("service_uses_dropped", help, None, dropped.metric_type())?)?;
+        let number = |number| i64::try_from(number).unwrap_or(i64::MAX);
+        let (pending, hashing) = (number(last_use.pending_uses()), number(self.0.passwords.threads().waiting()));
+        let on_services = number(self.0.recorder.service_uses.pending());
+        for (name, help, value) in [
+            ("pending_uses", "Tokens with a last use that is not written yet", pending),
+            ("pending_service_uses", "Keys on services with a use that is not written yet", on_services),
+            ("hashing_queue", "Passwords that wait to be hashed", hashing),
+            ("pool_connections", "Connections to the database in the pool", i64::from(pool.connections)),
+            ("pool_idle_connections", "Of those, the ones that no request holds", i64::from(pool.idle_connections)),
+        ] {
+            let gauge = ConstGauge::new(value);
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        Ok(())
+    }
+}
+
+fn registry(app: web::Data<App>) -> Registry {
+    let metrics = &app.metrics;
+    let mut registry = Registry::with_prefix("latchkey");
+    registry.register("requests", "Answers, by the pattern of the route and the status", metrics.requests.clone());
+    registry.register("authentications", "By method and outcome", metrics.authentications.clone());
+    let seconds = prometheus_client::registry::Unit::Seconds;
+    let duration = metrics.flushes.duration.clone();
+    registry.register_with_unit("flush_duration", "Time to write a batch of last uses", seconds, duration);
+    registry.register("flush_failures", "Attempts to write last uses that failed", metrics.flushes.failures.clone());
+    registry.register_collector(Box::new(State(app)));
+    registry
+}
+
+/// Answers `GET /metrics` on `listener`, and nothing else.
+///
+/// # Errors
+/// If the operating system gives no thread.
+pub fn serve(app: web::Data<App>, listener: TcpListener) -> std::io::Result<Server> {
+    let registry = web::Data::new(registry(app.clone()));
+    let server = HttpServer::new(move || {
+        actix_web::App::new().app_data(registry.clone()).route("/metrics", web::get().to(show))
+    });
+    Ok(server.workers(1).disable_signals().listen(listener)?.run())
+}
+
+async fn show(registry: web::Data<Registry>) -> HttpResponse {
+    let mut text = String::new();
+    match encode(&mut text, &registry) {
+        Ok(()) => {
+            let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            HttpResponse::Ok().insert_header((CONTENT_TYPE, content_type)).body(text)
+        }
+        Err(error) => {
+            tracing::error!(%error, "the metrics could not be written");
+            HttpResponse::InternalServerError().finish()
+        }
+    }
+}

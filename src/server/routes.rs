@@ -1,0 +1,84 @@
+//! The whole table of routes.
+
+use super::route::{At, at};
+use crate::{api, forward_auth, pages};
+
+/// What programs call, by key or password, and what watches the process.
+pub fn api() -> Vec<At> {
+    vec![
+        at("/healthz").get(api::health::healthz),
+        at("/readyz").get(api::health::readyz),
+        at("/openapi.json").get(api::openapi::show),
+        at("/users/current.{format:json|xml}").get(api::users::current),
+        at("/users.{format:json|xml}").get(api::users::list).post(api::users::create),
+        at("/users/{id:[0-9]+}.{format:json|xml}")
+            .get(api::users::show)
+            .put(api::users::update)
+            .delete(api::users::delete),
+        at("/my/account.{format:json|xml}").get(api::account::show).put(api::account::update),
+        at("/my/tokens.json").get(api::tokens::list).post(api::tokens::create).with_problems(),
+        at("/my/tokens/current.json").get(api::tokens::current).delete(api::tokens::revoke_current).with_problems(),
+        at("/my/tokens/{id}.json")
+            .get(api::tokens::show)
+            .patch(api::tokens::update)
+            .delete(api::tokens::revoke)
+            .with_problems(),
+        at("/my/tokens/{id}/rotate.json").post(api::tokens::rotate).with_problems(),
+        at("/admin/services.json").get(api::services::list).post(api::services::create).with_problems(),
+        at("/admin/services/{id}.json")
+            .get(api::services::show)
+            .patch(api::services::update)
+            .delete(api::services::remove)
+            .with_problems(),
+        at("/my/tokens/{id}/services.json").get(api::tokens::services).with_problems(),
+        at("/activity.atom").get(api::activity::feed),
+        at("/revoke.json").post(api::revoke::revoke).with_problems(),
+    ]
+}
+
+/// What reverse proxies ask about the requests to services.
+pub fn questions() -> Vec<At> {
+    vec![
+        at("/auth/nginx").get(forward_auth::nginx).with_problems(),
+        at("/auth/forwarded").get(forward_auth::forwarded).with_problems(),
+        at("/auth/envoy{rest:.*}").any(forward_auth::envoy).with_problems(),
+    ]
+}
+
+/// What people look at, by session.
+pub fn pages() -> Vec<At> {
+    vec![
+        at("/").get(pages::account::home),
+        at("/login").get(pages::sign_in::show).post(pages::sign_in::sign_in),
+        at("/logout").post(pages::sign_in::sign_out),
+        at("/my/account").get(pages::account::show).post(pages::account::save),
+        at("/my/password").get(pages::password::show).post(pages::password::change),
+        at("/my/api_key").get(pages::keys::ask_api).post(pages::keys::make_api),
+        at(pages::keys::SERVICES_OF_API_KEY).get(pages::service_uses::show),
+        at("/my/atom_key").get(pages::keys::ask_atom).post(pages::keys::make_atom),
+        at("/my/notices/{id:[0-9]+}").post(pages::notices::seen),
+        at("/my/tokens").get(pages::tokens::list::show).post(pages::tokens::new::create),
+        at("/my/tokens/new").get(pages::tokens::new::show),
+        at("/my/tokens/{id:[0-9]+}").get(pages::tokens::token::show).post(pages::tokens::token::change),
+        at("/my/tokens/{id:[0-9]+}/rotate").get(pages::tokens::rotate::ask).post(pages::tokens::rotate::rotate),
+        at("/my/tokens/{id:[0-9]+}/revoke").get(pages::tokens::revoke::ask).post(pages::tokens::revoke::revoke),
+        at("/activity").get(pages::activity::show),
+        at("/revoke").get(pages::leak::show).post(pages::leak::report),
+        // Administrators, about everybody and every service.
+        at("/admin/users").get(pages::people::list::show),
+        at("/admin/users/new").get(pages::people::add::show).post(pages::people::add::add),
+        at("/admin/users/{id:[0-9]+}").get(pages::people::person::show),
+        at("/admin/users/{id:[0-9]+}/lock").get(pages::people::status::ask_lock).post(pages::people::status::lock),
+        at("/admin/users/{id:[0-9]+}/unlock")
+            .get(pages::people::status::ask_unlock)
+            .post(pages::people::status::unlock),
+        at("/admin/users/{id:[0-9]+}/password").get(pages::people::password::show).post(pages::people::password::set),
+        at("/users/{id:[0-9]+}").get(pages::people::person::home),
+        at("/admin/services").get(pages::services::list::show),
+        at("/admin/services/new").get(pages::services::add::show).post(pages::services::add::add),
+        at("/admin/services/{id:[0-9]+}").get(pages::services::service::show).post(pages::services::service::change),
+        at("/admin/services/{id:[0-9]+}/remove")
+            .get(pages::services::remove::ask)
+            .post(pages::services::remove::remove),
+    ]
+}

@@ -1,0 +1,32 @@
+//! The stylesheet, the script and the icon, from inside the binary.
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, EntityTag, Header, IfNoneMatch};
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use crate::http::error::AppError;
+
+const FILES: [(&str, &str, &[u8]); 3] = [
+    ("latchkey.css", "text/css; charset=utf-8", include_bytes!("../../static/latchkey.css")),
+    ("latchkey.js", "text/javascript; charset=utf-8", include_bytes!("../../static/latchkey.js")),
+    ("icon.svg", "image/svg+xml", include_bytes!("../../static/icon.svg")),
+];
+
+/// `GET /static/{name}`: browsers keep it, and ask whether it is still the same, so that an upgrade shows at once.
+///
+/// # Errors
+/// There is none of that name.
+pub async fn show(request: HttpRequest, name: web::Path<String>) -> Result<HttpResponse, AppError> {
+    let found = FILES.iter().find(|(known, _, _)| *known == name.as_str());
+    let (_, content_type, body) = found.ok_or(AppError::NotFound)?;
+    let tag = EntityTag::new_strong(format!("{:08x}-{:x}", crc32fast::hash(body), body.len()));
+    let known = match IfNoneMatch::parse(&request) {
+        Ok(IfNoneMatch::Items(items)) => items.iter().any(|item| item.weak_eq(&tag)),
+        Ok(IfNoneMatch::Any) | Err(_) => false,
+    };
+    let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response.insert_header((CACHE_CONTROL, "no-cache")).insert_header((ETAG, tag.to_string()));
+    if known {
+        return Ok(response.finish());
+    }
+    Ok(response.insert_header((CONTENT_TYPE, *content_type)).body(*body))
+}
