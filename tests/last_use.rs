@@ -1,4 +1,4 @@
-//! Last use, rule by rule (`docs/architecture.md`, "Last use, exactly").
+//! Last use, rule by rule (`docs/last-use.md`, "Last use, exactly").
 
 use chrono::TimeDelta;
 use latchkey::models::keys::token::TokenAction;
