@@ -13,6 +13,8 @@ use crate::support::*;
 
 /// What answers anybody.
 const PUBLIC: [&str; 4] = ["/healthz", "/readyz", "/openapi.json", "/revoke.json"];
+/// Pages that anybody may open.
+const PUBLIC_PAGES: [&str; 5] = ["/", "/login", "/logout", "/revoke", "/users/{id:[0-9]+}"];
 
 /// The addresses that a pattern of the table stands for, with `id` where it has one.
 fn addresses(pattern: &str, id: i64) -> Vec<String> {
@@ -43,8 +45,13 @@ fn every_address_of_the_api_asks_for_a_key_unless_it_is_for_everybody() {
     for (path, Answered { method, asks }) in answered(&server::routes::questions()) {
         assert_eq!(*asks, Asks::TrustedProxy, "{method} {path}");
     }
+}
+
+#[test]
+fn every_page_asks_for_a_session_unless_it_is_for_everybody() {
     for (path, Answered { method, asks }) in answered(&server::routes::pages()) {
-        assert!([Asks::Session, Asks::Nothing].contains(asks), "{method} {path} is no page, it asks for {asks:?}");
+        let expected = if PUBLIC_PAGES.contains(&path) { Asks::Nothing } else { Asks::Session };
+        assert_eq!(*asks, expected, "{method} {path}");
     }
 }
 
@@ -63,6 +70,8 @@ async fn somebody(site: &Site, number: &mut u32) -> User {
     *number += 1;
     site.add_passwordless_user(&format!("somebody{number}")).await
 }
+
+const _: () = assert!(Scope::ALL.len() == 8, "a scope has come or gone: the values below are their numbers");
 
 #[rstest]
 #[tokio::test]
