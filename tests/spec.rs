@@ -8,6 +8,7 @@ mod browser;
 mod clients;
 mod commands;
 mod deleted_meanwhile;
+mod documentation;
 mod embedded;
 mod faults;
 mod forward_auth;
