@@ -30,6 +30,7 @@ impl Clock {
     }
 
     /// The time now.
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             None => Utc::now().naive_utc().trunc_subsecs(6),

@@ -79,6 +79,17 @@ impl Digest {
     }
 }
 
+/// Bytes that nobody can guess: the one place where randomness comes from.
+///
+/// # Panics
+/// If the operating system has no randomness to give.
+#[expect(clippy::disallowed_methods, reason = "this is the place")]
+pub fn random_bytes<const LENGTH: usize>() -> [u8; LENGTH] {
+    let mut bytes = [0; LENGTH];
+    getrandom::fill(&mut bytes).expect("the operating system gives randomness");
+    bytes
+}
+
 /// `length` characters of base62, each as likely as the others.
 ///
 /// # Panics
@@ -86,8 +97,7 @@ impl Digest {
 pub fn random_base62(length: usize) -> String {
     let mut text = String::with_capacity(length);
     while text.len() < length {
-        let mut bytes = [0u8; 64];
-        getrandom::fill(&mut bytes).expect("the operating system gives randomness");
+        let bytes = random_bytes::<64>();
         // 248 is the largest multiple of 62 in a byte: what lies above would favour the first letters.
         let fair = bytes.iter().filter(|byte| **byte < 248).map(|byte| char::from(BASE62[usize::from(byte % 62)]));
         text.extend(fair.take(length - text.len()));

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use latchkey::clock::{Clock, Timestamp};
 use latchkey::db::DbConnection;
 use latchkey::metrics::Flushes;
-use latchkey::models::event::Client;
+use latchkey::models::client::Client;
 use latchkey::models::keys::token::{Token, TokenAction};
 use latchkey::recorder::bell::Bell;
 use latchkey::recorder::last_use::LastUse;

@@ -138,8 +138,10 @@ async fn a_flood_of_refused_requests_to_all_is_told_once(#[values(Sqlite, Postgr
 /// The same in the same moment, which processes would seldom meet by chance.
 #[rstest]
 fn of_two_that_tell_a_refusal_at_once_one_does(#[values(Sqlite, Postgres)] db: Db) {
-    use latchkey::models::event::{Client, EventAction, KeyRefusal};
+    use latchkey::models::client::Client;
+    use latchkey::models::event::{EventAction, RefusedKey};
     use latchkey::models::keys::token::Token;
+    use latchkey::models::tx::Tx;
 
     let database = TestDatabase::migrated(db);
     let latchkey = CommandLine::on(&database);
@@ -157,9 +159,10 @@ fn of_two_that_tell_a_refusal_at_once_one_does(#[values(Sqlite, Postgres)] db: D
                     let (token, client) = (token.clone(), Client::new("192.0.2.1", "curl"));
                     let at = start + chrono::TimeDelta::hours(round);
                     let refusal =
-                        KeyRefusal { token, action: EventAction::ExpiredKeyRefused, missing: None, client, at };
+                        RefusedKey { token, action: EventAction::ExpiredKeyRefused, missing: None, client, at };
                     together.wait();
-                    refusal.record(&mut connection).expect("a record");
+                    let record = |connection: &mut _| refusal.record(&mut Tx::of_command_line(connection, at));
+                    latchkey::db::transaction(&mut connection, record).expect("a record");
                 }
             });
         }

@@ -1,8 +1,11 @@
 //! What Latchkey does, as people and programs see it: through HTTP and the command line, on both databases.
 
+#![expect(clippy::disallowed_methods, reason = "tests write what others could have written")]
+
 mod support;
 
 mod api;
+mod authority_lost;
 mod backup;
 mod browser;
 mod clients;

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use latchkey::models::keys::token::{Claim, Presented, RecordIf, Token, TokenAction, TokenUse};
+use latchkey::models::tx::Tx;
 use rstest::rstest;
 
 use crate::support::*;
@@ -29,8 +30,10 @@ async fn one_more_than_allowed_ends_the_one_unused_for_longest(
     // The first is used now, so that the second is the one unused for longest, if there is one.
     site.later(TimeDelta::seconds(1));
     let used = TokenUse { token_id: made[0].id, used_on: site.clock.now() };
-    let recorded = site.app.database.write_now(|connection| Token::record_uses(connection, &[used], RecordIf::Later));
-    recorded.expect("a use");
+    let record = move |tx: &mut Tx<'_>| {
+        Token::record_uses(tx.connection, &[used], RecordIf::Later).map_err(latchkey::db::DbError::from)
+    };
+    site.write(record).await;
     site.later(TimeDelta::seconds(1));
     let one_more = site.add_key(&alice, action).await;
     let ended = made.get(1).unwrap_or(&made[0]).id;

@@ -6,9 +6,7 @@ use utoipa::ToSchema;
 
 use super::described::{InUser, NotLetIn, NotTaken, SwitchUser};
 use super::document::{Document, read};
-use crate::app::App;
 use crate::callers::api_user::{AccountRead, AccountWrite, ApiUser};
-use crate::callers::verify::client_of;
 use crate::clock::iso8601;
 use crate::http::error::AppError;
 use crate::http::format::Format;
@@ -101,7 +99,6 @@ pub async fn show(format: Format, me: ApiUser<AccountRead>) -> Result<HttpRespon
     responses((status = 204, description = "It is changed."), NotLetIn, NotTaken),
 )]
 pub async fn update(
-    app: web::Data<App>,
     request: HttpRequest,
     format: Format,
     me: ApiUser<AccountWrite>,
@@ -110,10 +107,11 @@ pub async fn update(
     let changes: Changes = read(&request, format, payload).await?;
     let before = me.user.profile();
     let profile = Profile {
-        firstname: changes.firstname.unwrap_or(before.firstname),
-        lastname: changes.lastname.unwrap_or(before.lastname),
-        mail: changes.mail.unwrap_or(before.mail),
+        firstname: changes.firstname.unwrap_or_else(|| before.firstname.clone()),
+        lastname: changes.lastname.unwrap_or_else(|| before.lastname.clone()),
+        mail: changes.mail.unwrap_or_else(|| before.mail.clone()),
     };
-    profile.trimmed().save(&app.database, &me.user, client_of(&app, &request), app.clock.now()).await?;
+    let (id, profile) = (me.user.id, profile.trimmed());
+    me.mandate.write(move |tx| profile.save(tx, id, &before)).await??;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -12,12 +12,11 @@ use crate::app::App;
 use crate::auth::credentials::{Password, parameter};
 use crate::auth::passwords::rules::new_password_errors;
 use crate::callers::api_user::{AccountRead, AdminUser, ApiUser, UsersRead, UsersWrite};
-use crate::callers::verify::client_of;
 use crate::clock::iso8601;
 use crate::http::address::id_of;
 use crate::http::error::AppError;
 use crate::http::format::Format;
-use crate::models::people::administration::{Addition, Administrator, Changes, PeopleFilter};
+use crate::models::people::administration::{self, Addition, PeopleFilter, PersonChanges};
 use crate::models::people::user::{NewUser, Profile, SaveError, User, UserField, UserStatus, login_errors};
 use crate::models::rules::FieldError;
 
@@ -329,7 +328,7 @@ pub async fn create(
     app: web::Data<App>,
     request: HttpRequest,
     format: Format,
-    AdminUser { user: me, .. }: AdminUser<UsersWrite>,
+    me: AdminUser<UsersWrite>,
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
     let document: PersonDocument = read(&request, format, payload).await?;
@@ -351,10 +350,8 @@ pub async fn create(
         return Err(SaveError::Invalid(errors).into());
     }
     new.password_hash = hash(&app, password).await?;
-    let (now, administrator) = (app.clock.now(), Administrator::new(&me, client_of(&app, &request)));
     let addition = Addition { new, status, must_change_password };
-    let added = app.database.write(move |connection| administrator.add(connection, &addition, now)).await;
-    let added = added.map_err(SaveError::from)?;
+    let added = me.mandate.write(move |tx| addition.make(tx)).await??;
     let location = app.url.join(&format!("/users/{}", added.id));
     let body = format.write("user", &Person::for_administrators(added))?;
     let headers = [(LOCATION, location.as_str()), (CONTENT_TYPE, format.content_type())];
@@ -387,7 +384,7 @@ pub async fn update(
     app: web::Data<App>,
     request: HttpRequest,
     format: Format,
-    AdminUser { user: me, .. }: AdminUser<UsersWrite>,
+    me: AdminUser<UsersWrite>,
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
     let document: PersonDocument = read(&request, format, payload).await?;
@@ -397,7 +394,7 @@ pub async fn update(
     let password = document.password(&mut errors);
     document.refuse_to_generate(&mut errors)?;
     let trim = |text: Option<String>| text.map(|text| text.trim().to_owned());
-    let mut changes = Changes {
+    let mut changes = PersonChanges {
         status: document.status(&mut errors),
         admin: truth("admin", document.admin.as_deref())?,
         must_change_password: truth("must_change_passwd", document.must_change_passwd.as_deref())?,
@@ -412,9 +409,7 @@ pub async fn update(
         return Err(SaveError::Invalid(errors).into());
     }
     changes.password_hash = hash(&app, password).await?;
-    let (now, administrator) = (app.clock.now(), Administrator::new(&me, client_of(&app, &request)));
-    let changed = app.database.write(move |connection| administrator.change(connection, id, &changes, now)).await;
-    changed.map_err(SaveError::from)??;
+    me.mandate.write_about(id, move |tx| changes.apply(tx, id)).await??;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -435,14 +430,9 @@ pub async fn update(
         NotLetIn,
     ),
 )]
-pub async fn delete(
-    app: web::Data<App>,
-    request: HttpRequest,
-    AdminUser { user: me, .. }: AdminUser<UsersWrite>,
-) -> Result<HttpResponse, AppError> {
+pub async fn delete(request: HttpRequest, me: AdminUser<UsersWrite>) -> Result<HttpResponse, AppError> {
     let id = id_of(&request)?;
-    let (now, administrator) = (app.clock.now(), Administrator::new(&me, client_of(&app, &request)));
-    app.database.write(move |connection| administrator.delete(connection, id, now)).await??;
+    me.mandate.write_about(id, move |tx| administration::delete(tx, id)).await??;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -451,7 +441,7 @@ async fn find(app: &App, id: i64) -> Result<User, AppError> {
 }
 
 /// The rules that `user` would break as `changes` make them.
-fn changed_errors(changes: &Changes, user: User) -> Vec<FieldError<UserField>> {
+fn changed_errors(changes: &PersonChanges, user: User) -> Vec<FieldError<UserField>> {
     let changed = |new: &Option<String>, old| new.clone().unwrap_or(old);
     let profile = Profile {
         firstname: changed(&changes.firstname, user.firstname),

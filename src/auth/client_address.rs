@@ -7,7 +7,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::USER_AGENT;
 use ipnet::IpNet;
 
-use crate::models::event::Client;
+use crate::models::client::Client;
 
 const FORWARDED_FOR: &str = "X-Forwarded-For";
 

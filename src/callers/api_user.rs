@@ -6,14 +6,15 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 
-use super::verify::{Authenticated, Credential, TokenRefusal, client_of, verify_password, verify_token};
+use super::mandate::{CHANGE_PASSWORD_FIRST, Grant, Mandate, Rows};
+use super::refusals::{basic_challenge, refused_bearer, refused_key};
+use super::verify::{Authenticated, Credential, TokenRefusal, verify_password, verify_token};
 use crate::app::App;
 use crate::auth::credentials::{Credentials, Password, SWITCH_USER_HEADER, key_parameter, text_of};
 use crate::auth::passwords::PasswordRefusal;
 use crate::http::asks::{Argument, Asks};
-use crate::http::error::{AppError, FOR_ADMINISTRATORS};
+use crate::http::error::AppError;
 use crate::metrics::{Method, Outcome};
-use crate::models::event::{EventAction, KeyRefusal};
 use crate::models::keys::scope::Scope;
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::user::User;
@@ -44,10 +45,8 @@ asked_scopes!(AccountRead, AccountWrite, TokensRead, TokensWrite, UsersRead, Use
 pub struct ApiUser<S> {
     /// Whom the request is for: with Switch-User, the other one.
     pub user: User,
-    /// With what they were authenticated; with Switch-User, the administrator.
-    pub credential: Credential,
-    /// The administrator who acts as `user`.
-    pub administrator: Option<User>,
+    /// What they may write by.
+    pub mandate: Mandate,
     scope: PhantomData<S>,
 }
 
@@ -55,6 +54,8 @@ pub struct ApiUser<S> {
 pub struct AdminUser<S> {
     /// Whom the request is for: with Switch-User, the other one, who must be an administrator too.
     pub user: User,
+    /// What they may write by.
+    pub mandate: Mandate,
     scope: PhantomData<S>,
 }
 
@@ -65,6 +66,8 @@ pub struct CurrentKey {
     pub owner: User,
     /// The secret of it that was presented.
     pub token: Token,
+    /// What it may write by.
+    pub mandate: Mandate,
 }
 
 /// A person whose feed reader asks.
@@ -80,8 +83,8 @@ impl<S: AskedScope> FromRequest for ApiUser<S> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            let (user, credential, administrator) = authorize(&request, S::SCOPE).await?;
-            Ok(Self { user, credential, administrator, scope: PhantomData })
+            let (user, mandate) = authorize(&request, S::SCOPE).await?;
+            Ok(Self { user, mandate, scope: PhantomData })
         })
     }
 }
@@ -110,10 +113,8 @@ impl<S> ApiUser<S> {
     /// # Errors
     /// 403 if they are none.
     pub fn administrator(self) -> Result<AdminUser<S>, AppError> {
-        match self.user {
-            user if user.admin => Ok(AdminUser { user, scope: PhantomData }),
-            _ => Err(AppError::Forbidden(FOR_ADMINISTRATORS)),
-        }
+        let mandate = self.mandate.of_administrator(&self.user)?;
+        Ok(AdminUser { user: self.user, mandate, scope: PhantomData })
     }
 
     /// The same, if it is the person themself and nobody who acts as them.
@@ -121,9 +122,9 @@ impl<S> ApiUser<S> {
     /// # Errors
     /// 403 with Switch-User.
     pub fn in_person(self) -> Result<Self, AppError> {
-        match self.administrator {
-            Some(_) => Err(AppError::Forbidden("No key is made, changed or rotated with X-Redmine-Switch-User.")),
-            None => Ok(self),
+        match self.mandate.is_acting() {
+            true => Err(AppError::Forbidden("No key is made, changed or rotated with X-Redmine-Switch-User.")),
+            false => Ok(self),
         }
     }
 }
@@ -136,12 +137,14 @@ impl FromRequest for CurrentKey {
         let request = request.clone();
         Box::pin(async move {
             let app = App::of(&request)?;
-            match authenticate(&app, &request).await? {
-                (owner, Credential::Token(token)) => Ok(Self { owner, token }),
-                (_, Credential::Password) => {
-                    Err(AppError::Forbidden("This is about the key that is used: use one instead of the password."))
-                }
-            }
+            let (owner, grant) = authenticate(&app, &request).await?;
+            let Some(token) = grant.token().cloned() else {
+                let about_a_key = "This is about the key that is used: use one instead of the password.";
+                return Err(AppError::Forbidden(about_a_key));
+            };
+            let rows = Rows { caller: Some(&owner), token: Some(&token), other: None };
+            let mandate = Mandate::of(&app, &request, grant, &rows)?;
+            Ok(Self { owner, token, mandate })
         })
     }
 }
@@ -171,21 +174,24 @@ impl Argument for FeedUser {
     const ASKS: Asks = Asks::FeedsKey;
 }
 
-/// Whom `request` is for, by what, and which administrator acts as them, if whoever calls has the scope `asked`.
-async fn authorize(request: &HttpRequest, asked: Scope) -> Result<(User, Credential, Option<User>), AppError> {
+/// Whom `request` is for, and what they may write by, if whoever calls has the scope `asked`.
+async fn authorize(request: &HttpRequest, asked: Scope) -> Result<(User, Mandate), AppError> {
     let app = App::of(request)?;
-    let (caller, credential) = authenticate(&app, request).await?;
-    require(&app, request, &credential, asked)?;
-    let Some(login) = wished_user(request, &caller) else { return Ok((caller, credential, None)) };
-    require(&app, request, &credential, Scope::UsersWrite)?;
+    let (caller, grant) = authenticate(&app, request).await?;
+    let token = grant.token().cloned();
+    let rows = Rows { caller: Some(&caller), token: token.as_ref(), other: None };
+    let mandate = Mandate::of(&app, request, grant.with_scope(asked), &rows)?;
+    let Some(login) = wished_user(request, &caller) else { return Ok((caller, mandate)) };
+    let other = app.database.lookup(move |connection| User::find_by_login(connection, &login)).await?;
+    let mandate = mandate.acting_as(&caller, other.as_ref())?;
     if let Some(authenticated) = request.extensions_mut().get_mut::<Authenticated>() {
         authenticated.administrator = Some(caller.login.clone());
     }
-    Ok((switched(&app, login).await?, credential, Some(caller)))
+    Ok((other.unwrap_or(caller), mandate))
 }
 
 /// Who calls, and by what.
-async fn authenticate(app: &App, request: &HttpRequest) -> Result<(User, Credential), AppError> {
+async fn authenticate(app: &App, request: &HttpRequest) -> Result<(User, Grant), AppError> {
     let credentials = Credentials::of_api_request(request.query_string(), request.headers());
     let method = method_of(&credentials);
     let caller = caller(app, request, credentials).await;
@@ -193,23 +199,6 @@ async fn authenticate(app: &App, request: &HttpRequest) -> Result<(User, Credent
         app.metrics.count_authentication(method, Outcome::of(&caller));
     }
     caller
-}
-
-/// Refuses what may not be done with this credential, and tells its owner's activity.
-fn require(app: &App, request: &HttpRequest, credential: &Credential, scope: Scope) -> Result<(), AppError> {
-    match (credential.scopes().grants(scope), credential) {
-        (true, _) => Ok(()),
-        (false, Credential::Token(token)) => Err(refused_scope(app, request, token, scope.to_string())),
-        (false, Credential::Password) => Err(AppError::InsufficientScope(scope.to_string())),
-    }
-}
-
-/// That `token` has not the scope `missing`, which is told in its owner's activity.
-pub fn refused_scope(app: &App, request: &HttpRequest, token: &Token, missing: String) -> AppError {
-    let (action, client, at) = (EventAction::ScopeRefused, client_of(app, request), app.clock.now());
-    let refusal = KeyRefusal { token: token.clone(), action, missing: Some(missing.clone()), client, at };
-    app.recorder.sign_ins.key_refused(refusal);
-    AppError::InsufficientScope(missing)
 }
 
 /// What is counted as an attempt; nothing presented is none.
@@ -223,7 +212,7 @@ pub fn method_of(credentials: &Credentials) -> Option<Method> {
 }
 
 /// Whose credentials these are.
-async fn caller(app: &App, request: &HttpRequest, credentials: Credentials) -> Result<(User, Credential), AppError> {
+async fn caller(app: &App, request: &HttpRequest, credentials: Credentials) -> Result<(User, Grant), AppError> {
     match credentials {
         Credentials::Key(secret) => by_key(app, request, &secret).await?.map_err(|_| refused_key()),
         Credentials::Bearer(secret) => by_key(app, request, &secret).await?.map_err(refused_bearer),
@@ -237,9 +226,13 @@ async fn by_key(
     app: &App,
     request: &HttpRequest,
     secret: &Secret,
-) -> Result<Result<(User, Credential), TokenRefusal>, AppError> {
+) -> Result<Result<(User, Grant), TokenRefusal>, AppError> {
     let found = verify_token(app, request, key_actions(app), secret, |_| true).await?;
-    Ok(found.map(|(token, user)| (user, Credential::Token(token))))
+    let granted = |(token, user)| {
+        let grant = Grant::new(&user, Credential::Token(token));
+        (user, grant)
+    };
+    Ok(found.map(granted))
 }
 
 /// The kinds of key that programs come with.
@@ -253,16 +246,21 @@ async fn by_basic(
     request: &HttpRequest,
     username: &str,
     password: &Password,
-) -> Result<(User, Credential), AppError> {
-    let (user, credential) = match by_key(app, request, &Secret::presented(username)).await? {
+) -> Result<(User, Grant), AppError> {
+    let (user, grant) = match by_key(app, request, &Secret::presented(username)).await? {
         Ok(found) => found,
-        Err(TokenRefusal::Unknown) => (by_login(app, request, username, password).await?, Credential::Password),
+        Err(TokenRefusal::Unknown) => {
+            let user = by_login(app, request, username, password).await?;
+            let grant = Grant::new(&user, Credential::Password);
+            (user, grant)
+        }
         Err(TokenRefusal::Over) => return Err(basic_challenge(app)),
     };
+    // Counted as refused, which the mandate that is made of this would be too late for.
     if user.must_change_password {
-        return Err(AppError::Forbidden("The password must be changed first, by signing in with a browser."));
+        return Err(AppError::Forbidden(CHANGE_PASSWORD_FIRST));
     }
-    Ok((user, credential))
+    Ok((user, grant.with_chosen_password()))
 }
 
 async fn by_login(app: &App, request: &HttpRequest, login: &str, password: &Password) -> Result<User, AppError> {
@@ -276,53 +274,9 @@ async fn by_login(app: &App, request: &HttpRequest, login: &str, password: &Pass
     }
 }
 
-/// The login of whom an admin's program wants to act as; anybody else's wish is ignored.
+/// The login of whom an administrator's program wants to act as; anybody else's header is ignored.
 fn wished_user(request: &HttpRequest, caller: &User) -> Option<String> {
     let login = request.headers().get(SWITCH_USER_HEADER).filter(|_| caller.admin)?;
     let login = text_of(login).unwrap_or("\u{FFFD}");
     (!login.is_empty()).then(|| login.to_owned())
-}
-
-/// Whom an admin's program acts as. The use stays the admin's.
-async fn switched(app: &App, login: String) -> Result<User, AppError> {
-    let found = app.database.lookup(move |connection| User::find_by_login(connection, &login)).await?;
-    let unknown = AppError::PreconditionFailed("X-Redmine-Switch-User names nobody who may sign in.");
-    found.filter(User::is_active).ok_or(unknown)
-}
-
-/// Whom `caller` still acts as, if they wish to act as anybody.
-pub(super) async fn acting_as(app: &App, request: &HttpRequest, caller: &User) -> Result<Option<User>, AppError> {
-    match wished_user(request, caller) {
-        Some(login) => switched(app, login).await.map(Some),
-        None => Ok(None),
-    }
-}
-
-/// What `request` is told if its credentials are nobody's.
-pub(super) fn refused(app: &App, request: &HttpRequest) -> AppError {
-    match Credentials::of_api_request(request.query_string(), request.headers()) {
-        Credentials::Key(_) | Credentials::UnreadableKey => refused_key(),
-        Credentials::Bearer(_) => refused_bearer(TokenRefusal::Unknown),
-        Credentials::Basic { .. } | Credentials::Absent | Credentials::UnreadableAuthorization => basic_challenge(app),
-    }
-}
-
-/// Without a challenge: a browser would ask for a password that helps nobody.
-fn refused_key() -> AppError {
-    AppError::Unauthorized { challenge: None, message: "The key is missing, wrong or no longer valid." }
-}
-
-/// RFC 6750, section 3. That a key has expired is told to who presented the right secret, and so to nobody else.
-pub fn refused_bearer(refusal: TokenRefusal) -> AppError {
-    let (description, message) = match refusal {
-        TokenRefusal::Unknown => ("", "The token is wrong or no longer valid."),
-        TokenRefusal::Over => (", error_description=\"The token has expired\"", "The token has expired."),
-    };
-    let challenge = Some(format!("Bearer error=\"invalid_token\"{description}"));
-    AppError::Unauthorized { challenge, message }
-}
-
-fn basic_challenge(app: &App) -> AppError {
-    let challenge = Some(format!("Basic realm=\"{}\"", app.config.realm));
-    AppError::Unauthorized { challenge, message: "An API access key, or a login and password, is needed." }
 }

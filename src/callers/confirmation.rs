@@ -3,34 +3,33 @@
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
-use chrono::TimeDelta;
-use diesel::QueryResult;
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
+use super::mandate::Mandate;
 use super::posted_form::{Fields, Posted, read_form};
+use super::session_limits;
 use super::session_user::SessionUser;
 use super::verify::verify_password;
 use crate::app::App;
 use crate::auth::credentials::Password;
 use crate::auth::passwords::PasswordRefusal;
-use crate::db::DbConnection;
 use crate::http::asks::{Argument, Asks};
 use crate::http::error::{AppError, SECOND_FACTOR};
 use crate::models::keys::token::Token;
 use crate::models::people::user::User;
 
-/// How long a password that was given does.
-const GIVEN_WITHIN: TimeDelta = TimeDelta::minutes(15);
-
 /// The form of a step that asks for the password again. The handler of such a step takes this in place of
 /// [`Posted`], and comes by [`Sensitive::confirm`] to what it writes with.
 pub struct Sensitive<Form> {
     /// Who sent it.
-    pub me: SessionUser,
+    pub user: User,
+    /// Their session.
+    pub session: Token,
     /// Its fields, but for the password.
     pub form: Form,
     password: Password,
+    mandate: Mandate,
 }
 
 /// Why a step is not taken, before anything else is looked at.
@@ -47,25 +46,9 @@ pub enum Unconfirmed {
     SecondFactor,
 }
 
-/// A step that may be taken.
-pub struct Confirmed {
-    user: User,
-    session: Token,
-    given: Given,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Given {
-    /// Not long ago.
-    Before,
-    /// With this form.
-    Now,
-}
-
 /// Whether a step in this session asks for the password again.
 pub fn asks_again(app: &App, session: &Token) -> bool {
-    // Either way: a clock that was set back must not make it last longer.
-    (app.clock.now() - session.password_given_on()).abs() > GIVEN_WITHIN
+    session_limits::asks_again(session, app.clock.now())
 }
 
 impl<Form> FromRequest for Sensitive<Form>
@@ -78,9 +61,10 @@ where
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let posted = Posted::<SessionUser, Fields>::from_request(request, payload);
         Box::pin(async move {
-            let Posted { who: me, form: mut fields } = posted.await?;
+            let Posted { who: SessionUser { user, token, mandate }, form: mut fields } = posted.await?;
             let password = fields.iter().position(|(name, _)| name == "password").map(|at| fields.swap_remove(at).1);
-            Ok(Self { me, form: read_form(fields)?, password: Password::new(password.unwrap_or_default()) })
+            let (form, password) = (read_form(fields)?, Password::new(password.unwrap_or_default()));
+            Ok(Self { user, session: token, form, password, mandate: mandate.of_sensitive_step() })
         })
     }
 }
@@ -90,49 +74,24 @@ impl<Form> Argument for Sensitive<Form> {
 }
 
 impl<Form> Sensitive<Form> {
-    /// Asks for the password, if it was given too long ago.
+    /// Asks for the password, if it was given too long ago; gives what the step may be written by.
     ///
     /// # Errors
     /// [`Unconfirmed`] inside, for the form to be shown again; outside those of the database, too many wrong passwords,
     /// and too many that wait to be hashed.
-    pub async fn confirm(&self, app: &App, request: &HttpRequest) -> Result<Result<Confirmed, Unconfirmed>, AppError> {
-        let (user, session) = (self.me.user.clone(), self.me.token.clone());
-        if !asks_again(app, &session) {
-            return Ok(Ok(Confirmed { user, session, given: Given::Before }));
+    pub async fn confirm(&self, app: &App, request: &HttpRequest) -> Result<Result<Mandate, Unconfirmed>, AppError> {
+        let mandate = self.mandate.clone();
+        if !asks_again(app, &self.session) {
+            return Ok(Ok(mandate));
         }
         if self.password.expose().is_empty() {
             return Ok(Err(Unconfirmed::Missing));
         }
-        match verify_password(app, request, &user.login, &self.password).await? {
-            Ok(user) => Ok(Ok(Confirmed { user, session, given: Given::Now })),
+        match verify_password(app, request, &self.user.login, &self.password).await? {
+            Ok(user) => Ok(Ok(mandate.with_password_of(&user))),
             Err(PasswordRefusal::Wrong) => Ok(Err(Unconfirmed::Wrong)),
             Err(PasswordRefusal::SecondFactor) => Ok(Err(Unconfirmed::SecondFactor)),
             Err(refusal) => Err(refusal.into()),
         }
-    }
-}
-
-impl Confirmed {
-    /// Does `work` in a transaction, in which it is also noted that the password was given; that stays noted if `work`
-    /// refuses, so that nobody types it twice for one step.
-    ///
-    /// # Errors
-    /// Those of the database; to the sign-in if the session has ended, or the password is another by now.
-    pub async fn write<T: Send + 'static>(
-        self,
-        app: &App,
-        work: impl FnOnce(&mut DbConnection) -> QueryResult<T> + Send + 'static,
-    ) -> Result<T, AppError> {
-        let (now, Self { user, session, given }) = (app.clock.now(), self);
-        let written = app.database.write(move |connection| {
-            if given == Given::Now {
-                let goes_on = user.is_still_let_in(connection)? && Token::confirm(connection, session.id, now)?;
-                if !goes_on {
-                    return Ok(None);
-                }
-            }
-            work(connection).map(Some)
-        });
-        written.await?.ok_or_else(|| AppError::Redirect { location: app.url.path("/login") })
     }
 }

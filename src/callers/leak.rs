@@ -3,9 +3,13 @@
 use actix_web::HttpRequest;
 
 use crate::app::App;
+use crate::clock::Timestamp;
+use crate::db::{DbConnection, DbError};
 use crate::http::error::AppError;
+use crate::models::client::Client;
 use crate::models::keys::key::Key;
 use crate::models::keys::token::Token;
+use crate::models::tx::Tx;
 use crate::secret::Secret;
 
 /// The most characters of a secret: more than any key has, and than a header can carry.
@@ -31,9 +35,16 @@ pub async fn report(app: &App, request: &HttpRequest, text: &str) -> Result<(), 
     // Of whoever is signed in while they report it, the owner need not know.
     let (token_id, user_id, client, now) =
         (leaked.id, leaked.user_id, app.addresses.stranger(request), app.clock.now());
-    let revoked = app.database.write(move |connection| Key::revoke_leaked(connection, &leaked, &client, now)).await?;
-    if revoked {
+    if revoke(app, leaked, client, now).await? {
         tracing::warn!(token_id, user_id, "a key was reported as leaked, and has been revoked");
     }
     Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "whoever knows the secret may end the key, whoever they are")]
+async fn revoke(app: &App, leaked: Token, client: Client, now: Timestamp) -> Result<bool, DbError> {
+    let revoke = move |connection: &mut DbConnection| {
+        Ok(Key::revoke_leaked(&mut Tx::of_anybody(connection, now, client), &leaked)?)
+    };
+    app.database.write(revoke).await
 }

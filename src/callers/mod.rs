@@ -2,8 +2,10 @@
 
 pub mod api_user;
 pub mod confirmation;
-pub mod deleted;
 pub mod leak;
+pub mod mandate;
 pub mod posted_form;
+pub mod refusals;
+mod session_limits;
 pub mod session_user;
 pub mod verify;

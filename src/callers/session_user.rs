@@ -2,15 +2,16 @@
 
 use actix_session::{Session, SessionExt};
 use actix_web::dev::Payload;
-use actix_web::http::Method;
-use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 
-use super::verify::verify_token;
+use super::mandate::{Grant, Mandate, Rows};
+use super::refusals::sign_in_first;
+use super::session_limits::is_current;
+use super::verify::{Credential, SignedInAs, verify_token};
 use crate::app::App;
-use crate::auth::credentials::without_key;
 use crate::http::asks::{Argument, Asks};
-use crate::http::error::{AppError, FOR_ADMINISTRATORS};
+use crate::http::error::AppError;
 use crate::metrics::{self, Outcome};
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::user::User;
@@ -29,18 +30,12 @@ pub struct SignedIn {
     pub user: User,
     /// The session's token.
     pub token: Token,
+    /// What they may write by.
+    pub mandate: Mandate,
 }
 
 /// A person who is signed in, or nobody. Not an `Option`: that would take an error of the database for nobody.
 pub struct MaybeSignedIn(pub Option<SignedIn>);
-
-/// Who is signed in, left in the request for the frame of the page.
-pub struct SignedInAs {
-    /// As whom.
-    pub login: String,
-    /// Whether they look after the others.
-    pub admin: bool,
-}
 
 /// A person who is signed in, and may see every page of theirs.
 pub struct SessionUser {
@@ -48,12 +43,16 @@ pub struct SessionUser {
     pub user: User,
     /// The session's token.
     pub token: Token,
+    /// What they may write by.
+    pub mandate: Mandate,
 }
 
 /// An administrator who is signed in.
 pub struct AdminSession {
     /// Who.
     pub user: User,
+    /// What they may write by.
+    pub mandate: Mandate,
 }
 
 impl FromRequest for SignedIn {
@@ -87,15 +86,16 @@ impl FromRequest for SessionUser {
     type Error = AppError;
     type Future = LocalBoxFuture<'static, Result<Self, AppError>>;
 
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let signed_in = SignedIn::from_request(request, payload);
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            let SignedIn { user, token } = signed_in.await?;
-            if user.must_change_password {
-                return Err(AppError::Redirect { location: App::of(&request)?.url.path("/my/password") });
-            }
-            Ok(Self { user, token })
+            let app = App::of(&request)?;
+            let found = session(&app, &request).await?;
+            let (user, token) = found.ok_or_else(|| sign_in_first(&app, &request))?;
+            let grant = Grant::new(&user, Credential::Token(token.clone())).with_chosen_password();
+            let rows = Rows { caller: Some(&user), token: Some(&token), other: None };
+            let mandate = Mandate::of(&app, &request, grant, &rows)?;
+            Ok(Self { user, token, mandate })
         })
     }
 }
@@ -107,10 +107,9 @@ impl FromRequest for AdminSession {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let session = SessionUser::from_request(request, payload);
         Box::pin(async move {
-            match session.await?.user {
-                user if user.admin => Ok(Self { user }),
-                _ => Err(AppError::Forbidden(FOR_ADMINISTRATORS)),
-            }
+            let SessionUser { user, mandate, .. } = session.await?;
+            let mandate = mandate.of_administrator(&user)?;
+            Ok(Self { user, mandate })
         })
     }
 }
@@ -133,41 +132,29 @@ impl Argument for AdminSession {
 ///
 /// # Errors
 /// Those of the database.
-pub async fn signed_in(app: &App, request: &HttpRequest) -> Result<Option<SignedIn>, AppError> {
-    let session = request.get_session();
+pub async fn signed_in(app: &web::Data<App>, request: &HttpRequest) -> Result<Option<SignedIn>, AppError> {
+    let Some((user, token)) = session(app, request).await? else { return Ok(None) };
+    let grant = Grant::new(&user, Credential::Token(token.clone()));
+    let rows = Rows { caller: Some(&user), token: Some(&token), other: None };
+    let mandate = Mandate::of(app, request, grant, &rows)?;
+    Ok(Some(SignedIn { user, token, mandate }))
+}
+
+/// The session that the cookie names, and whose it is.
+async fn session(app: &App, request: &HttpRequest) -> Result<Option<(User, Token)>, AppError> {
+    let cookie = request.get_session();
     // What cannot be read is as good as nothing: cookies of other releases, and of strangers.
-    let (Ok(Some(user_id)), Ok(Some(secret))) = (session.get::<i64>(USER_ID), session.get::<String>(SECRET)) else {
+    let (Ok(Some(user_id)), Ok(Some(secret))) = (cookie.get::<i64>(USER_ID), cookie.get::<String>(SECRET)) else {
         return Ok(None);
     };
-    let goes_on = |token: &Token| token.user_id == user_id && is_current(app, token);
+    let goes_on = |token: &Token| token.user_id == user_id && is_current(app, token, app.clock.now());
     let found = verify_token(app, request, SESSION, &Secret::presented(secret), goes_on).await;
     let found = found.map(Result::ok);
     app.metrics.count_authentication(metrics::Method::Session, Outcome::of_found(&found));
     Ok(found?.map(|(token, user)| {
         request.extensions_mut().insert(SignedInAs { login: user.login.clone(), admin: user.admin });
-        SignedIn { user, token }
+        (user, token)
     }))
-}
-
-/// Whether a session has neither outlived its lifetime, since the sign-in, nor its timeout, since its last use.
-fn is_current(app: &App, token: &Token) -> bool {
-    let now = app.clock.now();
-    let last_use = app.recorder.last_use.of(token).unwrap_or(token.created_on);
-    let within = |since, limit: Option<chrono::TimeDelta>| limit.is_none_or(|limit| now - since < limit);
-    within(token.created_on, app.config.session_lifetime.limit())
-        && within(last_use, app.config.session_timeout.limit())
-}
-
-/// To the sign-in page, with the way back to what was asked for, if that can be asked for again.
-pub(super) fn sign_in_first(app: &App, request: &HttpRequest) -> AppError {
-    let query = without_key(request.query_string());
-    let separator = if query.is_empty() { "" } else { "?" };
-    let asked_for = match *request.method() {
-        Method::GET | Method::HEAD => format!("{}{separator}{query}", request.path()),
-        _ => app.url.path("/my/account"),
-    };
-    let query = form_urlencoded::Serializer::new(String::new()).append_pair("back_url", &asked_for).finish();
-    AppError::Redirect { location: app.url.path(&format!("/login?{query}")) }
 }
 
 /// Puts a new session into the cookie, in place of whatever it held.

@@ -1,18 +1,14 @@
 //! The one way to verify a token, and the one to verify a password, whoever asks.
 
 use actix_web::{HttpMessage, HttpRequest};
-use diesel::QueryResult;
 
 use crate::app::App;
 use crate::auth::credentials::Password;
 use crate::auth::passwords::{Accepted, PasswordRefusal};
-use crate::clock::Timestamp;
-use crate::db::DbConnection;
+use crate::db::DbError;
 use crate::http::error::AppError;
-use crate::models::event::{Client, EventAction, KeyRefusal};
-use crate::models::keys::key::Key;
-use crate::models::keys::key_wish::Authority;
-use crate::models::keys::scope::Scopes;
+use crate::models::client::Client;
+use crate::models::event::{EventAction, RefusedKey};
 use crate::models::keys::token::{Claim, Presented, Token, TokenAction};
 use crate::models::people::user::User;
 use crate::secret::Secret;
@@ -26,6 +22,14 @@ pub struct Authenticated {
     pub credential: Credential,
     /// The login of the administrator who acts as somebody else.
     pub administrator: Option<String>,
+}
+
+/// Who is signed in, left in the request for the frame of the page.
+pub struct SignedInAs {
+    /// As whom.
+    pub login: String,
+    /// Whether they look after the others.
+    pub admin: bool,
 }
 
 /// The client that sends `request`, and by which key or session, as events tell them.
@@ -55,30 +59,6 @@ impl Credential {
         match self {
             Self::Password => None,
             Self::Token(token) => Some(token),
-        }
-    }
-
-    /// What may be done with it by now, and until when, in a transaction that has locked the row of the person whose it is; `None`: it
-    /// lets in nobody any more. Since it was verified it may have been changed or revoked.
-    ///
-    /// # Errors
-    /// Those of the query.
-    pub fn authority_by_now(&self, connection: &mut DbConnection, now: Timestamp) -> QueryResult<Option<Authority>> {
-        let Self::Token(token) = self else { return Ok(Some(Authority::OWNER)) };
-        let key = Key::find(connection, token.user_id, token.key())?;
-        let is_valid = Token::find(connection, token.id)?.is_some_and(|token| !token.is_over(now));
-        let authority = |key: Key| match key.action {
-            TokenAction::Access => Authority { scopes: Some(key.scopes), expires_on: key.expires_on },
-            _ => Authority { scopes: None, expires_on: key.expires_on },
-        };
-        Ok(key.filter(|_| is_valid).map(authority))
-    }
-
-    /// What may be done with it of Latchkey's own.
-    pub fn scopes(&self) -> Scopes {
-        match self {
-            Self::Password => Scopes::ALL,
-            Self::Token(token) => token.scopes(),
         }
     }
 
@@ -121,7 +101,7 @@ pub async fn verify_token(
         Some(Presented::Valid(token, user)) if accepts(&token) => (token, user),
         Some(Presented::Over(token)) if token.action.is_key() => {
             let (action, client) = (EventAction::ExpiredKeyRefused, client_of(app, request));
-            app.recorder.sign_ins.key_refused(KeyRefusal { token, action, missing: None, client, at: now });
+            app.recorder.sign_ins.key_refused(RefusedKey { token, action, missing: None, client, at: now });
             return Ok(Err(TokenRefusal::Over));
         }
         _ => return Ok(Err(TokenRefusal::Unknown)),
@@ -173,12 +153,14 @@ pub async fn verify_password(
 
 /// `user` with `hash`, that of their `password`, in place of the one that was moved in. That it cannot be stored just
 /// now keeps nobody out: there will be another sign-in.
+#[expect(clippy::disallowed_methods, reason = "this is nobody's wish, and asks itself whether the hash is still there")]
 async fn with_hash(app: &App, mut user: User, password: &Password, hash: String) -> User {
-    let Some(old) = user.password_hash.replace(hash.clone()) else { return user };
-    let id = user.id;
-    let replaced = app.database.write(move |connection| User::replace_hash(connection, id, &old, &hash));
-    if let Err(error) = replaced.await {
-        tracing::warn!(user_id = id, %error, "the hash that was moved in could not be replaced");
+    let (id, Some(old), new) = (user.id, user.password_hash.clone(), hash.clone()) else { return user };
+    let replaced =
+        app.database.write(move |connection| User::replace_hash(connection, id, &old, &new).map_err(DbError::from));
+    match replaced.await {
+        Ok(()) => user.password_hash = Some(hash),
+        Err(error) => tracing::warn!(user_id = id, %error, "the hash that was moved in could not be replaced"),
     }
     app.passwords.remember(&user, password);
     user

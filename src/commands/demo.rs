@@ -6,7 +6,7 @@ use chrono::{Datelike, NaiveDate, TimeDelta, Weekday};
 
 use super::output::print;
 use super::serve::{BIND, listen, serve};
-use super::{Failure, cannot_open};
+use super::{Failure, cannot_open, write};
 use crate::app::App;
 use crate::auth::credentials::Password;
 use crate::auth::passwords::hash::hash;
@@ -15,16 +15,17 @@ use crate::config::Config;
 use crate::db::url::DatabaseUrl;
 use crate::db::{Database, DbConnection, migrations};
 use crate::logging;
-use crate::models::event::{Client, Event, EventAction};
+use crate::models::client::Client;
+use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::key::Key;
-use crate::models::keys::key_wish::{Authority, Expiry, Grace, KeyPolicy, NewKey};
+use crate::models::keys::key_wish::{Expiry, Grace, KeyPolicy, NewKey};
 use crate::models::keys::scope::KeyScopes;
 use crate::models::keys::token::{RecordIf, Token, TokenAction, TokenUse};
 use crate::models::people::user::{NewUser, Profile, User, UserStatus};
-use crate::models::services::administration::By;
 use crate::models::services::service::Service;
 use crate::models::services::settings::{Admitted, ServiceSettings};
 use crate::models::services::uses::{KeyOnService, LastServiceUse, ServiceUse};
+use crate::models::tx::Tx;
 use crate::secret::Secret;
 
 const PASSWORD: &str = "open-sesame";
@@ -215,28 +216,23 @@ pub fn run(mut config: Config) -> Result<(), Failure> {
 fn fill(database: &Database) -> Result<Secret, Failure> {
     let now = Clock::system().now();
     let password_hash = hash(&Password::new(PASSWORD));
-    let secrets = database.write_now(|connection| {
+    let secrets = write(database, now, |tx| {
         let everybody = people();
-        let added = everybody.iter().map(|person| add(connection, person, &password_hash, now));
+        let added = everybody.iter().map(|person| add(tx, person, &password_hash));
         let secrets = added.collect::<Result<Vec<_>, _>>()?;
         // They admit people who are there, and keys can have scopes of those that admit their owner.
         for (name, settings) in services() {
-            demonstrable(Service::add(connection, name, &settings, &By::CommandLine, now - TimeDelta::days(80)))?;
+            Service::add(&mut tx.told(Client::command_line(), now - TimeDelta::days(80)), name, &settings)?;
         }
-        everybody.iter().try_for_each(|person| add_tokens(connection, person, now))?;
-        Ok(secrets)
+        everybody.iter().try_for_each(|person| add_tokens(tx, person))?;
+        Ok::<_, Failure>(secrets)
     })?;
     let of_alice = secrets.into_iter().flatten().next();
     of_alice.ok_or_else(|| Failure("the demo has no key".into()))
 }
 
 /// Makes a person and their API and Atom access keys, and gives the secret of their first.
-fn add(
-    connection: &mut DbConnection,
-    person: &DemoPerson,
-    password_hash: &str,
-    now: Timestamp,
-) -> diesel::QueryResult<Option<Secret>> {
+fn add(tx: &mut Tx<'_>, person: &DemoPerson, password_hash: &str) -> diesel::QueryResult<Option<Secret>> {
     let profile = Profile {
         firstname: person.names.0.into(),
         lastname: person.names.1.into(),
@@ -246,23 +242,24 @@ fn add(
     let new = NewUser { login: person.login.into(), profile, password_hash, admin: person.admin };
     let keys = person.keys.iter().map(|key| key.made);
     let joined = keys.chain(person.tokens.iter().map(|token| token.made)).max().unwrap_or(TimeDelta::days(3));
-    let user = new.insert(connection, now - joined)?;
+    let now = tx.now;
+    let user = new.insert(tx.connection, now - joined)?;
     let client = client();
     let mut first = None;
     for key in &person.keys {
         let secret = Secret::generate();
-        let token = Token::insert(connection, user.id, key.action, &secret, now - key.made)?;
-        Event::record(connection, user.id, EventAction::KeyCreated, Some(&token), &client, token.created_on)?;
+        let token = Token::insert(tx.connection, user.id, key.action, &secret, now - key.made)?;
+        NewEvent::of_key(&token, EventAction::KeyCreated).done_by(&client, token.created_on).record(tx)?;
         if let Some(used) = key.used {
             let recorded = TokenUse { token_id: token.id, used_on: now - used };
-            Token::record_uses(connection, &[recorded], RecordIf::Later)?;
+            Token::record_uses(tx.connection, &[recorded], RecordIf::Later)?;
             let first_used = token.created_on + TimeDelta::minutes(7);
-            Event::record(connection, user.id, EventAction::KeyFirstUsed, Some(&token), &client, first_used)?;
+            NewEvent::of_key(&token, EventAction::KeyFirstUsed).done_by(&client, first_used).record(tx)?;
         }
         first.get_or_insert(secret);
     }
     if person.login == "erin" {
-        User::set_status(connection, user.id, UserStatus::Locked, now)?;
+        User::set_status(tx.connection, user.id, UserStatus::Locked, now)?;
     }
     Ok(first)
 }
@@ -273,38 +270,31 @@ fn client() -> Client {
 }
 
 /// Makes the access tokens of a person.
-fn add_tokens(connection: &mut DbConnection, person: &DemoPerson, now: Timestamp) -> diesel::QueryResult<()> {
-    let Some(user) = User::find_by_login(connection, person.login)? else { return Ok(()) };
-    person.tokens.iter().try_for_each(|token| add_token(connection, user.id, token, &client(), now))
+fn add_tokens(tx: &mut Tx<'_>, person: &DemoPerson) -> Result<(), Failure> {
+    let Some(user) = User::find_by_login(tx.connection, person.login)? else { return Ok(()) };
+    person.tokens.iter().try_for_each(|token| add_token(tx, user.id, token))
 }
 
-fn add_token(
-    connection: &mut DbConnection,
-    user_id: i64,
-    token: &DemoToken,
-    client: &Client,
-    now: Timestamp,
-) -> diesel::QueryResult<()> {
+fn add_token(tx: &mut Tx<'_>, user_id: i64, token: &DemoToken) -> Result<(), Failure> {
+    let (now, client) = (tx.now, client());
     // Whatever the settings allow: these were made long before.
     let policy = KeyPolicy { most_per_user: usize::MAX, usual_lifetime: None, longest_lifetime: None };
     let (name, note) = (token.name.to_owned(), token.note.to_owned());
     let scopes = KeyScopes::of_words(token.scopes.split(' ')).unwrap_or_default();
     let new = NewKey { name, note, scopes, expiry: Some(token.expiry) };
     let made_on = now - token.made;
-    let made = Key::make(connection, user_id, &new, (&policy, &Authority::OWNER), client, made_on);
-    let (key, _) = demonstrable(made)?;
+    let (key, _) = Key::make(&mut tx.told(client.clone(), made_on), user_id, &new, &policy)?;
     if let Some(used) = token.used {
-        use_secret(connection, &key.current, made_on + TimeDelta::minutes(7), client)?;
+        use_secret(tx, &key.current, made_on + TimeDelta::minutes(7))?;
         let recorded = TokenUse { token_id: key.current.id, used_on: now - used };
-        Token::record_uses(connection, &[recorded], RecordIf::Later)?;
-        use_on_services(connection, &key, (made_on, now - used))?;
+        Token::record_uses(tx.connection, &[recorded], RecordIf::Later)?;
+        use_on_services(tx.connection, &key, (made_on, now - used))?;
     }
     if let Some(rotation) = &token.rotated {
         let rotated_on = now - rotation.on;
         let ids = (user_id, key.id);
-        let rotated = Key::rotate(connection, ids, Grace::Week, &Authority::OWNER, client, rotated_on);
-        let (key, _) = demonstrable(rotated)?;
-        use_secret(connection, &key.current, now - rotation.used, client)?;
+        let (key, _) = Key::rotate(&mut tx.told(client, rotated_on), ids, Grace::Week)?;
+        use_secret(tx, &key.current, now - rotation.used)?;
     }
     Ok(())
 }
@@ -331,22 +321,9 @@ fn use_on_services(
 }
 
 /// A first use, and that it is told.
-fn use_secret(
-    connection: &mut DbConnection,
-    secret: &Token,
-    used_on: Timestamp,
-    client: &Client,
-) -> diesel::QueryResult<()> {
-    Token::record_uses(connection, &[TokenUse { token_id: secret.id, used_on }], RecordIf::FirstUse)?;
-    Event::record(connection, secret.user_id, EventAction::KeyFirstUsed, Some(secret), client, used_on)
-}
-
-/// What was made: nothing here breaks a rule.
-fn demonstrable<T, Refusal>(made: diesel::QueryResult<Result<T, Refusal>>) -> diesel::QueryResult<T>
-where
-    Refusal: std::error::Error + Send + Sync + 'static,
-{
-    made?.map_err(|refusal| diesel::result::Error::QueryBuilderError(Box::new(refusal)))
+fn use_secret(tx: &mut Tx<'_>, secret: &Token, used_on: Timestamp) -> diesel::QueryResult<()> {
+    Token::record_uses(tx.connection, &[TokenUse { token_id: secret.id, used_on }], RecordIf::FirstUse)?;
+    NewEvent::of_key(secret, EventAction::KeyFirstUsed).done_by(&client(), used_on).record(tx)
 }
 
 fn greeting(app: &App, secret: &Secret) -> String {

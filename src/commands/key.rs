@@ -4,19 +4,20 @@ use clap::error::ErrorKind;
 use serde::Serialize;
 
 use super::output::{print, print_json, shortened, table, time_or};
-use super::{Failure, find_user, open_database};
+use super::{Failure, find_user, open_database, write};
 use crate::clock::{Clock, Timestamp, iso8601};
 use crate::config::Config;
-use crate::db::{Database, DbConnection};
+use crate::db::Database;
 use crate::documents::key::KeyDocument;
 use crate::documents::service_usage::ServiceUsageDocument;
-use crate::models::event::{Client, Event, EventAction};
-use crate::models::keys::key::{Key, KeyRefusal, Outcome, UsedSecret};
-use crate::models::keys::key_wish::{Authority, Expiry, Grace, KeyPolicy, NewKey};
+use crate::models::event::{EventAction, NewEvent};
+use crate::models::keys::key::{Key, KeyRefusal, UsedSecret};
+use crate::models::keys::key_wish::{Expiry, Grace, KeyPolicy, NewKey};
 use crate::models::keys::scope::{KeyScopes, UnknownScope};
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::user::User;
 use crate::models::services::uses::ServiceUsage;
+use crate::models::tx::Tx;
 use crate::secret::Secret;
 
 #[derive(clap::Subcommand)]
@@ -206,10 +207,7 @@ fn add_access_token(
         scopes: KeyScopes::of_words(wish.scope.iter().map(String::as_str))?,
         expiry: wish.expires,
     };
-    let made = database.write_now(|connection| {
-        let (policy, client) = (KeyPolicy::of(config), Client::command_line());
-        Key::make(connection, user.id, &new, (&policy, &Authority::OWNER), &client, now)
-    })??;
+    let made = write(database, now, |tx| Key::make(tx, user.id, &new, &KeyPolicy::of(config)))?;
     let (key, expiry) = (&made.0, made.0.expires_on.map_or_else(|| "never expires".to_owned(), expires_text));
     eprintln!("{} {} of {} created: it may do {}, and {expiry}", key.title(), key.id, user.login, key.scopes);
     Ok(made)
@@ -222,14 +220,14 @@ fn add_only_key(
     action: TokenAction,
     now: Timestamp,
 ) -> Result<(Key, Secret), Failure> {
-    let (key, secret, is_reset) = database.write_now(|connection| {
-        let is_reset = !Token::of_user(connection, user.id, &[action])?.is_empty();
-        let (token, secret) = Token::issue(connection, user.id, action, now)?;
+    let (key, secret, is_reset) = write(database, now, |tx| {
+        let is_reset = !Token::of_user(tx.connection, user.id, &[action])?.is_empty();
+        let (token, secret) = Token::issue(tx.connection, user.id, action, tx.now)?;
         let what = if is_reset { EventAction::KeyReset } else { EventAction::KeyCreated };
-        Event::record(connection, user.id, what, Some(&token), &Client::command_line(), now)?;
-        Ok((Key::find(connection, user.id, token.id)?, secret, is_reset))
+        NewEvent::of_key(&token, what).record(tx)?;
+        let key = Key::find(tx.connection, user.id, token.id)?.ok_or(KeyRefusal::Gone)?;
+        Ok::<_, KeyRefusal>((key, secret, is_reset))
     })?;
-    let key = key.ok_or(KeyRefusal::Gone)?;
     let what = if is_reset { "reset: the key before it has stopped working" } else { "created" };
     eprintln!("{} {} of {} {what}", key.title(), key.id, user.login);
     Ok((key, secret))
@@ -326,9 +324,7 @@ fn services_text(services: &[ServiceUsageDocument]) -> String {
 }
 
 fn rotate(database: &Database, id: i64, grace: Grace, json: bool, now: Timestamp) -> Result<(), Failure> {
-    let ((key, secret), owner) = change(database, id, |connection, key| {
-        Key::rotate(connection, key, grace, &Authority::OWNER, &Client::command_line(), now)
-    })?;
+    let ((key, secret), owner) = change(database, id, now, |tx, key| Key::rotate(tx, key, grace))?;
     let before = match grace {
         Grace::None => "has stopped working".to_owned(),
         _ => format!("works until {}", iso8601(now + grace.span())),
@@ -338,8 +334,7 @@ fn rotate(database: &Database, id: i64, grace: Grace, json: bool, now: Timestamp
 }
 
 fn revoke(database: &Database, id: i64, json: bool, now: Timestamp) -> Result<(), Failure> {
-    let (key, owner) =
-        change(database, id, |connection, key| Key::revoke(connection, key, &Client::command_line(), now))?;
+    let (key, owner) = change(database, id, now, Key::revoke)?;
     if json {
         return print_json(&document(&key, &owner.login, now));
     }
@@ -355,10 +350,11 @@ fn find(database: &Database, id: i64) -> Result<(Key, User), Failure> {
 fn change<T>(
     database: &Database,
     id: i64,
-    work: impl FnOnce(&mut DbConnection, (i64, i64)) -> Outcome<T>,
+    now: Timestamp,
+    work: impl FnOnce(&mut Tx<'_>, (i64, i64)) -> Result<T, KeyRefusal>,
 ) -> Result<(T, User), Failure> {
     let (key, owner) = find(database, id)?;
-    match database.write_now(|connection| work(connection, (owner.id, key.id)))? {
+    match write(database, now, |tx| work(tx, (owner.id, key.id))) {
         Ok(done) => Ok((done, owner)),
         Err(KeyRefusal::Gone) => Err(no_key(id)),
         Err(refusal) => Err(refusal.into()),

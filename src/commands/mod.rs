@@ -16,11 +16,14 @@ use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
+use diesel::result::Error as QueryError;
 
+use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::db::migrations::{self, MigrationError};
-use crate::db::{Database, DbError};
+use crate::db::{Database, DbError, WriteError};
 use crate::models::people::user::{SaveError, User};
+use crate::models::tx::Tx;
 
 /// A self-hosted home for API keys that know when they were last used.
 ///
@@ -140,6 +143,19 @@ fn make_database(config: &Config) -> Result<Database, Failure> {
     open_database(config)
 }
 
+/// Does `work` in a transaction of the command line.
+///
+/// # Errors
+/// Those of `work` and of the database, after which nothing is changed.
+#[expect(clippy::disallowed_methods, reason = "whoever can start a command can write to the database anyway")]
+fn write<T, E: WriteError>(
+    database: &Database,
+    now: Timestamp,
+    work: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
+) -> Result<T, E> {
+    database.write_now(|connection| work(&mut Tx::of_command_line(connection, now)))
+}
+
 /// The database that `config` names, as it is: to look at it must neither make nor upgrade one.
 fn open_database(config: &Config) -> Result<Database, Failure> {
     let url = &config.database_url;
@@ -160,6 +176,23 @@ fn cannot_open(config: &Config, error: &MigrationError) -> Failure {
 impl From<DbError> for Failure {
     fn from(error: DbError) -> Self {
         Self(error.to_string())
+    }
+}
+
+impl From<QueryError> for Failure {
+    fn from(error: QueryError) -> Self {
+        DbError::from(error).into()
+    }
+}
+
+impl WriteError for Failure {
+    /// Nobody asks for it: a command ends with its first failure.
+    fn database_error(&self) -> Option<&DbError> {
+        None
+    }
+
+    fn into_database_error(self) -> Result<DbError, Self> {
+        Err(self)
     }
 }
 

@@ -3,15 +3,16 @@
 use clap::builder::BoolishValueParser;
 
 use super::output::{print, print_json, shortened, table, time_or};
-use super::{Failure, open_database};
+use super::{Failure, open_database, write};
 use crate::clock::{Clock, Timestamp, iso8601};
 use crate::config::Config;
-use crate::db::{Database, DbConnection};
+use crate::db::Database;
 use crate::documents::service::ServiceDocument;
-use crate::models::services::administration::{By, ServiceOutcome, ServiceRefusal};
+use crate::models::services::administration::ServiceRefusal;
 use crate::models::services::overview::ServiceOverview;
 use crate::models::services::service::{KeptIn, Service};
 use crate::models::services::settings::{Admitted, ServiceChanges, ServiceSettings, words};
+use crate::models::tx::Tx;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -156,14 +157,11 @@ pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
         }
         Command::Add { name, host, said, json } => {
             let settings = said.changes(Some(host)).applied_to(&ServiceSettings::new(name.clone(), String::new()));
-            let add = |connection: &mut DbConnection| Service::add(connection, &name, &settings, &By::CommandLine, now);
-            tell(&database, json, "added", add)
+            tell(&database, json, now, "added", |tx| Service::add(tx, &name, &settings))
         }
         Command::Change { which: Which { name, json }, host, said } => {
             let (service, changes) = (find(&database, &name)?, said.changes(host));
-            tell(&database, json, "is now", |connection| {
-                Service::change(connection, service.id, &changes, &By::CommandLine, now)
-            })
+            tell(&database, json, now, "is now", |tx| Service::change(tx, service.id, &changes))
         }
         Command::Remove { which: Which { name, json } } => remove(&database, &name, json, now),
     }
@@ -227,11 +225,11 @@ fn described(ServiceOverview { service, settings, dependents }: &ServiceOverview
 
 fn remove(database: &Database, name: &str, json: bool, now: Timestamp) -> Result<(), Failure> {
     let service = find(database, name)?;
-    let (shown, removed) = database.write_now(|connection| {
-        let shown = ServiceOverview::of(connection, service.clone())?;
-        Ok((shown, Service::remove(connection, service.id, &By::CommandLine, now)?))
+    let shown = write(database, now, |tx| {
+        let shown = ServiceOverview::of(tx.connection, service.clone())?;
+        Service::remove(tx, service.id)?;
+        Ok::<_, ServiceRefusal>(shown)
     })?;
-    removed?;
     if json {
         return print_json(&ServiceDocument::from(shown));
     }
@@ -252,14 +250,14 @@ fn find(database: &Database, name: &str) -> Result<Service, Failure> {
 fn tell(
     database: &Database,
     json: bool,
+    now: Timestamp,
     what: &str,
-    work: impl FnOnce(&mut DbConnection) -> ServiceOutcome<Service>,
+    work: impl FnOnce(&mut Tx<'_>) -> Result<Service, ServiceRefusal>,
 ) -> Result<(), Failure> {
-    let done = database.write_now(|connection| match work(connection)? {
-        Ok(service) => ServiceOverview::of(connection, service).map(Ok),
-        Err(refusal) => Ok(Err(refusal)),
+    let shown = write(database, now, |tx| {
+        let service = work(tx)?;
+        Ok::<_, ServiceRefusal>(ServiceOverview::of(tx.connection, service)?)
     })?;
-    let shown = done?;
     if json {
         return print_json(&ServiceDocument::from(shown));
     }

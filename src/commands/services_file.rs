@@ -18,9 +18,10 @@ use toml::de::{DeTable, DeValue};
 use crate::clock::Timestamp;
 use crate::db::{DbConnection, DbError, one_line, transaction};
 use crate::models::rules::{FieldError, Labelled};
-use crate::models::services::adoption::{Adopted, Adoption};
+use crate::models::services::adoption::{Adopted, Adoption, AdoptionError};
 use crate::models::services::service::{KeptIn, Service};
 use crate::models::services::settings::{Admitted, ServiceChanges, ServiceField, ServiceSettings, service_name_errors};
+use crate::models::tx::Tx;
 
 /// The services of a file, each of which breaks no rule by itself.
 pub struct ServicesFile {
@@ -88,19 +89,18 @@ impl ServicesFile {
     /// Those of the database; a service that cannot be because of one that administrators keep.
     pub fn apply(&self, connection: &mut DbConnection, now: Timestamp) -> Result<(), FileError> {
         let services: Vec<_> = self.services.iter().map(|it| (it.name.clone(), it.settings.clone())).collect();
-        let adopted = transaction(connection, |connection| Service::adopt(connection, &services, now));
-        let adoption = match adopted.map_err(DbError::from)? {
-            Ok(adoption) => adoption,
-            Err(clash) => {
-                let line = self.services.iter().find(|it| it.name == clash.name).map_or(1, |it| it.line_of("path"));
+        let adopted = adopt(connection, now, &services);
+        let adoption = adopted.map_err(|error| match error {
+            AdoptionError::Database(error) => FileError::Database(error),
+            AdoptionError::Clash { name, other } => {
+                let line = self.services.iter().find(|it| it.name == name).map_or(1, |it| it.line_of("path"));
                 let problem = format!(
-                    "service {}: {} has the same host and path, and administrators keep it: choose another path, remove \
-                     that one, or give this one its name to take it over",
-                    clash.name, clash.other
+                    "service {name}: {other} has the same host and path, and administrators keep it: choose another path, \
+                     remove that one, or give this one its name to take it over"
                 );
-                return Err(FileError::Wrong { path: self.path.clone(), line, problem });
+                FileError::Wrong { path: self.path.clone(), line, problem }
             }
-        };
+        })?;
         self.log(&adoption);
         Ok(())
     }
@@ -125,6 +125,18 @@ impl ServicesFile {
             tracing::warn!(service, logins, %file, "nobody has these logins, so they are not admitted; add them and restart");
         }
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whoever can start the server with a file can write to the database anyway"
+)]
+fn adopt(
+    connection: &mut DbConnection,
+    now: Timestamp,
+    services: &[(String, ServiceSettings)],
+) -> Result<Adoption, AdoptionError> {
+    transaction(connection, |connection| Service::adopt(&mut Tx::of_command_line(connection, now), services))
 }
 
 /// Says that services are kept in a file where none is named: they stay as they are.

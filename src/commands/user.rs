@@ -1,11 +1,11 @@
 //! `latchkey user`
 
 use super::output::{print, table, time_or};
-use super::{Failure, find_user, make_database, open_database, password_input};
+use super::{Failure, find_user, make_database, open_database, password_input, write};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::db::Database;
-use crate::models::event::{Client, Event, EventAction};
+use crate::db::{Database, DbError};
+use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::token::Token;
 use crate::models::people::user::{NewUser, Profile, SaveError, User, UserStatus};
 
@@ -97,14 +97,14 @@ fn add(database: &Database, mut new: NewUser, password: &PasswordSource) -> Resu
     }
     new.password_hash = Some(password_input::read_hash(password.password_stdin)?);
     let now = Clock::system().now();
-    let added = database.write_now(|connection| {
-        let user = new.insert(connection, now)?;
+    let added: Result<User, SaveError> = write(database, now, |tx| {
+        let user = new.insert(tx.connection, tx.now)?;
         if password.must_change {
-            User::require_new_password(connection, user.id)?;
+            User::require_new_password(tx.connection, user.id)?;
         }
         Ok(user)
     });
-    let user = added.map_err(SaveError::from)?;
+    let user = added?;
     print(&format!("added {}, id {}\n", user.login, user.id))
 }
 
@@ -134,16 +134,16 @@ fn set_status(database: &Database, login: &str, to: UserStatus) -> Result<(), Fa
     if user.status == to {
         return print(&format!("{} is {} already\n", user.login, to.as_str()));
     }
-    database.write_now(|connection| {
-        User::set_status(connection, user.id, to, now)?;
+    write(database, now, |tx| {
+        User::set_status(tx.connection, user.id, to, tx.now)?;
         let action = match to {
             UserStatus::Active => EventAction::Unlocked,
             UserStatus::Registered | UserStatus::Locked => {
-                Token::end_sessions(connection, user.id)?;
+                Token::end_sessions(tx.connection, user.id)?;
                 EventAction::Locked
             }
         };
-        Event::record(connection, user.id, action, None, &Client::command_line(), now)
+        Ok::<_, DbError>(NewEvent::of_person(user.id, action).record(tx)?)
     })?;
     print(&format!("{} is {}\n", user.login, to.as_str()))
 }
@@ -154,9 +154,9 @@ fn clear_second_factor(database: &Database, login: &str) -> Result<(), Failure> 
         return print(&format!("{} is asked for no second factor\n", user.login));
     }
     let now = Clock::system().now();
-    database.write_now(|connection| {
-        User::clear_second_factor(connection, user.id, now)?;
-        Event::record(connection, user.id, EventAction::SecondFactorCleared, None, &Client::command_line(), now)
+    write(database, now, |tx| {
+        User::clear_second_factor(tx.connection, user.id, tx.now)?;
+        Ok::<_, DbError>(NewEvent::of_person(user.id, EventAction::SecondFactorCleared).record(tx)?)
     })?;
     print(&format!("{} can sign in by password alone\n", user.login))
 }
@@ -165,13 +165,13 @@ fn set_password(database: &Database, login: &str, password: &PasswordSource) -> 
     let user = find_user(database, login)?;
     let hash = password_input::read_hash(password.password_stdin)?;
     let now = Clock::system().now();
-    database.write_now(|connection| {
-        User::set_password(connection, user.id, &hash, now)?;
+    write(database, now, |tx| {
+        User::set_password(tx.connection, user.id, &hash, tx.now)?;
         if password.must_change {
-            User::require_new_password(connection, user.id)?;
+            User::require_new_password(tx.connection, user.id)?;
         }
-        Token::end_sessions(connection, user.id)?;
-        Event::record(connection, user.id, EventAction::PasswordChanged, None, &Client::command_line(), now)
+        Token::end_sessions(tx.connection, user.id)?;
+        Ok::<_, DbError>(NewEvent::of_person(user.id, EventAction::PasswordChanged).record(tx)?)
     })?;
     print(&format!("{} has a new password; their sessions have ended\n", user.login))
 }

@@ -80,12 +80,6 @@ impl DbError {
             Self::Query(error) => Self::Query(QueryError::QueryBuilderError(error.to_string().into())),
         }
     }
-
-    /// Whether a row that the work relied on is not there: a mistake of ours, or one that somebody has just deleted.
-    pub(crate) fn misses_a_row(&self) -> bool {
-        use DatabaseErrorKind::ForeignKeyViolation;
-        matches!(self, Self::Query(QueryError::NotFound | QueryError::DatabaseError(ForeignKeyViolation, _)))
-    }
 }
 
 impl From<QueryError> for DbError {
@@ -215,25 +209,89 @@ pub(crate) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// Why a transaction was rolled back: the database's own error, or a refusal of what was asked for.
+pub trait WriteError: From<QueryError> + From<DbError> {
+    /// The database's own error, if it is one.
+    fn database_error(&self) -> Option<&DbError>;
+
+    /// The same, taken out.
+    ///
+    /// # Errors
+    /// Itself, if it is a refusal.
+    fn into_database_error(self) -> Result<DbError, Self>
+    where
+        Self: Sized;
+}
+
+impl WriteError for DbError {
+    fn database_error(&self) -> Option<&DbError> {
+        Some(self)
+    }
+
+    fn into_database_error(self) -> Result<Self, Self> {
+        Ok(self)
+    }
+}
+
+/// Makes an error of those who write of an enum with a variant `Database` that holds a [`DbError`].
+macro_rules! write_error {
+    ($name:ty) => {
+        impl From<diesel::result::Error> for $name {
+            fn from(error: diesel::result::Error) -> Self {
+                crate::db::DbError::from(error).into()
+            }
+        }
+
+        impl crate::db::WriteError for $name {
+            fn database_error(&self) -> Option<&crate::db::DbError> {
+                match self {
+                    Self::Database(error) => Some(error),
+                    _ => None,
+                }
+            }
+
+            fn into_database_error(self) -> Result<crate::db::DbError, Self> {
+                match self {
+                    Self::Database(error) => Ok(error),
+                    refusal => Err(refusal),
+                }
+            }
+        }
+    };
+}
+pub(crate) use write_error;
+
 /// Runs `work` in a transaction that may write: on SQLite it takes the write lock at once, because a transaction
 /// that reads first and then writes fails with "database is locked", whatever the busy_timeout.
 ///
 /// # Errors
-/// Those of `work`, after which nothing is changed.
-pub fn transaction<T>(
+/// Those of `work`, after which it is rolled back.
+pub fn transaction<T, E: From<QueryError>>(
     connection: &mut DbConnection,
-    work: impl FnOnce(&mut DbConnection) -> QueryResult<T>,
-) -> QueryResult<T> {
+    work: impl FnOnce(&mut DbConnection) -> Result<T, E>,
+) -> Result<T, E> {
     type Transactions = <DbConnection as diesel::Connection>::TransactionManager;
     begin(connection)?;
     match work(connection) {
-        Ok(value) => Transactions::commit_transaction(connection).map(|()| value),
+        Ok(value) => Ok(Transactions::commit_transaction(connection).map(|()| value)?),
         Err(error) => {
             // Fails itself if the connection is gone; the error that counts is the first.
             let _ = Transactions::rollback_transaction(connection);
             Err(error)
         }
     }
+}
+
+/// Runs `work` in a part of the transaction that is under way: what it has written is taken back if it fails, and
+/// what was written before stays.
+///
+/// # Errors
+/// Those of `work`.
+pub(crate) fn savepoint<T, E: From<QueryError>>(
+    connection: &mut DbConnection,
+    work: impl FnOnce(&mut DbConnection) -> Result<T, E>,
+) -> Result<T, E> {
+    diesel::Connection::transaction(connection, work)
 }
 
 /// Begins a transaction that may write; see [`transaction`].
@@ -348,14 +406,21 @@ struct CheckedOut<'a> {
 
 impl CheckedOut<'_> {
     /// Runs `work`, and closes the connection if that shows it to be of no more use.
-    fn run<T>(&mut self, work: impl FnOnce(&mut DbConnection) -> QueryResult<T>) -> Result<T, DbError> {
-        let connection =
-            self.pooled.0.as_mut().ok_or_else(|| DbError::Unavailable("the connection is closed".into()))?;
-        let done = work(connection).map_err(DbError::from);
-        if let Err(DbError::Unavailable(_) | DbError::ReadOnly(_)) = done {
+    fn run<T, E: WriteError>(&mut self, work: impl FnOnce(&mut DbConnection) -> Result<T, E>) -> Result<T, E> {
+        let Some(connection) = self.pooled.0.as_mut() else {
+            return Err(DbError::Unavailable("the connection is closed".into()).into());
+        };
+        let done = work(connection);
+        let broken = done.as_ref().err().and_then(WriteError::database_error);
+        if let Some(DbError::Unavailable(_) | DbError::ReadOnly(_)) = broken {
             self.pooled.0 = None;
         }
         done
+    }
+
+    /// The same for `queries` that only read.
+    fn ask<T>(&mut self, queries: impl FnOnce(&mut DbConnection) -> QueryResult<T>) -> Result<T, DbError> {
+        self.run(|connection| queries(connection).map_err(DbError::from))
     }
 }
 
@@ -396,7 +461,7 @@ impl Database {
     {
         // Only if a connection is idle: nothing is waited for where other requests are served.
         if let (DatabaseUrl::Sqlite(_), Some(mut connection)) = (&self.url, self.idle()) {
-            match connection.run(&query) {
+            match connection.ask(&query) {
                 Err(DbError::Unavailable(_)) => {}
                 done => return done,
             }
@@ -416,14 +481,17 @@ impl Database {
         self.in_turn(&self.readers, move |this| this.read_now(queries)).await
     }
 
-    /// Runs `work` in a transaction that may write; see [`transaction`].
+    /// Runs `work` in a transaction that may write; see [`transaction`]. Handlers have a
+    /// [`Mandate`](crate::callers::mandate::Mandate) instead.
     ///
     /// # Errors
-    /// [`DbError`], after which nothing is changed.
-    pub async fn write<T, F>(&self, work: F) -> Result<T, DbError>
+    /// Those of `work` and of the database, after which nothing is changed.
+    #[expect(clippy::disallowed_methods, reason = "the same on another thread")]
+    pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
     where
         T: Send + 'static,
-        F: FnOnce(&mut DbConnection) -> QueryResult<T> + Send + 'static,
+        E: WriteError + Send + 'static,
+        F: FnOnce(&mut DbConnection) -> Result<T, E> + Send + 'static,
     {
         self.in_turn(&self.writers, move |this| this.write_now(work)).await
     }
@@ -431,12 +499,13 @@ impl Database {
     /// [`Database::write`] on the thread that calls it.
     ///
     /// # Errors
-    /// [`DbError`], after which nothing is changed.
-    pub fn write_now<T>(&self, work: impl FnOnce(&mut DbConnection) -> QueryResult<T>) -> Result<T, DbError> {
+    /// As [`Database::write`].
+    #[expect(clippy::disallowed_methods, reason = "whoever calls this is asked for a reason already")]
+    pub fn write_now<T, E: WriteError>(&self, work: impl FnOnce(&mut DbConnection) -> Result<T, E>) -> Result<T, E> {
         let mut connection = self.checkout(&self.writers)?;
         // A write cannot be repeated when its connection breaks half-way, so it starts on one that answers.
         for _ in 0..POOL_SIZE {
-            if connection.run(R2D2Connection::ping).is_ok() {
+            if connection.ask(R2D2Connection::ping).is_ok() {
                 break;
             }
             connection.pooled.0 = None;
@@ -453,12 +522,12 @@ impl Database {
     pub fn read_now<T>(&self, queries: impl Fn(&mut DbConnection) -> QueryResult<T>) -> Result<T, DbError> {
         // A restart of the server breaks every idle connection; each is tried at most once.
         for _ in 0..POOL_SIZE {
-            match self.checkout(&self.readers)?.run(&queries) {
+            match self.checkout(&self.readers)?.ask(&queries) {
                 Err(DbError::Unavailable(_)) => {}
                 done => return done,
             }
         }
-        self.checkout(&self.readers)?.run(queries)
+        self.checkout(&self.readers)?.ask(queries)
     }
 
     /// Closes every connection, when those in use have come back: those that were made while the database was
@@ -479,14 +548,18 @@ impl Database {
     }
 
     /// Does `work` on a thread where waiting is allowed, when `pool` has a connection for it.
-    async fn in_turn<T: Send + 'static>(
+    async fn in_turn<T, E>(
         &self,
         pool: &Pool,
-        work: impl FnOnce(&Self) -> Result<T, DbError> + Send + 'static,
-    ) -> Result<T, DbError> {
+        work: impl FnOnce(&Self) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+    {
         let turn = tokio::time::timeout(POOL_PATIENCE, pool.turns.clone().acquire_owned()).await;
         let Ok(Ok(turn)) = turn else {
-            return Err(DbError::Unavailable("all connections are in use".into()));
+            return Err(DbError::Unavailable("all connections are in use".into()).into());
         };
         let this = self.clone();
         let done = actix_web::web::block(move || {
@@ -494,7 +567,7 @@ impl Database {
             let _turn = turn;
             work(&this)
         });
-        done.await.unwrap_or_else(|_| Err(DbError::Unavailable("the thread that asked it is gone".into())))
+        done.await.unwrap_or_else(|_| Err(DbError::Unavailable("the thread that asked it is gone".into()).into()))
     }
 
     fn checkout(&self, pool: &Pool) -> Result<CheckedOut<'_>, DbError> {

@@ -13,9 +13,9 @@ use crate::clock::whole_seconds;
 use crate::db::DbError;
 use crate::models::keys::idempotency::OnceRefusal;
 use crate::models::keys::key::KeyRefusal;
-use crate::models::people::administration::Refusal;
+use crate::models::people::administration::PersonRefusal;
 use crate::models::people::user::SaveError;
-use crate::models::rules::FieldError;
+use crate::models::rules::messages;
 use crate::models::services::administration::ServiceRefusal;
 
 /// What everybody else is told where administrators look after people.
@@ -149,8 +149,6 @@ impl AppError {
     fn log(&self) {
         match self {
             Self::Internal(cause) => tracing::error!(cause, "internal error"),
-            // Whether that is a mistake, `resource.rs` finds out.
-            Self::Database(error) if error.misses_a_row() => {}
             Self::Database(error @ DbError::Query(_)) => tracing::error!(%error, "internal error"),
             Self::Database(error) => tracing::warn!(%error, "the database"),
             _ => {}
@@ -230,11 +228,13 @@ impl From<PasswordRefusal> for AppError {
     }
 }
 
-impl From<Refusal> for AppError {
-    fn from(refusal: Refusal) -> Self {
+impl From<PersonRefusal> for AppError {
+    fn from(refusal: PersonRefusal) -> Self {
         match refusal {
-            Refusal::Gone => Self::NotFound,
-            Refusal::OwnAccount | Refusal::LastAdministrator => Self::Invalid(vec![refusal.to_string()]),
+            PersonRefusal::Gone => Self::NotFound,
+            PersonRefusal::OwnAccount | PersonRefusal::LastAdministrator => Self::Invalid(vec![refusal.to_string()]),
+            PersonRefusal::Invalid(errors) => Self::Invalid(messages(&errors)),
+            PersonRefusal::Database(error) => error.into(),
         }
     }
 }
@@ -243,17 +243,15 @@ impl From<KeyRefusal> for AppError {
     fn from(refusal: KeyRefusal) -> Self {
         match refusal {
             KeyRefusal::Gone => Self::NotFound,
-            KeyRefusal::NoAuthority => {
-                Self::Unauthorized { challenge: None, message: "The key is missing, wrong or no longer valid." }
-            }
             KeyRefusal::Beyond => Self::Forbidden(
                 "This key may do more, or lives longer, than the one that you use, which must not make or change it.",
             ),
-            KeyRefusal::Invalid(errors) => Self::Invalid(errors.iter().map(FieldError::message).collect()),
+            KeyRefusal::Invalid(errors) => Self::Invalid(messages(&errors)),
             KeyRefusal::TooMany(_)
             | KeyRefusal::Expired
             | KeyRefusal::NotAnAccessToken
             | KeyRefusal::TooManySecrets => Self::Invalid(vec![refusal.to_string()]),
+            KeyRefusal::Database(error) => error.into(),
         }
     }
 }
@@ -262,10 +260,11 @@ impl From<ServiceRefusal> for AppError {
     fn from(refusal: ServiceRefusal) -> Self {
         match refusal {
             ServiceRefusal::Gone => Self::NotFound,
-            ServiceRefusal::Invalid(errors) => Self::Invalid(errors.iter().map(FieldError::message).collect()),
+            ServiceRefusal::Invalid(errors) => Self::Invalid(messages(&errors)),
             ServiceRefusal::InFile(_) | ServiceRefusal::LeftFile(_) | ServiceRefusal::ChangedMeanwhile => {
                 Self::Invalid(vec![refusal.to_string()])
             }
+            ServiceRefusal::Database(error) => error.into(),
         }
     }
 }
@@ -276,6 +275,7 @@ impl From<OnceRefusal> for AppError {
             OnceRefusal::Key(refusal) => refusal.into(),
             OnceRefusal::AnotherRequest => Self::Invalid(vec![refusal.to_string()]),
             OnceRefusal::RevokedSince => Self::Gone(refusal.to_string()),
+            OnceRefusal::Database(error) => error.into(),
         }
     }
 }
@@ -283,8 +283,8 @@ impl From<OnceRefusal> for AppError {
 impl From<SaveError> for AppError {
     fn from(error: SaveError) -> Self {
         match error {
-            SaveError::Invalid(errors) => Self::Invalid(errors.iter().map(FieldError::message).collect()),
-            SaveError::Database(error) => Self::Database(error),
+            SaveError::Invalid(errors) => Self::Invalid(messages(&errors)),
+            SaveError::Database(error) => error.into(),
         }
     }
 }

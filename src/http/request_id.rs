@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::secret::random_bytes;
+
 /// Names a request in the log, in the answer's `X-Request-Id` and on error pages.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestId {
@@ -14,7 +16,7 @@ pub struct RequestId {
 impl RequestId {
     /// One that no other request has.
     pub fn next() -> Self {
-        static PROCESS: LazyLock<u32> = LazyLock::new(|| getrandom::u32().unwrap_or_else(|_| std::process::id()));
+        static PROCESS: LazyLock<u32> = LazyLock::new(|| u32::from_be_bytes(random_bytes()));
         static NEXT: AtomicU32 = AtomicU32::new(1);
         Self { process: *PROCESS, number: NEXT.fetch_add(1, Ordering::Relaxed) }
     }

@@ -11,9 +11,10 @@ use super::rows::{
 };
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
-use crate::models::event::{Client, Event, EventAction};
+use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::token::{RecordIf, Token, TokenAction, TokenUse};
 use crate::models::people::user::UserStatus;
+use crate::models::tx::Tx;
 
 /// What a moved-in person's login and mail are made of when theirs cannot be had.
 const PLACEHOLDER: &str = "redmine";
@@ -331,7 +332,8 @@ impl Applied<'_> {
             Token::end_sessions(self.connection, after.id)?;
         }
         for event in events {
-            Event::record(self.connection, after.id, event, None, &Client::command_line(), self.options.now)?;
+            let tx = &mut Tx::of_command_line(self.connection, self.options.now);
+            NewEvent::of_person(after.id, event).record(tx)?;
         }
         Ok(())
     }
@@ -460,15 +462,8 @@ impl Applied<'_> {
         let KeyChanges { new, ended, mut uses } = changes;
         for token in ended {
             Token::delete(self.connection, token.id)?;
-            let client = Client::command_line();
-            Event::record(
-                self.connection,
-                token.user_id,
-                EventAction::KeyReset,
-                Some(&token),
-                &client,
-                self.options.now,
-            )?;
+            let tx = &mut Tx::of_command_line(self.connection, self.options.now);
+            NewEvent::of_key(&token, EventAction::KeyReset).record(tx)?;
         }
         uses.sort_unstable();
         Token::record_uses(self.connection, &uses, RecordIf::Later)?;

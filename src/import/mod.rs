@@ -26,6 +26,7 @@ use crate::db::{self, DbConnection, DbError};
 ///
 /// # Errors
 /// [`ImportError`], after which nothing is changed.
+#[expect(clippy::disallowed_methods, reason = "whoever can start an import can write to the database anyway")]
 pub fn run(
     mut redmine: Redmine,
     target: &DatabaseUrl,
@@ -42,7 +43,7 @@ pub fn run(
     let wrapped = hashing::wrap_all(&mut redmine, &mut connection, options, progress)?;
     redmine.begin()?;
     let mut failed = None;
-    let done = db::transaction(&mut connection, |connection| {
+    let done: Result<(), QueryError> = db::transaction(&mut connection, |connection| {
         match write_all(&mut redmine, connection, options, &wrapped, report, progress) {
             Ok(()) if options.mode == Mode::Real => Ok(()),
             Ok(()) => Err(QueryError::RollbackTransaction),

@@ -6,13 +6,14 @@ use diesel::expression::AsExpression;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text, Timestamp as SqlTimestamp};
 
+use super::client::Client;
 use super::keys::token::{Token, TokenAction};
 use super::people::user::User;
-use super::rules::unprintable;
 use super::stored_as_text;
+use super::tx::Tx;
 use crate::clock::Timestamp;
+use crate::db::DbConnection;
 use crate::db::schema::events;
-use crate::db::{DbConnection, transaction};
 
 /// What happened.
 #[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -139,60 +140,6 @@ impl EventAction {
 
 stored_as_text!(EventAction);
 
-/// Where something was done from, and as whom.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Client {
-    address: String,
-    agent: String,
-    credential: Option<String>,
-    administrator: Option<String>,
-}
-
-impl Client {
-    /// The longest agent that is kept, in characters.
-    const LONGEST_AGENT: usize = 255;
-
-    /// A client at `address`, with what it says it is: cut to what is worth keeping, and printable.
-    pub fn new(address: impl ToString, agent: &str) -> Self {
-        let agent = Self::kept_of_agent(agent.as_bytes()).collect();
-        Self { address: address.to_string(), agent, credential: None, administrator: None }
-    }
-
-    /// What is worth keeping of what a client says it is, and printable.
-    pub fn kept_of_agent(agent: &[u8]) -> impl Iterator<Item = char> {
-        let read = agent.utf8_chunks().flat_map(|chunk| {
-            let unreadable = (!chunk.invalid().is_empty()).then_some(char::REPLACEMENT_CHARACTER);
-            chunk.valid().chars().chain(unreadable)
-        });
-        read.filter(|c| !unprintable(*c)).take(Self::LONGEST_AGENT)
-    }
-
-    /// Somebody at the machine itself.
-    pub fn command_line() -> Self {
-        Self::new("", "")
-    }
-
-    /// Nobody: time has passed.
-    pub fn latchkey() -> Self {
-        Self::new("Latchkey itself", "")
-    }
-
-    /// The same, authenticated with `credential`, which is a key or session in words.
-    pub fn with_credential(self, credential: impl Into<String>) -> Self {
-        Self { credential: Some(credential.into()), ..self }
-    }
-
-    /// The same, an administrator whose login is `login`, who acts as somebody else.
-    pub fn acting_for(self, login: impl Into<String>) -> Self {
-        Self { administrator: Some(login.into()), ..self }
-    }
-
-    /// The administrator who acts as whoever this seems to be, if one does.
-    pub fn administrator(&self) -> Option<&str> {
-        self.administrator.as_deref()
-    }
-}
-
 /// A row of `events`.
 #[derive(Queryable, Selectable, Clone, Debug)]
 #[diesel(table_name = events)]
@@ -225,15 +172,16 @@ pub struct Event {
     pub detail: Option<String>,
 }
 
-/// Something that has happened, to be recorded.
-struct NewEvent<'a> {
+/// Something that has happened, to be recorded: by whom, from where and when the transaction knows, unless it is said.
+#[must_use = "it is told only once it is recorded"]
+pub struct NewEvent<'a> {
     user_id: i64,
     action: EventAction,
     token: Option<&'a Token>,
-    other_login: Option<&'a str>,
-    detail: Option<&'a str>,
-    client: &'a Client,
-    at: Timestamp,
+    other_login: Option<String>,
+    detail: Option<String>,
+    client: Option<&'a Client>,
+    at: Option<Timestamp>,
 }
 
 impl Event {
@@ -299,107 +247,6 @@ impl Event {
         self.token_hint.as_ref().map(|hint| format!("····{hint}")).unwrap_or_default()
     }
 
-    /// Records what happened to a person, or to `token` of theirs.
-    ///
-    /// # Errors
-    /// Those of the query.
-    pub fn record(
-        connection: &mut DbConnection,
-        user_id: i64,
-        action: EventAction,
-        token: Option<&Token>,
-        client: &Client,
-        at: Timestamp,
-    ) -> QueryResult<()> {
-        Self::insert(connection, &NewEvent { user_id, action, token, other_login: None, detail: None, client, at })
-    }
-
-    /// Records what happened to `token`, with what else there is to say.
-    ///
-    /// # Errors
-    /// Those of the query.
-    pub fn record_detail(
-        connection: &mut DbConnection,
-        action: EventAction,
-        token: &Token,
-        detail: &str,
-        client: &Client,
-        at: Timestamp,
-    ) -> QueryResult<()> {
-        let (user_id, detail) = (token.user_id, Some(detail).filter(|detail| !detail.is_empty()));
-        let token = Some(token);
-        Self::insert(connection, &NewEvent { user_id, action, token, other_login: None, detail, client, at })
-    }
-
-    /// Records what happened to a person and has to do with another, whose login is `other_login`.
-    ///
-    /// # Errors
-    /// Those of the query.
-    pub fn record_with(
-        connection: &mut DbConnection,
-        user_id: i64,
-        action: EventAction,
-        other_login: &str,
-        client: &Client,
-        at: Timestamp,
-    ) -> QueryResult<()> {
-        let other_login = Some(other_login);
-        Self::insert(connection, &NewEvent { user_id, action, token: None, other_login, detail: None, client, at })
-    }
-
-    /// Records what somebody else, whose login is `other_login`, did that `token` has to do with; `None`: the command
-    /// line, or its owner.
-    ///
-    /// # Errors
-    /// Those of the query.
-    pub fn record_detail_by(
-        connection: &mut DbConnection,
-        action: EventAction,
-        (token, other_login): (&Token, Option<&str>),
-        detail: &str,
-        client: &Client,
-        at: Timestamp,
-    ) -> QueryResult<()> {
-        let (user_id, token, detail) = (token.user_id, Some(token), Some(detail));
-        Self::insert(connection, &NewEvent { user_id, action, token, other_login, detail, client, at })
-    }
-
-    /// Records what a person did that is about no key, with what there is to say about it.
-    ///
-    /// # Errors
-    /// Those of the query.
-    pub fn record_deed(
-        connection: &mut DbConnection,
-        user_id: i64,
-        action: EventAction,
-        detail: &str,
-        client: &Client,
-        at: Timestamp,
-    ) -> QueryResult<()> {
-        let detail = Some(detail);
-        Self::insert(connection, &NewEvent { user_id, action, token: None, other_login: None, detail, client, at })
-    }
-
-    fn insert(connection: &mut DbConnection, new: &NewEvent<'_>) -> QueryResult<()> {
-        let NewEvent { user_id, action, token, other_login, detail, client, at } = *new;
-        let values = (
-            events::user_id.eq(user_id),
-            events::action.eq(action),
-            events::token_id.eq(token.map(Token::key)),
-            events::token_action.eq(token.map(|token| token.action)),
-            events::token_hint.eq(token.map(|token| token.hint.as_str())),
-            events::token_name.eq(token.and_then(|token| token.name.as_deref())),
-            events::address.eq(&client.address),
-            events::agent.eq(&client.agent),
-            events::credential.eq(client.credential.as_deref()),
-            events::detail.eq(detail),
-            events::created_on.eq(at),
-            events::updated_on.eq(at),
-            events::other_login.eq(other_login.or(client.administrator())),
-        );
-        diesel::insert_into(events::table).values(values).execute(connection).map(|_| ())
-    }
-
     /// The latest of a person's events, latest first: `most` of them, after the first `skip`.
     ///
     /// # Errors
@@ -415,9 +262,61 @@ impl Event {
     }
 }
 
+impl<'a> NewEvent<'a> {
+    /// What happened to a person.
+    pub fn of_person(user_id: i64, action: EventAction) -> Self {
+        Self { user_id, action, token: None, other_login: None, detail: None, client: None, at: None }
+    }
+
+    /// What happened to a key, by the secret of it that it is known by.
+    pub fn of_key(token: &'a Token, action: EventAction) -> Self {
+        Self { token: Some(token), ..Self::of_person(token.user_id, action) }
+    }
+
+    /// The login of the other person whom it is about: who did it, or whose account was deleted; `None`: nobody.
+    pub fn with(self, other_login: Option<&str>) -> Self {
+        Self { other_login: other_login.map(str::to_owned), ..self }
+    }
+
+    /// What else there is to say; empty: nothing.
+    pub fn detail(self, detail: impl Into<String>) -> Self {
+        Self { detail: Some(detail.into()).filter(|detail| !detail.is_empty()), ..self }
+    }
+
+    /// Who did it, and when, where that is not whoever writes now.
+    pub fn done_by(self, client: &'a Client, at: Timestamp) -> Self {
+        Self { client: Some(client), at: Some(at), ..self }
+    }
+
+    /// Records it in the person's activity.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn record(self, tx: &mut Tx<'_>) -> QueryResult<()> {
+        let Self { user_id, action, token, other_login, detail, client, at } = self;
+        let (client, at) = (client.unwrap_or(&tx.client), at.unwrap_or(tx.now));
+        let values = (
+            events::user_id.eq(user_id),
+            events::action.eq(action),
+            events::token_id.eq(token.map(Token::key)),
+            events::token_action.eq(token.map(|token| token.action)),
+            events::token_hint.eq(token.map(|token| token.hint.as_str())),
+            events::token_name.eq(token.and_then(|token| token.name.as_deref())),
+            events::address.eq(&client.address),
+            events::agent.eq(&client.agent),
+            events::credential.eq(client.credential.as_deref()),
+            events::detail.eq(detail),
+            events::created_on.eq(at),
+            events::updated_on.eq(at),
+            events::other_login.eq(other_login.or_else(|| client.administrator().map(str::to_owned))),
+        );
+        diesel::insert_into(events::table).values(values).execute(tx.connection).map(|_| ())
+    }
+}
+
 /// A key that was right, and refused all the same: told at most once an hour.
 #[derive(Clone, Debug)]
-pub struct KeyRefusal {
+pub struct RefusedKey {
     /// Which.
     pub token: Token,
     /// Why: it has expired, or may not do what was asked for.
@@ -430,29 +329,27 @@ pub struct KeyRefusal {
     pub at: Timestamp,
 }
 
-impl KeyRefusal {
-    /// Tells it, unless the same was told of this key within the hour before, in a transaction of its own: so that of
-    /// several processes one tells it, and none waits for another while it holds more than one person's row. What is
-    /// told of a key that is gone by now is told all the same, unless its owner is gone, too.
+impl RefusedKey {
+    /// Tells it, unless the same was told of this key within the hour before. What is told of a key that is gone by now
+    /// is told all the same, unless its owner is gone, too.
     ///
     /// # Errors
     /// Those of the queries.
-    pub fn record(&self, connection: &mut DbConnection) -> QueryResult<()> {
-        if self.is_told(connection)? {
+    pub fn record(&self, tx: &mut Tx<'_>) -> QueryResult<()> {
+        let is_gone = User::lock_row(tx.connection, self.token.user_id).optional()?.is_none();
+        // Another process may have told it meanwhile.
+        if is_gone || self.is_told(tx.connection)? {
             return Ok(());
         }
-        transaction(connection, |connection| {
-            let is_gone = User::lock_row(connection, self.token.user_id).optional()?.is_none();
-            // Another process may have told it meanwhile.
-            if is_gone || self.is_told(connection)? {
-                return Ok(());
-            }
-            let detail = self.missing.as_ref().map(|scope| format!("needs {scope}")).unwrap_or_default();
-            Event::record_detail(connection, self.action, &self.token, &detail, &self.client, self.at)
-        })
+        let detail = self.missing.as_ref().map(|scope| format!("needs {scope}")).unwrap_or_default();
+        NewEvent::of_key(&self.token, self.action).detail(detail).done_by(&self.client, self.at).record(tx)
     }
 
-    fn is_told(&self, connection: &mut DbConnection) -> QueryResult<bool> {
+    /// Whether the same was told of this key within the hour before.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn is_told(&self, connection: &mut DbConnection) -> QueryResult<bool> {
         let told: i64 = events::table
             .filter(events::user_id.eq(self.token.user_id))
             .filter(events::updated_on.gt(self.at - TimeDelta::hours(1)))

@@ -1,10 +1,12 @@
 //! The rows, their queries and their rules. Nothing in here knows of HTTP.
 
+pub mod client;
 pub mod event;
 pub mod keys;
 pub mod people;
 pub mod rules;
 pub mod services;
+pub mod tx;
 
 /// Stores an enum of ours as the text that its `as_str` gives, and reads it back by its `parse`.
 macro_rules! stored_as_text {

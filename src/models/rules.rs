@@ -50,3 +50,8 @@ pub(crate) fn presence_and_length<Field: Labelled>(field: Field, text: &str, lon
 pub(crate) fn unprintable(c: char) -> bool {
     c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
+
+/// The sentences that people read about several broken rules.
+pub fn messages<Field: Labelled>(errors: &[FieldError<Field>]) -> Vec<String> {
+    errors.iter().map(FieldError::message).collect()
+}

@@ -16,7 +16,6 @@ use super::shell::{Notice, Shell, page, see_other, see_other_with};
 use crate::app::App;
 use crate::callers::posted_form::Posted;
 use crate::callers::session_user::SessionUser;
-use crate::callers::verify::client_of;
 use crate::http::error::AppError;
 use crate::models::keys::notice::Notice as Unseen;
 use crate::models::keys::token::{Token, TokenAction};
@@ -121,7 +120,8 @@ pub async fn save(
 ) -> Result<HttpResponse, AppError> {
     let AccountForm { firstname, lastname, mail } = form;
     let typed = Profile { firstname, lastname, mail }.trimmed();
-    match typed.clone().save(&app.database, &me.user, client_of(&app, &request), app.clock.now()).await {
+    let (id, before, new) = (me.user.id, me.user.profile(), typed.clone());
+    match me.mandate.write(move |tx| new.save(tx, id, &before)).await? {
         Ok(()) => Ok(see_other_with(&app, "/my/account", Notice::AccountSaved)),
         Err(SaveError::Invalid(errors)) => {
             let shell = Shell::of(&app, &request, &session)?;

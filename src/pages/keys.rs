@@ -12,9 +12,9 @@ use super::shell::{Shell, page, see_other};
 use crate::app::App;
 use crate::callers::confirmation::{Sensitive, asks_again};
 use crate::callers::session_user::SessionUser;
-use crate::callers::verify::client_of;
+use crate::db::DbError;
 use crate::http::error::AppError;
-use crate::models::event::{Event, EventAction};
+use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::token::{Token, TokenAction};
 
 /// The path that shows where the API access key is used.
@@ -222,33 +222,33 @@ async fn make(
     if !is_on(app, action) {
         return Err(SWITCHED_OFF);
     }
-    let (me, form) = (&sensitive.me, &sensitive.form);
+    let Sensitive { user, session: token, form, .. } = sensitive;
     let replaces = match form.replaces.as_str() {
         "" => None,
         id => Some(id.parse().map_err(|_| AppError::BadRequest("The form names no key of yours.".into()))?),
     };
-    let (user_id, now, client) = (me.user.id, app.clock.now(), client_of(app, request));
+    let user_id = user.id;
     let confirmed = match sensitive.confirm(app, request).await? {
         Ok(confirmed) => confirmed,
         Err(why) => {
-            let panel = panel_of(app, user_id, action, &me.token).await?;
+            let panel = panel_of(app, user_id, action, token).await?;
             let (shell, replaces) = (Shell::of(app, request, session)?, form.replaces.clone());
             let again = ResetPage { shell, panel, replaces, password: PasswordAgain::refused(why) };
             return page(StatusCode::UNPROCESSABLE_ENTITY, &again);
         }
     };
-    let made = confirmed.write(app, move |connection| {
-        let made = Token::issue_in_place_of(connection, user_id, action, replaces, now)?;
+    let made = confirmed.write(move |tx| {
+        let made = Token::issue_in_place_of(tx.connection, user_id, action, replaces, tx.now)?;
         if let Some((token, _)) = &made {
             let what = if replaces.is_some() { EventAction::KeyReset } else { EventAction::KeyCreated };
-            Event::record(connection, user_id, what, Some(token), &client, now)?;
+            NewEvent::of_key(token, what).record(tx)?;
         }
-        Ok(made)
+        Ok::<_, DbError>(made)
     });
-    let made = made.await?;
+    let made = made.await??;
     let shell = Shell::of(app, request, session)?;
     let Some((_, secret)) = made else {
-        let panel = panel_of(app, user_id, action, &me.token).await?;
+        let panel = panel_of(app, user_id, action, token).await?;
         return page(StatusCode::CONFLICT, &UnchangedPage { shell, panel });
     };
     let secret = secret.expose();

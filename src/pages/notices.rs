@@ -7,6 +7,7 @@ use super::shell::see_other;
 use crate::app::App;
 use crate::callers::posted_form::{NoFields, Posted};
 use crate::callers::session_user::SessionUser;
+use crate::db::DbError;
 use crate::http::address::id_of;
 use crate::http::error::AppError;
 use crate::models::keys::notice::Notice;
@@ -48,6 +49,7 @@ pub async fn seen(
     Posted { who: me, form: NoFields {} }: Posted<SessionUser, NoFields>,
 ) -> Result<HttpResponse, AppError> {
     let id = id_of(&request)?;
-    app.database.write(move |connection| Notice::seen(connection, me.user.id, id)).await?;
+    let user_id = me.user.id;
+    me.mandate.write(move |tx| Ok::<_, DbError>(Notice::seen(tx.connection, user_id, id)?)).await??;
     Ok(see_other(&app.url.path("/my/account")))
 }

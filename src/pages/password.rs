@@ -14,9 +14,10 @@ use crate::auth::passwords::PasswordRefusal;
 use crate::auth::passwords::rules::confirmed_password_errors;
 use crate::callers::posted_form::Posted;
 use crate::callers::session_user::{self, SignedIn};
-use crate::callers::verify::{client_of, verify_password};
+use crate::callers::verify::verify_password;
+use crate::db::DbError;
 use crate::http::error::AppError;
-use crate::models::event::{Event, EventAction};
+use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::user::{User, UserField};
 use crate::models::rules::FieldError;
@@ -79,9 +80,10 @@ pub async fn change(
     if new == current {
         errors.push(FieldError::new(UserField::Password, "must be different from the current one"));
     }
+    let mut mandate = me.mandate;
     if errors.is_empty() {
         match verify_password(&app, &request, &me.user.login, &current).await? {
-            Ok(_) => {}
+            Ok(user) => mandate = mandate.with_password_of(&user),
             Err(PasswordRefusal::Wrong) => errors.push(FieldError::new(UserField::CurrentPassword, "is wrong")),
             Err(refusal) => return Err(refusal.into()),
         }
@@ -91,21 +93,14 @@ pub async fn change(
         return answer(StatusCode::UNPROCESSABLE_ENTITY, shell, &me.user, &errors);
     }
     let hash = app.passwords.hash(&new).await?;
-    let (user_id, now, client) = (me.user.id, app.clock.now(), client_of(&app, &request));
-    let SignedIn { user, token } = me;
-    let issued = app.database.write(move |connection| {
-        // Somebody may have ended this session, or set another password, while this one was hashed.
-        if !user.is_still_let_in(connection)? || Token::find(connection, token.id)?.is_none() {
-            return Ok(None);
-        }
-        User::set_password(connection, user_id, &hash, now)?;
-        Token::end_sessions(connection, user_id)?;
-        Event::record(connection, user_id, EventAction::PasswordChanged, None, &client, now)?;
-        Token::issue(connection, user_id, TokenAction::Session, now).map(Some)
+    let user_id = me.user.id;
+    let issued = mandate.write(move |tx| {
+        User::set_password(tx.connection, user_id, &hash, tx.now)?;
+        Token::end_sessions(tx.connection, user_id)?;
+        NewEvent::of_person(user_id, EventAction::PasswordChanged).record(tx)?;
+        Ok::<_, DbError>(Token::issue(tx.connection, user_id, TokenAction::Session, tx.now)?)
     });
-    let Some((_, secret)) = issued.await? else {
-        return Err(AppError::Redirect { location: app.url.path("/login") });
-    };
+    let (_, secret) = issued.await??;
     session_user::start(&session, user_id, &secret)?;
     Ok(see_other_with(&app, "/my/account", Notice::PasswordChanged))
 }

@@ -8,7 +8,8 @@ use askama::Template;
 
 use crate::app::App;
 use crate::auth::credentials::parameter;
-use crate::callers::session_user::{SignedInAs, form_token};
+use crate::callers::session_user::form_token;
+use crate::callers::verify::SignedInAs;
 use crate::config::public_url::PublicUrl;
 use crate::http::error::AppError;
 

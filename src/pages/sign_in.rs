@@ -10,12 +10,14 @@ use super::shell::{Notice, Shell, page, see_other, see_other_with};
 use crate::app::App;
 use crate::auth::credentials::{Password, parameter, without_key};
 use crate::auth::passwords::PasswordRefusal;
+use crate::callers::mandate::Mandate;
 use crate::callers::posted_form::{NoFields, Posted};
 use crate::callers::session_user::{self, MaybeSignedIn, SignedIn};
-use crate::callers::verify::{client_of, verify_password};
+use crate::callers::verify::verify_password;
+use crate::db::DbError;
 use crate::http::error::{AppError, SECOND_FACTOR};
 use crate::metrics::{Method, Outcome};
-use crate::models::event::{Event, EventAction};
+use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::user::User;
 
@@ -89,25 +91,28 @@ pub async fn sign_in(
 /// A new session, in place of the one that this browser may have had; `false`: the password is another by now, or the
 /// person locked.
 async fn start_session(
-    app: &App,
+    app: &web::Data<App>,
     request: &HttpRequest,
     session: &Session,
     user: User,
     before: Option<SignedIn>,
 ) -> Result<bool, AppError> {
-    let (user_id, now, client) = (user.id, app.clock.now(), client_of(app, request));
-    let issued = app.database.write(move |connection| {
-        if !user.is_still_let_in(connection)? {
-            return Ok(None);
-        }
+    let before = before.map(|before| before.token.id);
+    let user_id = user.id;
+    let mandate = Mandate::of_password(app, request, &user);
+    let issued = mandate.write(move |tx| {
         if let Some(before) = before {
-            Token::delete(connection, before.token.id)?;
+            Token::delete(tx.connection, before)?;
         }
-        Event::record(connection, user_id, EventAction::SignedIn, None, &client, now)?;
-        User::record_login(connection, user_id, now)?;
-        Token::issue(connection, user_id, TokenAction::Session, now).map(Some)
+        NewEvent::of_person(user_id, EventAction::SignedIn).record(tx)?;
+        User::record_login(tx.connection, user_id, tx.now)?;
+        Ok::<_, DbError>(Token::issue(tx.connection, user_id, TokenAction::Session, tx.now)?)
     });
-    let Some((_, secret)) = issued.await? else { return Ok(false) };
+    let (_, secret) = match issued.await {
+        Ok(issued) => issued?,
+        Err(AppError::Unauthorized { .. }) => return Ok(false),
+        Err(error) => return Err(error),
+    };
     session_user::start(session, user_id, &secret)?;
     Ok(true)
 }
@@ -122,7 +127,8 @@ pub async fn sign_out(
     Posted { who: MaybeSignedIn(me), form: NoFields {} }: Posted<MaybeSignedIn, NoFields>,
 ) -> Result<HttpResponse, AppError> {
     if let Some(me) = me {
-        app.database.write(move |connection| Token::delete(connection, me.token.id)).await?;
+        let id = me.token.id;
+        me.mandate.write(move |tx| Ok::<_, DbError>(Token::delete(tx.connection, id)?)).await??;
     }
     session.purge();
     Ok(see_other_with(&app, "/login", Notice::SignedOut))

@@ -16,11 +16,14 @@ use diesel::QueryResult;
 use tokio::sync::watch;
 
 use super::bell::Bell;
+use super::write::write;
 use crate::clock::{Clock, Timestamp};
-use crate::db::{DbConnection, transaction};
+use crate::db::DbConnection;
 use crate::metrics::Flushes;
-use crate::models::event::{Client, Event, EventAction};
+use crate::models::client::Client;
+use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::token::{RecordIf, Token, TokenUse, WRITE_INTERVAL};
+use crate::models::tx::Tx;
 
 /// Uses written in one transaction, at most: others want to write too.
 const BATCH: usize = 1000;
@@ -163,13 +166,13 @@ impl LastUse {
         uses.sort_unstable();
         for batch in uses.chunks(BATCH) {
             let started = Instant::now();
-            let recorded = transaction(connection, |connection| {
-                let written = Token::record_uses(connection, batch, record_if)?;
+            let recorded = write(connection, self.clock.now(), |tx| {
+                let written = Token::record_uses(tx.connection, batch, record_if)?;
                 if let RecordIf::FirstUse = record_if {
-                    self.tell_first_uses(connection, &written)?;
+                    self.tell_first_uses(tx, &written)?;
                 }
                 let ids: Vec<i64> = batch.iter().map(|it| it.token_id).collect();
-                Token::recorded_uses(connection, &ids)
+                Token::recorded_uses(tx.connection, &ids)
             })?;
             self.flushes.duration.observe(started.elapsed().as_secs_f64());
             self.settle(batch, &recorded);
@@ -178,15 +181,15 @@ impl LastUse {
     }
 
     /// Puts the first uses of keys into their owners' activity.
-    fn tell_first_uses(&self, connection: &mut DbConnection, token_ids: &[i64]) -> QueryResult<()> {
+    fn tell_first_uses(&self, tx: &mut Tx<'_>, token_ids: &[i64]) -> QueryResult<()> {
         for id in token_ids {
             let first_use = self.pending().get(id).and_then(|pending| {
                 let first_use = pending.first_use.as_ref().filter(|it| it.token.action.is_key())?;
                 Some((first_use.token.clone(), first_use.client.clone(), pending.used_on))
             });
             if let Some((token, client, used_on)) = first_use {
-                let action = EventAction::KeyFirstUsed;
-                Event::record(connection, token.user_id, action, Some(&token), &client, used_on)?;
+                let first_used = NewEvent::of_key(&token, EventAction::KeyFirstUsed).done_by(&client, used_on);
+                first_used.record(tx)?;
             }
         }
         Ok(())

@@ -5,5 +5,6 @@ pub mod last_use;
 pub mod service_uses;
 pub mod sign_ins;
 mod thread;
+mod write;
 
 pub use self::thread::Recorder;

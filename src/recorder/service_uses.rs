@@ -15,9 +15,10 @@ use diesel::result::{DatabaseErrorKind::SerializationFailure, Error::DatabaseErr
 use tokio::sync::Notify;
 
 use super::bell::Bell;
+use super::write::write;
 use crate::clock::Timestamp;
-use crate::db::{Database, DbConnection, DbError, TransactionId, TransactionState, transaction, wait_for_locks};
-use crate::models::event::Client;
+use crate::db::{Database, DbConnection, DbError, TransactionId, TransactionState, wait_for_locks};
+use crate::models::client::Client;
 use crate::models::services::uses::{KeyOnService, LastServiceUse, ServiceUsage, ServiceUse};
 
 /// Counts that are kept in memory, at most: one for each key, service and day.
@@ -252,11 +253,11 @@ impl ServiceUses {
             uses.collect::<Vec<_>>()
         };
         let mut id = None;
-        let written = transaction(connection, |connection| {
-            wait_for_locks(connection, patience)?;
-            ServiceUse::record(connection, &uses)?;
+        let written = write(connection, Timestamp::default(), |tx| {
+            wait_for_locks(tx.connection, patience)?;
+            ServiceUse::record(tx.connection, &uses)?;
             // Last, so that it is known only of one whose commit was tried.
-            id = TransactionId::current(connection)?;
+            id = TransactionId::current(tx.connection)?;
             self.state().committing = batch.first().zip(batch.last()).map(|(first, last)| *first..=*last);
             Ok(())
         });

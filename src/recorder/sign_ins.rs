@@ -8,9 +8,11 @@ use chrono::TimeDelta;
 use diesel::QueryResult;
 use diesel::result::{DatabaseErrorKind::ForeignKeyViolation, Error::DatabaseError};
 
+use super::write::write;
 use crate::clock::Timestamp;
-use crate::db::{DbConnection, transaction};
-use crate::models::event::{Client, EventAction, KeyRefusal, Refusals};
+use crate::db::DbConnection;
+use crate::models::client::Client;
+use crate::models::event::{EventAction, Refusals, RefusedKey};
 use crate::models::people::user::User;
 
 /// Rows that are counted in memory at the same time, at most.
@@ -25,7 +27,7 @@ struct Unwritten {
     refusals: HashMap<(i64, String, Timestamp), Refusals>,
     logins: HashMap<i64, Timestamp>,
     /// The first since they were last written, by key: bounded by the number of keys.
-    key_refusals: HashMap<(i64, EventAction), KeyRefusal>,
+    key_refusals: HashMap<(i64, EventAction), RefusedKey>,
 }
 
 impl SignIns {
@@ -43,7 +45,7 @@ impl SignIns {
     }
 
     /// Notes that a key was right, and refused all the same.
-    pub fn key_refused(&self, refusal: KeyRefusal) {
+    pub fn key_refused(&self, refusal: RefusedKey) {
         self.unwritten().key_refusals.entry((refusal.token.key(), refusal.action)).or_insert(refusal);
     }
 
@@ -54,7 +56,7 @@ impl SignIns {
         let written = self.write_sign_ins(connection, unwritten);
         let mut key_refusals = key_refusals.into_iter();
         let refused = key_refusals.try_for_each(|(key, refusal)| {
-            refusal.record(connection).inspect_err(|_| {
+            Self::tell_refused(connection, &refusal).inspect_err(|_| {
                 // The earlier one is the one to tell.
                 self.unwritten().key_refusals.insert(key, refusal.clone());
             })
@@ -63,18 +65,27 @@ impl SignIns {
         written.and(refused)
     }
 
+    /// Tells of a refused key in a transaction of its own: so that of several processes one tells it, and none waits for
+    /// another while it holds more than one person's row, which could end in a deadlock.
+    fn tell_refused(connection: &mut DbConnection, refused: &RefusedKey) -> QueryResult<()> {
+        match refused.is_told(connection)? {
+            true => Ok(()),
+            false => write(connection, refused.at, |tx| refused.record(tx)),
+        }
+    }
+
     fn write_sign_ins(&self, connection: &mut DbConnection, unwritten: Unwritten) -> QueryResult<()> {
         if unwritten.is_empty() {
             return Ok(());
         }
-        let written = transaction(connection, |connection| {
+        let written = write(connection, Timestamp::default(), |tx| {
             // In order: two processes that write about the same people would deadlock otherwise.
             let mut refusals: Vec<_> = unwritten.refusals.iter().collect();
             refusals.sort_unstable_by_key(|(key, _)| *key);
-            refusals.into_iter().try_for_each(|(_, refusals)| refusals.record(connection))?;
+            refusals.into_iter().try_for_each(|(_, refusals)| refusals.record(tx.connection))?;
             let mut logins: Vec<_> = unwritten.logins.iter().collect();
             logins.sort_unstable();
-            logins.into_iter().try_for_each(|(user_id, at)| User::record_login(connection, *user_id, *at))
+            logins.into_iter().try_for_each(|(user_id, at)| User::record_login(tx.connection, *user_id, *at))
         });
         match written {
             Err(DatabaseError(ForeignKeyViolation, _)) => {

@@ -12,9 +12,10 @@ use super::bell::{Bell, TICK};
 use super::last_use::LastUse;
 use super::service_uses::ServiceUses;
 use super::sign_ins::SignIns;
+use super::write::write;
 use crate::clock::Clock;
 use crate::db::url::DatabaseUrl;
-use crate::db::{BUSY_TIMEOUT, Database, DbConnection, DbError, connect, transaction};
+use crate::db::{BUSY_TIMEOUT, Database, DbConnection, DbError, connect};
 use crate::metrics::Flushes;
 use crate::models::keys::idempotency::OnceOnly;
 use crate::models::keys::key::Key;
@@ -163,13 +164,13 @@ impl Writer {
         let now = self.clock.now();
         // Asked first: nothing is written, or waited for, where there is nothing to do.
         if Key::any_to_tell_or_clear(connection, now)? {
-            transaction(connection, |connection| Key::tell_and_clear_expired(connection, now))?;
+            write(connection, now, Key::tell_and_clear_expired)?;
         }
         if OnceOnly::any_to_forget(connection, now)? {
-            transaction(connection, |connection| OnceOnly::forget_old(connection, now))?;
+            write(connection, now, |tx| OnceOnly::forget_old(tx.connection, now))?;
         }
         if ServiceUse::any_to_forget(connection, now.date())? {
-            transaction(connection, |connection| ServiceUse::forget_old(connection, now.date()))?;
+            write(connection, now, |tx| ServiceUse::forget_old(tx.connection, now.date()))?;
         }
         Ok(())
     }

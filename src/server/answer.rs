@@ -10,11 +10,9 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 
 use crate::app::App;
-use crate::callers::deleted::refusal_of_deleted;
-use crate::callers::session_user::{SignedInAs, signed_in};
-use crate::callers::verify::Authenticated;
+use crate::callers::session_user::signed_in;
+use crate::callers::verify::{Authenticated, SignedInAs};
 use crate::clock::iso8601;
-use crate::db::DbError;
 use crate::http::error::AppError;
 use crate::http::format::Format;
 use crate::http::problem;
@@ -47,10 +45,6 @@ pub(super) async fn answer(
         Err(_) => ServiceResponse::new(original, HttpResponse::from_error(AppError::TimedOut)),
     };
     tell_expiry(&mut response);
-    if missing_row(&response).is_some() {
-        // Apart, as it is rare: what every request waits for stays small.
-        response = Box::pin(refuse_deleted(response)).await;
-    }
     if !is_bare_error(&response) {
         return Ok(response);
     }
@@ -60,32 +54,6 @@ pub(super) async fn answer(
     }
     let response = with_body(&request, response, errors);
     Ok(ServiceResponse::new(request, response))
-}
-
-/// The error, if it is that a row was not there.
-fn missing_row(response: &ServiceResponse<BoxBody>) -> Option<&DbError> {
-    match response.response().error()?.as_error()? {
-        AppError::Database(error) if error.misses_a_row() => Some(error),
-        _ => None,
-    }
-}
-
-/// Tells who was deleted after they were let in what anybody is told whose key or session is gone. Their row is missing
-/// then, wherever the work relied on it.
-async fn refuse_deleted(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
-    let request = response.request().clone();
-    let refusal = match App::of(&request) {
-        Ok(app) => refusal_of_deleted(&app, &request).await,
-        Err(error) => Err(error),
-    };
-    match refusal {
-        Ok(Some(refusal)) => ServiceResponse::new(request, HttpResponse::from_error(refusal)),
-        // Whatever goes wrong here, the error that there is already is the one to show.
-        Ok(None) | Err(_) => {
-            tracing::error!(error = missing_row(&response).map(ToString::to_string), "internal error");
-            response
-        }
-    }
 }
 
 /// Says when the key that was used expires, if it does.

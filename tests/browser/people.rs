@@ -1,9 +1,12 @@
 //! People whose pages are worth looking at.
 
 use chrono::TimeDelta;
-use latchkey::models::event::{Client, Event, EventAction};
+use latchkey::db::DbError;
+use latchkey::models::client::Client;
+use latchkey::models::event::{EventAction, NewEvent};
 use latchkey::models::keys::token::{RecordIf, Token, TokenAction, TokenUse};
 use latchkey::models::people::user::User;
+use latchkey::models::tx::Tx;
 use latchkey::secret::Secret;
 
 use crate::support::{Site, log};
@@ -79,22 +82,25 @@ async fn add_used_key(
     let (user_id, now, client) = (user.id, site.clock.now(), client.clone());
     let secret = Secret::generate();
     log::note_secret(secret.expose());
-    let written = site.app.database.write(move |connection| {
-        let token = Token::insert(connection, user_id, action, &secret, now - made)?;
-        Event::record(connection, user_id, EventAction::KeyCreated, Some(&token), &client, token.created_on)?;
+    let add = move |tx: &mut Tx<'_>| -> Result<(), DbError> {
+        let token = Token::insert(tx.connection, user_id, action, &secret, now - made)?;
+        NewEvent::of_key(&token, EventAction::KeyCreated).done_by(&client, token.created_on).record(tx)?;
         let Some(used) = used else { return Ok(()) };
         let first_used = token.created_on + TimeDelta::minutes(7);
-        Event::record(connection, user_id, EventAction::KeyFirstUsed, Some(&token), &client, first_used)?;
+        NewEvent::of_key(&token, EventAction::KeyFirstUsed).done_by(&client, first_used).record(tx)?;
         let recorded = TokenUse { token_id: token.id, used_on: now - used };
-        Token::record_uses(connection, &[recorded], RecordIf::Later).map(|_| ())
-    });
-    written.await.expect("a key with its events");
+        Token::record_uses(tx.connection, &[recorded], RecordIf::Later)?;
+        Ok(())
+    };
+    site.write(add).await;
 }
 
 async fn add_event(site: &Site, user: &User, action: EventAction, ago: TimeDelta, client: &Client, times: i64) {
     let (user_id, at, client) = (user.id, site.clock.now() - ago, client.clone());
-    let written = site.app.database.write(move |c| Event::record(c, user_id, action, None, &client, at)).await;
-    written.expect("an event");
+    let event = move |tx: &mut Tx<'_>| {
+        NewEvent::of_person(user_id, action).done_by(&client, at).record(tx).map_err(DbError::from)
+    };
+    site.write(event).await;
     if times > 1 {
         let its_action = action.as_str();
         site.database.execute(&format!(

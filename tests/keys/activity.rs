@@ -3,10 +3,11 @@
 
 use chrono::TimeDelta;
 use latchkey::callers::verify::Credential;
-use latchkey::models::event::Client;
+use latchkey::models::client::Client;
 use latchkey::models::keys::key_wish::{KeyChanges, KeyPolicy, NewKey};
 use latchkey::models::keys::scope::KeyScopes;
 use latchkey::models::keys::token::TokenAction;
+use latchkey::models::tx::Tx;
 use reqwest::Method;
 use rstest::rstest;
 
@@ -35,9 +36,8 @@ async fn add_by(site: &Site, user: &User, client: Client) -> Key {
     let (user_id, now, policy) = (user.id, site.clock.now(), KeyPolicy::of(&site.app.config));
     let scopes = KeyScopes::of_words(["account:read"]).expect("scopes");
     let new = NewKey { name: "nightly".into(), note: String::new(), scopes, expiry: None };
-    let made =
-        site.app.database.write(move |c| OwnedKey::make(c, user_id, &new, (&policy, &Authority::OWNER), &client, now));
-    let (key, secret) = made.await.expect("a query").expect("a key");
+    let make = move |tx: &mut Tx<'_>| OwnedKey::make(&mut tx.told(client, now), user_id, &new, &policy);
+    let (key, secret) = site.write(make).await;
     log::note_secret(secret.expose());
     Key { id: key.id, secret: secret.expose().to_owned() }
 }
@@ -67,24 +67,18 @@ async fn the_whole_life_of_a_key_is_told(#[values(Sqlite, Postgres)] db: Db) {
     let scopes = KeyScopes::of_words(["account:write"]).expect("scopes");
     let changes = KeyChanges { name: Some("daily".into()), note: Some("n".into()), scopes: Some(scopes), expiry: None };
     let (policy, now, client, which) = (KeyPolicy::of(&site.app.config), site.clock.now(), page.clone(), id(&key));
-    let changed = site
-        .app
-        .database
-        .write(move |c| OwnedKey::change(c, which, &changes, (&policy, &Authority::OWNER), &client, now));
-    changed.await.expect("a query").expect("a change");
+    site.write(move |tx| OwnedKey::change(&mut tx.told(client, now), which, &changes, &policy)).await;
     minute();
     let (now, client, which) = (site.clock.now(), page.clone(), id(&key));
-    let rotated =
-        site.app.database.write(move |c| OwnedKey::rotate(c, which, Grace::Hour, &Authority::OWNER, &client, now));
-    let (_, secret) = rotated.await.expect("a query").expect("a new secret");
+    let rotate = move |tx: &mut Tx<'_>| OwnedKey::rotate(&mut tx.told(client, now), which, Grace::Hour);
+    let (_, secret) = site.write(rotate).await;
     log::note_secret(secret.expose());
     let new = Key { id: key.id, secret: secret.expose().to_owned() };
     minute();
     assert_eq!(Answer::of(site.get(ADDRESS).bearer_auth(&new.secret).header("User-Agent", "curl/8")).await.status, 200);
     minute();
     let (now, client, which) = (site.clock.now(), api.clone(), id(&key));
-    let revoked = site.app.database.write(move |c| OwnedKey::revoke(c, which, &client, now));
-    revoked.await.expect("a query").expect("a key that is gone");
+    site.write(move |tx| OwnedKey::revoke(&mut tx.told(client, now), which)).await;
 
     let (old_hint, new_hint, ci_hint) = (&key.secret[45..], &new.secret[45..], &ci.secret[45..]);
     let by_ci = format!("by Access token “deploy” ····{ci_hint}");

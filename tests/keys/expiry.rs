@@ -2,6 +2,7 @@
 //! away with an event left behind."
 
 use chrono::TimeDelta;
+use latchkey::models::tx::Tx;
 use rstest::rstest;
 
 use super::*;
@@ -102,8 +103,11 @@ async fn two_processes_tell_it_once(#[values(Sqlite, Postgres)] db: Db) {
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                let sweep = |connection: &mut _| OwnedKey::tell_and_clear_expired(connection, now);
-                site.app.database.write_now(sweep).expect("a sweep");
+                let swept = site.app.database.write_now(|connection| {
+                    let sweep = OwnedKey::tell_and_clear_expired(&mut Tx::of_command_line(connection, now));
+                    sweep.map_err(latchkey::db::DbError::from)
+                });
+                swept.expect("a sweep");
             });
         }
     });

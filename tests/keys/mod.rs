@@ -8,7 +8,7 @@ mod settings;
 mod switch_user;
 
 use latchkey::models::keys::key::Key as OwnedKey;
-use latchkey::models::keys::key_wish::{Authority, Grace};
+use latchkey::models::keys::key_wish::Grace;
 use latchkey::models::people::user::User;
 
 use crate::support::*;
@@ -17,10 +17,8 @@ const ADDRESS: &str = "/users/current.json";
 
 /// Gives a key of a person another secret.
 async fn rotate(site: &Site, user: &User, key: &Key, grace: Grace) -> Key {
-    let (id, now) = ((user.id, key.id), site.clock.now());
-    let client = latchkey::models::event::Client::command_line();
-    let rotated = site.app.database.write(move |c| OwnedKey::rotate(c, id, grace, &Authority::OWNER, &client, now));
-    let (rotated, secret) = rotated.await.expect("a query").expect("a new secret");
+    let id = (user.id, key.id);
+    let (rotated, secret) = site.write(move |tx| OwnedKey::rotate(tx, id, grace)).await;
     log::note_secret(secret.expose());
     Key { id: rotated.id, secret: secret.expose().to_owned() }
 }

@@ -122,10 +122,8 @@ async fn to_revoke_a_key_ends_every_secret(#[values(Sqlite, Postgres)] db: Db) {
         assert_eq!(status(&site, key).await, 200);
     }
     site.later(TimeDelta::seconds(1));
-    let (id, now) = ((alice.id, first.id), site.clock.now());
-    let client = latchkey::models::event::Client::command_line();
-    let revoked = site.app.database.write(move |connection| OwnedKey::revoke(connection, id, &client, now)).await;
-    revoked.expect("a query").expect("a key");
+    let id = (alice.id, first.id);
+    site.write(move |tx| OwnedKey::revoke(tx, id)).await;
     for key in [&first, &second, &third] {
         assert_eq!(status(&site, key).await, 401);
     }
@@ -146,10 +144,9 @@ async fn of_one_key_five_secrets_work_at_a_time(#[values(Sqlite, Postgres)] db: 
     for key in &keys {
         assert_eq!(status(&site, key).await, 200);
     }
-    let (id, now) = ((alice.id, keys[0].id), site.clock.now());
-    let client = latchkey::models::event::Client::command_line();
-    let more = move |connection: &mut _| OwnedKey::rotate(connection, id, Grace::Week, &Authority::OWNER, &client, now);
-    let refusal = site.app.database.write(more).await.expect("a query").map(|_| ()).expect_err("a refusal");
+    let id = (alice.id, keys[0].id);
+    let more = site.try_write(move |tx| OwnedKey::rotate(tx, id, Grace::Week)).await;
+    let refusal = more.map(|_| ()).expect_err("a refusal");
     let text = "5 secrets of this access token still work: wait until the first of them stops, or revoke it";
     assert_eq!(refusal.to_string(), text);
     site.later(TimeDelta::days(7));

@@ -10,16 +10,12 @@ use super::*;
 
 /// What comes of a wish for an access token: until when it is valid, or why there is none.
 async fn make(site: &Site, user: &User, expiry: Option<&str>) -> Result<Option<latchkey::clock::Timestamp>, String> {
-    let (user_id, now, policy): (_, _, KeyPolicy) = (user.id, site.clock.now(), KeyPolicy::of(&site.app.config));
+    let (user_id, policy) = (user.id, KeyPolicy::of(&site.app.config));
     let expiry = expiry.map(|expiry| expiry.parse().expect("an expiry"));
     let new =
         NewKey { name: "one".into(), note: String::new(), scopes: Scopes::from(Scope::AccountRead).into(), expiry };
-    let client = latchkey::models::event::Client::command_line();
-    let made = site
-        .app
-        .database
-        .write(move |connection| OwnedKey::make(connection, user_id, &new, (&policy, &Authority::OWNER), &client, now));
-    made.await.expect("a query").map(|(key, _)| key.expires_on).map_err(|refusal| refusal.to_string())
+    let made = site.try_write(move |tx| OwnedKey::make(tx, user_id, &new, &policy)).await;
+    made.map(|(key, _)| key.expires_on).map_err(|refusal| refusal.to_string())
 }
 
 /// "can be switched off by a setting"

@@ -1,8 +1,9 @@
 //! What is kept, for how long, and what goes with a key or a service.
 
 use chrono::{NaiveDate, TimeDelta};
-use latchkey::models::keys::key_wish::{Authority, Grace};
+use latchkey::models::keys::key_wish::Grace;
 use latchkey::models::services::uses::ServiceUse;
+use latchkey::models::tx::Tx;
 use rstest::rstest;
 
 use super::*;
@@ -152,19 +153,9 @@ async fn a_rotation_forgets_nothing(#[values(Sqlite, Postgres)] db: Db) {
         site.app.recorder.service_uses.count(&call(secret.key(), wiki, site.clock.now()));
         site.flush().await;
         assert_eq!(recorded(&site.database, key.id, wiki), times);
-        let (user_id, now) = (alice.id, site.clock.now());
-        let client = latchkey::models::event::Client::command_line();
-        let rotated = site.app.database.write(move |connection| {
-            latchkey::models::keys::key::Key::rotate(
-                connection,
-                (user_id, key.id),
-                Grace::None,
-                &Authority::OWNER,
-                &client,
-                now,
-            )
-        });
-        let (rotated, new) = rotated.await.expect("a query").expect("a rotation");
+        let id = (alice.id, key.id);
+        let rotate = move |tx: &mut Tx<'_>| latchkey::models::keys::key::Key::rotate(tx, id, Grace::None);
+        let (rotated, new) = site.write(rotate).await;
         log::note_secret(new.expose());
         secret = rotated.current;
         assert_ne!(secret.id, key.id);

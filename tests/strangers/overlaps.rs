@@ -2,6 +2,7 @@
 
 use latchkey::auth::credentials::Password;
 use latchkey::auth::passwords::hash::hash;
+use latchkey::db::DbError;
 use latchkey::models::keys::token::Token;
 use latchkey::models::people::user::User;
 use rstest::rstest;
@@ -62,9 +63,9 @@ async fn a_sign_in_that_a_new_password_overtakes_is_refused(#[values(Sqlite, Pos
     let alice = site.add_user("alice").await;
     let now = site.clock.now();
     let page = sign_in_meanwhile(&site, || {
-        let changed = site.app.database.write_now(|connection| {
+        let changed: Result<(), DbError> = site.app.database.write_now(|connection| {
             User::set_password(connection, alice.id, &hash(&Password::new("quite-another-one")), now)?;
-            Token::end_sessions(connection, alice.id)
+            Ok(Token::end_sessions(connection, alice.id)?)
         });
         changed.expect("a new password");
     });
@@ -104,9 +105,10 @@ async fn a_password_change_of_a_session_that_ends_meanwhile_changes_nothing(#[va
         browser.post("/my/password", &fields).await
     });
     eventually("the change waits to be hashed", || site.app.passwords.threads().waiting() == 1).await;
-    site.app.database.write_now(|connection| Token::end_sessions(connection, alice.id)).expect("the end");
+    let alice_id = alice.id;
+    site.write(move |tx| Token::end_sessions(tx.connection, alice_id).map_err(DbError::from)).await;
     held.release().await;
-    assert_eq!(change.await.expect("an answer").location(), "/login");
+    assert_eq!(change.await.expect("an answer").location(), "/login?back_url=%2Fmy%2Faccount");
     assert_eq!(site.user("alice").password_hash, before);
     assert_eq!(site.database.number(SESSIONS), 0);
 }

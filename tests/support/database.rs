@@ -37,6 +37,16 @@ struct Number {
 pub struct Held(DbConnection);
 
 impl Held {
+    /// Does `statements` in it, which others do not see before it is committed.
+    pub fn execute(&mut self, statements: &str) {
+        self.0.batch_execute(statements).expect("a change");
+    }
+
+    /// What people have written to the database, as it will be once this is committed.
+    pub fn written(&mut self) -> String {
+        written(&mut self.0)
+    }
+
     /// Does `statements` in it, and lets the others go on.
     pub fn commit(mut self, statements: &str) {
         self.0.batch_execute(statements).expect("a change");
@@ -143,21 +153,17 @@ impl TestDatabase {
 
     /// Every row of a table as one text, to see whether anything in it has changed.
     pub fn dump(&self, table: &str) -> String {
-        #[derive(QueryableByName)]
-        struct Line {
-            #[diesel(sql_type = diesel::sql_types::Text)]
-            line: String,
-        }
         let columns = match table {
             "tokens" => ["id", "user_id", "action", "hint", "created_on", "updated_on"].as_slice(),
             "users" => &["id", "login", "firstname", "lastname", "mail", "status", "password_hash"],
             other => panic!("no columns are known of {other}"),
         };
-        let cells = columns.iter().map(|column| format!("coalesce(CAST({column} AS TEXT), '-')"));
-        let line = cells.collect::<Vec<_>>().join(" || ' ' || ");
-        let query = format!("SELECT {line} AS line FROM {table} ORDER BY id");
-        let lines: Vec<Line> = diesel::sql_query(query).load(&mut self.connect()).expect("rows");
-        lines.into_iter().map(|line| line.line + "\n").collect()
+        lines(&mut self.connect(), table, columns, "1 = 1")
+    }
+
+    /// What people have written to the database: nothing of what is written behind by itself.
+    pub fn written(&self) -> String {
+        written(&mut self.connect())
     }
 
     /// Everything that it holds: SQLite's files as they are; PostgreSQL's every value, written out, bytes in hex.
@@ -198,6 +204,45 @@ impl TestDatabase {
     pub fn updates_of(&self, token_id: i64) -> i64 {
         self.number(&format!("SELECT count(*) AS number FROM counted_updates WHERE token_id = {token_id}"))
     }
+}
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    line: String,
+}
+
+/// The rows of a table that a condition holds for, a line each, in an order of their own.
+fn lines(connection: &mut DbConnection, table: &str, columns: &[&str], condition: &str) -> String {
+    let cells = columns.iter().map(|column| format!("coalesce(CAST({column} AS TEXT), '-')"));
+    let line = cells.collect::<Vec<_>>().join(" || ' ' || ");
+    let query = format!("SELECT {line} AS line FROM {table} WHERE {condition} ORDER BY {}", columns.join(", "));
+    let lines: Vec<Line> = diesel::sql_query(query).load(connection).expect("rows");
+    lines.into_iter().map(|line| line.line + "\n").collect()
+}
+
+fn written(connection: &mut DbConnection) -> String {
+    // The recorder tells of refusals and first uses, last uses and sign-ins by itself.
+    let told_behind = "action NOT IN ('scope_refused', 'expired_key_refused', 'sign_in_refused', 'key_first_used')";
+    let tables: [(&str, &[&str], &str); 8] = [
+        (
+            "users",
+            &["id", "login", "firstname", "lastname", "mail", "admin", "status", "password_hash", "updated_on"],
+            "1 = 1",
+        ),
+        ("tokens", &["id", "user_id", "action", "name", "scopes", "expires_on", "retired_on", "confirmed_on"], "1 = 1"),
+        ("events", &["id", "user_id", "action"], told_behind),
+        ("notices", &["id", "user_id"], "1 = 1"),
+        ("services", &["id", "name", "title", "host", "updated_on"], "1 = 1"),
+        ("service_admissions", &["service_id", "user_id", "access"], "1 = 1"),
+        ("token_services", &["token_id", "service_id", "access"], "1 = 1"),
+        ("idempotency_keys", &["user_id", "token_id", "created_on"], "1 = 1"),
+    ];
+    let dump = tables.map(|(table, columns, condition)| {
+        let lines = lines(connection, table, columns, condition);
+        format!("{table}\n{lines}")
+    });
+    dump.concat()
 }
 
 fn setting_of(url: &DatabaseUrl) -> String {

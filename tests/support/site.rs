@@ -13,14 +13,14 @@ use latchkey::auth::passwords::hash::hash;
 use latchkey::clock::{Clock, Timestamp};
 use latchkey::config::Config;
 use latchkey::config::secret_key::SecretKey;
-use latchkey::models::event::Client;
-use latchkey::models::keys::key_wish::{Authority, KeyPolicy, NewKey};
+use latchkey::db::{DbError, WriteError};
+use latchkey::models::keys::key_wish::{KeyPolicy, NewKey};
 use latchkey::models::keys::scope::KeyScopes;
 use latchkey::models::keys::token::{Token, TokenAction};
 use latchkey::models::people::user::{NewUser, Profile, User};
-use latchkey::models::services::administration::By;
 use latchkey::models::services::service::Service;
 use latchkey::models::services::settings::ServiceSettings;
+use latchkey::models::tx::Tx;
 use latchkey::secret::Secret;
 use latchkey::server;
 use reqwest::Method;
@@ -166,8 +166,26 @@ impl Site {
             mail: format!("{login}@example.org"),
         };
         let new = NewUser { login: login.to_owned(), profile, password_hash, admin };
+        self.write(move |tx| new.insert(tx.connection, tx.now).map_err(DbError::from)).await
+    }
+
+    /// Writes as somebody at the machine does.
+    pub async fn write<T, E>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static) -> T
+    where
+        T: Send + 'static,
+        E: WriteError + std::fmt::Debug + Send + 'static,
+    {
+        self.try_write(work).await.expect("it is written")
+    }
+
+    /// The same, for what may be refused.
+    pub async fn try_write<T, E>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: WriteError + Send + 'static,
+    {
         let now = self.clock.now();
-        self.app.database.write(move |connection| new.insert(connection, now)).await.expect("a new user")
+        self.app.database.write(move |connection| work(&mut Tx::of_command_line(connection, now))).await
     }
 
     /// Sets columns of a user's row, as SQL.
@@ -177,51 +195,42 @@ impl Site {
 
     /// Makes a key of a person, of any kind.
     pub async fn add_key(&self, user: &User, action: TokenAction) -> Key {
-        let (user_id, now) = (user.id, self.clock.now());
-        let made = self.app.database.write(move |connection| Token::issue(connection, user_id, action, now)).await;
-        let (token, secret) = made.expect("a new key");
+        let user_id = user.id;
+        let issue = move |tx: &mut Tx<'_>| Token::issue(tx.connection, user_id, action, tx.now).map_err(DbError::from);
+        let (token, secret) = self.write(issue).await;
         log::note_secret(secret.expose());
         Key { id: token.id, secret: secret.expose().to_owned() }
     }
 
     /// Makes an access token that may do what `scopes` name, until `expiry`, which is written as people write it.
     pub async fn add_access_token(&self, user: &User, scopes: &str, expiry: &str) -> Key {
-        let (user_id, now, policy) = (user.id, self.clock.now(), KeyPolicy::of(&self.app.config));
+        let (user_id, policy) = (user.id, KeyPolicy::of(&self.app.config));
         let new = NewKey {
             name: "deploy".into(),
             note: String::new(),
             scopes: KeyScopes::of_words(scopes.split_whitespace()).expect("scopes"),
             expiry: Some(expiry.parse().expect("an expiry")),
         };
-        let client = Client::command_line();
-        let made = self.app.database.write(move |connection| {
-            latchkey::models::keys::key::Key::make(
-                connection,
-                user_id,
-                &new,
-                (&policy, &Authority::OWNER),
-                &client,
-                now,
-            )
-        });
-        let (key, secret) = made.await.expect("a query").expect("a new access token");
+        let make = move |tx: &mut Tx<'_>| latchkey::models::keys::key::Key::make(tx, user_id, &new, &policy);
+        let (key, secret) = self.write(make).await;
         log::note_secret(secret.expose());
         Key { id: key.id, secret: secret.expose().to_owned() }
     }
 
     /// Adds a service, as somebody at the machine would.
     pub async fn add_service(&self, name: &str, settings: ServiceSettings) -> Service {
-        let (name, now) = (name.to_owned(), self.clock.now());
-        let added = self.app.database.write(move |c| Service::add(c, &name, &settings, &By::CommandLine, now)).await;
-        added.expect("a query").expect("a new service")
+        let name = name.to_owned();
+        self.write(move |tx| Service::add(tx, &name, &settings)).await
     }
 
     /// Stores a key with a secret of another form, as keys that were moved in have.
     pub async fn add_foreign_key(&self, user: &User, action: TokenAction, secret: &str) -> Key {
-        let (user_id, now, secret) = (user.id, self.clock.now(), Secret::presented(secret));
+        let (user_id, secret) = (user.id, Secret::presented(secret));
         let kept = secret.expose().to_owned();
-        let made = self.app.database.write(move |c| Token::insert(c, user_id, action, &secret, now)).await;
-        Key { id: made.expect("a new key").id, secret: kept }
+        let insert = move |tx: &mut Tx<'_>| {
+            Token::insert(tx.connection, user_id, action, &secret, tx.now).map_err(DbError::from)
+        };
+        Key { id: self.write(insert).await.id, secret: kept }
     }
 
     /// The row of a token; `None`: it is gone.

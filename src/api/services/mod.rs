@@ -12,11 +12,10 @@ use super::described::{AsProblems, NotLetIn, NotTaken, SwitchUser};
 use super::json::{Body, respond};
 use crate::app::App;
 use crate::callers::api_user::{AdminUser, ServicesRead, ServicesWrite};
-use crate::callers::verify::client_of;
 use crate::documents::service::ServiceDocument;
 use crate::http::address::id_of;
 use crate::http::error::AppError;
-use crate::models::services::administration::By;
+use crate::models::services::administration::ServiceRefusal;
 use crate::models::services::overview::ServiceOverview;
 use crate::models::services::service::Service;
 
@@ -75,15 +74,14 @@ pub async fn list(app: web::Data<App>, _: AdminUser<ServicesRead>) -> Result<Htt
 pub async fn create(
     app: web::Data<App>,
     request: HttpRequest,
-    AdminUser { user: me, .. }: AdminUser<ServicesWrite>,
+    me: AdminUser<ServicesWrite>,
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
     let (name, settings) = ServiceWish::read(Body::read(&request, payload).await?.members()?)?;
-    let (by, now) = (By::administrator(&me, client_of(&app, &request)), app.clock.now());
     let pending = app.recorder.service_uses.latest();
-    let added = app.database.write(move |connection| match Service::add(connection, &name, &settings, &by, now)? {
-        Ok(service) => ServiceOverview::of(connection, service).map(Ok),
-        Err(refusal) => Ok(Err(refusal)),
+    let added = me.mandate.write(move |tx| {
+        let service = Service::add(tx, &name, &settings)?;
+        Ok::<_, ServiceRefusal>(ServiceOverview::of(tx.connection, service)?)
     });
     let added = added.await??.with_uses(&pending);
     let mut response = HttpResponse::Created();
@@ -144,16 +142,15 @@ pub async fn show(
 pub async fn update(
     app: web::Data<App>,
     request: HttpRequest,
-    AdminUser { user: me, .. }: AdminUser<ServicesWrite>,
+    me: AdminUser<ServicesWrite>,
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
     let changes = ServiceChangesWish::read(Body::read(&request, payload).await?.members()?)?;
-    let by = By::administrator(&me, client_of(&app, &request));
-    let (id, now) = (id_of(&request)?, app.clock.now());
+    let id = id_of(&request)?;
     let pending = app.recorder.service_uses.latest();
-    let changed = app.database.write(move |connection| match Service::change(connection, id, &changes, &by, now)? {
-        Ok(service) => ServiceOverview::of(connection, service).map(Ok),
-        Err(refusal) => Ok(Err(refusal)),
+    let changed = me.mandate.write(move |tx| {
+        let service = Service::change(tx, id, &changes)?;
+        Ok::<_, ServiceRefusal>(ServiceOverview::of(tx.connection, service)?)
     });
     respond(HttpResponse::Ok(), &ServiceDocument::from(changed.await??.with_uses(&pending)))
 }
@@ -175,13 +172,8 @@ pub async fn update(
         Refused,
     ),
 )]
-pub async fn remove(
-    app: web::Data<App>,
-    request: HttpRequest,
-    AdminUser { user: me, .. }: AdminUser<ServicesWrite>,
-) -> Result<HttpResponse, AppError> {
-    let by = By::administrator(&me, client_of(&app, &request));
-    let (id, now) = (id_of(&request)?, app.clock.now());
-    app.database.write(move |connection| Service::remove(connection, id, &by, now)).await??;
+pub async fn remove(request: HttpRequest, me: AdminUser<ServicesWrite>) -> Result<HttpResponse, AppError> {
+    let id = id_of(&request)?;
+    me.mandate.write(move |tx| Service::remove(tx, id)).await??;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -19,18 +19,18 @@ use super::idempotency::{IdempotencyKey, REPLAYED, once_only};
 use super::json::{Body, respond};
 use crate::app::App;
 use crate::callers::api_user::{ApiUser, CurrentKey, TokensRead, TokensWrite};
-use crate::callers::verify::{Credential, client_of};
-use crate::clock::{Timestamp, iso8601};
-use crate::db::DbConnection;
+use crate::callers::mandate::Mandate;
+use crate::clock::iso8601;
 use crate::documents::key::{KeyDocument, LastUsedBy};
 use crate::documents::service_usage::ServiceUsageDocument;
 use crate::http::address::id_of;
 use crate::http::error::AppError;
 use crate::models::keys::idempotency::Issued;
-use crate::models::keys::key::{Key, KeyRefusal, Outcome};
-use crate::models::keys::key_wish::{Authority, KeyPolicy};
+use crate::models::keys::key::Key;
+use crate::models::keys::key_wish::KeyPolicy;
 use crate::models::keys::token::Token;
 use crate::models::people::user::User;
+use crate::models::tx::Tx;
 
 /// Keys, and where in the whole list they stand.
 #[derive(Serialize, ToSchema)]
@@ -139,16 +139,11 @@ pub async fn create(
 ) -> Result<HttpResponse, AppError> {
     let me = me.in_person()?;
     let body = Body::read(&request, payload).await?;
-    let once = once_only(&request, me.user.id, &me.credential, body.bytes())?;
+    let once = once_only(&request, me.user.id, me.mandate.credential(), body.bytes())?;
     let new = KeyWish::read(body.members()?)?;
-    let (user_id, now, client) = (me.user.id, app.clock.now(), client_of(&app, &request));
-    let (policy, credential) = (KeyPolicy::of(&app.config), me.credential);
-    let make = move |connection: &mut DbConnection| {
-        on_authority_of(&credential, connection, user_id, now, |connection, authority| {
-            Key::make(connection, user_id, &new, (&policy, authority), &client, now)
-        })
-    };
-    let issued = app.database.write(move |connection| Issued::once(connection, once, now, make)).await??;
+    let (user_id, policy) = (me.user.id, KeyPolicy::of(&app.config));
+    let make = move |tx: &mut Tx<'_>| Key::make(tx, user_id, &new, &policy);
+    let issued = me.mandate.write(move |tx| Issued::once(tx, once, make)).await??;
     let mut response = HttpResponse::Created();
     response.insert_header((LOCATION, app.url.join(&format!("/my/tokens/{}.json", issued.key().id))));
     respond_issued(response, &app, &issued, &me.user)
@@ -206,14 +201,8 @@ pub async fn update(
 ) -> Result<HttpResponse, AppError> {
     let me = me.in_person()?;
     let changes = KeyChangesWish::read(Body::read(&request, payload).await?.members()?)?;
-    let (whose, now, client) = ((me.user.id, id_of(&request)?), app.clock.now(), client_of(&app, &request));
-    let (policy, credential) = (KeyPolicy::of(&app.config), me.credential);
-    let change = app.database.write(move |connection| {
-        on_authority_of(&credential, connection, whose.0, now, |connection, authority| {
-            Key::change(connection, whose, &changes, (&policy, authority), &client, now)
-        })
-    });
-    let key = change.await??;
+    let (whose, policy) = ((me.user.id, id_of(&request)?), KeyPolicy::of(&app.config));
+    let key = me.mandate.write(move |tx| Key::change(tx, whose, &changes, &policy)).await??;
     respond(HttpResponse::Ok(), &document(&app, &key, &me.user))
 }
 
@@ -233,12 +222,8 @@ pub async fn update(
         Refused,
     ),
 )]
-pub async fn revoke(
-    app: web::Data<App>,
-    request: HttpRequest,
-    me: ApiUser<TokensWrite>,
-) -> Result<HttpResponse, AppError> {
-    end(&app, &request, (me.user.id, id_of(&request)?)).await
+pub async fn revoke(request: HttpRequest, me: ApiUser<TokensWrite>) -> Result<HttpResponse, AppError> {
+    end(&me.mandate, (me.user.id, id_of(&request)?)).await
 }
 
 /// `POST /my/tokens/ID/rotate.json`
@@ -272,16 +257,11 @@ pub async fn rotate(
 ) -> Result<HttpResponse, AppError> {
     let me = me.in_person()?;
     let body = Body::read(&request, payload).await?;
-    let once = once_only(&request, me.user.id, &me.credential, body.bytes())?;
+    let once = once_only(&request, me.user.id, me.mandate.credential(), body.bytes())?;
     let grace = RotationWish::read(body.members_if_any()?)?;
-    let (whose, now, client) = ((me.user.id, id_of(&request)?), app.clock.now(), client_of(&app, &request));
-    let credential = me.credential;
-    let rotate = move |connection: &mut DbConnection| {
-        on_authority_of(&credential, connection, whose.0, now, |connection, authority| {
-            Key::rotate(connection, whose, grace, authority, &client, now)
-        })
-    };
-    let issued = app.database.write(move |connection| Issued::once(connection, once, now, rotate)).await??;
+    let whose = (me.user.id, id_of(&request)?);
+    let rotate = move |tx: &mut Tx<'_>| Key::rotate(tx, whose, grace);
+    let issued = me.mandate.write(move |tx| Issued::once(tx, once, rotate)).await??;
     respond_issued(HttpResponse::Ok(), &app, &issued, &me.user)
 }
 
@@ -348,38 +328,17 @@ pub async fn current(app: web::Data<App>, me: CurrentKey) -> Result<HttpResponse
         RefusedItself,
     ),
 )]
-pub async fn revoke_current(
-    app: web::Data<App>,
-    request: HttpRequest,
-    me: CurrentKey,
-) -> Result<HttpResponse, AppError> {
-    end(&app, &request, (me.owner.id, me.token.key())).await
+pub async fn revoke_current(me: CurrentKey) -> Result<HttpResponse, AppError> {
+    end(&me.mandate, (me.owner.id, me.token.key())).await
 }
 
 async fn find(app: &App, user_id: i64, id: i64) -> Result<Key, AppError> {
     app.database.lookup(move |connection| Key::find(connection, user_id, id)).await?.ok_or(AppError::NotFound)
 }
 
-async fn end(app: &App, request: &HttpRequest, whose: (i64, i64)) -> Result<HttpResponse, AppError> {
-    let (now, client) = (app.clock.now(), client_of(app, request));
-    app.database.write(move |connection| Key::revoke(connection, whose, &client, now)).await??;
+async fn end(mandate: &Mandate, whose: (i64, i64)) -> Result<HttpResponse, AppError> {
+    mandate.write(move |tx| Key::revoke(tx, whose)).await??;
     Ok(HttpResponse::NoContent().finish())
-}
-
-/// Does `work` on the authority that `credential`, which is of this person, has by now: it may have been changed or
-/// revoked since it was verified.
-fn on_authority_of<T>(
-    credential: &Credential,
-    connection: &mut DbConnection,
-    user_id: i64,
-    now: Timestamp,
-    work: impl FnOnce(&mut DbConnection, &Authority) -> Outcome<T>,
-) -> Outcome<T> {
-    User::lock_row(connection, user_id)?;
-    match credential.authority_by_now(connection, now)? {
-        Some(authority) => work(connection, &authority),
-        None => Ok(Err(KeyRefusal::NoAuthority)),
-    }
 }
 
 fn document(app: &App, key: &Key, owner: &User) -> KeyDocument {

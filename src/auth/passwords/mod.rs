@@ -24,6 +24,7 @@ use super::credentials::Password;
 use super::throttle::{RetryAfter, Throttle};
 use crate::clock::{Clock, Timestamp};
 use crate::models::people::user::User;
+use crate::secret::random_bytes;
 
 /// How long a right password is not hashed again.
 const REMEMBERED_FOR: TimeDelta = TimeDelta::minutes(1);
@@ -74,10 +75,8 @@ impl Passwords {
     /// Starts the hashing threads.
     ///
     /// # Errors
-    /// If the operating system gives no thread or randomness.
+    /// If the operating system gives no thread.
     pub fn start(clock: Clock) -> std::io::Result<Self> {
-        let mut mac_key = [0; 32];
-        getrandom::fill(&mut mac_key).map_err(std::io::Error::other)?;
         let threads = HashingThreads::start()?;
         let nobodys_hash = Arc::<OnceLock<String>>::default();
         // The start does not wait for it; a hashing thread that needs it does.
@@ -90,7 +89,7 @@ impl Passwords {
             throttle: Throttle::new(clock.clone()),
             clock,
             remembered: Mutex::new(LruCache::new(REMEMBERED)),
-            mac_key,
+            mac_key: random_bytes(),
             nobodys_hash,
             hash_calls: Arc::default(),
         })

@@ -5,11 +5,12 @@ use chrono::TimeDelta;
 use diesel::prelude::*;
 use sha2::{Digest as _, Sha256};
 
-use super::key::{Key, KeyRefusal, Outcome};
+use super::key::{Key, KeyRefusal};
 use crate::clock::Timestamp;
-use crate::db::DbConnection;
 use crate::db::schema::idempotency_keys;
+use crate::db::{DbConnection, DbError, write_error};
 use crate::models::people::user::User;
+use crate::models::tx::Tx;
 use crate::secret::Secret;
 
 /// How long a request is remembered.
@@ -35,33 +36,46 @@ pub enum Issued {
 }
 
 /// Why there is nothing to give.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum OnceRefusal {
     /// Nothing was done.
     #[error(transparent)]
-    Key(#[from] KeyRefusal),
+    Key(KeyRefusal),
     /// Nothing was done: what came of another request is remembered by this key.
     #[error("The Idempotency-Key was used for another request: give each request one of its own")]
     AnotherRequest,
     /// It was done before, and what came of it is gone.
     #[error("This has been done before, and the key was revoked since: to do it again, give another Idempotency-Key")]
     RevokedSince,
+    /// The database would not.
+    #[error(transparent)]
+    Database(#[from] DbError),
+}
+
+write_error!(OnceRefusal);
+
+impl From<KeyRefusal> for OnceRefusal {
+    fn from(refusal: KeyRefusal) -> Self {
+        match refusal {
+            KeyRefusal::Database(error) => Self::Database(error),
+            refusal => Self::Key(refusal),
+        }
+    }
 }
 
 impl Issued {
     /// What `work` gives, which is not done again if it was done `once` before.
     ///
     /// # Errors
-    /// Those of the queries.
+    /// [`OnceRefusal`].
     pub fn once(
-        connection: &mut DbConnection,
+        tx: &mut Tx<'_>,
         once: Option<OnceOnly>,
-        now: Timestamp,
-        work: impl FnOnce(&mut DbConnection) -> Outcome<(Key, Secret)>,
-    ) -> QueryResult<Result<Self, OnceRefusal>> {
+        work: impl FnOnce(&mut Tx<'_>) -> Result<(Key, Secret), KeyRefusal>,
+    ) -> Result<Self, OnceRefusal> {
         match once {
-            Some(once) => once.issue(connection, now, work),
-            None => Ok(work(connection)?.map(|(key, secret)| Self::Now(key, secret)).map_err(OnceRefusal::Key)),
+            Some(once) => once.issue(tx, work),
+            None => Ok(work(tx).map(|(key, secret)| Self::Now(key, secret))?),
         }
     }
 
@@ -84,37 +98,33 @@ impl OnceOnly {
     /// Does `work`, unless it has been done. Two at once wait for each other at the person's row.
     fn issue(
         self,
-        connection: &mut DbConnection,
-        now: Timestamp,
-        work: impl FnOnce(&mut DbConnection) -> Outcome<(Key, Secret)>,
-    ) -> QueryResult<Result<Issued, OnceRefusal>> {
-        User::lock_row(connection, self.user_id)?;
+        tx: &mut Tx<'_>,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<(Key, Secret), KeyRefusal>,
+    ) -> Result<Issued, OnceRefusal> {
+        User::lock_row(tx.connection, self.user_id)?;
         let row = idempotency_keys::table.find(&self.digest);
-        let found = row.filter(idempotency_keys::created_on.gt(now - REMEMBERED));
+        let found = row.filter(idempotency_keys::created_on.gt(tx.now - REMEMBERED));
         let columns = (idempotency_keys::request, idempotency_keys::token_id);
-        let found: Option<(Vec<u8>, i64)> = found.select(columns).first(connection).optional()?;
+        let found: Option<(Vec<u8>, i64)> = found.select(columns).first(tx.connection).optional()?;
         if let Some((request, key_id)) = found {
             if request != self.request {
-                return Ok(Err(OnceRefusal::AnotherRequest));
+                return Err(OnceRefusal::AnotherRequest);
             }
-            let key = Key::find(connection, self.user_id, key_id)?;
-            return Ok(key.map(Issued::Before).ok_or(OnceRefusal::RevokedSince));
+            let key = Key::find(tx.connection, self.user_id, key_id)?;
+            return key.map(Issued::Before).ok_or(OnceRefusal::RevokedSince);
         }
-        let (key, secret) = match work(connection)? {
-            Ok(issued) => issued,
-            Err(refusal) => return Ok(Err(refusal.into())),
-        };
+        let (key, secret) = work(tx)?;
         // There may be one that is too old to count.
-        diesel::delete(row).execute(connection)?;
+        diesel::delete(row).execute(tx.connection)?;
         let values = (
             idempotency_keys::digest.eq(&self.digest),
             idempotency_keys::user_id.eq(self.user_id),
             idempotency_keys::request.eq(&self.request),
             idempotency_keys::token_id.eq(key.id),
-            idempotency_keys::created_on.eq(now),
+            idempotency_keys::created_on.eq(tx.now),
         );
-        diesel::insert_into(idempotency_keys::table).values(values).execute(connection)?;
-        Ok(Ok(Issued::Now(key, secret)))
+        diesel::insert_into(idempotency_keys::table).values(values).execute(tx.connection)?;
+        Ok(Issued::Now(key, secret))
     }
 
     /// Whether [`OnceOnly::forget_old`] has anything to do.

@@ -7,18 +7,20 @@ use chrono::TimeDelta;
 use diesel::prelude::*;
 
 use super::key_wish::{
-    Authority, Grace, KeyChanges, KeyField, KeyPolicy, LONGEST_NAME, NewKey, Rules, expiry_text, note_errors,
+    Grace, KeyChanges, KeyField, KeyPolicy, LONGEST_NAME, NewKey, expiry_errors, expiry_text, note_errors, scope_errors,
 };
 use super::notice::Notice;
 use super::scope::{KeyScopes, Scopes};
 use super::token::{Token, TokenAction};
 use crate::clock::{Timestamp, iso8601};
 use crate::db::schema::{events, tokens, users};
-use crate::db::{DbConnection, lower};
-use crate::models::event::{Client, Event, EventAction};
+use crate::db::{DbConnection, DbError, lower, write_error};
+use crate::models::client::Client;
+use crate::models::event::{EventAction, NewEvent};
 use crate::models::people::user::User;
-use crate::models::rules::{FieldError, name_errors};
+use crate::models::rules::{FieldError, messages, name_errors};
 use crate::models::services::scopes_of_keys::{self, KeysOf};
+use crate::models::tx::Tx;
 use crate::secret::Secret;
 
 /// Secrets of one key that may work at the same time.
@@ -78,20 +80,17 @@ pub struct KeyUse {
 }
 
 /// Why nothing was done about a key.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum KeyRefusal {
     /// There is none with this id, or it is somebody else's.
     #[error("There is no such key")]
     Gone,
     /// Rules that are broken.
-    #[error("{}", .0.iter().map(FieldError::message).collect::<Vec<_>>().join("; "))]
+    #[error("{}", messages(.0).join("; "))]
     Invalid(Vec<FieldError<KeyField>>),
     /// There are as many as one person may have.
     #[error("There are {0} access tokens, as many as one person may have: revoke one first")]
     TooMany(usize),
-    /// What somebody was let in with is over by now.
-    #[error("What you were let in with is no longer valid")]
-    NoAuthority,
     /// A key is not to make or change one that may do more than itself, or lives longer.
     #[error("This key may do more, or lives longer, than the one that you use")]
     Beyond,
@@ -104,10 +103,12 @@ pub enum KeyRefusal {
     /// So many that each would have to be looked for.
     #[error("{MOST_SECRETS} secrets of this access token still work: wait until the first of them stops, or revoke it")]
     TooManySecrets,
+    /// The database would not.
+    #[error(transparent)]
+    Database(#[from] DbError),
 }
 
-/// What came of something that was to be done about a key.
-pub type Outcome<T> = QueryResult<Result<T, KeyRefusal>>;
+write_error!(KeyRefusal);
 
 impl Key {
     /// The keys of a person that are of one of `actions`, oldest first.
@@ -258,74 +259,58 @@ impl Key {
         }
     }
 
-    /// Makes an access token for a person, on the authority of whoever asks for it.
+    /// Makes an access token for a person, on the authority of whoever writes.
     ///
     /// # Errors
-    /// Those of the queries.
-    pub fn make(
-        connection: &mut DbConnection,
-        user_id: i64,
-        new: &NewKey,
-        (policy, authority): (&KeyPolicy, &Authority),
-        client: &Client,
-        now: Timestamp,
-    ) -> Outcome<(Self, Secret)> {
-        let owner = User::lock_row(connection, user_id)?;
-        let held = Self::of_user(connection, user_id, &[TokenAction::Access])?.len();
+    /// [`KeyRefusal`].
+    pub fn make(tx: &mut Tx<'_>, user_id: i64, new: &NewKey, policy: &KeyPolicy) -> Result<(Self, Secret), KeyRefusal> {
+        let owner = User::lock_row(tx.connection, user_id)?;
+        let held = Self::of_user(tx.connection, user_id, &[TokenAction::Access])?.len();
         if held >= policy.most_per_user {
-            return Ok(Err(KeyRefusal::TooMany(held)));
+            return Err(KeyRefusal::TooMany(held));
         }
-        let expires_on = new.expiry.map_or_else(|| policy.usual_expiry(authority, now), |expiry| expiry.from(now));
-        let rules = Rules { owner: &owner, policy, authority, now };
+        let usual = || policy.usual_expiry(tx.authority(), tx.now);
+        let expires_on = new.expiry.map_or_else(usual, |expiry| expiry.from(tx.now));
         let mut errors = name_errors(KeyField::Name, &new.name, LONGEST_NAME);
         errors.extend(note_errors(&new.note));
-        errors.extend(rules.scope_errors(connection, &new.scopes, &KeyScopes::default())?);
-        errors.extend(rules.expiry_errors(expires_on));
+        errors.extend(scope_errors(tx, &owner, &new.scopes, &KeyScopes::NONE)?);
+        errors.extend(expiry_errors(tx, policy, expires_on));
         if !errors.is_empty() {
-            return Ok(Err(KeyRefusal::Invalid(errors)));
+            return Err(KeyRefusal::Invalid(errors));
         }
         let said = (Some(new.name.as_str()), new.note.as_str(), new.scopes.own, expires_on);
-        let (mut key, secret) = match Self::add_secret(connection, (user_id, None), said, now)? {
-            Ok(made) => made,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        scopes_of_keys::replace(connection, key.id, &new.scopes.services)?;
+        let (mut key, secret) = Self::add_secret(tx, (user_id, None), said)?;
+        scopes_of_keys::replace(tx.connection, key.id, &new.scopes.services)?;
         key.scopes.services = new.scopes.services.clone();
-        Event::record_detail(connection, EventAction::KeyCreated, &key.current, &key.summary(), client, now)?;
-        Ok(Ok((key, secret)))
+        NewEvent::of_key(&key.current, EventAction::KeyCreated).detail(key.summary()).record(tx)?;
+        Ok((key, secret))
     }
 
-    /// Changes an access token of a person, on the authority of whoever asks for it.
+    /// Changes an access token of a person, on the authority of whoever writes.
     ///
     /// # Errors
-    /// Those of the queries.
+    /// [`KeyRefusal`].
     pub fn change(
-        connection: &mut DbConnection,
+        tx: &mut Tx<'_>,
         (user_id, id): (i64, i64),
         changes: &KeyChanges,
-        (policy, authority): (&KeyPolicy, &Authority),
-        client: &Client,
-        now: Timestamp,
-    ) -> Outcome<Self> {
-        let owner = User::lock_row(connection, user_id)?;
-        let key = match Self::find_to_change(connection, (user_id, id), authority, now)? {
-            Ok(key) => key,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let rules = Rules { owner: &owner, policy, authority, now };
+        policy: &KeyPolicy,
+    ) -> Result<Self, KeyRefusal> {
+        let owner = User::lock_row(tx.connection, user_id)?;
+        let key = Self::find_to_change(tx, (user_id, id))?;
         let name = changes.name.clone().filter(|name| key.name.as_ref() != Some(name));
         let note = changes.note.clone().filter(|note| key.note != *note);
         let scopes = changes.scopes.as_ref().filter(|scopes| key.scopes != **scopes);
-        let expires_on = changes.expiry.map(|expiry| expiry.from(now)).filter(|it| key.expires_on != *it);
+        let expires_on = changes.expiry.map(|expiry| expiry.from(tx.now)).filter(|it| key.expires_on != *it);
         let mut errors = Vec::new();
         errors.extend(name.iter().flat_map(|name| name_errors(KeyField::Name, name, LONGEST_NAME)));
         errors.extend(note.iter().flat_map(|note| note_errors(note)));
         if let Some(scopes) = scopes {
-            errors.extend(rules.scope_errors(connection, scopes, &key.scopes)?);
+            errors.extend(scope_errors(tx, &owner, scopes, &key.scopes)?);
         }
-        errors.extend(expires_on.into_iter().flat_map(|expires_on| rules.expiry_errors(expires_on)));
+        errors.extend(expires_on.into_iter().flat_map(|expires_on| expiry_errors(tx, policy, expires_on)));
         if !errors.is_empty() {
-            return Ok(Err(KeyRefusal::Invalid(errors)));
+            return Err(KeyRefusal::Invalid(errors));
         }
         let told: Vec<String> = [
             name.as_ref().map(|_| format!("was called “{}”", key.name.as_deref().unwrap_or_default())),
@@ -337,7 +322,7 @@ impl Key {
         .flatten()
         .collect();
         if told.is_empty() {
-            return Ok(Ok(key));
+            return Ok(key);
         }
         let values = (
             name.map(|name| tokens::name.eq(name)),
@@ -346,63 +331,50 @@ impl Key {
             expires_on.map(|expires_on| (tokens::expires_on.eq(expires_on), tokens::expiry_told.eq(false))),
         );
         let secrets = tokens::table.filter(tokens::id.eq(id).or(tokens::key_id.eq(id)));
-        diesel::update(secrets).set(values).execute(connection)?;
+        diesel::update(secrets).set(values).execute(tx.connection)?;
         if let Some(scopes) = scopes {
-            scopes_of_keys::replace(connection, id, &scopes.services)?;
+            scopes_of_keys::replace(tx.connection, id, &scopes.services)?;
         }
-        let Some(key) = Self::find(connection, user_id, id)? else { return Ok(Err(KeyRefusal::Gone)) };
-        Event::record_detail(connection, EventAction::KeyChanged, &key.current, &told.join(", "), client, now)?;
-        Ok(Ok(key))
+        let key = Self::find(tx.connection, user_id, id)?.ok_or(KeyRefusal::Gone)?;
+        NewEvent::of_key(&key.current, EventAction::KeyChanged).detail(told.join(", ")).record(tx)?;
+        Ok(key)
     }
 
-    /// Gives an access token of a person a new secret, on the authority of whoever asks for it. The one before works on
-    /// for `grace`.
+    /// Gives an access token of a person a new secret, on the authority of whoever writes. The one before works on for
+    /// `grace`.
     ///
     /// # Errors
-    /// Those of the queries.
-    pub fn rotate(
-        connection: &mut DbConnection,
-        (user_id, id): (i64, i64),
-        grace: Grace,
-        authority: &Authority,
-        client: &Client,
-        now: Timestamp,
-    ) -> Outcome<(Self, Secret)> {
-        User::lock_row(connection, user_id)?;
-        let key = match Self::find_to_change(connection, (user_id, id), authority, now)? {
-            Ok(key) => key,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
+    /// [`KeyRefusal`].
+    pub fn rotate(tx: &mut Tx<'_>, (user_id, id): (i64, i64), grace: Grace) -> Result<(Self, Secret), KeyRefusal> {
+        User::lock_row(tx.connection, user_id)?;
+        let key = Self::find_to_change(tx, (user_id, id))?;
         // With the current one, which is about to be one of them, and the new one.
-        if key.in_grace(now).count() + 2 > MOST_SECRETS {
-            return Ok(Err(KeyRefusal::TooManySecrets));
+        if key.in_grace(tx.now).count() + 2 > MOST_SECRETS {
+            return Err(KeyRefusal::TooManySecrets);
         }
-        key.forget_retired(connection, now)?;
+        key.forget_retired(tx.connection, tx.now)?;
         let retired = tokens::table.find(key.current.id);
-        diesel::update(retired).set(tokens::retired_on.eq(now + grace.span())).execute(connection)?;
+        let ends_on = tx.now + grace.span();
+        diesel::update(retired).set(tokens::retired_on.eq(ends_on)).execute(tx.connection)?;
         let said = (key.name.as_deref(), key.note.as_str(), key.scopes.own, key.expires_on);
-        let (key, secret) = match Self::add_secret(connection, (user_id, Some(id)), said, now)? {
-            Ok(made) => made,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
+        let (key, secret) = Self::add_secret(tx, (user_id, Some(id)), said)?;
         let told = match grace {
             Grace::None => "the secret before has stopped working".to_owned(),
-            _ => format!("the secret before works until {}", iso8601(now + grace.span())),
+            _ => format!("the secret before works until {}", iso8601(ends_on)),
         };
-        Event::record_detail(connection, EventAction::KeyRotated, &key.current, &told, client, now)?;
-        Ok(Ok((key, secret)))
+        NewEvent::of_key(&key.current, EventAction::KeyRotated).detail(told).record(tx)?;
+        Ok((key, secret))
     }
 
     /// Stores a new secret of an access token of a person, with what is said about the key in the row of each: name, note,
     /// scopes and expiry. `key_id` names the key that it is a later secret of; `None`: it is the first of one.
     fn add_secret(
-        connection: &mut DbConnection,
+        tx: &mut Tx<'_>,
         (user_id, key_id): (i64, Option<i64>),
         (name, note, scopes, expires_on): (Option<&str>, &str, Scopes, Option<Timestamp>),
-        now: Timestamp,
-    ) -> Outcome<(Self, Secret)> {
+    ) -> Result<(Self, Secret), KeyRefusal> {
         let secret = Secret::generate();
-        let id = Token::insert(connection, user_id, TokenAction::Access, &secret, now)?.id;
+        let id = Token::insert(tx.connection, user_id, TokenAction::Access, &secret, tx.now)?.id;
         let values = (
             tokens::key_id.eq(key_id),
             tokens::name.eq(name),
@@ -410,47 +382,37 @@ impl Key {
             tokens::scopes.eq(scopes.to_string()),
             tokens::expires_on.eq(expires_on),
         );
-        diesel::update(tokens::table.find(id)).set(values).execute(connection)?;
-        let key = Self::find(connection, user_id, key_id.unwrap_or(id))?;
-        Ok(key.map(|key| (key, secret)).ok_or(KeyRefusal::Gone))
+        diesel::update(tokens::table.find(id)).set(values).execute(tx.connection)?;
+        let key = Self::find(tx.connection, user_id, key_id.unwrap_or(id))?.ok_or(KeyRefusal::Gone)?;
+        Ok((key, secret))
     }
 
     /// Ends a key of a person at once, with every secret of it.
     ///
     /// # Errors
-    /// Those of the queries.
-    pub fn revoke(
-        connection: &mut DbConnection,
-        (user_id, id): (i64, i64),
-        client: &Client,
-        now: Timestamp,
-    ) -> Outcome<Self> {
-        User::lock_row(connection, user_id)?;
-        let Some(key) = Self::find(connection, user_id, id)? else { return Ok(Err(KeyRefusal::Gone)) };
-        Token::delete(connection, id)?;
-        Event::record(connection, user_id, EventAction::KeyRevoked, Some(&key.current), client, now)?;
-        Ok(Ok(key))
+    /// [`KeyRefusal`].
+    pub fn revoke(tx: &mut Tx<'_>, (user_id, id): (i64, i64)) -> Result<Self, KeyRefusal> {
+        User::lock_row(tx.connection, user_id)?;
+        let key = Self::find(tx.connection, user_id, id)?.ok_or(KeyRefusal::Gone)?;
+        Token::delete(tx.connection, id)?;
+        NewEvent::of_key(&key.current, EventAction::KeyRevoked).record(tx)?;
+        Ok(key)
     }
 
-    /// Ends the key that `leaked` is a secret of, because somebody who is `client` knows that secret, and tells its owner.
-    /// `false`: it was gone already.
+    /// Ends the key that `leaked` is a secret of, because whoever writes knows that secret, and tells its owner. `false`:
+    /// it was gone already.
     ///
     /// # Errors
     /// Those of the queries.
-    pub fn revoke_leaked(
-        connection: &mut DbConnection,
-        leaked: &Token,
-        client: &Client,
-        now: Timestamp,
-    ) -> QueryResult<bool> {
+    pub fn revoke_leaked(tx: &mut Tx<'_>, leaked: &Token) -> QueryResult<bool> {
         // Gone, too, if the person is.
-        let is_there = User::lock_row(connection, leaked.user_id).optional()?.is_some();
-        if !is_there || !Token::delete(connection, leaked.key())? {
+        let is_there = User::lock_row(tx.connection, leaked.user_id).optional()?.is_some();
+        if !is_there || !Token::delete(tx.connection, leaked.key())? {
             return Ok(false);
         }
         // By the end of the secret that leaked: a key may have several.
-        Event::record(connection, leaked.user_id, EventAction::KeyLeaked, Some(leaked), client, now)?;
-        Notice::of_leak(connection, leaked)?;
+        NewEvent::of_key(leaked, EventAction::KeyLeaked).record(tx)?;
+        Notice::of_leak(tx.connection, leaked)?;
         Ok(true)
     }
 
@@ -458,29 +420,31 @@ impl Key {
     ///
     /// # Errors
     /// Those of the queries.
-    pub fn tell_and_clear_expired(connection: &mut DbConnection, now: Timestamp) -> QueryResult<()> {
+    pub fn tell_and_clear_expired(tx: &mut Tx<'_>) -> QueryResult<()> {
+        let now = tx.now;
         let expired = |by: Timestamp| tokens::table.filter(tokens::key_id.is_null()).filter(tokens::expires_on.le(by));
         let untold: Vec<Token> = expired(now)
             .filter(tokens::expiry_told.eq(false))
             .order(tokens::id)
             .limit(BATCH)
             .select(Token::as_select())
-            .load(connection)?;
+            .load(tx.connection)?;
         for token in untold {
             let row = tokens::table.find(token.id).filter(tokens::expiry_told.eq(false));
             // Another process may have told it meanwhile.
-            if diesel::update(row).set(tokens::expiry_told.eq(true)).execute(connection)? > 0 {
+            if diesel::update(row).set(tokens::expiry_told.eq(true)).execute(tx.connection)? > 0 {
                 let at = token.expires_on.unwrap_or(now);
-                let (action, client) = (EventAction::KeyExpired, Client::latchkey());
-                Event::record(connection, token.user_id, action, Some(&token), &client, at)?;
+                NewEvent::of_key(&token, EventAction::KeyExpired).done_by(&Client::latchkey(), at).record(tx)?;
             }
         }
-        let old: Vec<Token> =
-            expired(now - KEPT_EXPIRED).order(tokens::id).limit(BATCH).select(Token::as_select()).load(connection)?;
+        let old: Vec<Token> = expired(now - KEPT_EXPIRED)
+            .order(tokens::id)
+            .limit(BATCH)
+            .select(Token::as_select())
+            .load(tx.connection)?;
         for token in old {
-            if Token::delete(connection, token.id)? {
-                let (action, client) = (EventAction::KeyCleared, Client::latchkey());
-                Event::record(connection, token.user_id, action, Some(&token), &client, now)?;
+            if Token::delete(tx.connection, token.id)? {
+                NewEvent::of_key(&token, EventAction::KeyCleared).record(tx)?;
             }
         }
         Ok(())
@@ -507,19 +471,13 @@ impl Key {
         format!("may do {}, {}", self.scopes, expiry_text(self.expires_on))
     }
 
-    fn find_to_change(
-        connection: &mut DbConnection,
-        (user_id, id): (i64, i64),
-        authority: &Authority,
-        now: Timestamp,
-    ) -> Outcome<Self> {
-        Ok(match Self::find(connection, user_id, id)? {
-            None => Err(KeyRefusal::Gone),
-            Some(key) if key.action != TokenAction::Access => Err(KeyRefusal::NotAnAccessToken),
-            Some(key) if !authority.covers(&key.scopes, key.expires_on) => Err(KeyRefusal::Beyond),
-            Some(key) if key.is_expired(now) => Err(KeyRefusal::Expired),
-            Some(key) => Ok(key),
-        })
+    fn find_to_change(tx: &mut Tx<'_>, (user_id, id): (i64, i64)) -> Result<Self, KeyRefusal> {
+        match Self::find(tx.connection, user_id, id)?.ok_or(KeyRefusal::Gone)? {
+            key if key.action != TokenAction::Access => Err(KeyRefusal::NotAnAccessToken),
+            key if !tx.authority().covers(&key.scopes, key.expires_on) => Err(KeyRefusal::Beyond),
+            key if key.is_expired(tx.now) => Err(KeyRefusal::Expired),
+            key => Ok(key),
+        }
     }
 
     /// Removes secrets that stopped working long ago. What is known of their use goes to the first one, as that of an

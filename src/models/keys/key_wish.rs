@@ -6,13 +6,14 @@ use std::str::FromStr;
 use chrono::{NaiveDate, NaiveTime, SubsecRound, TimeDelta};
 use diesel::prelude::*;
 
+use super::authority::Authority;
 use super::scope::KeyScopes;
 use crate::clock::{Timestamp, iso8601};
 use crate::config::Config;
-use crate::db::DbConnection;
 use crate::models::people::user::User;
 use crate::models::rules::{FieldError, Labelled, unprintable};
 use crate::models::services::scopes_of_keys;
+use crate::models::tx::Tx;
 
 /// The most characters of a name.
 pub const LONGEST_NAME: usize = 100;
@@ -69,38 +70,6 @@ impl KeyPolicy {
         let after = |span: Option<TimeDelta>| span.map(|span| now + span);
         let limits = [after(self.usual_lifetime), after(self.longest_lifetime), authority.expires_on];
         limits.into_iter().flatten().min()
-    }
-}
-
-/// What whoever makes or changes a key may do themselves: no key may do more, or live longer.
-#[derive(Clone, Debug)]
-pub struct Authority {
-    /// What they may do; `None`: everything that the person may.
-    pub scopes: Option<KeyScopes>,
-    /// Until when; `None`: for ever.
-    pub expires_on: Option<Timestamp>,
-}
-
-impl Authority {
-    /// That of the person themself.
-    pub const OWNER: Self = Self { scopes: None, expires_on: None };
-
-    fn outlives(&self, expires_on: Option<Timestamp>) -> bool {
-        match (self.expires_on, expires_on) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            (Some(own), Some(other)) => other <= own,
-        }
-    }
-
-    /// Whether they may do all that `scopes` say, until `expires_on`.
-    pub(super) fn covers(&self, scopes: &KeyScopes, expires_on: Option<Timestamp>) -> bool {
-        self.exceeded_by(scopes).is_none() && self.outlives(expires_on)
-    }
-
-    /// What they may do, if `scopes` are more than that.
-    fn exceeded_by(&self, scopes: &KeyScopes) -> Option<&KeyScopes> {
-        self.scopes.as_ref().filter(|own| !scopes.is_within(own))
     }
 }
 
@@ -230,63 +199,59 @@ pub struct KeyChanges {
     pub expiry: Option<Expiry>,
 }
 
-/// What the rules about scopes and expiry hang on.
-pub(super) struct Rules<'a> {
-    pub owner: &'a User,
-    pub policy: &'a KeyPolicy,
-    pub authority: &'a Authority,
-    pub now: Timestamp,
+/// What is wrong with `scopes` for a key of `owner` that has `kept` already: a service need not admit them any more.
+pub(super) fn scope_errors(
+    tx: &mut Tx<'_>,
+    owner: &User,
+    scopes: &KeyScopes,
+    kept: &KeyScopes,
+) -> QueryResult<Vec<FieldError<KeyField>>> {
+    let wrong = |problem: String| Ok(vec![FieldError::new(KeyField::Scopes, problem)]);
+    if scopes.is_empty() {
+        return wrong("cannot be empty: choose what it may do".into());
+    }
+    if scopes.own.are_for_administrators() && !owner.admin {
+        return wrong("of users and services are for administrators only".into());
+    }
+    if let Some(own) = tx.authority().exceeded_by(scopes) {
+        return wrong(format!("cannot be more than those of the key that you use: {own}"));
+    }
+    let mut added = scopes.services.difference(&kept.services).peekable();
+    if added.peek().is_none() {
+        return Ok(Vec::new());
+    }
+    // Whether there is a service that does not admit them is nothing that they are told.
+    let offered: BTreeSet<_> =
+        scopes_of_keys::offered_to(tx.connection, owner.id)?.into_iter().map(|it| it.1).collect();
+    match added.find(|scope| !offered.contains(*scope)) {
+        Some(scope) => wrong(format!("cannot be {scope}: no service offers it to {}", owner.login)),
+        None => Ok(Vec::new()),
+    }
 }
 
-impl Rules<'_> {
-    /// What is wrong with `scopes` for a key that has `kept` already: a service need not admit its owner any more.
-    pub fn scope_errors(
-        &self,
-        connection: &mut DbConnection,
-        scopes: &KeyScopes,
-        kept: &KeyScopes,
-    ) -> QueryResult<Vec<FieldError<KeyField>>> {
-        let wrong = |problem: String| Ok(vec![FieldError::new(KeyField::Scopes, problem)]);
-        if scopes.is_empty() {
-            return wrong("cannot be empty: choose what it may do".into());
-        }
-        if scopes.own.are_for_administrators() && !self.owner.admin {
-            return wrong("of users and services are for administrators only".into());
-        }
-        if let Some(own) = self.authority.exceeded_by(scopes) {
-            return wrong(format!("cannot be more than those of the key that you use: {own}"));
-        }
-        let mut added = scopes.services.difference(&kept.services).peekable();
-        if added.peek().is_none() {
-            return Ok(Vec::new());
-        }
-        // Whether there is a service that does not admit them is nothing that they are told.
-        let offered: BTreeSet<_> =
-            scopes_of_keys::offered_to(connection, self.owner.id)?.into_iter().map(|it| it.1).collect();
-        match added.find(|scope| !offered.contains(*scope)) {
-            Some(scope) => wrong(format!("cannot be {scope}: no service offers it to {}", self.owner.login)),
-            None => Ok(Vec::new()),
-        }
+/// What is wrong with the time when a key is to expire.
+pub(super) fn expiry_errors(
+    tx: &Tx<'_>,
+    policy: &KeyPolicy,
+    expires_on: Option<Timestamp>,
+) -> Vec<FieldError<KeyField>> {
+    let wrong = |problem: String| vec![FieldError::new(KeyField::Expiry, problem)];
+    let (now, authority) = (tx.now, tx.authority());
+    if expires_on.is_some_and(|expires_on| expires_on <= now) {
+        return wrong("must be in the future".into());
     }
-
-    pub fn expiry_errors(&self, expires_on: Option<Timestamp>) -> Vec<FieldError<KeyField>> {
-        let wrong = |problem: String| vec![FieldError::new(KeyField::Expiry, problem)];
-        if expires_on.is_some_and(|expires_on| expires_on <= self.now) {
-            return wrong("must be in the future".into());
+    if expires_on.is_some_and(|expires_on| expires_on > now + FARTHEST) {
+        return wrong("cannot be more than 100 years away: never is possible, too".into());
+    }
+    if !authority.outlives(expires_on) {
+        let own = authority.expires_on.map(iso8601).unwrap_or_default();
+        return wrong(format!("cannot be later than that of the key that you use: {own}"));
+    }
+    match policy.longest_lifetime {
+        Some(longest) if expires_on.is_none_or(|it| it > now + longest + DAY) => {
+            wrong(format!("cannot be more than {} days away", longest.num_days()))
         }
-        if expires_on.is_some_and(|expires_on| expires_on > self.now + FARTHEST) {
-            return wrong("cannot be more than 100 years away: never is possible, too".into());
-        }
-        if !self.authority.outlives(expires_on) {
-            let own = self.authority.expires_on.map(iso8601).unwrap_or_default();
-            return wrong(format!("cannot be later than that of the key that you use: {own}"));
-        }
-        match self.policy.longest_lifetime {
-            Some(longest) if expires_on.is_none_or(|it| it > self.now + longest + DAY) => {
-                wrong(format!("cannot be more than {} days away", longest.num_days()))
-            }
-            _ => Vec::new(),
-        }
+        _ => Vec::new(),
     }
 }
 

@@ -270,6 +270,9 @@ pub struct KeyScopes {
 }
 
 impl KeyScopes {
+    /// No scope at all.
+    pub const NONE: Self = Self { own: Scopes::NONE, services: BTreeSet::new() };
+
     /// Those of `words`, in any order.
     ///
     /// # Errors

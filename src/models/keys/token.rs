@@ -387,6 +387,20 @@ impl Token {
         tokens::table.find(id).select(Self::as_select()).first(connection).optional()
     }
 
+    /// The token with this id, which nobody removes until the transaction ends. Its uses are recorded meanwhile all the
+    /// same: their lock does not conflict with this one.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub fn hold(connection: &mut DbConnection, id: i64) -> QueryResult<Option<Self>> {
+        let row = tokens::table.find(id);
+        let found = match connection {
+            DbConnection::Sqlite(it) => row.select(Self::as_select()).first(it),
+            DbConnection::Postgres(it) => row.select(Self::as_select()).for_key_share().first(it),
+        };
+        found.optional()
+    }
+
     /// The key that a secret is, whether it still works or not, and whoever its owner is; other kinds of token are not
     /// looked for.
     ///

@@ -4,12 +4,13 @@
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
-use super::user::{NewUser, User, UserStatus};
-use crate::clock::Timestamp;
+use super::user::{Locked, NewUser, SaveError, User, UserField, UserStatus};
 use crate::db::schema::users;
-use crate::db::{DbConnection, MultiBackend, lower};
-use crate::models::event::{Client, Event, EventAction};
+use crate::db::{DbConnection, DbError, MultiBackend, lower, write_error};
+use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::token::Token;
+use crate::models::rules::{FieldError, messages};
+use crate::models::tx::Tx;
 
 /// Which people are looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,14 +74,6 @@ fn pattern(text: &str) -> String {
     pattern + "%"
 }
 
-/// An administrator who does something about people, and from where.
-#[derive(Clone, Debug)]
-pub struct Administrator {
-    id: i64,
-    login: String,
-    client: Client,
-}
-
 /// A person to be made.
 pub struct Addition {
     /// Who.
@@ -94,7 +87,7 @@ pub struct Addition {
 /// What is to change about a person; `None` stays as it is.
 #[derive(AsChangeset, Clone, Default, PartialEq, Eq)]
 #[diesel(table_name = users)]
-pub struct Changes {
+pub struct PersonChanges {
     /// A login that breaks no rule.
     pub login: Option<String>,
     /// A first name that breaks no rule.
@@ -114,8 +107,8 @@ pub struct Changes {
 }
 
 /// Why nothing was done about a person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+#[derive(Debug, thiserror::Error)]
+pub enum PersonRefusal {
     /// There is nobody with this id.
     #[error("There is nobody with this id")]
     Gone,
@@ -125,6 +118,30 @@ pub enum Refusal {
     /// Nobody would be left to look after the others.
     #[error("Nobody else is an active administrator: make somebody else one first")]
     LastAdministrator,
+    /// Rules that are broken.
+    #[error("{}", messages(.0).join("; "))]
+    Invalid(Vec<FieldError<UserField>>),
+    /// The database would not.
+    #[error(transparent)]
+    Database(DbError),
+}
+
+write_error!(PersonRefusal);
+
+impl From<SaveError> for PersonRefusal {
+    fn from(error: SaveError) -> Self {
+        match error {
+            SaveError::Invalid(errors) => Self::Invalid(errors),
+            SaveError::Database(error) => Self::Database(error),
+        }
+    }
+}
+
+impl From<DbError> for PersonRefusal {
+    /// A login or mail that another has is a broken rule.
+    fn from(error: DbError) -> Self {
+        SaveError::from(error).into()
+    }
 }
 
 /// What a change takes away from a person.
@@ -137,131 +154,46 @@ enum Takes {
     Everything,
 }
 
-impl Administrator {
-    /// `user`, who acts at `client`. That they are an administrator is the extractors' to see to.
-    pub fn new(user: &User, client: Client) -> Self {
-        let login = match client.administrator() {
-            Some(administrator) => format!("{administrator} as {}", user.login),
-            None => user.login.clone(),
-        };
-        Self { id: user.id, login, client }
-    }
-
-    /// Their id.
-    pub(in crate::models) fn id(&self) -> i64 {
-        self.id
-    }
-
-    /// What others are told that they are called: with Switch-User, both logins.
-    pub(in crate::models) fn login(&self) -> &str {
-        &self.login
-    }
-
-    /// Where they are.
-    pub(in crate::models) fn client(&self) -> &Client {
-        &self.client
-    }
-
-    /// Makes a person.
+impl Addition {
+    /// Makes the person.
     ///
     /// # Errors
-    /// Those of the queries; a login or mail that another has is a unique violation.
-    pub fn add(&self, connection: &mut DbConnection, addition: &Addition, now: Timestamp) -> QueryResult<User> {
-        let user = addition.new.insert(connection, now)?;
-        let rest = Changes {
-            status: Some(addition.status),
-            must_change_password: Some(addition.must_change_password),
-            ..Changes::default()
+    /// [`SaveError`]
+    pub fn make(&self, tx: &mut Tx<'_>) -> Result<User, SaveError> {
+        let user = self.new.insert(tx.connection, tx.now)?;
+        let rest = PersonChanges {
+            status: Some(self.status),
+            must_change_password: Some(self.must_change_password),
+            ..PersonChanges::default()
         };
-        diesel::update(users::table.find(user.id)).set(&rest).execute(connection)?;
-        self.record(connection, user.id, EventAction::AccountCreated, now)?;
-        users::table.find(user.id).select(User::as_select()).first(connection)
+        diesel::update(users::table.find(user.id)).set(&rest).execute(tx.connection)?;
+        record(tx, user.id, EventAction::AccountCreated)?;
+        Ok(users::table.find(user.id).select(User::as_select()).first(tx.connection)?)
     }
+}
 
+impl PersonChanges {
     /// Changes a person. A lock ends their sessions, as a new password does; their keys stop, and work again when they
     /// are unlocked.
     ///
     /// # Errors
-    /// Those of the queries; a login or mail that another has is a unique violation.
-    pub fn change(
-        &self,
-        connection: &mut DbConnection,
-        user_id: i64,
-        changes: &Changes,
-        now: Timestamp,
-    ) -> QueryResult<Result<(), Refusal>> {
-        let before = match self.lock_and_find(connection, user_id, changes.take())? {
-            Ok(before) => before,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        if *changes == Changes::default() {
-            return Ok(Ok(()));
+    /// [`PersonRefusal`]
+    pub fn apply(&self, tx: &mut Tx<'_>, user_id: i64) -> Result<(), PersonRefusal> {
+        let before = lock_and_find(tx, user_id, self.take())?;
+        if *self == Self::default() {
+            return Ok(());
         }
-        let has_new_password = changes.password_hash.as_ref().map(|_| users::passwd_changed_on.eq(now));
+        let has_new_password = self.password_hash.as_ref().map(|_| users::passwd_changed_on.eq(tx.now));
         diesel::update(users::table.find(user_id))
-            .set((changes, users::updated_on.eq(now), has_new_password))
-            .execute(connection)?;
-        let actions = changes.actions(&before);
+            .set((self, users::updated_on.eq(tx.now), has_new_password))
+            .execute(tx.connection)?;
+        let actions = self.actions(&before);
         if actions.iter().any(|action| matches!(action, EventAction::Locked | EventAction::PasswordChanged)) {
-            Token::end_sessions(connection, user_id)?;
+            Token::end_sessions(tx.connection, user_id)?;
         }
-        actions.into_iter().try_for_each(|action| self.record(connection, user_id, action, now))?;
-        Ok(Ok(()))
+        Ok(actions.into_iter().try_for_each(|action| record(tx, user_id, action))?)
     }
 
-    /// Deletes a person, with everything of theirs: sessions, keys, activity. It stands in the activity of who did it.
-    ///
-    /// # Errors
-    /// Those of the queries.
-    pub fn delete(
-        &self,
-        connection: &mut DbConnection,
-        user_id: i64,
-        now: Timestamp,
-    ) -> QueryResult<Result<(), Refusal>> {
-        let user = match self.lock_and_find(connection, user_id, Takes::Everything)? {
-            Ok(user) => user,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        // The tokens first: whoever records their uses holds them and then needs the person's row.
-        Token::delete_all_of(connection, user_id)?;
-        diesel::delete(users::table.find(user_id)).execute(connection)?;
-        Event::record_with(connection, self.id, EventAction::AccountDeleted, &user.login, &self.client, now)?;
-        Ok(Ok(()))
-    }
-
-    /// The person, whose row is locked until the transaction ends, if what is to be taken from them may be.
-    fn lock_and_find(
-        &self,
-        connection: &mut DbConnection,
-        user_id: i64,
-        takes: Takes,
-    ) -> QueryResult<Result<User, Refusal>> {
-        let administrators = lock_rows(connection, user_id, takes)?;
-        let Some(user) = User::find(connection, user_id)? else { return Ok(Err(Refusal::Gone)) };
-        Ok(match takes {
-            Takes::Everything if user_id == self.id => Err(Refusal::OwnAccount),
-            Takes::Administration | Takes::Everything if administrators == [user_id] => Err(Refusal::LastAdministrator),
-            _ => Ok(user),
-        })
-    }
-
-    fn record(
-        &self,
-        connection: &mut DbConnection,
-        user_id: i64,
-        action: EventAction,
-        now: Timestamp,
-    ) -> QueryResult<()> {
-        if user_id == self.id {
-            Event::record(connection, user_id, action, None, &self.client, now)
-        } else {
-            Event::record_with(connection, user_id, action, &self.login, &self.client, now)
-        }
-    }
-}
-
-impl Changes {
     fn take(&self) -> Takes {
         match (self.status, self.admin) {
             (Some(UserStatus::Registered | UserStatus::Locked), _) => Takes::Everything,
@@ -294,19 +226,46 @@ impl Changes {
     }
 }
 
-/// Locks a person's row, and where something is taken from them those of all administrators, so that two who shut each
-/// other out at the same time do not both succeed. In the order of ids, so that they do not deadlock. SQLite has one
-/// writer anyway. Gives the ids of the administrators who are active.
-fn lock_rows(connection: &mut DbConnection, user_id: i64, takes: Takes) -> QueryResult<Vec<i64>> {
-    let active_admin = users::admin.and(users::status.eq(UserStatus::Active));
-    if let DbConnection::Postgres(postgres) = connection {
-        let rows = users::table.select(users::id).order(users::id).for_no_key_update();
-        let person = users::id.eq(user_id);
-        let _: Vec<i64> = match takes {
-            Takes::Nothing => rows.filter(person).load(postgres),
-            Takes::Administration | Takes::Everything => rows.filter(person.or(active_admin)).load(postgres),
-        }?;
+/// Deletes a person, with everything of theirs: sessions, keys, activity. It stands in the activity of who did it.
+///
+/// # Errors
+/// [`PersonRefusal`]
+pub fn delete(tx: &mut Tx<'_>, user_id: i64) -> Result<(), PersonRefusal> {
+    let user = lock_and_find(tx, user_id, Takes::Everything)?;
+    // The tokens first: whoever records their uses holds them and then needs the person's row.
+    Token::delete_all_of(tx.connection, user_id)?;
+    diesel::delete(users::table.find(user_id)).execute(tx.connection)?;
+    match tx.author().map(|author| author.id) {
+        Some(author) => {
+            Ok(NewEvent::of_person(author, EventAction::AccountDeleted).with(Some(&user.login)).record(tx)?)
+        }
+        None => Ok(()),
     }
+}
+
+/// The person, whose row is locked until the transaction ends, if what is to be taken from them may be. Where anything
+/// is, the rows of all administrators are locked, too, so that two who shut each other out at the same time do not both
+/// succeed.
+fn lock_and_find(tx: &mut Tx<'_>, user_id: i64, takes: Takes) -> Result<User, PersonRefusal> {
+    let whom = match takes {
+        Takes::Nothing => Locked::These,
+        Takes::Administration | Takes::Everything => Locked::AndAdministrators,
+    };
+    let mut locked = User::lock_rows(tx.connection, &[user_id].into(), whom)?;
+    let user = locked.remove(&user_id).ok_or(PersonRefusal::Gone)?;
     // Asked again: another may have changed them while the lock was waited for.
-    users::table.filter(active_admin).select(users::id).load(connection)
+    let active_admin = users::admin.and(users::status.eq(UserStatus::Active));
+    let administrators: Vec<i64> = users::table.filter(active_admin).select(users::id).load(tx.connection)?;
+    match takes {
+        Takes::Everything if tx.author().is_some_and(|author| author.id == user_id) => Err(PersonRefusal::OwnAccount),
+        Takes::Administration | Takes::Everything if administrators == [user_id] => {
+            Err(PersonRefusal::LastAdministrator)
+        }
+        _ => Ok(user),
+    }
+}
+
+fn record(tx: &mut Tx<'_>, user_id: i64, action: EventAction) -> QueryResult<()> {
+    let by = tx.other_than(user_id).map(str::to_owned);
+    NewEvent::of_person(user_id, action).with(by.as_deref()).record(tx)
 }

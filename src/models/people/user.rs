@@ -1,5 +1,7 @@
 //! People: who they are, and the rules of what may be said about them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use diesel::deserialize::FromSqlRow;
 use diesel::expression::AsExpression;
 use diesel::prelude::*;
@@ -7,8 +9,8 @@ use diesel::sql_types::Text;
 
 use crate::clock::Timestamp;
 use crate::db::schema::users;
-use crate::db::{DbConnection, DbError, lower};
-use crate::models::rules::{FieldError, Labelled, name_errors, presence_and_length};
+use crate::db::{DbConnection, DbError, lower, write_error};
+use crate::models::rules::{FieldError, Labelled, messages, name_errors, presence_and_length};
 use crate::models::stored_as_text;
 
 /// What a person may do at all.
@@ -61,6 +63,15 @@ impl UserStatus {
 }
 
 stored_as_text!(UserStatus);
+
+/// Whose rows are locked together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Locked {
+    /// Those of the people who are named.
+    These,
+    /// Theirs, and those of all active administrators.
+    AndAdministrators,
+}
 
 /// A row of `users`.
 #[derive(Queryable, Selectable, Clone)]
@@ -161,12 +172,14 @@ impl Labelled for UserField {
 #[derive(Debug, thiserror::Error)]
 pub enum SaveError {
     /// Rules that are broken.
-    #[error("{}", .0.iter().map(FieldError::message).collect::<Vec<_>>().join("; "))]
+    #[error("{}", messages(.0).join("; "))]
     Invalid(Vec<FieldError<UserField>>),
     /// The database would not.
     #[error(transparent)]
     Database(DbError),
 }
+
+write_error!(SaveError);
 
 impl From<DbError> for SaveError {
     /// Uniqueness is the database's to decide: only there are two at the same time told apart.
@@ -298,14 +311,30 @@ impl User {
         }
     }
 
-    /// Locks the row, and tells whether a password that was right for `self`, as it was read before, still lets in:
-    /// hashing takes its time, and by now the password may be another, or not enough, or the person locked or gone.
+    /// Locks the rows of these people, and where it is said those of all active administrators, in the order of their
+    /// ids: transactions that lock several people wait for each other, and never in a circle (a deadlock). Gives those
+    /// who are there, by their ids, as they are now. SQLite has one writer anyway.
     ///
     /// # Errors
     /// Those of the query.
-    pub fn is_still_let_in(&self, connection: &mut DbConnection) -> QueryResult<bool> {
-        let Some(now) = Self::lock_row(connection, self.id).optional()? else { return Ok(false) };
-        Ok(now.is_active() && now.twofa_scheme.is_none() && now.password_hash == self.password_hash)
+    pub fn lock_rows(
+        connection: &mut DbConnection,
+        ids: &BTreeSet<i64>,
+        whom: Locked,
+    ) -> QueryResult<BTreeMap<i64, Self>> {
+        let these = users::id.eq_any(ids.iter().copied().collect::<Vec<_>>());
+        let active_admin = users::admin.and(users::status.eq(UserStatus::Active));
+        let rows = users::table.order(users::id);
+        let locked: Vec<Self> = match (connection, whom) {
+            (DbConnection::Sqlite(it), _) => rows.filter(these).select(Self::as_select()).load(it),
+            (DbConnection::Postgres(it), Locked::These) => {
+                rows.filter(these).select(Self::as_select()).for_no_key_update().load(it)
+            }
+            (DbConnection::Postgres(it), Locked::AndAdministrators) => {
+                rows.filter(these.or(active_admin)).select(Self::as_select()).for_no_key_update().load(it)
+            }
+        }?;
+        Ok(locked.into_iter().map(|user| (user.id, user)).collect())
     }
 
     pub(super) fn update_profile(

@@ -8,60 +8,22 @@ use diesel::prelude::*;
 use super::service::{KeptIn, Service};
 use super::settings::{ServiceChanges, ServiceField, ServiceSettings, host_errors, path_errors, service_name_errors};
 use crate::clock::Timestamp;
-use crate::db::DbConnection;
 use crate::db::schema::{services, token_services, tokens, users};
-use crate::models::event::{Client, Event, EventAction};
+use crate::db::{DbConnection, DbError, write_error};
+use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::scope::{Access, ServiceScope};
 use crate::models::keys::token::Token;
-use crate::models::people::administration::Administrator;
-use crate::models::people::user::User;
-use crate::models::rules::FieldError;
-
-/// Who does something about services.
-#[derive(Clone, Debug)]
-pub enum By {
-    /// An administrator, whose activity tells it.
-    Administrator(Administrator),
-    /// Somebody at the machine itself.
-    CommandLine,
-}
-
-impl By {
-    /// The administrator `user`, who is `client`.
-    pub fn administrator(user: &User, client: Client) -> Self {
-        Self::Administrator(Administrator::new(user, client))
-    }
-
-    fn client(&self) -> Client {
-        match self {
-            Self::Administrator(administrator) => administrator.client().clone(),
-            Self::CommandLine => Client::command_line(),
-        }
-    }
-
-    /// Tells it in their own activity.
-    fn record(
-        &self,
-        connection: &mut DbConnection,
-        action: EventAction,
-        detail: &str,
-        now: Timestamp,
-    ) -> QueryResult<()> {
-        match self {
-            Self::Administrator(it) => Event::record_deed(connection, it.id(), action, detail, it.client(), now),
-            Self::CommandLine => Ok(()),
-        }
-    }
-}
+use crate::models::rules::{FieldError, messages};
+use crate::models::tx::Tx;
 
 /// Why nothing was done about a service.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum ServiceRefusal {
     /// There is none with this id.
     #[error("There is no such service")]
     Gone,
     /// Rules that are broken.
-    #[error("{}", .0.iter().map(FieldError::message).collect::<Vec<_>>().join("; "))]
+    #[error("{}", messages(.0).join("; "))]
     Invalid(Vec<FieldError<ServiceField>>),
     /// What stands in the file is changed there.
     #[error("The service {0} stands in the file that LATCHKEY_SERVICES names: change it there, and restart")]
@@ -72,95 +34,84 @@ pub enum ServiceRefusal {
     /// Somebody else was faster.
     #[error("The service was changed meanwhile: look at what it is now")]
     ChangedMeanwhile,
+    /// The database would not.
+    #[error(transparent)]
+    Database(#[from] DbError),
 }
 
-/// What came of something that was to be done about a service.
-pub type ServiceOutcome<T> = QueryResult<Result<T, ServiceRefusal>>;
+write_error!(ServiceRefusal);
 
 impl Service {
     /// Adds a service. One of the same name that was removed before has left nothing behind.
     ///
     /// # Errors
-    /// Those of the queries.
-    pub fn add(
-        connection: &mut DbConnection,
-        name: &str,
-        settings: &ServiceSettings,
-        by: &By,
-        now: Timestamp,
-    ) -> ServiceOutcome<Self> {
-        lock_all(connection)?;
+    /// [`ServiceRefusal`]
+    pub fn add(tx: &mut Tx<'_>, name: &str, settings: &ServiceSettings) -> Result<Self, ServiceRefusal> {
+        lock_all(tx.connection)?;
         let mut settings = settings.clone().tidied();
         let mut errors = service_name_errors(name);
-        if errors.is_empty() && Self::find_by_name(connection, name)?.is_some() {
+        if errors.is_empty() && Self::find_by_name(tx.connection, name)?.is_some() {
             errors.push(FieldError::new(ServiceField::Name, "has already been taken"));
         }
         errors.extend(settings.errors());
-        errors.extend(place_errors(connection, None, &settings)?);
-        errors.extend(people_errors(connection, &mut settings)?);
+        errors.extend(place_errors(tx.connection, None, &settings)?);
+        errors.extend(people_errors(tx.connection, &mut settings)?);
         if !errors.is_empty() {
-            return Ok(Err(ServiceRefusal::Invalid(errors)));
+            return Err(ServiceRefusal::Invalid(errors));
         }
-        let service = Self::insert(connection, name, &settings, KeptIn::Database, now)?;
-        by.record(connection, EventAction::ServiceAdded, &format!("{name}, at {}", service.place()), now)?;
-        Ok(Ok(service))
+        let service = Self::insert(tx.connection, name, &settings, KeptIn::Database, tx.now)?;
+        record(tx, EventAction::ServiceAdded, format!("{name}, at {}", service.place()))?;
+        Ok(service)
     }
 
     /// Changes a service that is not kept in a file.
     ///
     /// # Errors
-    /// Those of the queries.
-    pub fn change(
-        connection: &mut DbConnection,
-        id: i64,
-        changes: &ServiceChanges,
-        by: &By,
-        now: Timestamp,
-    ) -> ServiceOutcome<Self> {
-        lock_all(connection)?;
-        let Some(service) = Self::find(connection, id)? else { return Ok(Err(ServiceRefusal::Gone)) };
+    /// [`ServiceRefusal`]
+    pub fn change(tx: &mut Tx<'_>, id: i64, changes: &ServiceChanges) -> Result<Self, ServiceRefusal> {
+        lock_all(tx.connection)?;
+        let service = Self::find(tx.connection, id)?.ok_or(ServiceRefusal::Gone)?;
         match service.kept_in {
             KeptIn::Database => {}
-            KeptIn::File => return Ok(Err(ServiceRefusal::InFile(service.name))),
-            KeptIn::LeftFile => return Ok(Err(ServiceRefusal::LeftFile(service.name))),
+            KeptIn::File => return Err(ServiceRefusal::InFile(service.name)),
+            KeptIn::LeftFile => return Err(ServiceRefusal::LeftFile(service.name)),
         }
         if changes.seen.is_some_and(|seen| seen != service.updated_on) {
-            return Ok(Err(ServiceRefusal::ChangedMeanwhile));
+            return Err(ServiceRefusal::ChangedMeanwhile);
         }
-        let before = ServiceSettings::of(connection, &service)?;
+        let before = ServiceSettings::of(tx.connection, &service)?;
         let mut settings = changes.applied_to(&before).tidied();
         let mut errors = settings.errors();
-        errors.extend(place_errors(connection, Some(id), &settings)?);
-        errors.extend(people_errors(connection, &mut settings)?);
+        errors.extend(place_errors(tx.connection, Some(id), &settings)?);
+        errors.extend(people_errors(tx.connection, &mut settings)?);
         if !errors.is_empty() {
-            return Ok(Err(ServiceRefusal::Invalid(errors)));
+            return Err(ServiceRefusal::Invalid(errors));
         }
         let told = settings.told_since(&before);
         if told.is_empty() {
-            return Ok(Ok(service));
+            return Ok(service);
         }
-        let changed = service.store(connection, &settings, KeptIn::Database, now)?;
-        by.record(connection, EventAction::ServiceChanged, &format!("{}: {}", service.name, told.join(", ")), now)?;
-        Ok(Ok(changed))
+        let changed = service.store(tx.connection, &settings, KeptIn::Database, tx.now)?;
+        record(tx, EventAction::ServiceChanged, format!("{}: {}", service.name, told.join(", ")))?;
+        Ok(changed)
     }
 
     /// Removes a service for good, with its scopes of all keys, whose owners are told.
     ///
     /// # Errors
-    /// Those of the queries.
-    pub fn remove(connection: &mut DbConnection, id: i64, by: &By, now: Timestamp) -> ServiceOutcome<Self> {
-        lock_all(connection)?;
-        let Some(service) = Self::find(connection, id)? else { return Ok(Err(ServiceRefusal::Gone)) };
+    /// [`ServiceRefusal`]
+    pub fn remove(tx: &mut Tx<'_>, id: i64) -> Result<Self, ServiceRefusal> {
+        lock_all(tx.connection)?;
+        let service = Self::find(tx.connection, id)?.ok_or(ServiceRefusal::Gone)?;
         if service.kept_in == KeptIn::File {
-            return Ok(Err(ServiceRefusal::InFile(service.name)));
+            return Err(ServiceRefusal::InFile(service.name));
         }
-        service.lock_row(connection)?;
-        let losses = service.losses(connection)?;
-        diesel::delete(services::table.find(id)).execute(connection)?;
-        service.tell_owners(connection, losses, by, now)?;
-        let detail = format!("{}, at {}", service.name, service.place());
-        by.record(connection, EventAction::ServiceRemoved, &detail, now)?;
-        Ok(Ok(service))
+        service.lock_row(tx.connection)?;
+        let losses = service.losses(tx.connection)?;
+        diesel::delete(services::table.find(id)).execute(tx.connection)?;
+        service.tell_owners(tx, losses)?;
+        record(tx, EventAction::ServiceRemoved, format!("{}, at {}", service.name, service.place()))?;
+        Ok(service)
     }
 
     /// Has those wait who would refer to it: no key gets a scope of it any more, and no use is recorded.
@@ -194,16 +145,10 @@ impl Service {
 
     /// Tells the owners of keys which scopes those have lost. Owners who are being deleted have been waited for when the
     /// scopes of their keys went; the others stay until the transaction ends.
-    fn tell_owners(
-        &self,
-        connection: &mut DbConnection,
-        losses: Vec<(Token, Vec<Access>)>,
-        by: &By,
-        now: Timestamp,
-    ) -> QueryResult<()> {
+    fn tell_owners(&self, tx: &mut Tx<'_>, losses: Vec<(Token, Vec<Access>)>) -> QueryResult<()> {
         let ids: BTreeSet<i64> = losses.iter().map(|(token, _)| token.user_id).collect();
         let there = users::table.filter(users::id.eq_any(ids)).order(users::id).select(users::id);
-        let there: Vec<i64> = match connection {
+        let there: Vec<i64> = match &mut *tx.connection {
             DbConnection::Sqlite(sqlite) => there.load(sqlite),
             DbConnection::Postgres(postgres) => there.for_key_share().load(postgres),
         }?;
@@ -211,12 +156,8 @@ impl Service {
             let scope = |access: &Access| ServiceScope { service: self.name.clone(), access: *access }.to_string();
             let scopes = accesses.iter().map(scope).collect::<Vec<_>>().join(" and ");
             let detail = format!("may no longer do {scopes}: the service “{}” was removed", self.title);
-            let other = match by {
-                By::Administrator(it) if it.id() != token.user_id => Some(it.login()),
-                _ => None,
-            };
-            let (action, about) = (EventAction::KeyChanged, (token, other));
-            Event::record_detail_by(connection, action, about, &detail, &by.client(), now)?;
+            let by = tx.other_than(token.user_id).map(str::to_owned);
+            NewEvent::of_key(token, EventAction::KeyChanged).with(by.as_deref()).detail(detail).record(tx)?;
         }
         Ok(())
     }
@@ -245,6 +186,14 @@ impl Service {
         diesel::update(services::table.find(self.id)).set(&settings.row(kept_in, now)).execute(connection)?;
         settings.store_admissions(connection, self.id)?;
         services::table.find(self.id).select(Self::as_select()).first(connection)
+    }
+}
+
+/// Tells in their own activity what somebody did about a service.
+fn record(tx: &mut Tx<'_>, action: EventAction, detail: String) -> QueryResult<()> {
+    match tx.author().map(|author| author.id) {
+        Some(author) => NewEvent::of_person(author, action).detail(detail).record(tx),
+        None => Ok(()),
     }
 }
 

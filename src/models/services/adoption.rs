@@ -5,9 +5,9 @@ use diesel::prelude::*;
 use super::administration::lock_all;
 use super::service::{KeptIn, NOWHERE, Service};
 use super::settings::ServiceSettings;
-use crate::clock::Timestamp;
-use crate::db::DbConnection;
 use crate::db::schema::services;
+use crate::db::{DbError, write_error};
+use crate::models::tx::Tx;
 
 /// What became of a service because of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,33 +33,39 @@ pub struct Adoption {
     pub unknown: Vec<(String, Vec<String>)>,
 }
 
-/// A service of the file that cannot be because of one that administrators keep.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Clash {
-    /// That of the file.
-    pub name: String,
-    /// The other one, which has the same host and path.
-    pub other: String,
+/// Why the services are not what the file says.
+#[derive(Debug, thiserror::Error)]
+pub enum AdoptionError {
+    /// A service of the file cannot be because of one that administrators keep.
+    #[error("service {name}: {other} has the same host and path")]
+    Clash {
+        /// That of the file.
+        name: String,
+        /// The other one, which has the same host and path.
+        other: String,
+    },
+    /// The database would not.
+    #[error(transparent)]
+    Database(#[from] DbError),
 }
+
+write_error!(AdoptionError);
 
 impl Service {
     /// Makes the services what the file says of them, which breaks no rule by itself, and closes those that stood there
     /// and do no more. Those that are as they should be are left alone.
     ///
     /// # Errors
-    /// Those of the queries.
-    pub fn adopt(
-        connection: &mut DbConnection,
-        file: &[(String, ServiceSettings)],
-        now: Timestamp,
-    ) -> QueryResult<Result<Adoption, Clash>> {
+    /// [`AdoptionError`], after which nothing is changed.
+    pub fn adopt(tx: &mut Tx<'_>, file: &[(String, ServiceSettings)]) -> Result<Adoption, AdoptionError> {
+        let (connection, now) = (&mut *tx.connection, tx.now);
         lock_all(connection)?;
         let existing = ServiceSettings::of_all(connection)?;
         let in_file = |name: &str| file.iter().any(|(of_file, _)| of_file == name);
         for (name, settings) in file {
             let clashes = |it: &Service| it.kept_in == KeptIn::Database && settings.are_at(&it.host, &it.path);
             if let Some((other, _)) = existing.iter().find(|(it, _)| clashes(it) && !in_file(&it.name)) {
-                return Ok(Err(Clash { name: name.clone(), other: other.name.clone() }));
+                return Err(AdoptionError::Clash { name: name.clone(), other: other.name.clone() });
             }
         }
         // Those that move make room first: two may change places. So does what has left the file.
@@ -102,6 +108,6 @@ impl Service {
             diesel::update(services::table.find(service.id)).set(closed).execute(connection)?;
             adoption.done.push((service.name.clone(), Adopted::Closed));
         }
-        Ok(Ok(adoption))
+        Ok(adoption)
     }
 }

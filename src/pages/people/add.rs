@@ -12,9 +12,8 @@ use crate::auth::credentials::Password;
 use crate::auth::passwords::rules::confirmed_password_errors;
 use crate::callers::posted_form::Posted;
 use crate::callers::session_user::AdminSession;
-use crate::callers::verify::client_of;
 use crate::http::error::AppError;
-use crate::models::people::administration::{Addition, Administrator};
+use crate::models::people::administration::Addition;
 use crate::models::people::user::{NewUser, Profile, SaveError, UserField, UserStatus};
 use crate::models::rules::FieldError;
 use crate::pages::form::{Checkbox, Field, error_summary};
@@ -109,9 +108,7 @@ pub async fn add(
     let added = if errors.is_empty() {
         new.password_hash = Some(app.passwords.hash(&password).await?);
         let addition = Addition { new, status: UserStatus::Active, must_change_password: form.must_change.is_ticked() };
-        let (now, administrator) = (app.clock.now(), Administrator::new(&me.user, client_of(&app, &request)));
-        let added = app.database.write(move |connection| administrator.add(connection, &addition, now)).await;
-        added.map_err(SaveError::from)
+        me.mandate.write(move |tx| addition.make(tx)).await?
     } else {
         Err(SaveError::Invalid(errors))
     };

@@ -13,13 +13,12 @@ use super::shell::{Notice, see_other_with};
 use super::tokens::shown::ShownToken;
 use crate::app::App;
 use crate::callers::session_user::AdminSession;
-use crate::callers::verify::client_of;
 use crate::http::address::id_of;
 use crate::http::error::AppError;
 use crate::models::keys::key::Key;
 use crate::models::keys::token::{Token, TokenAction};
-use crate::models::people::administration::{Administrator, Changes};
-use crate::models::people::user::{SaveError, User, UserStatus};
+use crate::models::people::administration::PersonChanges;
+use crate::models::people::user::{User, UserStatus};
 
 /// The person whom the address names.
 async fn person(app: &App, request: &HttpRequest) -> Result<User, AppError> {
@@ -54,15 +53,12 @@ async fn holdings(app: &App, user: &User) -> Result<Holdings, AppError> {
 /// Makes `changes` in the name of `me`, and goes back to the person's page, which says `notice`.
 async fn change(
     app: &App,
-    request: &HttpRequest,
     me: &AdminSession,
     user_id: i64,
-    changes: Changes,
+    changes: PersonChanges,
     notice: Notice,
 ) -> Result<actix_web::HttpResponse, AppError> {
-    let (now, administrator) = (app.clock.now(), Administrator::new(&me.user, client_of(app, request)));
-    let changed = app.database.write(move |connection| administrator.change(connection, user_id, &changes, now)).await;
-    changed.map_err(SaveError::from)??;
+    me.mandate.write_about(user_id, move |tx| changes.apply(tx, user_id)).await??;
     Ok(see_other_with(app, &path_of(user_id), notice))
 }
 

@@ -13,7 +13,7 @@ use crate::auth::passwords::rules::confirmed_password_errors;
 use crate::callers::posted_form::Posted;
 use crate::callers::session_user::AdminSession;
 use crate::http::error::AppError;
-use crate::models::people::administration::Changes;
+use crate::models::people::administration::PersonChanges;
 use crate::models::people::user::{User, UserField};
 use crate::models::rules::FieldError;
 use crate::pages::form::{Checkbox, Field, error_summary};
@@ -97,8 +97,12 @@ pub async fn set(
         return page(StatusCode::UNPROCESSABLE_ENTITY, &again);
     }
     let hash = app.passwords.hash(&new).await?;
-    let changes = Changes { password_hash: Some(hash), must_change_password: Some(must_change), ..Changes::default() };
-    change(&app, &request, &me, user.id, changes, Notice::PersonPasswordSet).await
+    let changes = PersonChanges {
+        password_hash: Some(hash),
+        must_change_password: Some(must_change),
+        ..PersonChanges::default()
+    };
+    change(&app, &me, user.id, changes, Notice::PersonPasswordSet).await
 }
 
 /// Where the password that one has is asked for, and the session goes on.

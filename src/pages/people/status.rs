@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::callers::posted_form::{NoFields, Posted};
 use crate::callers::session_user::AdminSession;
 use crate::http::error::AppError;
-use crate::models::people::administration::{Changes, Refusal};
+use crate::models::people::administration::{PersonChanges, PersonRefusal};
 use crate::models::people::user::UserStatus;
 use crate::pages::keys::KeyPanel;
 use crate::pages::shell::{Notice, Shell, page, see_other};
@@ -52,7 +52,7 @@ pub async fn ask_lock(
 ) -> Result<HttpResponse, AppError> {
     let user = person(&app, &request).await?;
     if user.id == me.user.id {
-        return Err(Refusal::OwnAccount.into());
+        return Err(PersonRefusal::OwnAccount.into());
     }
     if user.status == UserStatus::Locked {
         return Ok(see_other(&app.url.path(&path_of(user.id))));
@@ -78,8 +78,8 @@ pub async fn lock(
     Posted { who: me, form: NoFields {} }: Posted<AdminSession, NoFields>,
 ) -> Result<HttpResponse, AppError> {
     let user = person(&app, &request).await?;
-    let locked = Changes { status: Some(UserStatus::Locked), ..Changes::default() };
-    change(&app, &request, &me, user.id, locked, Notice::PersonLocked).await
+    let locked = PersonChanges { status: Some(UserStatus::Locked), ..PersonChanges::default() };
+    change(&app, &me, user.id, locked, Notice::PersonLocked).await
 }
 
 /// `GET /admin/users/ID/unlock`
@@ -114,8 +114,8 @@ pub async fn unlock(
     Posted { who: me, form: NoFields {} }: Posted<AdminSession, NoFields>,
 ) -> Result<HttpResponse, AppError> {
     let user = person(&app, &request).await?;
-    let active = Changes { status: Some(UserStatus::Active), ..Changes::default() };
-    change(&app, &request, &me, user.id, active, Notice::PersonUnlocked).await
+    let active = PersonChanges { status: Some(UserStatus::Active), ..PersonChanges::default() };
+    change(&app, &me, user.id, active, Notice::PersonUnlocked).await
 }
 
 /// What there is of all that programs can use while its owner is active.

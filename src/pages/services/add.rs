@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use super::form::{ServiceFields, ServiceForm};
-use super::{by, path_of};
+use super::path_of;
 use crate::app::App;
 use crate::callers::posted_form::Posted;
 use crate::callers::session_user::AdminSession;
@@ -47,9 +47,7 @@ pub async fn add(
     Posted { who: me, form }: Posted<AdminSession, ServiceForm>,
 ) -> Result<HttpResponse, AppError> {
     let (name, settings) = (form.name.trim().to_owned(), form.settings());
-    let (by, now) = (by(&app, &request, &me), app.clock.now());
-    let added = app.database.write(move |connection| Service::add(connection, &name, &settings, &by, now)).await?;
-    match added {
+    match me.mandate.write(move |tx| Service::add(tx, &name, &settings)).await? {
         Ok(service) => Ok(see_other_with(&app, &path_of(service.id), Notice::ServiceAdded)),
         Err(ServiceRefusal::Invalid(errors)) => {
             let (shell, fields) = (Shell::of(&app, &request, &session)?, ServiceFields::new(form, &errors));

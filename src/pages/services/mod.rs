@@ -10,11 +10,8 @@ pub mod service;
 use actix_web::HttpRequest;
 
 use crate::app::App;
-use crate::callers::session_user::AdminSession;
-use crate::callers::verify::client_of;
 use crate::http::address::id_of;
 use crate::http::error::AppError;
-use crate::models::services::administration::By;
 use crate::models::services::overview::{Dependents, ServiceOverview};
 use crate::models::services::service::{KeptIn, Service};
 use crate::models::services::settings::{Admitted, ServiceSettings};
@@ -28,11 +25,6 @@ async fn service(app: &App, request: &HttpRequest) -> Result<ServiceOverview, Ap
         None => Ok(None),
     });
     Ok(found.await?.ok_or(AppError::NotFound)?.with_uses(&pending))
-}
-
-/// An administrator, who does something about services.
-fn by(app: &App, request: &HttpRequest, me: &AdminSession) -> By {
-    By::administrator(&me.user, client_of(app, request))
 }
 
 /// Where the page of a service is.

@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use super::{by, path_of, service};
+use super::{path_of, service};
 use crate::app::App;
 use crate::callers::posted_form::{NoFields, Posted};
 use crate::callers::session_user::AdminSession;
@@ -65,8 +65,8 @@ pub async fn remove(
     request: HttpRequest,
     Posted { who: me, form: NoFields {} }: Posted<AdminSession, NoFields>,
 ) -> Result<HttpResponse, AppError> {
-    let (id, by, now) = (id_of(&request)?, by(&app, &request, &me), app.clock.now());
-    app.database.write(move |connection| Service::remove(connection, id, &by, now)).await??;
+    let id = id_of(&request)?;
+    me.mandate.write(move |tx| Service::remove(tx, id)).await??;
     Ok(see_other_with(&app, "/admin/services", Notice::ServiceRemoved))
 }
 

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use super::form::{ServiceFields, ServiceForm};
-use super::{Fact, by, facts, keys_in_words, path_of, service};
+use super::{Fact, facts, keys_in_words, path_of, service};
 use crate::app::App;
 use crate::callers::posted_form::Posted;
 use crate::callers::session_user::AdminSession;
@@ -102,8 +102,7 @@ pub async fn change(
     Posted { who: me, form }: Posted<AdminSession, ServiceForm>,
 ) -> Result<HttpResponse, AppError> {
     let (id, changes) = (id_of(&request)?, form.changes()?);
-    let (by, now) = (by(&app, &request, &me), app.clock.now());
-    let changed = app.database.write(move |connection| Service::change(connection, id, &changes, &by, now)).await?;
+    let changed = me.mandate.write(move |tx| Service::change(tx, id, &changes)).await?;
     let (status, errors) = match changed {
         Ok(_) => return Ok(see_other_with(&app, &path_of(id), Notice::ServiceChanged)),
         Err(ServiceRefusal::Invalid(errors)) => (StatusCode::UNPROCESSABLE_ENTITY, errors),

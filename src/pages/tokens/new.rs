@@ -12,10 +12,9 @@ use super::{command_to_try, path_of};
 use crate::app::App;
 use crate::callers::confirmation::Sensitive;
 use crate::callers::session_user::SessionUser;
-use crate::callers::verify::client_of;
 use crate::http::error::AppError;
 use crate::models::keys::key::{Key, KeyRefusal};
-use crate::models::keys::key_wish::{Authority, KeyField, KeyPolicy};
+use crate::models::keys::key_wish::{KeyField, KeyPolicy};
 use crate::models::keys::token::TokenAction;
 use crate::models::people::user::User;
 use crate::models::rules::FieldError;
@@ -95,11 +94,10 @@ pub async fn create(
         id => Some(id.parse::<i64>().map_err(|_| AppError::BadRequest("The form names no token of yours.".into()))?),
     };
     let (new, unclear) = sensitive.form.new_key(app.clock.now())?;
-    let client = client_of(&app, &request);
     let confirmed = sensitive.confirm(&app, &request).await?;
-    let Sensitive { me, form, .. } = sensitive;
+    let Sensitive { user, form, .. } = sensitive;
     let shell = Shell::of(&app, &request, &session)?;
-    let offered = Offered::to(&app, &me.user).await?;
+    let offered = Offered::to(&app, &user).await?;
     let again = |fields, password| NewPage {
         shell,
         fields,
@@ -115,18 +113,18 @@ pub async fn create(
             return page(StatusCode::UNPROCESSABLE_ENTITY, &again(fields, PasswordAgain::refused(why)));
         }
     };
-    let (user_id, policy, now) = (me.user.id, KeyPolicy::of(&app.config), app.clock.now());
-    let made = confirmed.write(&app, move |connection| {
-        User::lock_row(connection, user_id)?;
-        if Key::latest_made(connection, user_id)? != after {
+    let (user_id, policy) = (user.id, KeyPolicy::of(&app.config));
+    let made = confirmed.write(move |tx| {
+        User::lock_row(tx.connection, user_id)?;
+        if Key::latest_made(tx.connection, user_id)? != after {
             return Ok(None);
         }
-        Key::make(connection, user_id, &new, (&policy, &Authority::OWNER), &client, now).map(Some)
+        Key::make(tx, user_id, &new, &policy).map(Some)
     });
     let made = made.await?;
     let fields = |errors: &[FieldError<KeyField>]| TokenFields::new(&app, offered, form, None, errors);
     match made {
-        Some(Ok((key, secret))) => {
+        Ok(Some((key, secret))) => {
             let shown = MadePage {
                 shell: again(fields(&[]), PasswordAgain::default()).shell,
                 heading: format!("“{}” created", key.name.clone().unwrap_or_default()),
@@ -137,16 +135,16 @@ pub async fn create(
             };
             page(StatusCode::OK, &shown)
         }
-        Some(Err(KeyRefusal::Invalid(errors))) => {
+        Err(KeyRefusal::Invalid(errors)) => {
             let fields = fields(&in_place_of_expiry(errors, unclear));
             page(StatusCode::UNPROCESSABLE_ENTITY, &again(fields, PasswordAgain::default()))
         }
-        Some(Err(KeyRefusal::TooMany(held))) => {
+        Err(KeyRefusal::TooMany(held)) => {
             let full = full(&app, held);
             page(StatusCode::UNPROCESSABLE_ENTITY, &NewPage { full, ..again(fields(&[]), PasswordAgain::default()) })
         }
-        Some(Err(refusal)) => Err(refusal.into()),
-        None => {
+        Err(refusal) => Err(refusal.into()),
+        Ok(None) => {
             let (held, latest) = self::held(&app, user_id).await?;
             let since = held.iter().filter(|key| after.is_none_or(|after| key.id > after)).take(MOST_SHOWN);
             let meanwhile = Some(since.map(|key| ShownToken::new(&app, key)).collect());

@@ -10,7 +10,6 @@ use super::token;
 use crate::app::App;
 use crate::callers::posted_form::{NoFields, Posted};
 use crate::callers::session_user::SessionUser;
-use crate::callers::verify::client_of;
 use crate::http::address::id_of;
 use crate::http::error::AppError;
 use crate::models::keys::key::{Key, KeyRefusal};
@@ -49,13 +48,12 @@ pub async fn revoke(
     request: HttpRequest,
     Posted { who: me, form: NoFields {} }: Posted<SessionUser, NoFields>,
 ) -> Result<HttpResponse, AppError> {
-    let (user_id, id, now) = (me.user.id, id_of(&request)?, app.clock.now());
-    let client = client_of(&app, &request);
-    let revoked = app.database.write(move |connection| {
+    let (user_id, id) = (me.user.id, id_of(&request)?);
+    let revoked = me.mandate.write(move |tx| {
         // The other kinds of key have pages of their own.
-        match Key::find(connection, user_id, id)?.filter(|key| key.action == TokenAction::Access) {
-            Some(_) => Key::revoke(connection, (user_id, id), &client, now),
-            None => Ok(Err(KeyRefusal::Gone)),
+        match Key::find(tx.connection, user_id, id)?.filter(|key| key.action == TokenAction::Access) {
+            Some(_) => Key::revoke(tx, (user_id, id)),
+            None => Err(KeyRefusal::Gone),
         }
     });
     match revoked.await? {

@@ -12,10 +12,9 @@ use super::{command_to_try, path_of, token};
 use crate::app::App;
 use crate::callers::confirmation::Sensitive;
 use crate::callers::session_user::SessionUser;
-use crate::callers::verify::client_of;
 use crate::http::error::AppError;
 use crate::models::keys::key::{Key, KeyRefusal};
-use crate::models::keys::key_wish::{Authority, Grace};
+use crate::models::keys::key_wish::Grace;
 use crate::models::people::user::User;
 use crate::pages::form::{Choice, PasswordAgain};
 use crate::pages::moment::Due;
@@ -99,9 +98,8 @@ pub async fn rotate(
     let odd = || AppError::BadRequest("The form names no secret of this token, or no time that is offered.".into());
     let grace: Grace = sensitive.form.grace.parse().map_err(|_| odd())?;
     let replaces: i64 = sensitive.form.replaces.parse().map_err(|_| odd())?;
-    let user_id = sensitive.me.user.id;
+    let user_id = sensitive.user.id;
     let key = token(&app, &request, user_id).await?;
-    let client = client_of(&app, &request);
     let confirmed = sensitive.confirm(&app, &request).await?;
     let shell = Shell::of(&app, &request, &session)?;
     let confirmed = match confirmed {
@@ -111,16 +109,16 @@ pub async fn rotate(
             return page(StatusCode::UNPROCESSABLE_ENTITY, &shown);
         }
     };
-    let (id, now) = (key.id, app.clock.now());
-    let rotated = confirmed.write(&app, move |connection| {
-        User::lock_row(connection, user_id)?;
-        match Key::find(connection, user_id, id)? {
+    let id = key.id;
+    let rotated = confirmed.write(move |tx| {
+        User::lock_row(tx.connection, user_id)?;
+        match Key::find(tx.connection, user_id, id)? {
             Some(key) if key.current.id != replaces => Ok(None),
-            _ => Key::rotate(connection, (user_id, id), grace, &Authority::OWNER, &client, now).map(Some),
+            _ => Key::rotate(tx, (user_id, id), grace).map(Some),
         }
     });
     match rotated.await? {
-        Some(Ok((key, secret))) => {
+        Ok(Some((key, secret))) => {
             let shown = MadePage {
                 shell,
                 heading: format!("“{}” has a new secret", key.name.clone().unwrap_or_default()),
@@ -131,12 +129,12 @@ pub async fn rotate(
             };
             page(StatusCode::OK, &shown)
         }
-        Some(Err(refusal @ KeyRefusal::TooManySecrets)) => {
+        Err(refusal @ KeyRefusal::TooManySecrets) => {
             let again = RotatePage::new(&app, shell, &key, grace, PasswordAgain::default());
             page(StatusCode::UNPROCESSABLE_ENTITY, &RotatePage { refused: refusal.to_string(), ..again })
         }
-        Some(Err(refusal)) => Err(refusal.into()),
-        None => {
+        Err(refusal) => Err(refusal.into()),
+        Ok(None) => {
             let key = token(&app, &request, user_id).await?;
             page(StatusCode::CONFLICT, &UnchangedPage { shell, token: ShownToken::new(&app, &key) })
         }

@@ -11,10 +11,9 @@ use super::{path_of, token};
 use crate::app::App;
 use crate::callers::posted_form::Posted;
 use crate::callers::session_user::SessionUser;
-use crate::callers::verify::client_of;
 use crate::http::error::AppError;
 use crate::models::keys::key::{Key, KeyRefusal};
-use crate::models::keys::key_wish::{Authority, KeyField, KeyPolicy};
+use crate::models::keys::key_wish::{KeyField, KeyPolicy};
 use crate::models::rules::FieldError;
 use crate::pages::service_uses::ShownUsage;
 use crate::pages::shell::{Notice, Shell, page, see_other_with};
@@ -77,11 +76,7 @@ pub async fn change(
     let key = token(&app, &request, me.user.id).await?;
     let (ids, policy, now) = ((me.user.id, key.id), KeyPolicy::of(&app.config), app.clock.now());
     let (changes, unclear) = form.changes(now)?;
-    let client = client_of(&app, &request);
-    let changed = app
-        .database
-        .write(move |connection| Key::change(connection, ids, &changes, (&policy, &Authority::OWNER), &client, now));
-    match changed.await? {
+    match me.mandate.write(move |tx| Key::change(tx, ids, &changes, &policy)).await? {
         Ok(key) => Ok(see_other_with(&app, &path_of(key.id), Notice::TokenChanged)),
         Err(KeyRefusal::Invalid(errors)) => {
             let (shell, errors) = (Shell::of(&app, &request, &session)?, in_place_of_expiry(errors, unclear));

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use latchkey::models::keys::token::TokenAction;
+use latchkey::models::tx::Tx;
 use rstest::rstest;
 
 use super::*;
@@ -191,7 +192,11 @@ async fn a_key_that_is_over_enters_nowhere_and_one_that_enters_is_used(#[values(
         Some(r#"Bearer error="invalid_token", error_description="The token has expired""#)
     );
     assert_eq!(by_key(&site, "GET", "wiki.example.org/", &key).await.status, 200);
-    site.app.database.write_now(|c| latchkey::models::keys::token::Token::delete(c, key.id)).expect("a query");
+    let id = key.id;
+    let delete = move |tx: &mut Tx<'_>| {
+        latchkey::models::keys::token::Token::delete(tx.connection, id).map_err(latchkey::db::DbError::from)
+    };
+    site.write(delete).await;
     assert_eq!(by_key(&site, "GET", "wiki.example.org/", &key).await.status, 401);
 }
 

@@ -58,9 +58,9 @@ async fn what_was_still_to_be_written_about_the_deleted_is_dropped(#[values(Sqli
     site.later(chrono::TimeDelta::minutes(2));
     assert_eq!(site.get_with_key("/users/current.json", &bobs).await.status, 200);
     assert_eq!(Answer::of(site.get("/users/current.json").basic_auth("bob", Some(PASSWORD))).await.status, 200);
-    site.app.recorder.sign_ins.refused(user.id, latchkey::models::event::Client::command_line(), site.clock.now());
+    site.app.recorder.sign_ins.refused(user.id, latchkey::models::client::Client::command_line(), site.clock.now());
     assert_eq!(delete(&site, &key, &format!("/users/{}.json", user.id)).await.status, 204);
-    site.app.recorder.sign_ins.refused(user.id, latchkey::models::event::Client::command_line(), site.clock.now());
+    site.app.recorder.sign_ins.refused(user.id, latchkey::models::client::Client::command_line(), site.clock.now());
     assert_eq!(site.visitor().try_sign_in("root", "a-wrong-password").await.status, 422);
     site.flush().await;
     assert_eq!(activity(&site, "root").await[0], "Wrong password", "what is about others is written all the same");

@@ -1,7 +1,9 @@
 //! The table of access tokens: "name, hint, scopes in words, created, last used (relative, sorted by it on request),
 //! expires ("in 3 days" stands out), state".
 
+use latchkey::models::keys::key::KeyRefusal;
 use latchkey::models::keys::key_wish::KeyPolicy;
+use latchkey::models::tx::Tx;
 use rstest::rstest;
 
 use super::*;
@@ -231,21 +233,19 @@ async fn who_has_as_many_as_there_may_be_is_told_instead_of_offered_more(#[value
 async fn more_than_a_hundred_come_in_pages_that_keep_the_order(#[values(Sqlite, Postgres)] db: Db) {
     let site = Site::start_with(db, &["--access-tokens-per-user=1000"]).await;
     let user = site.add_user("alice").await;
-    let (user_id, now) = (user.id, site.clock.now());
+    let user_id = user.id;
     let policy = KeyPolicy::of(&site.app.config);
-    let made = site.app.database.write(move |connection| {
+    let make = move |tx: &mut Tx<'_>| -> Result<(), KeyRefusal> {
         for number in 100..230 {
             let name = format!("Token {number}");
             let new =
                 NewKey { name, note: String::new(), scopes: KeyScopes::default(), expiry: Some(Expiry::InDays(300)) };
             let new = NewKey { scopes: KeyScopes::of_words(["account:read"]).expect("a scope"), ..new };
-            let client = Client::command_line();
-            let made = AccessToken::make(connection, user_id, &new, (&policy, &Authority::OWNER), &client, now)?;
-            made.expect("a token");
+            AccessToken::make(tx, user_id, &new, &policy)?;
         }
         Ok(())
-    });
-    made.await.expect("tokens");
+    };
+    site.write(make).await;
     let alice = site.signed_in("alice").await;
     let first = alice.get("/my/tokens?sort=last_used").await;
     assert!(first.shows("130 access tokens, 1 to 100 shown") && !first.html.contains("rel=\"prev\""));

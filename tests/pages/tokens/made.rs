@@ -74,7 +74,7 @@ async fn each_life_says_its_date_and_the_settings_say_which_there_are(
     let chosen = expected.split(' ').find_map(|it| it.strip_suffix('!')).expect("one");
     create(&alice, &[("name", "As offered"), ("scopes", "account:read"), ("expiry", chosen)]).await.secret();
     let policy = KeyPolicy::of(&site.app.config);
-    let expected = policy.usual_expiry(&Authority::OWNER, site.clock.now());
+    let expected = policy.usual_expiry(&latchkey::models::keys::authority::Authority::OWNER, site.clock.now());
     assert_eq!(all_of(&site, &user)[0].expires_on, expected, "{flags:?}");
 }
 

@@ -13,9 +13,8 @@ mod summary;
 
 use chrono::TimeDelta;
 use latchkey::clock::Timestamp;
-use latchkey::models::event::Client;
 use latchkey::models::keys::key::Key as AccessToken;
-use latchkey::models::keys::key_wish::{Authority, Expiry, Grace, KeyPolicy, NewKey};
+use latchkey::models::keys::key_wish::{Expiry, Grace, KeyPolicy, NewKey};
 use latchkey::models::keys::scope::KeyScopes;
 use latchkey::models::keys::token::TokenAction;
 use latchkey::models::people::user::User;
@@ -47,21 +46,15 @@ impl Made {
 pub(crate) async fn add(site: &Site, user: &User, name: &str, scopes: &str, expiry: Expiry) -> Made {
     let scopes = KeyScopes::of_words(scopes.split_whitespace()).expect("scopes");
     let new = NewKey { name: name.to_owned(), note: String::new(), scopes, expiry: Some(expiry) };
-    let (user_id, now) = (user.id, site.clock.now());
+    let user_id = user.id;
     let policy = KeyPolicy { most_per_user: usize::MAX, usual_lifetime: None, longest_lifetime: None };
-    let made = site.app.database.write(move |connection| {
-        AccessToken::make(connection, user_id, &new, (&policy, &Authority::OWNER), &Client::command_line(), now)
-    });
-    Made::of(made.await.expect("no error").expect("a token"))
+    Made::of(site.write(move |tx| AccessToken::make(tx, user_id, &new, &policy)).await)
 }
 
 /// The next secret of a token.
 pub(crate) async fn rotate(site: &Site, user: &User, id: i64, grace: Grace) -> Made {
-    let (user_id, now) = (user.id, site.clock.now());
-    let rotated = site.app.database.write(move |connection| {
-        AccessToken::rotate(connection, (user_id, id), grace, &Authority::OWNER, &Client::command_line(), now)
-    });
-    Made::of(rotated.await.expect("no error").expect("a secret"))
+    let id = (user.id, id);
+    Made::of(site.write(move |tx| AccessToken::rotate(tx, id, grace)).await)
 }
 
 /// The tokens that a person has, oldest first.

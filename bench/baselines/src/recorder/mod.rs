@@ -9,5 +9,7 @@ pub mod service_uses;
 pub mod sign_ins;
 #[path = "../../../../src/recorder/thread.rs"]
 mod thread;
+#[path = "../../../../src/recorder/write.rs"]
+mod write;
 
 pub use self::thread::Recorder;

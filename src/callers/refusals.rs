@@ -1,0 +1,61 @@
+//! What those are told who are not let in, or not any more.
+
+use actix_web::HttpRequest;
+use actix_web::http::Method;
+
+use super::verify::{TokenRefusal, client_of};
+use crate::app::App;
+use crate::auth::credentials::{Credentials, without_key};
+use crate::http::error::AppError;
+use crate::models::event::{EventAction, RefusedKey};
+use crate::models::keys::token::Token;
+
+/// Without a challenge: a browser would ask for a password that helps nobody.
+pub fn refused_key() -> AppError {
+    AppError::Unauthorized { challenge: None, message: "The key is missing, wrong or no longer valid." }
+}
+
+/// RFC 6750, section 3. That a key has expired is told to who presented the right secret, and so to nobody else.
+pub fn refused_bearer(refusal: TokenRefusal) -> AppError {
+    let (description, message) = match refusal {
+        TokenRefusal::Unknown => ("", "The token is wrong or no longer valid."),
+        TokenRefusal::Over => (", error_description=\"The token has expired\"", "The token has expired."),
+    };
+    let challenge = Some(format!("Bearer error=\"invalid_token\"{description}"));
+    AppError::Unauthorized { challenge, message }
+}
+
+/// RFC 7617: nothing was presented, or Basic is refused.
+pub fn basic_challenge(app: &App) -> AppError {
+    let challenge = Some(format!("Basic realm=\"{}\"", app.config.realm));
+    AppError::Unauthorized { challenge, message: "An API access key, or a login and password, is needed." }
+}
+
+/// What a request is told whose credentials are refused.
+pub(super) fn refused_credentials(app: &App, request: &HttpRequest, refusal: TokenRefusal) -> AppError {
+    match Credentials::of_api_request(request.query_string(), request.headers()) {
+        Credentials::Key(_) | Credentials::UnreadableKey => refused_key(),
+        Credentials::Bearer(_) => refused_bearer(refusal),
+        Credentials::Basic { .. } | Credentials::Absent | Credentials::UnreadableAuthorization => basic_challenge(app),
+    }
+}
+
+/// That `token` has not the scope `missing`, which is told in its owner's activity.
+pub fn refused_scope(app: &App, request: &HttpRequest, token: &Token, missing: String) -> AppError {
+    let (action, client, at) = (EventAction::ScopeRefused, client_of(app, request), app.clock.now());
+    let refused = RefusedKey { token: token.clone(), action, missing: Some(missing.clone()), client, at };
+    app.recorder.sign_ins.key_refused(refused);
+    AppError::InsufficientScope(missing)
+}
+
+/// To the sign-in page, with the way back to what was asked for, if that can be asked for again.
+pub(super) fn sign_in_first(app: &App, request: &HttpRequest) -> AppError {
+    let query = without_key(request.query_string());
+    let separator = if query.is_empty() { "" } else { "?" };
+    let asked_for = match *request.method() {
+        Method::GET | Method::HEAD => format!("{}{separator}{query}", request.path()),
+        _ => app.url.path("/my/account"),
+    };
+    let query = form_urlencoded::Serializer::new(String::new()).append_pair("back_url", &asked_for).finish();
+    AppError::Redirect { location: app.url.path(&format!("/login?{query}")) }
+}
