@@ -252,7 +252,9 @@ fn statuses(query: &str) -> Vec<UserStatus> {
     }
 }
 
-/// As Redmine reads them: what is no number is 0, and `page` counts where there is no `offset`.
+/// As Redmine reads them, because its clients rely on it: what is no number is 0, what is too large is cut, and `page`
+/// counts where there is no `offset`. The list of keys is Latchkey's own, and refuses all of these (`tokens/filter.rs`): so
+/// the two do not share their reading.
 fn offset_and_limit(query: &str) -> (i64, i64) {
     let number = |name| {
         let text = parameter(query, name).filter(|text| !text.trim().is_empty())?;

@@ -9,136 +9,74 @@ use diesel::sql_types::{BigInt, Text, Timestamp as SqlTimestamp};
 use super::client::Client;
 use super::keys::token::{Token, TokenAction};
 use super::people::user::User;
-use super::stored_as_text;
+use super::text_enum::{stored_as_text, text_enum};
 use super::tx::Tx;
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
 use crate::db::schema::events;
 
-/// What happened.
-#[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[diesel(sql_type = Text)]
-pub enum EventAction {
-    /// By password, in a browser.
-    SignedIn,
-    /// A password that was wrong.
-    SignInRefused,
-    /// A key where there was none.
-    KeyCreated,
-    /// A key in place of another.
-    KeyReset,
-    /// A key ended.
-    KeyRevoked,
-    /// The first time that a program used a key, or a new secret of it.
-    KeyFirstUsed,
-    /// Its name, note, scopes or expiry.
-    KeyChanged,
-    /// Another secret for the same key.
-    KeyRotated,
-    /// It is refused from now on.
-    KeyExpired,
-    /// One that had expired was removed by itself.
-    KeyCleared,
-    /// A program presented one that had expired.
-    ExpiredKeyRefused,
-    /// A program asked for what the key may not do.
-    ScopeRefused,
-    /// A key whose secret somebody reported: it has been revoked.
-    KeyLeaked,
-    /// A new password.
-    PasswordChanged,
-    /// Shut out.
-    Locked,
-    /// Let in again.
-    Unlocked,
-    /// An account was made, by an administrator.
-    AccountCreated,
-    /// Login, names or mail were changed by an administrator.
-    AccountChanged,
-    /// Somebody else's account was deleted.
-    AccountDeleted,
-    /// Made an administrator.
-    AdminGranted,
-    /// An administrator no more.
-    AdminRevoked,
-    /// A second factor is no longer asked for.
-    SecondFactorCleared,
-    /// A service was added, by this administrator.
-    ServiceAdded,
-    /// A service's settings were changed, by this administrator.
-    ServiceChanged,
-    /// A service was removed for good, by this administrator.
-    ServiceRemoved,
-    /// Something that a newer release knows.
-    Unknown,
-}
-
-impl EventAction {
-    /// As stored.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::SignedIn => "signed_in",
-            Self::SignInRefused => "sign_in_refused",
-            Self::KeyCreated => "key_created",
-            Self::KeyReset => "key_reset",
-            Self::KeyRevoked => "key_revoked",
-            Self::KeyFirstUsed => "key_first_used",
-            Self::KeyChanged => "key_changed",
-            Self::KeyRotated => "key_rotated",
-            Self::KeyExpired => "key_expired",
-            Self::KeyCleared => "key_cleared",
-            Self::ExpiredKeyRefused => "expired_key_refused",
-            Self::ScopeRefused => "scope_refused",
-            Self::KeyLeaked => "key_leaked",
-            Self::PasswordChanged => "password_changed",
-            Self::Locked => "locked",
-            Self::Unlocked => "unlocked",
-            Self::AccountCreated => "account_created",
-            Self::AccountChanged => "account_changed",
-            Self::AccountDeleted => "account_deleted",
-            Self::AdminGranted => "admin_granted",
-            Self::AdminRevoked => "admin_revoked",
-            Self::SecondFactorCleared => "second_factor_cleared",
-            Self::ServiceAdded => "service_added",
-            Self::ServiceChanged => "service_changed",
-            Self::ServiceRemoved => "service_removed",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    fn parse(text: &str) -> Self {
-        let known = [
-            Self::SignedIn,
-            Self::SignInRefused,
-            Self::KeyCreated,
-            Self::KeyReset,
-            Self::KeyRevoked,
-            Self::KeyFirstUsed,
-            Self::KeyChanged,
-            Self::KeyRotated,
-            Self::KeyExpired,
-            Self::KeyCleared,
-            Self::ExpiredKeyRefused,
-            Self::ScopeRefused,
-            Self::KeyLeaked,
-            Self::PasswordChanged,
-            Self::Locked,
-            Self::Unlocked,
-            Self::AccountCreated,
-            Self::AccountChanged,
-            Self::AccountDeleted,
-            Self::AdminGranted,
-            Self::AdminRevoked,
-            Self::SecondFactorCleared,
-            Self::ServiceAdded,
-            Self::ServiceChanged,
-            Self::ServiceRemoved,
-        ];
-        known.into_iter().find(|action| action.as_str() == text).unwrap_or(Self::Unknown)
+text_enum! {
+    /// What happened. In its words, `{key}` stands for what people call the key that it is about.
+    #[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[diesel(sql_type = Text)]
+    pub enum EventAction(as_str, words) {
+        /// By password, in a browser.
+        SignedIn = ("signed_in", "Signed in"),
+        /// A password that was wrong.
+        SignInRefused = ("sign_in_refused", "Wrong password"),
+        /// A key where there was none.
+        KeyCreated = ("key_created", "{key} created"),
+        /// A key in place of another.
+        KeyReset = ("key_reset", "{key} reset"),
+        /// A key ended.
+        KeyRevoked = ("key_revoked", "{key} revoked"),
+        /// The first time that a program used a key, or a new secret of it.
+        KeyFirstUsed = ("key_first_used", "{key} first used"),
+        /// Its name, note, scopes or expiry.
+        KeyChanged = ("key_changed", "{key} changed"),
+        /// Another secret for the same key.
+        KeyRotated = ("key_rotated", "{key} rotated"),
+        /// It is refused from now on.
+        KeyExpired = ("key_expired", "{key} expired"),
+        /// One that had expired was removed by itself.
+        KeyCleared = ("key_cleared", "{key}, long expired, removed"),
+        /// A program presented one that had expired.
+        ExpiredKeyRefused = ("expired_key_refused", "{key} refused: it has expired"),
+        /// A program asked for what the key may not do.
+        ScopeRefused = ("scope_refused", "{key} refused: it may not do this"),
+        /// A key whose secret somebody reported: it has been revoked.
+        KeyLeaked = ("key_leaked", "{key} revoked: its secret was reported as leaked"),
+        /// A new password.
+        PasswordChanged = ("password_changed", "Password changed"),
+        /// Shut out.
+        Locked = ("locked", "Account locked"),
+        /// Let in again.
+        Unlocked = ("unlocked", "Account unlocked"),
+        /// An account was made, by an administrator.
+        AccountCreated = ("account_created", "Account created"),
+        /// Login, names or mail were changed by an administrator.
+        AccountChanged = ("account_changed", "Account changed"),
+        /// Somebody else's account was deleted.
+        AccountDeleted = ("account_deleted", "Account deleted"),
+        /// Made an administrator.
+        AdminGranted = ("admin_granted", "Made an administrator"),
+        /// An administrator no more.
+        AdminRevoked = ("admin_revoked", "Administrator no more"),
+        /// A second factor is no longer asked for.
+        SecondFactorCleared = ("second_factor_cleared", "Second factor cleared"),
+        /// A service was added, by this administrator.
+        ServiceAdded = ("service_added", "Service added"),
+        /// A service's settings were changed, by this administrator.
+        ServiceChanged = ("service_changed", "Service changed"),
+        /// A service was removed for good, by this administrator.
+        ServiceRemoved = ("service_removed", "Service removed"),
+        /// Something that a newer release knows.
+        Unknown = ("unknown", "Something that this release does not know"),
     }
 }
 
-stored_as_text!(EventAction);
+// An older release tells of it without knowing what it was.
+stored_as_text!(EventAction, otherwise Unknown);
 
 /// A row of `events`.
 #[derive(Queryable, Selectable, Clone, Debug)]
@@ -187,7 +125,7 @@ pub struct NewEvent<'a> {
 impl Event {
     /// What happened, and who did it where that was somebody else, in a few words.
     pub fn headline(&self) -> String {
-        let what = self.what_happened();
+        let what = self.action.words().replace("{key}", &self.key_title());
         match (&self.other_login, self.action) {
             (Some(whose), EventAction::AccountDeleted) => format!("{what}: {whose}"),
             (Some(who), _) => format!("{what} by {who}"),
@@ -208,38 +146,6 @@ impl Event {
         let by = self.credential.as_ref().filter(|_| is_said);
         let parts = [self.detail.clone(), by.map(|credential| format!("by {credential}"))];
         parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
-    }
-
-    fn what_happened(&self) -> String {
-        let key = self.key_title();
-        match self.action {
-            EventAction::SignedIn => "Signed in".to_owned(),
-            EventAction::SignInRefused => "Wrong password".to_owned(),
-            EventAction::KeyCreated => format!("{key} created"),
-            EventAction::KeyReset => format!("{key} reset"),
-            EventAction::KeyRevoked => format!("{key} revoked"),
-            EventAction::KeyFirstUsed => format!("{key} first used"),
-            EventAction::KeyChanged => format!("{key} changed"),
-            EventAction::KeyRotated => format!("{key} rotated"),
-            EventAction::KeyExpired => format!("{key} expired"),
-            EventAction::KeyCleared => format!("{key}, long expired, removed"),
-            EventAction::ExpiredKeyRefused => format!("{key} refused: it has expired"),
-            EventAction::ScopeRefused => format!("{key} refused: it may not do this"),
-            EventAction::KeyLeaked => format!("{key} revoked: its secret was reported as leaked"),
-            EventAction::PasswordChanged => "Password changed".to_owned(),
-            EventAction::Locked => "Account locked".to_owned(),
-            EventAction::Unlocked => "Account unlocked".to_owned(),
-            EventAction::AccountCreated => "Account created".to_owned(),
-            EventAction::AccountChanged => "Account changed".to_owned(),
-            EventAction::AccountDeleted => "Account deleted".to_owned(),
-            EventAction::AdminGranted => "Made an administrator".to_owned(),
-            EventAction::AdminRevoked => "Administrator no more".to_owned(),
-            EventAction::SecondFactorCleared => "Second factor cleared".to_owned(),
-            EventAction::ServiceAdded => "Service added".to_owned(),
-            EventAction::ServiceChanged => "Service changed".to_owned(),
-            EventAction::ServiceRemoved => "Service removed".to_owned(),
-            EventAction::Unknown => "Something that this release does not know".to_owned(),
-        }
     }
 
     /// Which key it is about, by the end of its secret; empty: none.

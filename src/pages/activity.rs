@@ -6,9 +6,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use super::moment::Moment;
+use super::paging::{Pager, Paging};
 use super::shell::{Shell, page};
 use crate::app::App;
-use crate::auth::credentials::parameter;
 use crate::callers::session_user::SessionUser;
 use crate::http::error::AppError;
 use crate::models::event::{Event, EventAction};
@@ -26,8 +26,7 @@ const LAST_PAGE: i64 = 1000;
 struct ActivityPage {
     shell: Shell,
     events: Vec<Row>,
-    newer: Option<i64>,
-    older: Option<i64>,
+    pager: Pager,
 }
 
 struct Row {
@@ -52,9 +51,8 @@ pub async fn show(
     session: Session,
     me: SessionUser,
 ) -> Result<HttpResponse, AppError> {
-    let wanted = parameter(request.query_string(), "page").and_then(|page| page.parse::<i64>().ok());
-    let number = wanted.unwrap_or(1).clamp(1, LAST_PAGE);
-    let (user_id, skip) = (me.user.id, (number - 1) * PER_PAGE);
+    let paging = Paging::asked(request.query_string(), PER_PAGE, LAST_PAGE);
+    let (user_id, skip) = (me.user.id, paging.skip());
     // One more than is shown tells whether there are older ones.
     let events = app.database.read(move |connection| Event::latest(connection, user_id, skip, PER_PAGE + 1)).await?;
     let has_older = events.len() > usize::try_from(PER_PAGE).unwrap_or(usize::MAX);
@@ -69,11 +67,8 @@ pub async fn show(
         address: event.address,
         agent: event.agent,
     });
-    let shown = ActivityPage {
-        shell: Shell::of(&app, &request, &session)?,
-        events: rows.collect(),
-        newer: (number > 1).then_some(number - 1),
-        older: (has_older && number < LAST_PAGE).then_some(number + 1),
-    };
+    let shell = Shell::of(&app, &request, &session)?;
+    let pager = paging.pager(has_older, |number| shell.path(&format!("/activity?page={number}")));
+    let shown = ActivityPage { events: rows.collect(), pager, shell };
     page(StatusCode::OK, &shown)
 }

@@ -8,6 +8,7 @@ pub mod keys;
 pub mod leak;
 pub mod moment;
 pub mod notices;
+pub mod paging;
 pub mod password;
 pub mod people;
 pub mod service_uses;

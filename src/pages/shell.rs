@@ -12,6 +12,7 @@ use crate::callers::session_user::form_token;
 use crate::callers::verify::SignedInAs;
 use crate::config::public_url::PublicUrl;
 use crate::http::error::AppError;
+use crate::models::text_enum::text_enum;
 
 /// The frame of a page, as `templates/base.html` shows it.
 pub struct Shell {
@@ -49,9 +50,9 @@ impl Shell {
 
     /// Says what was done just before, if the address tells it and it is one of `notices`, those of this page.
     pub fn saying(self, request: &HttpRequest, notices: &[Notice]) -> Self {
-        let named = parameter(request.query_string(), "notice");
-        let notice = notices.iter().find(|notice| named.as_deref() == Some(notice.name()));
-        Self { notice: notice.map(|notice| notice.text()), ..self }
+        let named = parameter(request.query_string(), "notice").and_then(|name| Notice::of_text(&name));
+        let notice = named.filter(|notice| notices.contains(notice));
+        Self { notice: notice.map(Notice::text), ..self }
     }
 
     fn without_form(app: &App, request: &HttpRequest) -> Self {
@@ -70,78 +71,44 @@ impl Shell {
     }
 }
 
-/// What a page says about what was done just before: carried in the address, as one of a few names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// Names and mail were saved.
-    AccountSaved,
-    /// The password was changed.
-    PasswordChanged,
-    /// The session was ended.
-    SignedOut,
-    /// A secret was reported as leaked.
-    LeakReported,
-    /// Somebody was added.
-    PersonAdded,
-    /// Somebody was locked.
-    PersonLocked,
-    /// Somebody was let in again.
-    PersonUnlocked,
-    /// Somebody was given a password.
-    PersonPasswordSet,
-    /// Name, note, scopes or expiry of an access token were changed.
-    TokenChanged,
-    /// An access token was ended.
-    TokenRevoked,
-    /// An access token was to be ended that there is not.
-    TokenGone,
-    /// A service was added.
-    ServiceAdded,
-    /// The settings of a service were saved.
-    ServiceChanged,
-    /// A service was removed.
-    ServiceRemoved,
-}
-
-impl Notice {
-    fn name(self) -> &'static str {
-        match self {
-            Self::AccountSaved => "account_saved",
-            Self::PasswordChanged => "password_changed",
-            Self::SignedOut => "signed_out",
-            Self::LeakReported => "leak_reported",
-            Self::PersonAdded => "person_added",
-            Self::PersonLocked => "person_locked",
-            Self::PersonUnlocked => "person_unlocked",
-            Self::PersonPasswordSet => "person_password_set",
-            Self::TokenChanged => "token_changed",
-            Self::TokenRevoked => "token_revoked",
-            Self::TokenGone => "token_gone",
-            Self::ServiceAdded => "service_added",
-            Self::ServiceChanged => "service_changed",
-            Self::ServiceRemoved => "service_removed",
-        }
-    }
-
-    fn text(self) -> &'static str {
-        match self {
-            Self::AccountSaved => "Your account has been saved.",
-            Self::PasswordChanged => "Your password has been changed. Other sessions have been signed out.",
-            Self::SignedOut => "You have signed out.",
-            Self::LeakReported => {
-                "Thank you. If it was the secret of a key here, that has been revoked, and its owner is told."
-            }
-            Self::PersonAdded => "The account has been made. Tell them the login and password.",
-            Self::PersonLocked => "The account has been locked. Sessions have ended, and keys no longer work.",
-            Self::PersonUnlocked => "The account is active. Signing in and keys work again.",
-            Self::PersonPasswordSet => "The password has been set. Tell it to them: their sessions have ended.",
-            Self::TokenChanged => "The access token has been changed.",
-            Self::TokenRevoked => "The access token has been revoked. No program can use it any more.",
-            Self::ServiceAdded => "The service has been added. Point the reverse proxy at Latchkey for it.",
-            Self::ServiceChanged => "The service has been saved. It holds from the next request on.",
-            Self::ServiceRemoved => "The service has been removed, and its scopes from all keys.",
-            Self::TokenGone => "There is no such access token: it has been revoked already, or is long expired.",
-        }
+text_enum! {
+    /// What a page says about what was done just before: carried in the address, as one of a few names.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Notice(as_str, text) {
+        /// Names and mail were saved.
+        AccountSaved = ("account_saved", "Your account has been saved."),
+        /// The password was changed.
+        PasswordChanged = ("password_changed", "Your password has been changed. Other sessions have been signed out."),
+        /// The session was ended.
+        SignedOut = ("signed_out", "You have signed out."),
+        /// A secret was reported as leaked.
+        LeakReported = (
+            "leak_reported",
+            "Thank you. If it was the secret of a key here, that has been revoked, and its owner is told."
+        ),
+        /// Somebody was added.
+        PersonAdded = ("person_added", "The account has been made. Tell them the login and password."),
+        /// Somebody was locked.
+        PersonLocked = ("person_locked", "The account has been locked. Sessions have ended, and keys no longer work."),
+        /// Somebody was let in again.
+        PersonUnlocked = ("person_unlocked", "The account is active. Signing in and keys work again."),
+        /// Somebody was given a password.
+        PersonPasswordSet = (
+            "person_password_set",
+            "The password has been set. Tell it to them: their sessions have ended."
+        ),
+        /// Name, note, scopes or expiry of an access token were changed.
+        TokenChanged = ("token_changed", "The access token has been changed."),
+        /// An access token was ended.
+        TokenRevoked = ("token_revoked", "The access token has been revoked. No program can use it any more."),
+        /// An access token was to be ended that there is not.
+        TokenGone = ("token_gone", "There is no such access token: it has been revoked already, or is long expired."),
+        /// A service was added.
+        ServiceAdded = ("service_added", "The service has been added. Point the reverse proxy at Latchkey for it."),
+        /// The settings of a service were saved.
+        ServiceChanged = ("service_changed", "The service has been saved. It holds from the next request on."),
+        /// A service was removed.
+        ServiceRemoved = ("service_removed", "The service has been removed, and its scopes from all keys."),
     }
 }
 
@@ -164,5 +131,5 @@ pub fn see_other(location: &str) -> HttpResponse {
 
 /// Goes on to the page at `path`, which says `notice`.
 pub fn see_other_with(app: &App, path: &str, notice: Notice) -> HttpResponse {
-    see_other(&app.url.path(&format!("{path}?notice={}", notice.name())))
+    see_other(&app.url.path(&format!("{path}?notice={}", notice.as_str())))
 }

@@ -36,7 +36,8 @@ pub struct Filter {
 
 impl Filter {
     /// The one that `query` is. What it does not know, it refuses: a program that mistypes `unused_since` would take
-    /// all keys for unused ones.
+    /// all keys for unused ones. The list of people is as lenient as Redmine's (`offset_and_limit` in `users.rs`): so the
+    /// two do not share their reading.
     ///
     /// # Errors
     /// 400 that says what to write.
@@ -56,7 +57,7 @@ impl Filter {
             }
             match &*name {
                 "action" => {
-                    let action = TokenAction::KEYS.into_iter().find(|action| action.as_str() == value);
+                    let action = TokenAction::of_text(&value).filter(|action| action.is_key());
                     filter.actions = vec![action.ok_or_else(|| wrong("api, feeds or access"))?];
                 }
                 "unused_since" => filter.unused_since = Some(time(&value).ok_or_else(|| wrong(A_TIME))?),

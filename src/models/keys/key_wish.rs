@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::models::people::user::User;
 use crate::models::rules::{FieldError, Labelled, unprintable};
 use crate::models::services::scopes_of_keys;
+use crate::models::text_enum::text_enum;
 use crate::models::tx::Tx;
 
 /// The most characters of a name.
@@ -115,44 +116,23 @@ impl Expiry {
     }
 }
 
-/// How long the secret before goes on working after a rotation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Grace {
-    /// It stops at once.
-    None,
-    /// An hour.
-    Hour,
-    /// A day.
-    #[default]
-    Day,
-    /// Seven days.
-    Week,
+text_enum! {
+    /// How long the secret before goes on working after a rotation.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub enum Grace(as_str, label) {
+        /// It stops at once.
+        None = ("0", "not at all"),
+        /// An hour.
+        Hour = ("1h", "1 hour"),
+        /// A day.
+        #[default]
+        Day = ("1d", "1 day"),
+        /// Seven days.
+        Week = ("7d", "7 days"),
+    }
 }
 
 impl Grace {
-    /// Each of them, shortest first.
-    pub const ALL: [Self; 4] = [Self::None, Self::Hour, Self::Day, Self::Week];
-
-    /// As programs write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "0",
-            Self::Hour => "1h",
-            Self::Day => "1d",
-            Self::Week => "7d",
-        }
-    }
-
-    /// As people read it.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::None => "not at all",
-            Self::Hour => "1 hour",
-            Self::Day => "1 day",
-            Self::Week => "7 days",
-        }
-    }
-
     /// The span.
     pub fn span(self) -> TimeDelta {
         match self {
@@ -168,8 +148,7 @@ impl FromStr for Grace {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL.into_iter().find(|grace| grace.as_str() == text.trim());
-        found.ok_or("must be 0, 1h, 1d or 7d")
+        Self::of_text(text.trim()).ok_or("must be 0, 1h, 1d or 7d")
     }
 }
 

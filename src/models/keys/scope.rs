@@ -7,70 +7,32 @@ use diesel::deserialize::FromSqlRow;
 use diesel::expression::AsExpression;
 use diesel::sql_types::Text;
 
-use crate::models::stored_as_text;
+use crate::models::text_enum::{stored_as_text, text_enum};
 
-/// One thing that a key may do of Latchkey's own. To write includes to read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scope {
-    /// See who its owner is.
-    AccountRead,
-    /// Change its owner's names and mail.
-    AccountWrite,
-    /// See its owner's keys.
-    TokensRead,
-    /// Make, change, rotate and revoke its owner's keys.
-    TokensWrite,
-    /// See everybody.
-    UsersRead,
-    /// Add, change and delete people, and act as one of them.
-    UsersWrite,
-    /// See the services.
-    ServicesRead,
-    /// Add, change and remove services, and say who may use them.
-    ServicesWrite,
+text_enum! {
+    /// One thing that a key may do of Latchkey's own. To write includes to read.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum Scope(as_str, description) {
+        /// See who its owner is.
+        AccountRead = ("account:read", "see your account"),
+        /// Change its owner's names and mail.
+        AccountWrite = ("account:write", "change your name and email"),
+        /// See its owner's keys.
+        TokensRead = ("tokens:read", "see your keys"),
+        /// Make, change, rotate and revoke its owner's keys.
+        TokensWrite = ("tokens:write", "make, change and revoke your keys"),
+        /// See everybody.
+        UsersRead = ("users:read", "see everybody's accounts"),
+        /// Add, change and delete people, and act as one of them.
+        UsersWrite = ("users:write", "add, change and delete people, and act as them"),
+        /// See the services.
+        ServicesRead = ("services:read", "see the services"),
+        /// Add, change and remove services, and say who may use them.
+        ServicesWrite = ("services:write", "add, change and remove services"),
+    }
 }
 
 impl Scope {
-    /// Each of them, in the order in which they are written and shown.
-    pub const ALL: [Self; 8] = [
-        Self::AccountRead,
-        Self::AccountWrite,
-        Self::TokensRead,
-        Self::TokensWrite,
-        Self::UsersRead,
-        Self::UsersWrite,
-        Self::ServicesRead,
-        Self::ServicesWrite,
-    ];
-
-    /// As stored, presented and shown.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::AccountRead => "account:read",
-            Self::AccountWrite => "account:write",
-            Self::TokensRead => "tokens:read",
-            Self::TokensWrite => "tokens:write",
-            Self::UsersRead => "users:read",
-            Self::UsersWrite => "users:write",
-            Self::ServicesRead => "services:read",
-            Self::ServicesWrite => "services:write",
-        }
-    }
-
-    /// What it lets a program do, in words.
-    pub fn description(self) -> &'static str {
-        match self {
-            Self::AccountRead => "see your account",
-            Self::AccountWrite => "change your name and email",
-            Self::TokensRead => "see your keys",
-            Self::TokensWrite => "make, change and revoke your keys",
-            Self::UsersRead => "see everybody's accounts",
-            Self::UsersWrite => "add, change and delete people, and act as them",
-            Self::ServicesRead => "see the services",
-            Self::ServicesWrite => "add, change and remove services",
-        }
-    }
-
     /// Whether only administrators can give it to a key.
     pub fn is_for_administrators(self) -> bool {
         matches!(self, Self::UsersRead | Self::UsersWrite | Self::ServicesRead | Self::ServicesWrite)
@@ -170,40 +132,27 @@ where
     }
 }
 
-/// How a service is used. To write includes to read.
-#[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[diesel(sql_type = Text)]
-pub enum Access {
-    /// By methods that read.
-    Read,
-    /// By every other one.
-    Write,
+text_enum! {
+    /// How a service is used. To write includes to read.
+    #[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[diesel(sql_type = Text)]
+    pub enum Access {
+        /// By methods that read.
+        Read = "read",
+        /// By every other one.
+        Write = "write",
+    }
 }
 
 impl Access {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Read, Self::Write];
-
-    /// As stored, presented and shown.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Write => "write",
-        }
-    }
-
-    /// What is not known grants least.
-    fn parse(text: &str) -> Self {
-        if text == "write" { Self::Write } else { Self::Read }
-    }
-
     /// Whether it includes `other`.
     pub fn includes(self, other: Self) -> bool {
         self >= other
     }
 }
 
-stored_as_text!(Access);
+// What is not known grants least.
+stored_as_text!(Access, otherwise Read);
 
 /// That a key may use a service: `service:NAME:read` or `service:NAME:write`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -218,7 +167,7 @@ impl ServiceScope {
     /// The one that `word` is; `None`: it is none.
     pub fn of_word(word: &str) -> Option<Self> {
         let (service, access) = word.strip_prefix("service:")?.split_once(':')?;
-        let access = Access::ALL.into_iter().find(|it| it.as_str() == access)?;
+        let access = Access::of_text(access)?;
         is_service_name(service).then(|| Self { service: service.to_owned(), access })
     }
 
@@ -279,7 +228,7 @@ impl KeyScopes {
     /// The first that can be none.
     pub fn of_words<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, UnknownScope> {
         words.into_iter().try_fold(Self::default(), |mut scopes, word| {
-            if let Some(own) = Scope::ALL.into_iter().find(|scope| scope.as_str() == word) {
+            if let Some(own) = Scope::of_text(word) {
                 scopes.own.0 |= own.bit();
             } else if let Some(of_service) = ServiceScope::of_word(word) {
                 scopes.services.insert(of_service);

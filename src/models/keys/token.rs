@@ -14,78 +14,36 @@ use crate::db::DbConnection;
 use crate::db::lookups::Asked;
 use crate::db::schema::{tokens, users};
 use crate::models::people::user::{User, UserStatus};
-use crate::models::stored_as_text;
+use crate::models::text_enum::{stored_as_text, text_enum};
 use crate::secret::{Digest, Secret};
 
-/// Which kind of secret a token is.
-#[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[diesel(sql_type = Text)]
-pub enum TokenAction {
-    /// The API access key: everything its owner may do.
-    Api,
-    /// The Atom access key: reads feeds.
-    Feeds,
-    /// An access token: what its scopes say, until it expires.
-    Access,
-    /// A browser's session.
-    Session,
-    /// Signs a browser in again.
-    Autologin,
-    /// Sets a new password.
-    Recovery,
-    /// Activates an account.
-    Register,
-    /// Stands in for a second factor, once.
-    TwofaBackupCode,
-    /// A kind of a newer release, which this one must not let in.
-    Unknown,
+text_enum! {
+    /// Which kind of secret a token is.
+    #[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[diesel(sql_type = Text)]
+    pub enum TokenAction(as_str, label) {
+        /// The API access key: everything its owner may do.
+        Api = ("api", "API access key"),
+        /// The Atom access key: reads feeds.
+        Feeds = ("feeds", "Atom access key"),
+        /// An access token: what its scopes say, until it expires.
+        Access = ("access", "Access token"),
+        /// A browser's session.
+        Session = ("session", "Session"),
+        /// Signs a browser in again.
+        Autologin = ("autologin", "Autologin"),
+        /// Sets a new password.
+        Recovery = ("recovery", "Password recovery"),
+        /// Activates an account.
+        Register = ("register", "Activation"),
+        /// Stands in for a second factor, once.
+        TwofaBackupCode = ("twofa_backup_code", "Backup code"),
+        /// A kind that this release does not know.
+        Unknown = ("unknown", "Key"),
+    }
 }
 
 impl TokenAction {
-    /// As stored and shown.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Api => "api",
-            Self::Feeds => "feeds",
-            Self::Access => "access",
-            Self::Session => "session",
-            Self::Autologin => "autologin",
-            Self::Recovery => "recovery",
-            Self::Register => "register",
-            Self::TwofaBackupCode => "twofa_backup_code",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    fn parse(text: &str) -> Self {
-        let known = [
-            Self::Api,
-            Self::Feeds,
-            Self::Access,
-            Self::Session,
-            Self::Autologin,
-            Self::Recovery,
-            Self::Register,
-            Self::TwofaBackupCode,
-        ];
-        known.into_iter().find(|action| action.as_str() == text).unwrap_or(Self::Unknown)
-    }
-
-    /// What people call it.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Api => "API access key",
-            Self::Feeds => "Atom access key",
-            Self::Access => "Access token",
-            Self::Session => "Session",
-            Self::Autologin => "Autologin",
-            Self::Recovery => "Password recovery",
-            Self::Register => "Activation",
-            Self::TwofaBackupCode => "Backup code",
-            Self::Unknown => "Key",
-        }
-    }
-
     /// Whether people call it a key, look at its last use, and make and reset it themselves.
     pub fn is_key(self) -> bool {
         Self::KEYS.contains(&self)
@@ -110,7 +68,8 @@ impl TokenAction {
     }
 }
 
-stored_as_text!(TokenAction);
+// A kind of a newer release, which this one must not let in.
+stored_as_text!(TokenAction, otherwise Unknown);
 
 /// A row of `tokens`.
 #[derive(Queryable, Selectable, Clone, Debug)]

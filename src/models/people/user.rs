@@ -11,24 +11,23 @@ use crate::clock::Timestamp;
 use crate::db::schema::users;
 use crate::db::{DbConnection, DbError, lower, write_error};
 use crate::models::rules::{FieldError, Labelled, messages, name_errors, presence_and_length};
-use crate::models::stored_as_text;
+use crate::models::text_enum::{stored_as_text, text_enum};
 
-/// What a person may do at all.
-#[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq)]
-#[diesel(sql_type = Text)]
-pub enum UserStatus {
-    /// Signs in, and has keys that work.
-    Active,
-    /// Not yet activated.
-    Registered,
-    /// Shut out, with all keys.
-    Locked,
+text_enum! {
+    /// What a person may do at all.
+    #[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq)]
+    #[diesel(sql_type = Text)]
+    pub enum UserStatus {
+        /// Signs in, and has keys that work.
+        Active = "active",
+        /// Not yet activated.
+        Registered = "registered",
+        /// Shut out, with all keys.
+        Locked = "locked",
+    }
 }
 
 impl UserStatus {
-    /// Each of them, in the order of their numbers.
-    pub const ALL: [Self; 3] = [Self::Active, Self::Registered, Self::Locked];
-
     /// What Redmine's API calls it: 1, 2 or 3.
     pub fn number(self) -> i64 {
         match self {
@@ -42,27 +41,10 @@ impl UserStatus {
     pub fn numbered(number: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.number().to_string() == number)
     }
-
-    /// As stored and shown.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Registered => "registered",
-            Self::Locked => "locked",
-        }
-    }
-
-    /// What is unknown is locked: a newer release may have states that this one must not let in.
-    fn parse(text: &str) -> Self {
-        match text {
-            "active" => Self::Active,
-            "registered" => Self::Registered,
-            _ => Self::Locked,
-        }
-    }
 }
 
-stored_as_text!(UserStatus);
+// A newer release may have states that this one must not let in.
+stored_as_text!(UserStatus, otherwise Locked);
 
 /// Whose rows are locked together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

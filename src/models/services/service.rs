@@ -13,38 +13,24 @@ use crate::db::DbConnection;
 use crate::db::lookups::Asked;
 use crate::db::schema::{service_admissions, services, token_services};
 use crate::models::keys::scope::{Access, is_service_name};
-use crate::models::stored_as_text;
+use crate::models::text_enum::{stored_as_text, text_enum};
 
-/// Where the settings of a service are kept.
-#[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq)]
-#[diesel(sql_type = Text)]
-pub enum KeptIn {
-    /// Administrators change them.
-    Database,
-    /// They stand in the file that `serve` reads.
-    File,
-    /// They stood in it: the service is closed, until it stands there again or is removed for good.
-    LeftFile,
-}
-
-impl KeptIn {
-    /// As stored.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Database => "database",
-            Self::File => "file",
-            Self::LeftFile => "left_file",
-        }
-    }
-
-    /// What a newer release may have written there opens nothing to this one.
-    fn parse(text: &str) -> Self {
-        let known = [Self::Database, Self::File].into_iter().find(|it| it.as_str() == text);
-        known.unwrap_or(Self::LeftFile)
+text_enum! {
+    /// Where the settings of a service are kept.
+    #[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq)]
+    #[diesel(sql_type = Text)]
+    pub enum KeptIn {
+        /// Administrators change them.
+        Database = "database",
+        /// They stand in the file that `serve` reads.
+        File = "file",
+        /// They stood in it: the service is closed, until it stands there again or is removed for good.
+        LeftFile = "left_file",
     }
 }
 
-stored_as_text!(KeptIn);
+// What a newer release may have written there opens nothing to this one.
+stored_as_text!(KeptIn, otherwise LeftFile);
 
 /// What the path of a service begins with that has left the file, and whose place another has now.
 pub(super) const NOWHERE: char = '#';

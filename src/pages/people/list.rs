@@ -16,6 +16,7 @@ use crate::models::keys::token::Token;
 use crate::models::people::administration::{People, PeopleFilter};
 use crate::models::people::user::{User, UserStatus};
 use crate::pages::moment::Moment;
+use crate::pages::paging::{Pager, Paging};
 use crate::pages::shell::{Shell, page};
 
 /// Rows on a page.
@@ -35,8 +36,7 @@ struct ListPage {
     /// Why there are none, where there are none.
     empty: &'static str,
     is_filtered: bool,
-    previous: Option<String>,
-    next: Option<String>,
+    pager: Pager,
 }
 
 struct StatusChoice {
@@ -70,16 +70,13 @@ pub async fn show(
 ) -> Result<HttpResponse, AppError> {
     let query = request.query_string();
     let name = parameter(query, "name").unwrap_or_default().trim().to_owned();
-    let status = parameter(query, "status");
-    let status = UserStatus::ALL.into_iter().find(|known| status.as_deref() == Some(known.as_str()));
-    let wanted = parameter(query, "page").and_then(|page| page.parse::<i64>().ok());
-    let number = wanted.unwrap_or(1).clamp(1, LAST_PAGE);
-    let skip = (number - 1) * PER_PAGE;
+    let status = parameter(query, "status").and_then(|status| UserStatus::of_text(&status));
+    let paging = Paging::asked(query, PER_PAGE, LAST_PAGE);
 
     let filter =
         PeopleFilter { statuses: status.map_or(UserStatus::ALL.to_vec(), |status| vec![status]), name: name.clone() };
     let found = app.database.read(move |connection| {
-        let People { users, total } = filter.find(connection, skip, PER_PAGE)?;
+        let People { users, total } = filter.find(connection, paging.skip(), PER_PAGE)?;
         let ids: Vec<i64> = users.iter().map(|user| user.id).collect();
         Ok((users, total, Token::keys_of(connection, &ids)?))
     });
@@ -91,13 +88,11 @@ pub async fn show(
 
     let shell = Shell::of(&app, &request, &session)?;
     let address = |number| shell.path(&format!("/admin/users?{}", query_of(&name, status, number)));
-    let last = skip + PER_PAGE;
     let shown = ListPage {
-        count: count(total, skip, last),
+        count: paging.count(total, ("person", "people")),
         empty: empty(total, &name),
         is_filtered: !name.is_empty() || status.is_some(),
-        previous: (number > 1).then(|| address(number - 1)),
-        next: (total > last && number < LAST_PAGE).then(|| address(number + 1)),
+        pager: paging.pager_of(total, address),
         people: users.into_iter().map(|user| Row::new(&app, &keys_by_owner, user)).collect(),
         statuses: choices(status),
         name,
@@ -146,14 +141,6 @@ fn query_of(name: &str, status: Option<UserStatus>, number: i64) -> String {
         query.append_pair("status", status.as_str());
     }
     query.append_pair("page", &number.to_string()).finish()
-}
-
-fn count(total: i64, skip: i64, last: i64) -> String {
-    match total {
-        1 => "1 person".to_owned(),
-        total if total <= PER_PAGE || skip >= total => format!("{total} people"),
-        total => format!("{total} people, {} to {} shown", skip + 1, last.min(total)),
-    }
 }
 
 fn empty(total: i64, name: &str) -> &'static str {

@@ -15,10 +15,12 @@ use crate::http::error::AppError;
 use crate::models::keys::key::Key;
 use crate::models::keys::key_wish::KeyPolicy;
 use crate::models::keys::token::TokenAction;
+use crate::models::text_enum::text_enum;
+use crate::pages::paging::{Pager, Paging};
 use crate::pages::shell::{Notice, Shell, page};
 
 /// Rows on a page: as many as one person may have, unless a setting lets them have more.
-const PER_PAGE: usize = 100;
+const PER_PAGE: i64 = 100;
 
 #[derive(Template)]
 #[template(path = "tokens/list.html")]
@@ -32,8 +34,7 @@ struct ListPage {
     idle: String,
     /// Why no more can be made; empty: they can.
     full: String,
-    previous: Option<String>,
-    next: Option<String>,
+    pager: Pager,
 }
 
 struct OrderChoice {
@@ -42,30 +43,16 @@ struct OrderChoice {
     is_chosen: bool,
 }
 
-/// What comes first.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Order {
-    Newest,
-    LastUsed,
+text_enum! {
+    /// What comes first.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum Order(as_str, label) {
+        Newest = ("newest", "Newest first"),
+        LastUsed = ("last_used", "Last used first"),
+    }
 }
 
 impl Order {
-    const ALL: [Self; 2] = [Self::Newest, Self::LastUsed];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Newest => "newest",
-            Self::LastUsed => "last_used",
-        }
-    }
-
-    fn label(self) -> &'static str {
-        match self {
-            Self::Newest => "Newest first",
-            Self::LastUsed => "Last used first",
-        }
-    }
-
     fn sort(self, app: &App, keys: &mut [Key]) {
         let last_use = |key: &Key| key.last_use(|token| app.recorder.last_use.of(token)).map(|last_use| last_use.on);
         match self {
@@ -86,9 +73,7 @@ pub async fn show(
     me: SessionUser,
 ) -> Result<HttpResponse, AppError> {
     let query = request.query_string();
-    let sort = parameter(query, "sort");
-    let order = Order::ALL.into_iter().find(|order| sort.as_deref() == Some(order.as_str())).unwrap_or(Order::Newest);
-    let wanted = parameter(query, "page").and_then(|page| page.parse::<usize>().ok());
+    let order = parameter(query, "sort").and_then(|sort| Order::of_text(&sort)).unwrap_or(Order::Newest);
     let user_id = me.user.id;
     let mut keys =
         app.database.lookup(move |connection| Key::of_user(connection, user_id, &[TokenAction::Access])).await?;
@@ -96,21 +81,20 @@ pub async fn show(
 
     let shell = Shell::of(&app, &request, &session)?;
     let all: Vec<ShownToken> = keys.iter().map(|key| ShownToken::new(&app, key)).collect();
-    let (total, pages) = (all.len(), all.len().div_ceil(PER_PAGE).max(1));
-    let number = wanted.unwrap_or(1).clamp(1, pages);
+    let total = i64::try_from(all.len()).unwrap_or(i64::MAX);
+    let paging = Paging::asked_of(query, PER_PAGE, total);
     let address = |order: Order, number| match number {
         1 => shell.path(&format!("/my/tokens?sort={}", order.as_str())),
         number => shell.path(&format!("/my/tokens?sort={}&page={number}", order.as_str())),
     };
     let notices = [Notice::TokenRevoked, Notice::TokenGone];
     let shown = ListPage {
-        count: count(total, number),
+        count: paging.count(total, ("access token", "access tokens")),
         orders: Order::ALL.map(|it| OrderChoice::new(address(it, 1), it, order)).into(),
         idle: idle(all.iter().filter(|token| token.is_idle).count()),
-        full: full(&app, total),
-        previous: (number > 1).then(|| address(order, number - 1)),
-        next: (number < pages).then(|| address(order, number + 1)),
-        tokens: all.into_iter().skip((number - 1) * PER_PAGE).take(PER_PAGE).collect(),
+        full: full(&app, all.len()),
+        pager: paging.pager_of(total, |number| address(order, number)),
+        tokens: paging.rows(all),
         shell: shell.saying(&request, &notices),
     };
     page(StatusCode::OK, &shown)
@@ -119,15 +103,6 @@ pub async fn show(
 impl OrderChoice {
     fn new(address: String, order: Order, chosen: Order) -> Self {
         Self { address, label: order.label(), is_chosen: order == chosen }
-    }
-}
-
-fn count(total: usize, number: usize) -> String {
-    let (first, last) = ((number - 1) * PER_PAGE + 1, (number * PER_PAGE).min(total));
-    match total {
-        1 => "1 access token".to_owned(),
-        total if total <= PER_PAGE => format!("{total} access tokens"),
-        total => format!("{total} access tokens, {first} to {last} shown"),
     }
 }
 
