@@ -17,7 +17,7 @@ use crate::db::lookups::Lookups;
 use crate::http::error::AppError;
 use crate::metrics::Metrics;
 use crate::models::keys::token::Claim;
-use crate::models::services::service::Visit;
+use crate::models::services::service::ServiceLookup;
 use crate::recorder::Recorder;
 
 /// Settings, database, clock, and the parts that remember something between requests.
@@ -31,7 +31,7 @@ pub struct App {
     /// Who presents which secret.
     pub tokens: Lookups<Claim>,
     /// What somebody may do on which service.
-    pub services: Lookups<Visit>,
+    pub services: Lookups<ServiceLookup>,
     /// The time.
     pub clock: Clock,
     /// What is written behind.

@@ -45,13 +45,13 @@ pub(crate) struct RequestLabels {
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(crate) struct AuthenticationLabels {
-    method: Method,
+    method: AuthMethod,
     outcome: Outcome,
 }
 
 /// How somebody said who they are.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
-pub enum Method {
+pub enum AuthMethod {
     /// A key in the query or in its own header.
     Key,
     /// A key as Bearer token.
@@ -77,7 +77,7 @@ pub enum Outcome {
     Undecided,
 }
 
-impl EncodeLabelValue for Method {
+impl EncodeLabelValue for AuthMethod {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
         encoder.write_str(match self {
             Self::Key => "key",
@@ -138,7 +138,7 @@ impl Metrics {
     }
 
     /// Counts an authentication.
-    pub fn count_authentication(&self, method: Method, outcome: Outcome) {
+    pub fn count_authentication(&self, method: AuthMethod, outcome: Outcome) {
         self.authentications.get_or_create(&AuthenticationLabels { method, outcome }).inc();
     }
 }

@@ -9,8 +9,8 @@ use latchkey::db::DbConnection;
 use latchkey::metrics::Flushes;
 use latchkey::models::client::Client;
 use latchkey::models::keys::token::{Token, TokenAction};
-use latchkey::recorder::bell::Bell;
 use latchkey::recorder::last_use::LastUse;
+use latchkey::recorder::wake_up::WakeUp;
 use latchkey::secret::Secret;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -227,7 +227,7 @@ impl World {
 
 fn process(clock: &Clock) -> LastUse {
     // Nobody's recorder is to be waited for: the test writes itself.
-    LastUse::new(clock.clone(), std::time::Duration::from_secs(30), Arc::new(Bell::default()), Flushes::default())
+    LastUse::new(clock.clone(), std::time::Duration::from_secs(30), Arc::new(WakeUp::default()), Flushes::default())
 }
 
 #[rstest]

@@ -48,7 +48,7 @@ impl From<User> for Account {
 /// What people may change about themselves; every other field is ignored.
 #[derive(Default, Deserialize, ToSchema)]
 #[schema(as = AccountChanges, xml(name = "user"))]
-struct Changes {
+struct AccountChanges {
     #[schema(nullable = false, min_length = 1, max_length = 30)]
     firstname: Option<String>,
     #[schema(nullable = false, min_length = 1, max_length = 255)]
@@ -57,9 +57,9 @@ struct Changes {
     mail: Option<String>,
 }
 
-type JsonChanges = InUser<Changes>;
+type JsonAccountChanges = InUser<AccountChanges>;
 
-impl Document for Changes {
+impl Document for AccountChanges {
     const FIELDS: &'static [&'static str] = &["firstname", "lastname", "mail"];
 }
 
@@ -95,7 +95,7 @@ pub async fn show(format: Format, me: ApiUser<AccountRead>) -> Result<HttpRespon
     operation_id = "updateAccount",
     summary = "Change one's own names and mail",
     params(SwitchUser),
-    request_body(content((inline(JsonChanges) = "application/json"), (Changes = "application/xml"))),
+    request_body(content((inline(JsonAccountChanges) = "application/json"), (AccountChanges = "application/xml"))),
     responses((status = 204, description = "It is changed."), NotLetIn, NotTaken),
 )]
 pub async fn update(
@@ -104,7 +104,7 @@ pub async fn update(
     me: ApiUser<AccountWrite>,
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
-    let changes: Changes = read(&request, format, payload).await?;
+    let changes: AccountChanges = read(&request, format, payload).await?;
     let before = me.user.profile();
     let profile = Profile {
         firstname: changes.firstname.unwrap_or_else(|| before.firstname.clone()),

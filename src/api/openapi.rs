@@ -13,7 +13,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::described::{problem, text};
 use super::json::respond;
-use super::tokens::wish::RotationWish;
+use super::tokens::request::RotationRequest;
 use super::{account, activity, health, revoke, services, tokens, users};
 use crate::app::App;
 use crate::auth::credentials::API_KEY_HEADER;
@@ -60,7 +60,7 @@ use crate::http::problem::{self as problem_document, Problem};
         health::healthz,
         health::readyz,
     ),
-    components(schemas(Errors, ErrorsAsXml, Problem, RotationWish)),
+    components(schemas(Errors, ErrorsAsXml, Problem, RotationRequest)),
     security(("key" = []), ("keyParameter" = []), ("basic" = []), ("bearer" = [])),
     modifiers(&Credentials, &Formats),
 )]

@@ -14,7 +14,7 @@ use crate::auth::credentials::{Credentials, Password, SWITCH_USER_HEADER, key_pa
 use crate::auth::passwords::PasswordRefusal;
 use crate::http::asks::{Argument, Asks};
 use crate::http::error::AppError;
-use crate::metrics::{Method, Outcome};
+use crate::metrics::{AuthMethod, Outcome};
 use crate::models::keys::scope::Scope;
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::user::User;
@@ -164,7 +164,7 @@ impl FromRequest for FeedUser {
             let key = key_parameter(request.query_string()).ok_or_else(refused_key)?;
             let found = verify_token(&app, &request, FEEDS, &key, |_| true).await;
             let found = found.and_then(|found| found.map(|(_, user)| Self { user }).map_err(|_| refused_key()));
-            app.metrics.count_authentication(Method::Feed, Outcome::of(&found));
+            app.metrics.count_authentication(AuthMethod::Feed, Outcome::of(&found));
             found
         })
     }
@@ -181,7 +181,7 @@ async fn authorize(request: &HttpRequest, asked: Scope) -> Result<(User, Mandate
     let token = grant.token().cloned();
     let rows = Rows { caller: Some(&caller), token: token.as_ref(), other: None };
     let mandate = Mandate::of(&app, request, grant.with_scope(asked), &rows)?;
-    let Some(login) = wished_user(request, &caller) else { return Ok((caller, mandate)) };
+    let Some(login) = user_to_act_as(request, &caller) else { return Ok((caller, mandate)) };
     let other = app.database.lookup(move |connection| User::find_by_login(connection, &login)).await?;
     let mandate = mandate.acting_as(&caller, other.as_ref())?;
     if let Some(authenticated) = request.extensions_mut().get_mut::<Authenticated>() {
@@ -202,12 +202,12 @@ async fn authenticate(app: &App, request: &HttpRequest) -> Result<(User, Grant),
 }
 
 /// What is counted as an attempt; nothing presented is none.
-pub fn method_of(credentials: &Credentials) -> Option<Method> {
+pub fn method_of(credentials: &Credentials) -> Option<AuthMethod> {
     match credentials {
         Credentials::Absent => None,
-        Credentials::Key(_) | Credentials::UnreadableKey => Some(Method::Key),
-        Credentials::Bearer(_) => Some(Method::Bearer),
-        Credentials::Basic { .. } | Credentials::UnreadableAuthorization => Some(Method::Basic),
+        Credentials::Key(_) | Credentials::UnreadableKey => Some(AuthMethod::Key),
+        Credentials::Bearer(_) => Some(AuthMethod::Bearer),
+        Credentials::Basic { .. } | Credentials::UnreadableAuthorization => Some(AuthMethod::Basic),
     }
 }
 
@@ -275,7 +275,7 @@ async fn by_login(app: &App, request: &HttpRequest, login: &str, password: &Pass
 }
 
 /// The login of whom an administrator's program wants to act as; anybody else's header is ignored.
-fn wished_user(request: &HttpRequest, caller: &User) -> Option<String> {
+fn user_to_act_as(request: &HttpRequest, caller: &User) -> Option<String> {
     let login = request.headers().get(SWITCH_USER_HEADER).filter(|_| caller.admin)?;
     let login = text_of(login).unwrap_or("\u{FFFD}");
     (!login.is_empty()).then(|| login.to_owned())

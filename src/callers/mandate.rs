@@ -44,7 +44,7 @@ pub(super) struct Grant {
     password: Option<GivenPassword>,
     /// Whom an administrator acts as.
     acting_as: Option<i64>,
-    asked: Asked,
+    asked: Required,
 }
 
 /// The stored hash that a password was right for.
@@ -53,7 +53,7 @@ struct GivenPassword(Option<String>);
 
 /// What a handler asks of whoever calls.
 #[derive(Clone, Copy, Default)]
-struct Asked {
+struct Required {
     /// The scope that the key has to have.
     scope: Option<Scope>,
     /// That the password need not be changed first.
@@ -107,7 +107,7 @@ impl Grant {
             Credential::Password => Some(GivenPassword(caller.password_hash.clone())),
             Credential::Token(_) => None,
         };
-        Self { caller: caller.id, credential, password, acting_as: None, asked: Asked::default() }
+        Self { caller: caller.id, credential, password, acting_as: None, asked: Required::default() }
     }
 
     /// The same, where another password must have been chosen before anything else, if one has to be.

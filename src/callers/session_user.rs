@@ -150,7 +150,7 @@ async fn session(app: &App, request: &HttpRequest) -> Result<Option<(User, Token
     let goes_on = |token: &Token| token.user_id == user_id && is_current(app, token, app.clock.now());
     let found = verify_token(app, request, SESSION, &Secret::presented(secret), goes_on).await;
     let found = found.map(Result::ok);
-    app.metrics.count_authentication(metrics::Method::Session, Outcome::of_found(&found));
+    app.metrics.count_authentication(metrics::AuthMethod::Session, Outcome::of_found(&found));
     Ok(found?.map(|(token, user)| {
         request.extensions_mut().insert(SignedInAs { login: user.login.clone(), admin: user.admin });
         (user, token)

@@ -18,7 +18,7 @@ use crate::logging;
 use crate::models::client::Client;
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::key::Key;
-use crate::models::keys::key_wish::{Expiry, Grace, KeyPolicy, NewKey};
+use crate::models::keys::key_request::{Expiry, Grace, KeyPolicy, NewKey};
 use crate::models::keys::scope::KeyScopes;
 use crate::models::keys::token::{RecordIf, Token, TokenAction, TokenUse};
 use crate::models::people::user::{NewUser, Profile, User, UserStatus};

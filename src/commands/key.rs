@@ -12,7 +12,7 @@ use crate::documents::key::KeyDocument;
 use crate::documents::service_usage::ServiceUsageDocument;
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::key::{Key, KeyRefusal, UsedSecret};
-use crate::models::keys::key_wish::{Expiry, Grace, KeyPolicy, NewKey};
+use crate::models::keys::key_request::{Expiry, Grace, KeyPolicy, NewKey};
 use crate::models::keys::scope::{KeyScopes, UnknownScope};
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::user::User;
@@ -32,7 +32,7 @@ pub enum Command {
         /// Whose
         login: String,
         #[command(flatten)]
-        wish: Wish,
+        options: AddOptions,
         /// Print the key as JSON, with the secret in it
         #[arg(long)]
         json: bool,
@@ -75,7 +75,7 @@ struct ShownKey {
 
 /// The key that is to be made.
 #[derive(clap::Args)]
-pub struct Wish {
+pub struct AddOptions {
     /// Which kind: api for programs, feeds for feed readers, access for one program that may do no more than it must
     #[arg(long, value_enum, default_value = "api")]
     action: KeyKind,
@@ -123,11 +123,11 @@ impl From<KeyKind> for TokenAction {
 impl Command {
     /// Refuses what cannot be said in clap's own words.
     pub fn check(&self) -> Result<(), clap::Error> {
-        let Self::Add { wish, .. } = self else { return Ok(()) };
-        if wish.action == KeyKind::Access {
+        let Self::Add { options, .. } = self else { return Ok(()) };
+        if options.action == KeyKind::Access {
             return Ok(());
         }
-        let Wish { name, note, scope, expires, .. } = wish;
+        let AddOptions { name, note, scope, expires, .. } = options;
         let given = [
             ("--name", name.is_some()),
             ("--note", note.is_some()),
@@ -162,10 +162,10 @@ pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
     let database = open_database(config)?;
     let now = Clock::system().now();
     match command {
-        Command::Add { login, wish, json } => {
+        Command::Add { login, options, json } => {
             let user = find_user(&database, &login)?;
-            let (key, secret) = match wish.action {
-                KeyKind::Access => add_access_token(config, &database, &user, wish, now)?,
+            let (key, secret) = match options.action {
+                KeyKind::Access => add_access_token(config, &database, &user, options, now)?,
                 KeyKind::Api if !config.api_access_keys => {
                     return Err(Failure(
                         "API access keys are switched off here (LATCHKEY_API_ACCESS_KEYS); make an access token with \
@@ -173,7 +173,7 @@ pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
                             .into(),
                     ));
                 }
-                KeyKind::Api | KeyKind::Feeds => add_only_key(&database, &user, wish.action.into(), now)?,
+                KeyKind::Api | KeyKind::Feeds => add_only_key(&database, &user, options.action.into(), now)?,
             };
             print_made(&key, &user, &secret, json, now)
         }
@@ -198,14 +198,14 @@ fn add_access_token(
     config: &Config,
     database: &Database,
     user: &User,
-    wish: Wish,
+    options: AddOptions,
     now: Timestamp,
 ) -> Result<(Key, Secret), Failure> {
     let new = NewKey {
-        name: wish.name.unwrap_or_default().trim().to_owned(),
-        note: wish.note.unwrap_or_default().trim().to_owned(),
-        scopes: KeyScopes::of_words(wish.scope.iter().map(String::as_str))?,
-        expiry: wish.expires,
+        name: options.name.unwrap_or_default().trim().to_owned(),
+        note: options.note.unwrap_or_default().trim().to_owned(),
+        scopes: KeyScopes::of_words(options.scope.iter().map(String::as_str))?,
+        expiry: options.expires,
     };
     let made = write(database, now, |tx| Key::make(tx, user.id, &new, &KeyPolicy::of(config)))?;
     let (key, expiry) = (&made.0, made.0.expires_on.map_or_else(|| "never expires".to_owned(), expires_text));

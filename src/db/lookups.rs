@@ -18,7 +18,7 @@ const THREADS: usize = 2;
 const MOST_TOGETHER: usize = 100;
 
 /// Something that is asked for every request.
-pub trait Asked: Clone + Send + 'static {
+pub trait Batched: Clone + Send + 'static {
     /// What there is to say about it.
     type Answer: Send + 'static;
 
@@ -36,18 +36,18 @@ pub trait Asked: Clone + Send + 'static {
 }
 
 /// Looks things of one kind up for every request of the process.
-pub struct Lookups<A: Asked> {
+pub struct Lookups<A: Batched> {
     database: Database,
     /// `None`: each is looked up where it is asked for.
     queue: Option<Sender<Lookup<A>>>,
 }
 
-struct Lookup<A: Asked> {
+struct Lookup<A: Batched> {
     asked: A,
     answer: oneshot::Sender<Result<A::Answer, DbError>>,
 }
 
-impl<A: Asked> Lookups<A> {
+impl<A: Batched> Lookups<A> {
     /// In `database`; on PostgreSQL with threads that end when this is dropped.
     ///
     /// # Errors
@@ -83,7 +83,7 @@ impl<A: Asked> Lookups<A> {
 }
 
 /// Looks up what waits, again and again, until nobody is left who could ask.
-fn work_off<A: Asked>(database: &Database, queue: &Mutex<Receiver<Lookup<A>>>) {
+fn work_off<A: Batched>(database: &Database, queue: &Mutex<Receiver<Lookup<A>>>) {
     while let Some(lookups) = waiting(queue) {
         let all: Vec<A> = lookups.iter().map(|lookup| lookup.asked.clone()).collect();
         // A panic costs those who wait for this answer theirs, and nobody the thread.
@@ -97,13 +97,13 @@ fn work_off<A: Asked>(database: &Database, queue: &Mutex<Receiver<Lookup<A>>>) {
 }
 
 /// Waits until there is something to look up, and takes all that there is then; `None`: nobody is left who could ask.
-fn waiting<A: Asked>(queue: &Mutex<Receiver<Lookup<A>>>) -> Option<Vec<Lookup<A>>> {
+fn waiting<A: Batched>(queue: &Mutex<Receiver<Lookup<A>>>) -> Option<Vec<Lookup<A>>> {
     let queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
     let first = queue.recv().ok()?;
     Some(std::iter::once(first).chain(queue.try_iter()).take(MOST_TOGETHER).collect())
 }
 
-impl<A: Asked> Lookup<A> {
+impl<A: Batched> Lookup<A> {
     fn tell(self, found: Result<A::Answer, DbError>) {
         // Whoever has given up on it does not want to know.
         let _ = self.answer.send(found);

@@ -26,7 +26,7 @@ use crate::metrics::Outcome;
 use crate::models::keys::scope::{Access, ServiceScope};
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::user::User;
-use crate::models::services::service::{Service, Standing, Visit, Visitor};
+use crate::models::services::service::{Permission, Service, ServiceLookup, Visitor};
 use crate::recorder::service_uses::ServiceCall;
 use crate::secret::Secret;
 
@@ -128,13 +128,13 @@ async fn admit(app: &App, request: &HttpRequest, question: Question) -> Result<A
         user_id: user.id,
         key_id: (token.action != TokenAction::Api).then(|| token.key()),
     });
-    let (service, standing) = find(app, &host, &path, visitor).await?;
+    let (service, permission) = find(app, &host, &path, visitor).await?;
     let asked = service.access_of(&method);
     let Some((token, user)) = caller else {
         let may_go_on = service.anonymous_reads && asked == Access::Read;
         return if may_go_on { Ok(Admitted::default()) } else { Err(challenge(app)) };
     };
-    let scopes = authorize(app, request, (&service, standing), asked, &token)?;
+    let scopes = authorize(app, request, (&service, permission), asked, &token)?;
     let rate = rate(app, &service, &token)?;
     app.recorder.service_uses.count(&ServiceCall {
         key_id: token.key(),
@@ -158,8 +158,8 @@ async fn find(
     host: &str,
     path: &OriginalPath,
     visitor: Option<Visitor>,
-) -> Result<(Service, Standing), AppError> {
-    let mut open = app.services.look_up(Visit { host: host.to_owned(), visitor }).await?;
+) -> Result<(Service, Permission), AppError> {
+    let mut open = app.services.look_up(ServiceLookup { host: host.to_owned(), visitor }).await?;
     let place = path.place(|path| {
         let place = open.iter().position(|(service, _)| service.has_path(path));
         let in_any_case = open.iter().position(|(service, _)| service.has_path_in_any_case(path));
@@ -199,7 +199,7 @@ fn challenge(app: &App) -> AppError {
 fn authorize(
     app: &App,
     request: &HttpRequest,
-    (service, standing): (&Service, Standing),
+    (service, permission): (&Service, Permission),
     asked: Access,
     token: &Token,
 ) -> Result<String, AppError> {
@@ -208,16 +208,16 @@ fn authorize(
     }
     let is_enough = |access: Option<Access>| access.is_some_and(|access| access.includes(asked));
     let scope = |access| ServiceScope { service: service.name.clone(), access };
-    if !is_enough(standing.scope) {
+    if !is_enough(permission.scope) {
         return Err(refused_scope(app, request, token, scope(asked).to_string()));
     }
-    if !is_enough(standing.admission) {
+    if !is_enough(permission.admission) {
         return Err(AppError::Forbidden(match asked {
             Access::Read => "This service does not admit the owner of this key.",
             Access::Write => "This service does not admit the owner of this key to write.",
         }));
     }
-    let granted = Access::ALL.into_iter().filter(|access| standing.access().is_some_and(|it| it.includes(*access)));
+    let granted = Access::ALL.into_iter().filter(|access| permission.access().is_some_and(|it| it.includes(*access)));
     Ok(granted.map(|access| scope(access).to_string()).collect::<Vec<_>>().join(" "))
 }
 

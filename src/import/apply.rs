@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::hashing::{PasswordPlan, Wrapped};
 use super::options::{Conflicts, ImportError, Mode, Options, Passwords};
-use super::redmine::{MovedKey, Person, SourcePassword};
+use super::redmine::{MovedKey, SourcePassword, SourcePerson};
 use super::report::{Kind, Report};
 use super::rows::{
     self, FieldDigests, ImportedToken, ImportedUser, MovedField, Numbered, TokenRow, UserRow, reserve_ids,
@@ -43,7 +43,7 @@ impl Held {
 
 /// A person, and who they are here.
 struct Arrival {
-    person: Person,
+    person: SourcePerson,
     user_id: i64,
     here: Here,
 }
@@ -69,7 +69,7 @@ struct Keys {
 
 /// Keys to write, and what became of them.
 #[derive(Default)]
-struct KeyChanges {
+struct KeyPlan {
     new: Vec<(i64, i64, MovedKey)>,
     ended: Vec<Token>,
     uses: Vec<TokenUse>,
@@ -80,7 +80,7 @@ impl Applied<'_> {
     ///
     /// # Errors
     /// Those of the queries; if the source is another one than before.
-    pub fn page(&mut self, people: Vec<Person>) -> Result<(), ImportError> {
+    pub fn page(&mut self, people: Vec<SourcePerson>) -> Result<(), ImportError> {
         let Some((first, last)) =
             people.first().zip(people.last()).map(|(one, other)| (one.source_id, other.source_id))
         else {
@@ -149,7 +149,7 @@ impl Applied<'_> {
     }
 
     /// Who of them is here already, and new ids for the others.
-    fn arrivals(&mut self, people: Vec<Person>, first: i64, last: i64) -> Result<Vec<Arrival>, ImportError> {
+    fn arrivals(&mut self, people: Vec<SourcePerson>, first: i64, last: i64) -> Result<Vec<Arrival>, ImportError> {
         let mut imported = rows::imported_users(self.connection, first, last)?;
         self.forget_reused_ids(&people, &mut imported)?;
         let ids: Vec<i64> = imported.values().map(|it| it.user_id).collect();
@@ -176,7 +176,7 @@ impl Applied<'_> {
     /// made since is somebody new; who was made before, and at another time, is of another Redmine.
     fn forget_reused_ids(
         &mut self,
-        people: &[Person],
+        people: &[SourcePerson],
         imported: &mut HashMap<i64, ImportedUser>,
     ) -> Result<(), ImportError> {
         let mut reused = Vec::new();
@@ -200,7 +200,7 @@ impl Applied<'_> {
     /// Who has the logins and addresses that they want, and those that they get if they cannot have them.
     fn held(&mut self, arrivals: &[Arrival]) -> Result<(Held, Held), ImportError> {
         let (mut logins, mut mails) = (Vec::new(), Vec::new());
-        for Person { source_id, login, mail, .. } in arrivals.iter().map(|it| &it.person) {
+        for SourcePerson { source_id, login, mail, .. } in arrivals.iter().map(|it| &it.person) {
             logins.extend(login.as_ref().map(|login| login.to_ascii_lowercase()));
             logins.push(substitute_login(*source_id));
             mails.extend(mail.as_ref().map(|mail| mail.to_ascii_lowercase()));
@@ -263,7 +263,7 @@ impl Applied<'_> {
     /// The row of a person who is here already, with what has changed there, and what of it is remembered.
     fn merge(
         &mut self,
-        person: &mut Person,
+        person: &mut SourcePerson,
         known: &Known,
         mut wanted: UserRow,
     ) -> Result<(UserRow, FieldDigests), ImportError> {
@@ -346,7 +346,7 @@ impl Applied<'_> {
         changed: &mut HashSet<i64>,
     ) -> Result<(), ImportError> {
         let keys = self.keys_before(arrivals, first, last)?;
-        let mut changes = KeyChanges::default();
+        let mut changes = KeyPlan::default();
         let mut seen: HashSet<Vec<u8>> = HashSet::new();
         for arrival in arrivals {
             let moved = std::mem::take(&mut arrival.person.keys);
@@ -391,7 +391,7 @@ impl Applied<'_> {
         key: MovedKey,
         there: &HashSet<Vec<u8>>,
         keys: &Keys,
-        changes: &mut KeyChanges,
+        changes: &mut KeyPlan,
     ) -> Result<bool, ImportError> {
         let digest = key.secret.digest().as_bytes().to_vec();
         let held = keys.held.get(&arrival.user_id).map(Vec::as_slice).unwrap_or_default();
@@ -452,14 +452,14 @@ impl Applied<'_> {
         Ok(true)
     }
 
-    fn leave_out(&mut self, person: &mut Person, key: &MovedKey, kind: Kind, why: &str) {
+    fn leave_out(&mut self, person: &mut SourcePerson, key: &MovedKey, kind: Kind, why: &str) {
         self.report.totals.keys.left_out += 1;
         let named = format!("{} ····{}", key.action.label(), key.secret.hint());
         person.note(kind, format!("{named} {why}"), "left out");
     }
 
-    fn write_keys(&mut self, changes: KeyChanges) -> Result<(), ImportError> {
-        let KeyChanges { new, ended, mut uses } = changes;
+    fn write_keys(&mut self, changes: KeyPlan) -> Result<(), ImportError> {
+        let KeyPlan { new, ended, mut uses } = changes;
         for token in ended {
             Token::delete(self.connection, token.id)?;
             let tx = &mut Tx::of_command_line(self.connection, self.options.now);
@@ -488,7 +488,7 @@ impl Applied<'_> {
     }
 }
 
-impl KeyChanges {
+impl KeyPlan {
     fn ends(&self, token_id: i64) -> bool {
         self.ended.iter().any(|token| token.id == token_id)
     }
@@ -525,7 +525,7 @@ fn claim_substitute(held: &mut Held, user_id: i64, substitute: &str) -> String {
     candidate
 }
 
-impl Person {
+impl SourcePerson {
     fn notes_taken(&mut self, kind: Kind, what: &str, wanted: &str, done: &str) {
         self.note(kind, format!("another has the {what} {wanted}"), done);
     }

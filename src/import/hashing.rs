@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::options::{Conflicts, ImportError, Mode, Options, PAGE, Passwords};
 use super::progress::Progress;
-use super::redmine::{Person, Redmine, SourcePassword};
+use super::redmine::{Redmine, SourcePassword, SourcePerson};
 use super::rows::{FieldDigests, ImportedUser, MovedField, UserRow, imported_users, users_to_change};
 use crate::auth::passwords::redmine::RedmineHash;
 use crate::db::DbConnection;
@@ -50,7 +50,7 @@ pub enum PasswordPlan {
 
 impl PasswordPlan {
     /// That of `person`; `here` is who they are here, with what was moved in of them, unless they are new.
-    pub fn of(person: &Person, here: Option<(&UserRow, &FieldDigests)>, options: Options) -> Self {
+    pub fn of(person: &SourcePerson, here: Option<(&UserRow, &FieldDigests)>, options: Options) -> Self {
         let Some((row, moved)) = here else { return Self::Take };
         let can_take = matches!(person.password, SourcePassword::Hash(_));
         if options.passwords == Passwords::Skip {
@@ -144,7 +144,7 @@ fn each_to_wrap(
     Ok(())
 }
 
-fn page_end(people: &[Person], after: i64) -> i64 {
+fn page_end(people: &[SourcePerson], after: i64) -> i64 {
     people.last().map_or(after, |person| person.source_id)
 }
 

@@ -47,7 +47,7 @@ pub struct Page {
 }
 
 /// A person, by our rules.
-pub struct Person {
+pub struct SourcePerson {
     /// Their id in Redmine.
     pub source_id: i64,
     /// Their login in Redmine, to name them by.
@@ -131,7 +131,7 @@ impl Note {
     }
 }
 
-impl Person {
+impl SourcePerson {
     /// Says something more about them.
     pub fn note(&mut self, kind: Kind, found: impl Into<String>, done: impl Into<String>) {
         self.notes.push(Note::new(kind, found, done));
@@ -252,7 +252,7 @@ impl Redmine {
 
 impl Page {
     /// The people of it, as of `now`.
-    pub fn people(self, zone: Tz, now: Timestamp) -> Vec<Person> {
+    pub fn people(self, zone: Tz, now: Timestamp) -> Vec<SourcePerson> {
         let Self { users, mails, tokens } = self;
         let mut mails = mails.into_iter().filter_map(|[id, address]| Some((number(&id)?, address))).collect::<Vec<_>>();
         mails.sort_by_key(|(id, _): &(i64, _)| *id);
@@ -297,7 +297,13 @@ enum Of {
 }
 
 impl Reader {
-    fn person(mut self, source_id: i64, row: [Cell; 16], mails: &[(i64, Cell)], tokens: &[(i64, [Cell; 6])]) -> Person {
+    fn person(
+        mut self,
+        source_id: i64,
+        row: [Cell; 16],
+        mails: &[(i64, Cell)],
+        tokens: &[(i64, [Cell; 6])],
+    ) -> SourcePerson {
         let [
             _,
             login,
@@ -378,7 +384,7 @@ impl Reader {
                 self.note(Kind::Key, found, "all work; the pages show the oldest, and resetting it ends them all");
             }
         }
-        Person {
+        SourcePerson {
             source_id,
             called,
             login,

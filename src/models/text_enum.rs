@@ -108,7 +108,7 @@ mod tests {
     use diesel::sql_types::Text;
 
     use crate::models::event::EventAction;
-    use crate::models::keys::key_wish::Grace;
+    use crate::models::keys::key_request::Grace;
     use crate::models::keys::scope::{Access, Scope};
     use crate::models::keys::token::TokenAction;
     use crate::models::people::user::UserStatus;

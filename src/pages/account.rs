@@ -12,12 +12,12 @@ use super::form::{Field, error_summary};
 use super::keys::KeyPanel;
 use super::moment::Moment;
 use super::notices::Banner;
-use super::shell::{Notice, Shell, page, see_other, see_other_with};
+use super::shell::{Flash, Shell, page, see_other, see_other_with};
 use crate::app::App;
 use crate::callers::posted_form::Posted;
 use crate::callers::session_user::SessionUser;
 use crate::http::error::AppError;
-use crate::models::keys::notice::Notice as Unseen;
+use crate::models::keys::notice::Notice;
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::user::{Profile, SaveError, UserField};
 use crate::models::rules::FieldError;
@@ -103,7 +103,7 @@ pub async fn show(
     me: SessionUser,
 ) -> Result<HttpResponse, AppError> {
     let profile = me.user.profile();
-    let notices = [Notice::AccountSaved, Notice::PasswordChanged];
+    let notices = [Flash::AccountSaved, Flash::PasswordChanged];
     let shell = Shell::of(&app, &request, &session)?.saying(&request, &notices);
     answer(StatusCode::OK, &app, shell, &me, profile, &[]).await
 }
@@ -122,7 +122,7 @@ pub async fn save(
     let typed = Profile { firstname, lastname, mail }.trimmed();
     let (id, before, new) = (me.user.id, me.user.profile(), typed.clone());
     match me.mandate.write(move |tx| new.save(tx, id, &before)).await? {
-        Ok(()) => Ok(see_other_with(&app, "/my/account", Notice::AccountSaved)),
+        Ok(()) => Ok(see_other_with(&app, "/my/account", Flash::AccountSaved)),
         Err(SaveError::Invalid(errors)) => {
             let shell = Shell::of(&app, &request, &session)?;
             answer(StatusCode::UNPROCESSABLE_ENTITY, &app, shell, &me, typed, &errors).await
@@ -142,7 +142,7 @@ async fn answer(
     let user_id = me.user.id;
     let known = app.database.lookup(move |connection| {
         let keys = Token::of_user(connection, user_id, &TokenAction::KEYS)?;
-        Ok((keys, Unseen::unseen(connection, user_id)?))
+        Ok((keys, Notice::unseen(connection, user_id)?))
     });
     let (keys, unseen) = known.await?;
     let sidebar = Sidebar {

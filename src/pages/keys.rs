@@ -31,7 +31,7 @@ pub struct KeyPanel {
     /// Where it is shown what it is used on; `None`: it opens no service.
     pub services: Option<&'static str>,
     /// The key, if there is one.
-    pub key: Option<Key>,
+    pub key: Option<ShownKey>,
     /// Whether keys of this kind work at all.
     pub is_on: bool,
     /// Whether another page asks for the password before one is made.
@@ -39,7 +39,7 @@ pub struct KeyPanel {
 }
 
 /// A key that there is.
-pub struct Key {
+pub struct ShownKey {
     id: i64,
     /// The last four characters of its secret.
     pub hint: String,
@@ -58,7 +58,7 @@ impl KeyPanel {
             TokenAction::Feeds => ("/my/atom_key", "Lets a feed reader follow your activity."),
             _ => ("/my/api_key", "Lets programs call the API as you."),
         };
-        let key = keys.iter().find(|token| token.action == action).map(|token| Key::new(app, token));
+        let key = keys.iter().find(|token| token.action == action).map(|token| ShownKey::new(app, token));
         let services = (action == TokenAction::Api).then_some(SERVICES_OF_API_KEY);
         Self { name: action.label(), path, purpose, services, key, is_on: is_on(app, action), asks_first: true }
     }
@@ -75,7 +75,7 @@ impl KeyPanel {
     }
 }
 
-impl Key {
+impl ShownKey {
     fn new(app: &App, token: &Token) -> Self {
         let moment = |time| Moment::new(time, app.clock.now());
         Self {

@@ -7,7 +7,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::form::{Field, error_summary};
-use super::shell::{Notice, Shell, page, see_other_with};
+use super::shell::{Flash, Shell, page, see_other_with};
 use crate::app::App;
 use crate::callers::leak;
 use crate::callers::posted_form::Posted;
@@ -45,7 +45,7 @@ pub async fn show(
     session: Session,
     MaybeSignedIn(_): MaybeSignedIn,
 ) -> Result<HttpResponse, AppError> {
-    let shell = Shell::of(&app, &request, &session)?.saying(&request, &[Notice::LeakReported]);
+    let shell = Shell::of(&app, &request, &session)?.saying(&request, &[Flash::LeakReported]);
     page(StatusCode::OK, &LeakPage { shell, secret: Field::default() })
 }
 
@@ -61,7 +61,7 @@ pub async fn report(
 ) -> Result<HttpResponse, AppError> {
     app.leak_reports.pass(app.addresses.of(&request))?;
     match leak::report(&app, &request, &form.secret).await {
-        Ok(()) => Ok(see_other_with(&app, "/revoke", Notice::LeakReported)),
+        Ok(()) => Ok(see_other_with(&app, "/revoke", Flash::LeakReported)),
         Err(AppError::Invalid(errors)) => {
             let shell = Shell::of(&app, &request, &session)?;
             let secret = Field { value: String::new(), errors };

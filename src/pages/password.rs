@@ -7,7 +7,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::form::{Field, error_summary};
-use super::shell::{Notice, Shell, page, see_other_with};
+use super::shell::{Flash, Shell, page, see_other_with};
 use crate::app::App;
 use crate::auth::credentials::Password;
 use crate::auth::passwords::PasswordRefusal;
@@ -102,7 +102,7 @@ pub async fn change(
     });
     let (_, secret) = issued.await??;
     session_user::start(&session, user_id, &secret)?;
-    Ok(see_other_with(&app, "/my/account", Notice::PasswordChanged))
+    Ok(see_other_with(&app, "/my/account", Flash::PasswordChanged))
 }
 
 fn answer(

@@ -49,10 +49,10 @@ impl Shell {
     }
 
     /// Says what was done just before, if the address tells it and it is one of `notices`, those of this page.
-    pub fn saying(self, request: &HttpRequest, notices: &[Notice]) -> Self {
-        let named = parameter(request.query_string(), "notice").and_then(|name| Notice::of_text(&name));
+    pub fn saying(self, request: &HttpRequest, notices: &[Flash]) -> Self {
+        let named = parameter(request.query_string(), "notice").and_then(|name| Flash::of_text(&name));
         let notice = named.filter(|notice| notices.contains(notice));
-        Self { notice: notice.map(Notice::text), ..self }
+        Self { notice: notice.map(Flash::text), ..self }
     }
 
     fn without_form(app: &App, request: &HttpRequest) -> Self {
@@ -74,7 +74,7 @@ impl Shell {
 text_enum! {
     /// What a page says about what was done just before: carried in the address, as one of a few names.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum Notice(as_str, text) {
+    pub enum Flash(as_str, text) {
         /// Names and mail were saved.
         AccountSaved = ("account_saved", "Your account has been saved."),
         /// The password was changed.
@@ -130,6 +130,6 @@ pub fn see_other(location: &str) -> HttpResponse {
 }
 
 /// Goes on to the page at `path`, which says `notice`.
-pub fn see_other_with(app: &App, path: &str, notice: Notice) -> HttpResponse {
+pub fn see_other_with(app: &App, path: &str, notice: Flash) -> HttpResponse {
     see_other(&app.url.path(&format!("{path}?notice={}", notice.as_str())))
 }

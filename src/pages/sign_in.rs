@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
-use super::shell::{Notice, Shell, page, see_other, see_other_with};
+use super::shell::{Flash, Shell, page, see_other, see_other_with};
 use crate::app::App;
 use crate::auth::credentials::{Password, parameter, without_key};
 use crate::auth::passwords::PasswordRefusal;
@@ -16,7 +16,7 @@ use crate::callers::session_user::{self, MaybeSignedIn, SignedIn};
 use crate::callers::verify::verify_password;
 use crate::db::DbError;
 use crate::http::error::{AppError, SECOND_FACTOR};
-use crate::metrics::{Method, Outcome};
+use crate::metrics::{AuthMethod, Outcome};
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::user::User;
@@ -55,7 +55,7 @@ pub async fn show(
     if me.is_some() {
         return Ok(see_other(&way_back(&app, &back_url)));
     }
-    let shell = Shell::of(&app, &request, &session)?.saying(&request, &[Notice::SignedOut]);
+    let shell = Shell::of(&app, &request, &session)?.saying(&request, &[Flash::SignedOut]);
     page(StatusCode::OK, &SignInPage { shell, username: String::new(), back_url, error: None })
 }
 
@@ -71,7 +71,7 @@ pub async fn sign_in(
 ) -> Result<HttpResponse, AppError> {
     let password = Password::new(form.password);
     let verified = verify_password(&app, &request, form.username.trim(), &password).await?;
-    app.metrics.count_authentication(Method::SignIn, Outcome::of_password(&verified));
+    app.metrics.count_authentication(AuthMethod::SignIn, Outcome::of_password(&verified));
     let refused = match verified {
         Ok(user) => {
             if start_session(&app, &request, &session, user, before).await? {
@@ -131,7 +131,7 @@ pub async fn sign_out(
         me.mandate.write(move |tx| Ok::<_, DbError>(Token::delete(tx.connection, id)?)).await??;
     }
     session.purge();
-    Ok(see_other_with(&app, "/login", Notice::SignedOut))
+    Ok(see_other_with(&app, "/login", Flash::SignedOut))
 }
 
 /// Where the person wanted to go, if that is a page of ours; else *My account*. Secrets do not go along.

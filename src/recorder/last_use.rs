@@ -15,7 +15,7 @@ use chrono::TimeDelta;
 use diesel::QueryResult;
 use tokio::sync::watch;
 
-use super::bell::Bell;
+use super::wake_up::WakeUp;
 use super::write::write;
 use crate::clock::{Clock, Timestamp};
 use crate::db::DbConnection;
@@ -32,7 +32,7 @@ const BATCH: usize = 1000;
 pub struct LastUse {
     clock: Clock,
     patience: Duration,
-    bell: Arc<Bell>,
+    wake_up: Arc<WakeUp>,
     pending: Mutex<HashMap<i64, Pending>>,
     answered_unwritten: AtomicU64,
     flushes: Flushes,
@@ -65,9 +65,9 @@ impl Pending {
 }
 
 impl LastUse {
-    /// Nothing pending. A first use waits for its write at most `patience`; `bell` wakes the thread that writes it.
-    pub fn new(clock: Clock, patience: Duration, bell: Arc<Bell>, flushes: Flushes) -> Self {
-        Self { clock, patience, bell, pending: Mutex::default(), answered_unwritten: AtomicU64::new(0), flushes }
+    /// Nothing pending. A first use waits for its write at most `patience`; `wake_up` wakes the thread that writes it.
+    pub fn new(clock: Clock, patience: Duration, wake_up: Arc<WakeUp>, flushes: Flushes) -> Self {
+        Self { clock, patience, wake_up, pending: Mutex::default(), answered_unwritten: AtomicU64::new(0), flushes }
     }
 
     /// Records that `token`, whose row was just read, authenticated a request. In memory only, but for a first use,
@@ -105,7 +105,7 @@ impl LastUse {
         }
         let written = first_use.written.subscribe();
         drop(all);
-        self.bell.ring();
+        self.wake_up.wake();
         Some(written)
     }
 

@@ -1,10 +1,10 @@
 //! What is written behind: requests leave it in memory, and one thread writes it to the database.
 
-pub mod bell;
 pub mod last_use;
 pub mod service_uses;
 pub mod sign_ins;
 mod thread;
+pub mod wake_up;
 mod write;
 
 pub use self::thread::Recorder;

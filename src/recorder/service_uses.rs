@@ -14,7 +14,7 @@ use diesel::QueryResult;
 use diesel::result::{DatabaseErrorKind::SerializationFailure, Error::DatabaseError};
 use tokio::sync::Notify;
 
-use super::bell::Bell;
+use super::wake_up::WakeUp;
 use super::write::write;
 use crate::clock::Timestamp;
 use crate::db::{Database, DbConnection, DbError, TransactionId, TransactionState, wait_for_locks};
@@ -24,7 +24,7 @@ use crate::models::services::uses::{KeyOnService, LastServiceUse, ServiceUsage, 
 /// Counts that are kept in memory, at most: one for each key, service and day.
 const MOST_COUNTS: usize = 40_000;
 /// So many are written at once: there is to be room for more while they are.
-const RING_AT: usize = MOST_COUNTS / 2;
+const WAKE_AT: usize = MOST_COUNTS / 2;
 /// Keys on services that are written in one transaction, at most: others want to write too.
 const BATCH: usize = 500;
 /// How long others' locks are waited for: a program's first use waits for its write no longer than this and a bit more.
@@ -58,22 +58,22 @@ impl ServiceCall<'_> {
 
 /// The uses that are not yet written. Bounded, whatever happens to the database.
 pub struct ServiceUses {
-    bell: Arc<Bell>,
-    state: Mutex<State>,
+    wake_up: Arc<WakeUp>,
+    state: Mutex<Counts>,
     /// Told whenever what was committed has been taken out.
     settled: Notify,
     dropped: AtomicU64,
 }
 
 #[derive(Default)]
-struct State {
+struct Counts {
     /// What was counted since the last write began.
     counted: Uses,
     /// What was counted before, and is being written or could not be. Nothing is added to it, so that what has been
     /// committed can be taken out as it is.
     unwritten: Uses,
     /// The recorder knows that there is much to write.
-    has_rung: bool,
+    has_woken: bool,
     /// It has been told that some are dropped.
     has_told: bool,
     /// How often `counted` has become `unwritten`.
@@ -100,15 +100,15 @@ struct Use {
 }
 
 impl ServiceUses {
-    /// Nothing counted. `bell` wakes the thread that writes when there is much.
-    pub fn new(bell: Arc<Bell>) -> Self {
-        Self { bell, state: Mutex::default(), settled: Notify::new(), dropped: AtomicU64::new(0) }
+    /// Nothing counted. `wake_up` wakes the thread that writes when there is much.
+    pub fn new(wake_up: Arc<WakeUp>) -> Self {
+        Self { wake_up, state: Mutex::default(), settled: Notify::new(), dropped: AtomicU64::new(0) }
     }
 
     /// Counts a use. In memory only: nothing is waited for but a short lock, and nothing allocated for a key that was
     /// used on this service before by the same.
     pub fn count(&self, call: &ServiceCall<'_>) {
-        let ring = {
+        let wake = {
             let mut state = self.state();
             // What waits already has room for more of the same, which keeps all within twice as many.
             let has_room =
@@ -122,11 +122,11 @@ impl ServiceUses {
                     );
                 }
             }
-            let is_much = state.counted.counts >= RING_AT;
-            is_much && !std::mem::replace(&mut state.has_rung, true)
+            let is_much = state.counted.counts >= WAKE_AT;
+            is_much && !std::mem::replace(&mut state.has_woken, true)
         };
-        if ring {
-            self.bell.ring_for_service_uses();
+        if wake {
+            self.wake_up.wake_for_service_uses();
         }
     }
 
@@ -219,7 +219,7 @@ impl ServiceUses {
             let mut state = self.state();
             state.unwritten = std::mem::take(&mut state.counted);
             state.writes += 1;
-            state.has_rung = false;
+            state.has_woken = false;
         }
         self.write_unwritten(connection, patience, &mut meanwhile)?;
         self.state().has_told = false;
@@ -291,13 +291,13 @@ impl ServiceUses {
         Ok(())
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Counts> {
         // Each entry is whole between any two statements, so that a panic elsewhere leaves nothing half-done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl Counts {
     /// What of a key waits in `unwritten`, and in which of them: it is another by the time that any of it is committed.
     fn unwritten_of(&self, key_id: i64) -> (u64, Vec<KeyOnService>) {
         let of_key = self.unwritten.of.range(of_key(key_id));

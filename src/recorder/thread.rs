@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 use tokio::sync::oneshot;
 
-use super::bell::{Bell, TICK};
 use super::last_use::LastUse;
 use super::service_uses::ServiceUses;
 use super::sign_ins::SignIns;
+use super::wake_up::{TICK, WakeUp};
 use super::write::write;
 use crate::clock::Clock;
 use crate::db::url::DatabaseUrl;
@@ -38,7 +38,7 @@ pub struct Recorder {
     pub sign_ins: Arc<SignIns>,
     /// Where keys are used.
     pub service_uses: Arc<ServiceUses>,
-    bell: Arc<Bell>,
+    wake_up: Arc<WakeUp>,
     thread: Mutex<Option<JoinHandle<bool>>>,
 }
 
@@ -48,10 +48,10 @@ impl Recorder {
     /// # Errors
     /// If the operating system gives no thread.
     pub fn start(database: Database, clock: Clock, patience: Duration, flushes: Flushes) -> std::io::Result<Self> {
-        let bell = Arc::new(Bell::default());
-        let last_use = Arc::new(LastUse::new(clock.clone(), patience, bell.clone(), flushes.clone()));
+        let wake_up = Arc::new(WakeUp::default());
+        let last_use = Arc::new(LastUse::new(clock.clone(), patience, wake_up.clone(), flushes.clone()));
         let sign_ins = Arc::new(SignIns::default());
-        let service_uses = Arc::new(ServiceUses::new(bell.clone()));
+        let service_uses = Arc::new(ServiceUses::new(wake_up.clone()));
         let writer = Writer {
             database,
             connection: None,
@@ -63,25 +63,25 @@ impl Recorder {
             read_only: false,
         };
         let thread = std::thread::Builder::new().name("recorder".into()).spawn({
-            let bell = bell.clone();
-            move || writer.run(&bell)
+            let wake_up = wake_up.clone();
+            move || writer.run(&wake_up)
         })?;
-        Ok(Self { last_use, sign_ins, service_uses, bell, thread: Mutex::new(Some(thread)) })
+        Ok(Self { last_use, sign_ins, service_uses, wake_up, thread: Mutex::new(Some(thread)) })
     }
 
     /// Writes what is due, and returns when that is done or has failed.
     pub async fn flush(&self) {
         let (done, wait) = oneshot::channel();
-        self.bell.orders().flushes.push(done);
-        self.bell.rung.notify_one();
+        self.wake_up.flags().flushes.push(done);
+        self.wake_up.condition.notify_one();
         // An error says that the thread has stopped, which is what was waited for.
         let _ = wait.await;
     }
 
     /// Writes everything that is pending, and ends the thread. Blocks until that is done; `false`: it could not be.
     pub fn stop(&self) -> bool {
-        self.bell.orders().stop = true;
-        self.bell.rung.notify_one();
+        self.wake_up.flags().stop = true;
+        self.wake_up.condition.notify_one();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         thread.is_none_or(|thread| {
             thread.join().unwrap_or_else(|_| {
@@ -105,7 +105,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, bell: &Bell) -> bool {
+    fn run(mut self, wake_up: &WakeUp) -> bool {
         let mut failing = false;
         let mut looked = Instant::now();
         let mut looked_for_expired: Option<Instant> = None;
@@ -113,11 +113,11 @@ impl Writer {
         let mut service_uses_wait = false;
         loop {
             // After a failure first uses wait for the next tick: trying each time one comes would not help them.
-            let orders = bell.wait(failing);
-            if orders.stop {
+            let flags = wake_up.wait(failing);
+            if flags.stop {
                 return self.finish();
             }
-            let look = looked.elapsed() >= TICK || !orders.flushes.is_empty();
+            let look = looked.elapsed() >= TICK || !flags.flushes.is_empty();
             let uses = self.write(|this, connection| {
                 this.last_use.write_first_uses(connection)?;
                 if look { this.last_use.write_due(connection) } else { Ok(()) }
@@ -133,7 +133,7 @@ impl Writer {
                 if let Err(error) = self.write(|this, connection| this.sign_ins.write(connection)) {
                     tracing::warn!(%error, "what is told of sign-ins waits in memory until it can be written");
                 }
-                if looked_for_expired.is_none_or(|at| at.elapsed() >= EXPIRY_TICK) || !orders.flushes.is_empty() {
+                if looked_for_expired.is_none_or(|at| at.elapsed() >= EXPIRY_TICK) || !flags.flushes.is_empty() {
                     looked_for_expired = Some(Instant::now());
                     if let Err(error) = self.write(Self::tell_and_clear_expired) {
                         tracing::warn!(%error, "what has expired could not be told or cleared yet");
@@ -143,7 +143,7 @@ impl Writer {
                 looked = Instant::now();
             }
             let is_due = service_uses_wait || wrote_service_uses.elapsed() >= SERVICE_USES_TICK;
-            if orders.service_uses || !orders.flushes.is_empty() || (look && is_due) {
+            if flags.service_uses || !flags.flushes.is_empty() || (look && is_due) {
                 wrote_service_uses = Instant::now();
                 let written = self.write(|this, connection| {
                     this.service_uses.write(connection, |connection| this.last_use.write_first_uses(connection))

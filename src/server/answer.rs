@@ -26,7 +26,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// How a resource tells what is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Errors {
+pub(super) enum ErrorFormat {
     /// As Redmine's API does it where the path ends in a format, and as a page elsewhere.
     AsThePathSays,
     /// As problem documents.
@@ -37,7 +37,7 @@ pub(super) enum Errors {
 pub(super) async fn answer(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
-    errors: Errors,
+    errors: ErrorFormat,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let original = request.request().clone();
     let mut response = match tokio::time::timeout(TIME_LIMIT, next.call(request)).await {
@@ -84,7 +84,7 @@ fn is_bare_error(response: &ServiceResponse) -> bool {
     failed && (empty || response.response().error().is_some())
 }
 
-fn with_body(request: &HttpRequest, mut response: HttpResponse, errors: Errors) -> HttpResponse {
+fn with_body(request: &HttpRequest, mut response: HttpResponse, errors: ErrorFormat) -> HttpResponse {
     let status = response.status();
     let texts = match response.error().and_then(|error| error.as_error::<AppError>()) {
         Some(error) => error.texts(),
@@ -92,7 +92,7 @@ fn with_body(request: &HttpRequest, mut response: HttpResponse, errors: Errors) 
     };
     let path = request.path();
     let (content_type, body) = match Format::of_path(path) {
-        _ if errors == Errors::Problems => (problem::CONTENT_TYPE, problem::document(status, &texts)),
+        _ if errors == ErrorFormat::Problems => (problem::CONTENT_TYPE, problem::document(status, &texts)),
         Some(format) => (format.content_type(), format.errors(&texts)),
         None if path.ends_with(".atom") => ("text/plain; charset=utf-8", Ok(texts.join("\n"))),
         None => ("text/html; charset=utf-8", error_page::render(request, status, texts.join(" "))),

@@ -16,15 +16,15 @@ use prometheus_client::registry::Registry;
 use crate::app::App;
 
 /// What is read at the moment it is asked for.
-struct State(web::Data<App>);
+struct Gauges(web::Data<App>);
 
-impl fmt::Debug for State {
+impl fmt::Debug for Gauges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("State")
+        f.write_str("Gauges")
     }
 }
 
-impl Collector for State {
+impl Collector for Gauges {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let last_use = &self.0.recorder.last_use;
         let pool = self.0.database.pool_state();
@@ -65,7 +65,7 @@ fn registry(app: web::Data<App>) -> Registry {
     let duration = metrics.flushes.duration.clone();
     registry.register_with_unit("flush_duration", "Time to write a batch of last uses", seconds, duration);
     registry.register("flush_failures", "Attempts to write last uses that failed", metrics.flushes.failures.clone());
-    registry.register_collector(Box::new(State(app)));
+    registry.register_collector(Box::new(Gauges(app)));
     registry
 }
 

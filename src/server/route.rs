@@ -6,13 +6,13 @@ use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::middleware::from_fn;
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, ResponseError, guard, web};
 
-use super::answer::{Errors, answer};
+use super::answer::{ErrorFormat, answer};
 use crate::http::asks::{Argument, Asks};
 use crate::http::error::AppError;
 
 /// The resource at `path`, which answers no method yet.
 pub fn at(path: &str) -> At {
-    At { path: path.to_owned(), resource: web::resource(path), answers: Vec::new(), errors: Errors::AsThePathSays }
+    At { path: path.to_owned(), resource: web::resource(path), answers: Vec::new(), errors: ErrorFormat::AsThePathSays }
 }
 
 /// A resource and what it answers.
@@ -20,7 +20,7 @@ pub struct At {
     path: String,
     resource: Resource,
     answers: Vec<Answered>,
-    errors: Errors,
+    errors: ErrorFormat,
 }
 
 /// A method that a resource answers.
@@ -99,7 +99,7 @@ impl At {
 
     /// Tells what is wrong as problem documents (RFC 9457).
     pub fn with_problems(self) -> Self {
-        Self { errors: Errors::Problems, ..self }
+        Self { errors: ErrorFormat::Problems, ..self }
     }
 
     /// The pattern of its path, as actix matches it.
@@ -116,7 +116,9 @@ impl At {
     pub fn nothing_here(self) -> impl HttpServiceFactory {
         let Self { resource, .. } = self;
         let nothing = web::to(async || Err::<HttpResponse, _>(AppError::NotFound));
-        resource.default_service(nothing).wrap(from_fn(|request, next| answer(request, next, Errors::AsThePathSays)))
+        resource
+            .default_service(nothing)
+            .wrap(from_fn(|request, next| answer(request, next, ErrorFormat::AsThePathSays)))
     }
 
     fn answering<F, Args>(mut self, methods: &[Method], handler: F) -> Self

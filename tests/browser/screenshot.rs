@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use chrono::TimeDelta;
-use latchkey::models::keys::key_wish::Expiry;
+use latchkey::models::keys::key_request::Expiry;
 use rstest::rstest;
 
 use super::people::add_alice;

@@ -1,7 +1,7 @@
 //! Where a key is used, as people see it.
 
 use chrono::TimeDelta;
-use latchkey::models::keys::key_wish::Expiry;
+use latchkey::models::keys::key_request::Expiry;
 use latchkey::models::keys::token::TokenAction;
 use latchkey::recorder::service_uses::ServiceCall;
 use rstest::rstest;

@@ -1,7 +1,7 @@
 //! *Access tokens*, as people see and use them.
 
 use chrono::TimeDelta;
-use latchkey::models::keys::key_wish::{Expiry, Grace};
+use latchkey::models::keys::key_request::{Expiry, Grace};
 use latchkey::models::people::user::User;
 use rstest::rstest;
 

@@ -68,7 +68,7 @@ fn bad_rows(redmine: &Redmine) -> Vec<(i64, Vec<&'static str>)> {
     expect(9, &["name: first name is longer than 30 characters; cut to \"ffffffffffffffffffffffffffffff\""]);
     add(RedmineUser { firstname: "", lastname: " ", ..RedmineUser::new(10, "noname") });
     expect(10, &["name: first name is missing; taken as \"-\"", "name: last name is missing; taken as \"-\""]);
-    add(RedmineUser { firstname: "a\u{7}b", ..RedmineUser::new(11, "bell") });
+    add(RedmineUser { firstname: "a\u{7}b", ..RedmineUser::new(11, "wake_up") });
     expect(11, &["name: first name has characters that cannot be printed; left out"]);
     add(RedmineUser { created_on: "1969-12-31 23:59:59", ..RedmineUser::new(12, "old") });
     expect(
@@ -129,7 +129,7 @@ async fn bad_people_come_in_as_well_as_can_be_and_are_named(
                 8 => ("manymails", "manymails@example.org", "Test", "Person"),
                 9 => ("longname", "longname@example.org", "ffffffffffffffffffffffffffffff", &*"l".repeat(255)),
                 10 => ("noname", "noname@example.org", "-", "-"),
-                11 => ("bell", "bell@example.org", "ab", "Person"),
+                11 => ("wake_up", "wake_up@example.org", "ab", "Person"),
                 _ => continue,
             };
             assert_eq!(user["login"], login);

@@ -4,7 +4,7 @@
 use chrono::TimeDelta;
 use latchkey::callers::verify::Credential;
 use latchkey::models::client::Client;
-use latchkey::models::keys::key_wish::{KeyChanges, KeyPolicy, NewKey};
+use latchkey::models::keys::key_request::{KeyChanges, KeyPolicy, NewKey};
 use latchkey::models::keys::scope::KeyScopes;
 use latchkey::models::keys::token::TokenAction;
 use latchkey::models::tx::Tx;

@@ -8,7 +8,7 @@ mod settings;
 mod switch_user;
 
 use latchkey::models::keys::key::Key as OwnedKey;
-use latchkey::models::keys::key_wish::Grace;
+use latchkey::models::keys::key_request::Grace;
 use latchkey::models::people::user::User;
 
 use crate::support::*;

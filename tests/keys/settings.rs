@@ -1,7 +1,7 @@
 //! Settings about keys: how many, how long, and whether the classic one works.
 
 use chrono::TimeDelta;
-use latchkey::models::keys::key_wish::{KeyPolicy, NewKey};
+use latchkey::models::keys::key_request::{KeyPolicy, NewKey};
 use latchkey::models::keys::scope::{Scope, Scopes};
 use latchkey::models::keys::token::TokenAction;
 use rstest::rstest;

@@ -158,7 +158,7 @@ async fn nothing_is_lost_or_counted_twice_by_threads_and_processes_at_once(#[val
 /// Batches of several processes that overlap: none deadlocks.
 #[rstest]
 fn overlapping_batches_are_all_written(#[values(Sqlite, Postgres)] db: Db) {
-    use latchkey::recorder::bell::Bell;
+    use latchkey::recorder::wake_up::WakeUp;
 
     let database = TestDatabase::migrated(db);
     let keys = add_keys(&database, 600);
@@ -167,7 +167,7 @@ fn overlapping_batches_are_all_written(#[values(Sqlite, Postgres)] db: Db) {
         for _ in 0..3 {
             let (mut connection, keys) = (database.connect(), &keys);
             scope.spawn(move || {
-                let uses = ServiceUses::new(std::sync::Arc::new(Bell::default()));
+                let uses = ServiceUses::new(std::sync::Arc::new(WakeUp::default()));
                 for _ in 0..5 {
                     for key in keys {
                         services.iter().for_each(|service| uses.count(&call(*key, *service, start_time())));

@@ -1,7 +1,7 @@
 //! What is kept, for how long, and what goes with a key or a service.
 
 use chrono::{NaiveDate, TimeDelta};
-use latchkey::models::keys::key_wish::Grace;
+use latchkey::models::keys::key_request::Grace;
 use latchkey::models::services::uses::ServiceUse;
 use latchkey::models::tx::Tx;
 use rstest::rstest;

@@ -9,7 +9,7 @@ use chrono::{NaiveDate, TimeDelta};
 use diesel::connection::SimpleConnection;
 use latchkey::db::DbConnection;
 use latchkey::models::keys::token::{Token, TokenAction};
-use latchkey::recorder::bell::Bell;
+use latchkey::recorder::wake_up::WakeUp;
 use latchkey::secret::Secret;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -202,7 +202,7 @@ impl<'a> World<'a> {
 
 fn process() -> ServiceUses {
     // Nobody's recorder is to be waited for: the test writes itself.
-    ServiceUses::new(Arc::new(Bell::default()))
+    ServiceUses::new(Arc::new(WakeUp::default()))
 }
 
 fn make_key(connection: &mut DbConnection) -> i64 {

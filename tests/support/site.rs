@@ -14,7 +14,7 @@ use latchkey::clock::{Clock, Timestamp};
 use latchkey::config::Config;
 use latchkey::config::secret_key::SecretKey;
 use latchkey::db::{DbError, WriteError};
-use latchkey::models::keys::key_wish::{KeyPolicy, NewKey};
+use latchkey::models::keys::key_request::{KeyPolicy, NewKey};
 use latchkey::models::keys::scope::KeyScopes;
 use latchkey::models::keys::token::{Token, TokenAction};
 use latchkey::models::people::user::{NewUser, Profile, User};
@@ -156,7 +156,10 @@ impl Site {
 
     async fn add_person(&self, login: &str, admin: bool) -> User {
         log::note_secret(PASSWORD);
-        self.insert_person(login, admin, Some(hash(&Password::new(PASSWORD)))).await
+        // Everybody has the same password: to hash it for each of them would take longer than most tests do.
+        static HASH: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+        let hash = HASH.get_or_init(|| hash(&Password::new(PASSWORD)));
+        self.insert_person(login, admin, Some(hash.clone())).await
     }
 
     async fn insert_person(&self, login: &str, admin: bool, password_hash: Option<String>) -> User {

@@ -1,13 +1,13 @@
 //! `/admin/services`: the services that ask whether keys are good for them, for administrators, in JSON only.
 
-pub mod wish;
+pub mod request;
 
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use self::wish::{ServiceChangesWish, ServiceWish};
+use self::request::{ServiceChangesRequest, ServiceRequest};
 use super::described::{AsProblems, NotLetIn, NotTaken, SwitchUser};
 use super::json::{Body, respond};
 use crate::app::App;
@@ -57,7 +57,7 @@ pub async fn list(app: web::Data<App>, _: AdminUser<ServicesRead>) -> Result<Htt
     operation_id = "createService",
     summary = "Add a service; nobody is admitted of whom nothing is said. For administrators",
     params(SwitchUser),
-    request_body(content = ServiceWish),
+    request_body(content = ServiceRequest),
     responses(
         (status = 201, description = "The service", body = ServiceDocument,
             headers(("Location" = String, description = "The service's address")),
@@ -77,7 +77,7 @@ pub async fn create(
     me: AdminUser<ServicesWrite>,
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
-    let (name, settings) = ServiceWish::read(Body::read(&request, payload).await?.members()?)?;
+    let (name, settings) = ServiceRequest::read(Body::read(&request, payload).await?.members()?)?;
     let pending = app.recorder.service_uses.latest();
     let added = me.mandate.write(move |tx| {
         let service = Service::add(tx, &name, &settings)?;
@@ -130,7 +130,7 @@ pub async fn show(
     operation_id = "updateService",
     summary = "Change a service; what is not named stays as it is. For administrators",
     params(("id" = i64, Path, minimum = 1), SwitchUser),
-    request_body(content = ServiceChangesWish),
+    request_body(content = ServiceChangesRequest),
     responses(
         (status = 200, description = "The service as it is now", body = ServiceDocument),
         (status = 404, description = "No service has this id."),
@@ -145,7 +145,7 @@ pub async fn update(
     me: AdminUser<ServicesWrite>,
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
-    let changes = ServiceChangesWish::read(Body::read(&request, payload).await?.members()?)?;
+    let changes = ServiceChangesRequest::read(Body::read(&request, payload).await?.members()?)?;
     let id = id_of(&request)?;
     let pending = app.recorder.service_uses.latest();
     let changed = me.mandate.write(move |tx| {

@@ -7,7 +7,7 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{ObjectBuilder, RefOr, Required, Type};
 use utoipa::{IntoParams, PartialSchema};
 
-use super::wish::Time;
+use super::request::Time;
 use crate::clock::Timestamp;
 use crate::http::error::AppError;
 use crate::models::keys::key::{Key, KeyUse};

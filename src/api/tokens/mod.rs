@@ -2,7 +2,7 @@
 //! longer, than itself.
 
 mod filter;
-pub mod wish;
+pub mod request;
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use utoipa::openapi::{RefOr, Response};
 use utoipa::{IntoResponses, ToSchema};
 
 use self::filter::Filter;
-use self::wish::{KeyChangesWish, KeyWish, RotationWish};
+use self::request::{KeyChangesRequest, KeyRequest, RotationRequest};
 use super::described::{AsProblems, NotLetIn, NotTaken, SwitchUser};
 use super::idempotency::{IdempotencyKey, REPLAYED, once_only};
 use super::json::{Body, respond};
@@ -27,7 +27,7 @@ use crate::http::address::id_of;
 use crate::http::error::AppError;
 use crate::models::keys::idempotency::Issued;
 use crate::models::keys::key::Key;
-use crate::models::keys::key_wish::KeyPolicy;
+use crate::models::keys::key_request::KeyPolicy;
 use crate::models::keys::token::Token;
 use crate::models::people::user::User;
 use crate::models::tx::Tx;
@@ -111,7 +111,7 @@ pub async fn list(
     operation_id = "createKey",
     summary = "Make an access token, which may do no more, and lives no longer, than the key that is used",
     params(IdempotencyKey, SwitchUser),
-    request_body(content = KeyWish),
+    request_body(content = KeyRequest),
     responses(
         (status = 201, description = "The key, with its secret, this one time", body = KeyDocument,
             headers(
@@ -140,7 +140,7 @@ pub async fn create(
     let me = me.in_person()?;
     let body = Body::read(&request, payload).await?;
     let once = once_only(&request, me.user.id, me.mandate.credential(), body.bytes())?;
-    let new = KeyWish::read(body.members()?)?;
+    let new = KeyRequest::read(body.members()?)?;
     let (user_id, policy) = (me.user.id, KeyPolicy::of(&app.config));
     let make = move |tx: &mut Tx<'_>| Key::make(tx, user_id, &new, &policy);
     let issued = me.mandate.write(move |tx| Issued::once(tx, once, make)).await??;
@@ -184,7 +184,7 @@ pub async fn show(
     operation_id = "updateKey",
     summary = "Change an access token; what is not named stays as it is",
     params(("id" = i64, Path, minimum = 1), SwitchUser),
-    request_body(content = KeyChangesWish),
+    request_body(content = KeyChangesRequest),
     responses(
         (status = 200, description = "The key as it is now", body = KeyDocument),
         (status = 404, description = "No key of one's own has this id."),
@@ -200,7 +200,7 @@ pub async fn update(
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
     let me = me.in_person()?;
-    let changes = KeyChangesWish::read(Body::read(&request, payload).await?.members()?)?;
+    let changes = KeyChangesRequest::read(Body::read(&request, payload).await?.members()?)?;
     let (whose, policy) = ((me.user.id, id_of(&request)?), KeyPolicy::of(&app.config));
     let key = me.mandate.write(move |tx| Key::change(tx, whose, &changes, &policy)).await??;
     respond(HttpResponse::Ok(), &document(&app, &key, &me.user))
@@ -258,7 +258,7 @@ pub async fn rotate(
     let me = me.in_person()?;
     let body = Body::read(&request, payload).await?;
     let once = once_only(&request, me.user.id, me.mandate.credential(), body.bytes())?;
-    let grace = RotationWish::read(body.members_if_any()?)?;
+    let grace = RotationRequest::read(body.members_if_any()?)?;
     let whose = (me.user.id, id_of(&request)?);
     let rotate = move |tx: &mut Tx<'_>| Key::rotate(tx, whose, grace);
     let issued = me.mandate.write(move |tx| Issued::once(tx, once, rotate)).await??;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 use diesel::prelude::*;
 
-use super::key_wish::{
+use super::key_request::{
     Grace, KeyChanges, KeyField, KeyPolicy, LONGEST_NAME, NewKey, expiry_errors, expiry_text, note_errors, scope_errors,
 };
 use super::notice::Notice;

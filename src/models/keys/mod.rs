@@ -3,7 +3,7 @@
 pub mod authority;
 pub mod idempotency;
 pub mod key;
-pub mod key_wish;
+pub mod key_request;
 pub mod notice;
 pub mod scope;
 pub mod token;

@@ -11,7 +11,7 @@ use diesel::sql_types::{Array, BigInt, Text, Timestamp as SqlTimestamp};
 use super::scope::Scopes;
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
-use crate::db::lookups::Asked;
+use crate::db::lookups::Batched;
 use crate::db::schema::{tokens, users};
 use crate::models::people::user::{User, UserStatus};
 use crate::models::text_enum::{stored_as_text, text_enum};
@@ -126,7 +126,7 @@ pub struct Claim {
 
 impl Claim {
     /// What `token`, whose digest it is, is to it.
-    fn judge(&self, token: Token, user: User) -> Option<Presented> {
+    fn decide(&self, token: Token, user: User) -> Option<Presented> {
         self.actions.contains(&token.action).then(|| match token.is_over(self.now) {
             true => Presented::Over(token),
             false => Presented::Valid(token, user),
@@ -134,7 +134,7 @@ impl Claim {
     }
 }
 
-impl Asked for Claim {
+impl Batched for Claim {
     type Answer = Option<Presented>;
 
     fn answer(&self, connection: &mut DbConnection) -> QueryResult<Self::Answer> {
@@ -185,7 +185,7 @@ impl Token {
             DbConnection::Sqlite(it) => claimed.select((Self::as_select(), User::as_select())).get_result(it),
             DbConnection::Postgres(it) => claimed.select((Self::as_select(), User::as_select())).get_result(it),
         };
-        Ok(found.optional()?.and_then(|(token, user)| claim.judge(token, user)))
+        Ok(found.optional()?.and_then(|(token, user)| claim.decide(token, user)))
     }
 
     /// [`Token::find_active`] for each of `claims`, in their order; on PostgreSQL in one query.
@@ -205,7 +205,7 @@ impl Token {
         let presented = claims.iter().map(|claim| {
             // A copy: the same secret may be presented twice.
             let (token, user) = found.get(claim.digest.as_bytes())?.clone();
-            claim.judge(token, user)
+            claim.decide(token, user)
         });
         Ok(presented.collect())
     }

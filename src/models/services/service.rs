@@ -10,7 +10,7 @@ use diesel::sql_types::{Array, BigInt, Nullable, Text};
 
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
-use crate::db::lookups::Asked;
+use crate::db::lookups::Batched;
 use crate::db::schema::{service_admissions, services, token_services};
 use crate::models::keys::scope::{Access, is_service_name};
 use crate::models::text_enum::{stored_as_text, text_enum};
@@ -82,7 +82,7 @@ pub struct Visitor {
 
 /// Somebody who asks for something on a host.
 #[derive(Clone, Debug)]
-pub struct Visit {
+pub struct ServiceLookup {
     /// In lower case, without a port.
     pub host: String,
     /// Who; `None`: somebody without a key.
@@ -91,14 +91,14 @@ pub struct Visit {
 
 /// What somebody may do on a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct Permission {
     /// What their key has the scope for.
     pub scope: Option<Access>,
     /// What the service admits them to.
     pub admission: Option<Access>,
 }
 
-impl Standing {
+impl Permission {
     /// What comes of both: no more than either.
     pub fn access(self) -> Option<Access> {
         self.scope.min(self.admission)
@@ -134,8 +134,8 @@ impl Service {
     ///
     /// # Errors
     /// Those of the query.
-    pub fn visited(connection: &mut DbConnection, visit: &Visit) -> QueryResult<Vec<(Self, Standing)>> {
-        let Visit { host, visitor } = visit;
+    pub fn look_up(connection: &mut DbConnection, visit: &ServiceLookup) -> QueryResult<Vec<(Self, Permission)>> {
+        let ServiceLookup { host, visitor } = visit;
         let scope = token_services::table
             .filter(token_services::token_id.nullable().eq(visitor.and_then(|it| it.key_id)))
             .filter(token_services::service_id.eq(services::id))
@@ -151,31 +151,34 @@ impl Service {
             DbConnection::Sqlite(it) => on_host.select((Self::as_select(), scope, admission)).load(it),
             DbConnection::Postgres(it) => on_host.select((Self::as_select(), scope, admission)).load(it),
         }?;
-        let rows = rows.into_iter().map(|(service, scope, named)| VisitedRow { number: 1, service, scope, named });
-        Ok(visit.judge(rows))
+        let rows = rows.into_iter().map(|(service, scope, named)| FoundRow { number: 1, service, scope, named });
+        Ok(visit.decide(rows))
     }
 
-    /// [`Service::visited`] for each of `visits`, in their order; on PostgreSQL in one query.
+    /// [`Service::look_up`] for each of `visits`, in their order; on PostgreSQL in one query.
     ///
     /// # Errors
     /// Those of the query.
-    pub fn each_visited(connection: &mut DbConnection, visits: &[Visit]) -> QueryResult<Vec<Vec<(Self, Standing)>>> {
+    pub fn look_up_each(
+        connection: &mut DbConnection,
+        visits: &[ServiceLookup],
+    ) -> QueryResult<Vec<Vec<(Self, Permission)>>> {
         let DbConnection::Postgres(postgres) = connection else {
-            return visits.iter().map(|visit| Self::visited(connection, visit)).collect();
+            return visits.iter().map(|visit| Self::look_up(connection, visit)).collect();
         };
         let visitors = || visits.iter().map(|visit| visit.visitor);
-        let each_visited = EachVisited {
+        let look_up_each = EachLookup {
             service: Self::as_select(),
             hosts: visits.iter().map(|visit| visit.host.clone()).collect(),
             key_ids: visitors().map(|visitor| visitor.and_then(|it| it.key_id)).collect(),
             user_ids: visitors().map(|visitor| visitor.map(|it| it.user_id)).collect(),
         };
-        let mut rows: Vec<VisitedRow> = each_visited.load(postgres)?;
+        let mut rows: Vec<FoundRow> = look_up_each.load(postgres)?;
         rows.sort_by_key(|row| row.number);
         let mut rows = rows.into_iter().peekable();
         let of_each = (1..).zip(visits).map(|(number, visit)| {
             let of_visit: Vec<_> = std::iter::from_fn(|| rows.next_if(|row| row.number == number)).collect();
-            visit.judge(of_visit.into_iter())
+            visit.decide(of_visit.into_iter())
         });
         Ok(of_each.collect())
     }
@@ -253,21 +256,21 @@ impl Service {
     }
 }
 
-impl Asked for Visit {
-    type Answer = Vec<(Service, Standing)>;
+impl Batched for ServiceLookup {
+    type Answer = Vec<(Service, Permission)>;
 
     fn answer(&self, connection: &mut DbConnection) -> QueryResult<Self::Answer> {
-        Service::visited(connection, self)
+        Service::look_up(connection, self)
     }
 
     fn answer_each(connection: &mut DbConnection, all: &[Self]) -> QueryResult<Vec<Self::Answer>> {
-        Service::each_visited(connection, all)
+        Service::look_up_each(connection, all)
     }
 }
 
 /// What is known of a service that is visited.
 #[derive(Queryable)]
-struct VisitedRow {
+struct FoundRow {
     /// Of the visit.
     number: i64,
     service: Service,
@@ -280,20 +283,20 @@ struct VisitedRow {
 /// Asks PostgreSQL for the services on the hosts of several visits. Not `sql_query`, which would have it read and planned
 /// each time.
 #[derive(QueryId)]
-struct EachVisited {
+struct EachLookup {
     service: AsSelect<Service, Pg>,
     hosts: Vec<String>,
     key_ids: Vec<Option<i64>>,
     user_ids: Vec<Option<i64>>,
 }
 
-impl Query for EachVisited {
+impl Query for EachLookup {
     type SqlType = (BigInt, SqlTypeOf<AsSelect<Service, Pg>>, Nullable<Text>, Nullable<Text>);
 }
 
-impl RunQueryDsl<PgConnection> for EachVisited {}
+impl RunQueryDsl<PgConnection> for EachLookup {}
 
-impl QueryFragment<Pg> for EachVisited {
+impl QueryFragment<Pg> for EachLookup {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT visit.number, ");
         self.service.walk_ast(out.reborrow())?;
@@ -317,19 +320,19 @@ impl QueryFragment<Pg> for EachVisited {
     }
 }
 
-impl Visit {
+impl ServiceLookup {
     /// What `rows`, those of the services on its host, come to.
-    fn judge(&self, rows: impl Iterator<Item = VisitedRow>) -> Vec<(Service, Standing)> {
+    fn decide(&self, rows: impl Iterator<Item = FoundRow>) -> Vec<(Service, Permission)> {
         let may_all = self.visitor.filter(|visitor| visitor.key_id.is_none()).map(|_| Access::Write);
         let open = rows.filter(|row| row.service.kept_in != KeptIn::LeftFile);
-        let mut judged: Vec<(Service, Standing)> = open
-            .map(|VisitedRow { service, scope, named, .. }| {
+        let mut decided: Vec<(Service, Permission)> = open
+            .map(|FoundRow { service, scope, named, .. }| {
                 let admission = named.max(service.admits_everyone_to());
-                (service, Standing { scope: scope.or(may_all), admission })
+                (service, Permission { scope: scope.or(may_all), admission })
             })
             .collect();
-        judged.sort_by_key(|(service, _)| std::cmp::Reverse(service.path.len()));
-        judged
+        decided.sort_by_key(|(service, _)| std::cmp::Reverse(service.path.len()));
+        decided
     }
 }
 
@@ -352,7 +355,7 @@ mod tests {
             (write, write, write),
             (None, None, None),
         ] {
-            assert_eq!(Standing { scope, admission }.access(), access, "{scope:?} {admission:?}");
+            assert_eq!(Permission { scope, admission }.access(), access, "{scope:?} {admission:?}");
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::models::people::administration::Addition;
 use crate::models::people::user::{NewUser, Profile, SaveError, UserField, UserStatus};
 use crate::models::rules::FieldError;
 use crate::pages::form::{Checkbox, Field, error_summary};
-use crate::pages::shell::{Notice, Shell, page, see_other_with};
+use crate::pages::shell::{Flash, Shell, page, see_other_with};
 
 #[derive(Template)]
 #[template(path = "people/add.html")]
@@ -113,7 +113,7 @@ pub async fn add(
         Err(SaveError::Invalid(errors))
     };
     match added {
-        Ok(user) => Ok(see_other_with(&app, &path_of(user.id), Notice::PersonAdded)),
+        Ok(user) => Ok(see_other_with(&app, &path_of(user.id), Flash::PersonAdded)),
         Err(SaveError::Invalid(errors)) => {
             let again = AddPage::new(Shell::of(&app, &request, &session)?, form, &errors);
             page(StatusCode::UNPROCESSABLE_ENTITY, &again)

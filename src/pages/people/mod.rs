@@ -9,7 +9,7 @@ pub mod status;
 use actix_web::HttpRequest;
 
 use super::keys::KeyPanel;
-use super::shell::{Notice, see_other_with};
+use super::shell::{Flash, see_other_with};
 use super::tokens::shown::ShownToken;
 use crate::app::App;
 use crate::callers::session_user::AdminSession;
@@ -56,7 +56,7 @@ async fn change(
     me: &AdminSession,
     user_id: i64,
     changes: PersonChanges,
-    notice: Notice,
+    notice: Flash,
 ) -> Result<actix_web::HttpResponse, AppError> {
     me.mandate.write_about(user_id, move |tx| changes.apply(tx, user_id)).await??;
     Ok(see_other_with(app, &path_of(user_id), notice))

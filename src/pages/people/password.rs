@@ -17,7 +17,7 @@ use crate::models::people::administration::PersonChanges;
 use crate::models::people::user::{User, UserField};
 use crate::models::rules::FieldError;
 use crate::pages::form::{Checkbox, Field, error_summary};
-use crate::pages::shell::{Notice, Shell, page, see_other};
+use crate::pages::shell::{Flash, Shell, page, see_other};
 
 #[derive(Template)]
 #[template(path = "people/password.html")]
@@ -102,7 +102,7 @@ pub async fn set(
         must_change_password: Some(must_change),
         ..PersonChanges::default()
     };
-    change(&app, &me, user.id, changes, Notice::PersonPasswordSet).await
+    change(&app, &me, user.id, changes, Flash::PersonPasswordSet).await
 }
 
 /// Where the password that one has is asked for, and the session goes on.

@@ -13,12 +13,11 @@ use crate::http::error::AppError;
 use crate::models::people::user::{User, UserStatus};
 use crate::pages::keys::KeyPanel;
 use crate::pages::moment::Moment;
-use crate::pages::shell::{Notice, Shell, page, see_other};
+use crate::pages::shell::{Flash, Shell, page, see_other};
 use crate::pages::tokens::shown::ShownToken;
 
 /// What may have been done to somebody just before.
-const NOTICES: &[Notice] =
-    &[Notice::PersonAdded, Notice::PersonLocked, Notice::PersonUnlocked, Notice::PersonPasswordSet];
+const NOTICES: &[Flash] = &[Flash::PersonAdded, Flash::PersonLocked, Flash::PersonUnlocked, Flash::PersonPasswordSet];
 
 #[derive(Template)]
 #[template(path = "people/person.html")]

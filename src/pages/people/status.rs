@@ -13,7 +13,7 @@ use crate::http::error::AppError;
 use crate::models::people::administration::{PersonChanges, PersonRefusal};
 use crate::models::people::user::UserStatus;
 use crate::pages::keys::KeyPanel;
-use crate::pages::shell::{Notice, Shell, page, see_other};
+use crate::pages::shell::{Flash, Shell, page, see_other};
 use crate::pages::tokens::shown::ShownToken;
 
 #[derive(Template)]
@@ -79,7 +79,7 @@ pub async fn lock(
 ) -> Result<HttpResponse, AppError> {
     let user = person(&app, &request).await?;
     let locked = PersonChanges { status: Some(UserStatus::Locked), ..PersonChanges::default() };
-    change(&app, &me, user.id, locked, Notice::PersonLocked).await
+    change(&app, &me, user.id, locked, Flash::PersonLocked).await
 }
 
 /// `GET /admin/users/ID/unlock`
@@ -115,7 +115,7 @@ pub async fn unlock(
 ) -> Result<HttpResponse, AppError> {
     let user = person(&app, &request).await?;
     let active = PersonChanges { status: Some(UserStatus::Active), ..PersonChanges::default() };
-    change(&app, &me, user.id, active, Notice::PersonUnlocked).await
+    change(&app, &me, user.id, active, Flash::PersonUnlocked).await
 }
 
 /// What there is of all that programs can use while its owner is active.

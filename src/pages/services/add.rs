@@ -13,7 +13,7 @@ use crate::callers::session_user::AdminSession;
 use crate::http::error::AppError;
 use crate::models::services::administration::ServiceRefusal;
 use crate::models::services::service::Service;
-use crate::pages::shell::{Notice, Shell, page, see_other_with};
+use crate::pages::shell::{Flash, Shell, page, see_other_with};
 
 #[derive(Template)]
 #[template(path = "services/add.html")]
@@ -48,7 +48,7 @@ pub async fn add(
 ) -> Result<HttpResponse, AppError> {
     let (name, settings) = (form.name.trim().to_owned(), form.settings());
     match me.mandate.write(move |tx| Service::add(tx, &name, &settings)).await? {
-        Ok(service) => Ok(see_other_with(&app, &path_of(service.id), Notice::ServiceAdded)),
+        Ok(service) => Ok(see_other_with(&app, &path_of(service.id), Flash::ServiceAdded)),
         Err(ServiceRefusal::Invalid(errors)) => {
             let (shell, fields) = (Shell::of(&app, &request, &session)?, ServiceFields::new(form, &errors));
             page(StatusCode::UNPROCESSABLE_ENTITY, &AddPage { shell, fields })

@@ -13,7 +13,7 @@ use crate::http::error::AppError;
 use crate::models::services::overview::ServiceOverview;
 use crate::models::services::settings::Admitted;
 use crate::pages::moment::Moment;
-use crate::pages::shell::{Notice, Shell, page};
+use crate::pages::shell::{Flash, Shell, page};
 
 #[derive(Template)]
 #[template(path = "services/list.html")]
@@ -53,7 +53,7 @@ pub async fn show(
         1 => "1 service".to_owned(),
         several => format!("{several} services"),
     };
-    let shell = Shell::of(&app, &request, &session)?.saying(&request, &[Notice::ServiceRemoved]);
+    let shell = Shell::of(&app, &request, &session)?.saying(&request, &[Flash::ServiceRemoved]);
     page(StatusCode::OK, &ListPage { shell, services, count })
 }
 

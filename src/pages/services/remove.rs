@@ -15,7 +15,7 @@ use crate::models::services::administration::ServiceRefusal;
 use crate::models::services::overview::{Dependents, ServiceOverview};
 use crate::models::services::service::{KeptIn, Service};
 use crate::pages::moment::Moment;
-use crate::pages::shell::{Notice, Shell, page, see_other_with};
+use crate::pages::shell::{Flash, Shell, page, see_other_with};
 
 #[derive(Template)]
 #[template(path = "services/remove.html")]
@@ -67,7 +67,7 @@ pub async fn remove(
 ) -> Result<HttpResponse, AppError> {
     let id = id_of(&request)?;
     me.mandate.write(move |tx| Service::remove(tx, id)).await??;
-    Ok(see_other_with(&app, "/admin/services", Notice::ServiceRemoved))
+    Ok(see_other_with(&app, "/admin/services", Flash::ServiceRemoved))
 }
 
 fn loss(name: &str, dependents: &Dependents) -> String {

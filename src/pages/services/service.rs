@@ -18,10 +18,10 @@ use crate::models::services::overview::ServiceOverview;
 use crate::models::services::service::{KeptIn, Service};
 use crate::models::services::settings::ServiceField;
 use crate::pages::moment::Moment;
-use crate::pages::shell::{Notice, Shell, page, see_other_with};
+use crate::pages::shell::{Flash, Shell, page, see_other_with};
 
 /// What may have been done to it just before.
-const NOTICES: &[Notice] = &[Notice::ServiceAdded, Notice::ServiceChanged];
+const NOTICES: &[Flash] = &[Flash::ServiceAdded, Flash::ServiceChanged];
 
 #[derive(Template)]
 #[template(path = "services/service.html")]
@@ -104,7 +104,7 @@ pub async fn change(
     let (id, changes) = (id_of(&request)?, form.changes()?);
     let changed = me.mandate.write(move |tx| Service::change(tx, id, &changes)).await?;
     let (status, errors) = match changed {
-        Ok(_) => return Ok(see_other_with(&app, &path_of(id), Notice::ServiceChanged)),
+        Ok(_) => return Ok(see_other_with(&app, &path_of(id), Flash::ServiceChanged)),
         Err(ServiceRefusal::Invalid(errors)) => (StatusCode::UNPROCESSABLE_ENTITY, errors),
         Err(ServiceRefusal::ChangedMeanwhile) => (StatusCode::CONFLICT, Vec::new()),
         Err(refusal) => return Err(refusal.into()),

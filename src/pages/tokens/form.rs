@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::http::error::AppError;
 use crate::models::keys::authority::Authority;
 use crate::models::keys::key::Key;
-use crate::models::keys::key_wish::{Expiry, KeyChanges, KeyField, KeyPolicy, NewKey};
+use crate::models::keys::key_request::{Expiry, KeyChanges, KeyField, KeyPolicy, NewKey};
 use crate::models::keys::scope::{KeyScopes, Scope};
 use crate::models::people::user::User;
 use crate::models::rules::FieldError;

@@ -13,11 +13,11 @@ use crate::auth::credentials::parameter;
 use crate::callers::session_user::SessionUser;
 use crate::http::error::AppError;
 use crate::models::keys::key::Key;
-use crate::models::keys::key_wish::KeyPolicy;
+use crate::models::keys::key_request::KeyPolicy;
 use crate::models::keys::token::TokenAction;
 use crate::models::text_enum::text_enum;
 use crate::pages::paging::{Pager, Paging};
-use crate::pages::shell::{Notice, Shell, page};
+use crate::pages::shell::{Flash, Shell, page};
 
 /// Rows on a page: as many as one person may have, unless a setting lets them have more.
 const PER_PAGE: i64 = 100;
@@ -87,7 +87,7 @@ pub async fn show(
         1 => shell.path(&format!("/my/tokens?sort={}", order.as_str())),
         number => shell.path(&format!("/my/tokens?sort={}&page={number}", order.as_str())),
     };
-    let notices = [Notice::TokenRevoked, Notice::TokenGone];
+    let notices = [Flash::TokenRevoked, Flash::TokenGone];
     let shown = ListPage {
         count: paging.count(total, ("access token", "access tokens")),
         orders: Order::ALL.map(|it| OrderChoice::new(address(it, 1), it, order)).into(),

@@ -14,7 +14,7 @@ use crate::callers::confirmation::Sensitive;
 use crate::callers::session_user::SessionUser;
 use crate::http::error::AppError;
 use crate::models::keys::key::{Key, KeyRefusal};
-use crate::models::keys::key_wish::{KeyField, KeyPolicy};
+use crate::models::keys::key_request::{KeyField, KeyPolicy};
 use crate::models::keys::token::TokenAction;
 use crate::models::people::user::User;
 use crate::models::rules::FieldError;

@@ -14,7 +14,7 @@ use crate::http::address::id_of;
 use crate::http::error::AppError;
 use crate::models::keys::key::{Key, KeyRefusal};
 use crate::models::keys::token::TokenAction;
-use crate::pages::shell::{Notice, Shell, page, see_other_with};
+use crate::pages::shell::{Flash, Shell, page, see_other_with};
 
 #[derive(Template)]
 #[template(path = "tokens/revoke.html")]
@@ -57,8 +57,8 @@ pub async fn revoke(
         }
     });
     match revoked.await? {
-        Ok(_) => Ok(see_other_with(&app, "/my/tokens", Notice::TokenRevoked)),
-        Err(KeyRefusal::Gone) => Ok(see_other_with(&app, "/my/tokens", Notice::TokenGone)),
+        Ok(_) => Ok(see_other_with(&app, "/my/tokens", Flash::TokenRevoked)),
+        Err(KeyRefusal::Gone) => Ok(see_other_with(&app, "/my/tokens", Flash::TokenGone)),
         Err(refusal) => Err(refusal.into()),
     }
 }

@@ -14,7 +14,7 @@ use crate::callers::confirmation::Sensitive;
 use crate::callers::session_user::SessionUser;
 use crate::http::error::AppError;
 use crate::models::keys::key::{Key, KeyRefusal};
-use crate::models::keys::key_wish::Grace;
+use crate::models::keys::key_request::Grace;
 use crate::models::people::user::User;
 use crate::pages::form::{Choice, PasswordAgain};
 use crate::pages::moment::Due;

@@ -34,13 +34,13 @@ pub struct ShownToken {
     /// Since when that is known, where it is not since it was made.
     pub recorded_since: Option<Moment>,
     /// Whether it works, and until when.
-    pub state: State,
+    pub state: ShownState,
     /// Whether nobody seems to need it any more.
     pub is_idle: bool,
 }
 
 /// Whether a token works, and until when.
-pub enum State {
+pub enum ShownState {
     /// For ever.
     Lasting,
     /// Until then.
@@ -87,14 +87,14 @@ impl ShownToken {
             last_used: last_use.map(|last_use| moment(last_use.on)),
             by_earlier: last_use.is_some_and(|last_use| last_use.by == UsedSecret::Earlier),
             recorded_since: key.current.recorded_since.map(moment),
-            state: State::of(key, now),
+            state: ShownState::of(key, now),
             is_idle: !key.is_expired(now) && key.is_idle(last_use, now),
         }
     }
 
     /// Whether it is refused because of its age.
     pub fn is_expired(&self) -> bool {
-        matches!(self.state, State::Expired(_))
+        matches!(self.state, ShownState::Expired(_))
     }
 
     /// What ends it: one that has expired ends nothing any more.
@@ -103,7 +103,7 @@ impl ShownToken {
     }
 }
 
-impl State {
+impl ShownState {
     fn of(key: &Key, now: Timestamp) -> Self {
         match key.expires_on {
             None => Self::Lasting,

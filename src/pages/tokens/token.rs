@@ -13,10 +13,10 @@ use crate::callers::posted_form::Posted;
 use crate::callers::session_user::SessionUser;
 use crate::http::error::AppError;
 use crate::models::keys::key::{Key, KeyRefusal};
-use crate::models::keys::key_wish::{KeyField, KeyPolicy};
+use crate::models::keys::key_request::{KeyField, KeyPolicy};
 use crate::models::rules::FieldError;
 use crate::pages::service_uses::ShownUsage;
-use crate::pages::shell::{Notice, Shell, page, see_other_with};
+use crate::pages::shell::{Flash, Shell, page, see_other_with};
 
 #[derive(Template)]
 #[template(path = "tokens/token.html")]
@@ -58,7 +58,7 @@ pub async fn show(
     me: SessionUser,
 ) -> Result<HttpResponse, AppError> {
     let key = token(&app, &request, me.user.id).await?;
-    let shell = Shell::of(&app, &request, &session)?.saying(&request, &[Notice::TokenChanged]);
+    let shell = Shell::of(&app, &request, &session)?.saying(&request, &[Flash::TokenChanged]);
     let offered = Offered::to(&app, &me.user).await?;
     page(StatusCode::OK, &TokenPage::of(&app, shell, offered, &key, TokenForm::of(&key), &[]).await?)
 }
@@ -77,7 +77,7 @@ pub async fn change(
     let (ids, policy, now) = ((me.user.id, key.id), KeyPolicy::of(&app.config), app.clock.now());
     let (changes, unclear) = form.changes(now)?;
     match me.mandate.write(move |tx| Key::change(tx, ids, &changes, &policy)).await? {
-        Ok(key) => Ok(see_other_with(&app, &path_of(key.id), Notice::TokenChanged)),
+        Ok(key) => Ok(see_other_with(&app, &path_of(key.id), Flash::TokenChanged)),
         Err(KeyRefusal::Invalid(errors)) => {
             let (shell, errors) = (Shell::of(&app, &request, &session)?, in_place_of_expiry(errors, unclear));
             let offered = Offered::to(&app, &me.user).await?;

@@ -2,7 +2,7 @@
 //! expires ("in 3 days" stands out), state".
 
 use latchkey::models::keys::key::KeyRefusal;
-use latchkey::models::keys::key_wish::KeyPolicy;
+use latchkey::models::keys::key_request::KeyPolicy;
 use latchkey::models::tx::Tx;
 use rstest::rstest;
 

@@ -1,7 +1,7 @@
 //! The form for another access token, and the page that shows its secret.
 
 use futures_util::future::join_all;
-use latchkey::models::keys::key_wish::KeyPolicy;
+use latchkey::models::keys::key_request::KeyPolicy;
 use latchkey::models::keys::scope::Scope;
 use rstest::rstest;
 

@@ -14,7 +14,7 @@ mod summary;
 use chrono::TimeDelta;
 use latchkey::clock::Timestamp;
 use latchkey::models::keys::key::Key as AccessToken;
-use latchkey::models::keys::key_wish::{Expiry, Grace, KeyPolicy, NewKey};
+use latchkey::models::keys::key_request::{Expiry, Grace, KeyPolicy, NewKey};
 use latchkey::models::keys::scope::KeyScopes;
 use latchkey::models::keys::token::TokenAction;
 use latchkey::models::people::user::User;

@@ -16,7 +16,7 @@ use crate::db::{DbConnection, connect};
 use crate::metrics::Flushes;
 use crate::models::event::Client;
 use crate::models::keys::token::{Token, WRITE_INTERVAL};
-use crate::recorder::bell::Bell;
+use crate::recorder::wake_up::WakeUp;
 
 /// How a baseline records that a token was used. Each has a program of its own.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +49,7 @@ impl LastUse {
     ///
     /// # Panics
     /// If it names none.
-    pub fn new(clock: Clock, _: Duration, _: Arc<Bell>, _: Flushes) -> Self {
+    pub fn new(clock: Clock, _: Duration, _: Arc<WakeUp>, _: Flushes) -> Self {
         let url = std::env::var("DATABASE_URL").expect("DATABASE_URL is set").parse().expect("DATABASE_URL is right");
         let recording = *RECORDING.get().expect("the program has said how it records");
         Self { clock, recording, writers: Arc::new(Writers::new(url)) }

@@ -1,7 +1,5 @@
 //! The recorder of the product, but for [`last_use`].
 
-#[path = "../../../../src/recorder/bell.rs"]
-pub mod bell;
 pub mod last_use;
 #[path = "../../../../src/recorder/service_uses.rs"]
 pub mod service_uses;
@@ -9,6 +7,8 @@ pub mod service_uses;
 pub mod sign_ins;
 #[path = "../../../../src/recorder/thread.rs"]
 mod thread;
+#[path = "../../../../src/recorder/wake_up.rs"]
+pub mod wake_up;
 #[path = "../../../../src/recorder/write.rs"]
 mod write;
 

@@ -10,23 +10,23 @@ use crate::api::described;
 use crate::api::json::{Members, text, texts};
 use crate::http::error::AppError;
 
-use crate::models::keys::key_wish::{Expiry, Grace, KeyChanges, KeyField, LONGEST_NAME, LONGEST_NOTE, NewKey};
+use crate::models::keys::key_request::{Expiry, Grace, KeyChanges, KeyField, LONGEST_NAME, LONGEST_NOTE, NewKey};
 use crate::models::keys::scope::{KeyScopes, Scope};
 use crate::models::rules::Labelled;
 
 /// What is said about a new key.
-pub struct KeyWish;
+pub struct KeyRequest;
 
 /// What is to change about a key.
-pub struct KeyChangesWish;
+pub struct KeyChangesRequest;
 
 /// How a key is to be rotated.
-pub struct RotationWish;
+pub struct RotationRequest;
 
 /// A date or an RFC 3339 time.
 pub struct Time;
 
-impl KeyWish {
+impl KeyRequest {
     /// The key that `members` are about.
     ///
     /// # Errors
@@ -42,11 +42,11 @@ impl KeyWish {
     }
 }
 
-impl KeyChangesWish {
+impl KeyChangesRequest {
     /// The changes that `members` are about.
     ///
     /// # Errors
-    /// As [`KeyWish::read`].
+    /// As [`KeyRequest::read`].
     pub fn read(mut members: Members) -> Result<KeyChanges, AppError> {
         let changes = KeyChanges {
             name: name(&mut members),
@@ -58,11 +58,11 @@ impl KeyChangesWish {
     }
 }
 
-impl RotationWish {
+impl RotationRequest {
     /// The time of grace that `members` are about.
     ///
     /// # Errors
-    /// As [`KeyWish::read`].
+    /// As [`KeyRequest::read`].
     pub fn read(mut members: Members) -> Result<Grace, AppError> {
         let grace = members.take("grace", "Grace", |value| text(value)?.parse::<Grace>().map_err(str::to_owned));
         members.finish().map(|()| grace.unwrap_or_default())
@@ -109,7 +109,7 @@ fn key() -> ObjectBuilder {
         .property("expires_on", expires_on)
 }
 
-impl PartialSchema for KeyWish {
+impl PartialSchema for KeyRequest {
     fn schema() -> RefOr<Schema> {
         let about =
             "What a new access token is called, what it may do and until when: as is usual, if nothing is said.";
@@ -117,7 +117,7 @@ impl PartialSchema for KeyWish {
     }
 }
 
-impl ToSchema for KeyWish {
+impl ToSchema for KeyRequest {
     fn name() -> std::borrow::Cow<'static, str> {
         "NewKey".into()
     }
@@ -127,13 +127,13 @@ impl ToSchema for KeyWish {
     }
 }
 
-impl PartialSchema for KeyChangesWish {
+impl PartialSchema for KeyChangesRequest {
     fn schema() -> RefOr<Schema> {
         key().description(Some("What is to change about an access token.")).into()
     }
 }
 
-impl ToSchema for KeyChangesWish {
+impl ToSchema for KeyChangesRequest {
     fn name() -> std::borrow::Cow<'static, str> {
         "KeyChanges".into()
     }
@@ -143,7 +143,7 @@ impl ToSchema for KeyChangesWish {
     }
 }
 
-impl PartialSchema for RotationWish {
+impl PartialSchema for RotationRequest {
     fn schema() -> RefOr<Schema> {
         let grace = described::text().enum_values(Some(Grace::ALL.map(Grace::as_str)));
         let grace = grace.description(Some("How long the secret before works on; usually a day"));
@@ -151,7 +151,7 @@ impl PartialSchema for RotationWish {
     }
 }
 
-impl ToSchema for RotationWish {
+impl ToSchema for RotationRequest {
     fn name() -> std::borrow::Cow<'static, str> {
         "Rotation".into()
     }

@@ -13,12 +13,12 @@ use crate::models::rules::Labelled;
 use crate::models::services::settings::{Admitted, ServiceChanges, ServiceField, ServiceSettings};
 
 /// What is said about a new service.
-pub struct ServiceWish;
+pub struct ServiceRequest;
 
 /// What is to change about a service.
-pub struct ServiceChangesWish;
+pub struct ServiceChangesRequest;
 
-impl ServiceWish {
+impl ServiceRequest {
     /// The name and settings of the service that `members` are about. Without a title it is called by its name.
     ///
     /// # Errors
@@ -30,11 +30,11 @@ impl ServiceWish {
     }
 }
 
-impl ServiceChangesWish {
+impl ServiceChangesRequest {
     /// The changes that `members` are about.
     ///
     /// # Errors
-    /// As [`ServiceWish::read`].
+    /// As [`ServiceRequest::read`].
     pub fn read(mut members: Members) -> Result<ServiceChanges, AppError> {
         let fixed = |_| Err("cannot be changed: it is part of the scopes of keys".to_owned());
         members.take::<()>("name", ServiceField::Name.label(), fixed);
@@ -105,7 +105,7 @@ fn settings() -> ObjectBuilder {
         .property("writers", admitted("Whom it admits to write, and so to read"))
 }
 
-impl PartialSchema for ServiceWish {
+impl PartialSchema for ServiceRequest {
     fn schema() -> RefOr<Schema> {
         let pattern = format!("^[a-z0-9]([a-z0-9-]{{0,{}}}[a-z0-9])?$", LONGEST_SERVICE_NAME - 2);
         let about = "A new service: what is not said is as usual, and nobody is admitted.";
@@ -118,19 +118,19 @@ impl PartialSchema for ServiceWish {
     }
 }
 
-impl ToSchema for ServiceWish {
+impl ToSchema for ServiceRequest {
     fn name() -> std::borrow::Cow<'static, str> {
         "NewService".into()
     }
 }
 
-impl PartialSchema for ServiceChangesWish {
+impl PartialSchema for ServiceChangesRequest {
     fn schema() -> RefOr<Schema> {
         settings().description(Some("What is to change about a service.")).into()
     }
 }
 
-impl ToSchema for ServiceChangesWish {
+impl ToSchema for ServiceChangesRequest {
     fn name() -> std::borrow::Cow<'static, str> {
         "ServiceChanges".into()
     }
