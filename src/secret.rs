@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest as _, Sha256};
 
 const PREFIX: &str = "lk_";
@@ -9,9 +10,10 @@ const RANDOM_LENGTH: usize = 40;
 const CHECKSUM_LENGTH: usize = 6;
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// The text that a client presents. It prints as `Secret(…)`, so that no log can hold it by accident.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+/// The text that a client presents. It prints as `Secret(…)`, so that no log can hold it by accident, and is overwritten
+/// in memory when it is dropped.
+#[derive(Clone)]
+pub struct Secret(SecretString);
 
 impl Secret {
     /// A new secret: `lk_`, 40 base62 characters from the operating system's generator, and a checksum of 6, so that
@@ -24,43 +26,52 @@ impl Secret {
         text.push_str(&random_base62(RANDOM_LENGTH));
         let checksum = checksum(&text);
         text.push_str(&checksum);
-        Self(text)
+        Self(text.into())
     }
 
     /// What a client presented, in whatever form: keys moved in from elsewhere keep theirs.
     pub fn presented(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self(text.into().into())
     }
 
     /// The text itself, to show it the one time, or to find it in a cookie.
     pub fn expose(&self) -> &str {
-        &self.0
+        self.0.expose_secret()
     }
 
     /// What is stored: SHA-256 over the text, case-sensitive. The secrets are random, so neither salt nor stretching
     /// would add anything.
     pub fn digest(&self) -> Digest {
-        Digest(Sha256::digest(self.0.as_bytes()).into())
+        Digest(Sha256::digest(self.expose()).into())
     }
 
     /// The last four characters, to recognise a key by.
     pub fn hint(&self) -> String {
-        let mut last: Vec<char> = self.0.chars().rev().take(4).collect();
+        let mut last: Vec<char> = self.expose().chars().rev().take(4).collect();
         last.reverse();
         last.into_iter().collect()
     }
 
     /// Whether it has our form but not its checksum: a slip of the hand that no database needs to be asked about.
     pub fn is_mistyped(&self) -> bool {
-        let ours = self.0.len() == PREFIX.len() + RANDOM_LENGTH + CHECKSUM_LENGTH
-            && self.0.starts_with(PREFIX)
-            && self.0[PREFIX.len()..].bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let text = self.expose();
+        let ours = text.len() == PREFIX.len() + RANDOM_LENGTH + CHECKSUM_LENGTH
+            && text.starts_with(PREFIX)
+            && text[PREFIX.len()..].bytes().all(|byte| byte.is_ascii_alphanumeric());
         ours && {
-            let (body, given) = self.0.split_at(PREFIX.len() + RANDOM_LENGTH);
+            let (body, given) = text.split_at(PREFIX.len() + RANDOM_LENGTH);
             checksum(body) != given
         }
     }
 }
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
+}
+
+impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

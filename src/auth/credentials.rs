@@ -5,6 +5,8 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
+use secrecy::{ExposeSecret, SecretString};
+
 use crate::secret::Secret;
 
 /// Where clients of Redmine's API put their key.
@@ -43,21 +45,29 @@ pub enum Credentials {
     UnreadableAuthorization,
 }
 
-/// A password as presented; it prints as `Password(…)`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Password(String);
+/// A password as presented; it prints as `Password(…)`, and is overwritten in memory when it is dropped.
+#[derive(Clone)]
+pub struct Password(SecretString);
 
 impl Password {
     /// What was typed.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self(text.into().into())
     }
 
     /// The text itself.
     pub fn expose(&self) -> &str {
-        &self.0
+        self.0.expose_secret()
     }
 }
+
+impl PartialEq for Password {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
+}
+
+impl Eq for Password {}
 
 impl std::fmt::Debug for Password {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

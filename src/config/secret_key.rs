@@ -7,18 +7,20 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use secrecy::{ExposeSecret, SecretString};
+
 use super::start_error::StartError;
 use crate::db::url::DatabaseUrl;
 use crate::secret::random_base62;
 
 /// The text that the cookies' key is derived from; never printed.
 #[derive(Clone)]
-pub struct SecretKey(String);
+pub struct SecretKey(SecretString);
 
 impl SecretKey {
     /// The bytes to derive a key from.
     pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
+        self.0.expose_secret().as_bytes()
     }
 }
 
@@ -30,7 +32,7 @@ impl FromStr for SecretKey {
         if text.len() < 64 {
             return Err("at least 64 characters are needed; `openssl rand -hex 32` makes some".into());
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 }
 

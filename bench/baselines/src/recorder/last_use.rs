@@ -14,7 +14,7 @@ use crate::db::schema::tokens;
 use crate::db::url::DatabaseUrl;
 use crate::db::{DbConnection, connect};
 use crate::metrics::Flushes;
-use crate::models::event::Client;
+use crate::models::client::Client;
 use crate::models::keys::token::{Token, WRITE_INTERVAL};
 use crate::recorder::wake_up::WakeUp;
 
