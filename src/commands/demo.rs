@@ -17,6 +17,7 @@ use crate::db::{Database, DbConnection, migrations};
 use crate::logging;
 use crate::models::client::Client;
 use crate::models::event::{EventAction, NewEvent};
+use crate::models::ids::{KeyId, UserId};
 use crate::models::keys::key::Key;
 use crate::models::keys::key_request::{Expiry, Grace, KeyPolicy, NewKey};
 use crate::models::keys::scope::KeyScopes;
@@ -292,7 +293,7 @@ fn add_token(tx: &mut Tx<'_>, user_id: i64, token: &DemoToken) -> Result<(), Fai
     }
     if let Some(rotation) = &token.rotated {
         let rotated_on = now - rotation.on;
-        let ids = (user_id, key.id);
+        let ids = (UserId(user_id), KeyId(key.id));
         let (key, _) = Key::rotate(&mut tx.told(client, rotated_on), ids, Grace::Week)?;
         use_secret(tx, &key.current, now - rotation.used)?;
     }

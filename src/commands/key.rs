@@ -11,6 +11,7 @@ use crate::db::Database;
 use crate::documents::key::KeyDocument;
 use crate::documents::service_usage::ServiceUsageDocument;
 use crate::models::event::{EventAction, NewEvent};
+use crate::models::ids::{KeyId, UserId};
 use crate::models::keys::key::{Key, KeyRefusal, UsedSecret};
 use crate::models::keys::key_request::{Expiry, Grace, KeyPolicy, NewKey};
 use crate::models::keys::scope::{KeyScopes, UnknownScope};
@@ -351,10 +352,10 @@ fn change<T>(
     database: &Database,
     id: i64,
     now: Timestamp,
-    work: impl FnOnce(&mut Tx<'_>, (i64, i64)) -> Result<T, KeyRefusal>,
+    work: impl FnOnce(&mut Tx<'_>, (UserId, KeyId)) -> Result<T, KeyRefusal>,
 ) -> Result<(T, User), Failure> {
     let (key, owner) = find(database, id)?;
-    match write(database, now, |tx| work(tx, (owner.id, key.id))) {
+    match write(database, now, |tx| work(tx, (UserId(owner.id), KeyId(key.id)))) {
         Ok(done) => Ok((done, owner)),
         Err(KeyRefusal::Gone) => Err(no_key(id)),
         Err(refusal) => Err(refusal.into()),

@@ -53,7 +53,7 @@ async fn the_whole_life_of_a_key_is_told(#[values(Sqlite, Postgres)] db: Db) {
     let by_ci = Credential::Token(site.token(ci.id).expect("a token")).title();
     let api = Client::new("192.0.2.7", "ci/2").with_credential(by_ci);
     let page = Client::new("192.0.2.8", "Browser").with_credential(Credential::Password.title());
-    let id = |key: &Key| (alice.id, key.id);
+    let id = |key: &Key| (UserId(alice.id), KeyId(key.id));
     let minute = || site.later(TimeDelta::minutes(1));
 
     let key = add_by(&site, &alice, api.clone()).await;

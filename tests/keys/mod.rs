@@ -7,6 +7,7 @@ mod rotation;
 mod settings;
 mod switch_user;
 
+use latchkey::models::ids::{KeyId, UserId};
 use latchkey::models::keys::key::Key as OwnedKey;
 use latchkey::models::keys::key_request::Grace;
 use latchkey::models::people::user::User;
@@ -17,7 +18,7 @@ const ADDRESS: &str = "/users/current.json";
 
 /// Gives a key of a person another secret.
 async fn rotate(site: &Site, user: &User, key: &Key, grace: Grace) -> Key {
-    let id = (user.id, key.id);
+    let id = (UserId(user.id), KeyId(key.id));
     let (rotated, secret) = site.write(move |tx| OwnedKey::rotate(tx, id, grace)).await;
     log::note_secret(secret.expose());
     Key { id: rotated.id, secret: secret.expose().to_owned() }

@@ -122,7 +122,7 @@ async fn to_revoke_a_key_ends_every_secret(#[values(Sqlite, Postgres)] db: Db) {
         assert_eq!(status(&site, key).await, 200);
     }
     site.later(TimeDelta::seconds(1));
-    let id = (alice.id, first.id);
+    let id = (UserId(alice.id), KeyId(first.id));
     site.write(move |tx| OwnedKey::revoke(tx, id)).await;
     for key in [&first, &second, &third] {
         assert_eq!(status(&site, key).await, 401);
@@ -144,7 +144,7 @@ async fn of_one_key_five_secrets_work_at_a_time(#[values(Sqlite, Postgres)] db: 
     for key in &keys {
         assert_eq!(status(&site, key).await, 200);
     }
-    let id = (alice.id, keys[0].id);
+    let id = (UserId(alice.id), KeyId(keys[0].id));
     let more = site.try_write(move |tx| OwnedKey::rotate(tx, id, Grace::Week)).await;
     let refusal = more.map(|_| ()).expect_err("a refusal");
     let text = "5 secrets of this access token still work: wait until the first of them stops, or revoke it";

@@ -1,6 +1,7 @@
 //! What is kept, for how long, and what goes with a key or a service.
 
 use chrono::{NaiveDate, TimeDelta};
+use latchkey::models::ids::{KeyId, UserId};
 use latchkey::models::keys::key_request::Grace;
 use latchkey::models::services::uses::ServiceUse;
 use latchkey::models::tx::Tx;
@@ -153,7 +154,7 @@ async fn a_rotation_forgets_nothing(#[values(Sqlite, Postgres)] db: Db) {
         site.app.recorder.service_uses.count(&call(secret.key(), wiki, site.clock.now()));
         site.flush().await;
         assert_eq!(recorded(&site.database, key.id, wiki), times);
-        let id = (alice.id, key.id);
+        let id = (UserId(alice.id), KeyId(key.id));
         let rotate = move |tx: &mut Tx<'_>| latchkey::models::keys::key::Key::rotate(tx, id, Grace::None);
         let (rotated, new) = site.write(rotate).await;
         log::note_secret(new.expose());

@@ -25,6 +25,7 @@ use crate::documents::key::{KeyDocument, LastUsedBy};
 use crate::documents::service_usage::ServiceUsageDocument;
 use crate::http::address::id_of;
 use crate::http::error::AppError;
+use crate::models::ids::{KeyId, UserId};
 use crate::models::keys::idempotency::Issued;
 use crate::models::keys::key::Key;
 use crate::models::keys::key_request::KeyPolicy;
@@ -201,7 +202,7 @@ pub async fn update(
 ) -> Result<HttpResponse, AppError> {
     let me = me.in_person()?;
     let changes = KeyChangesRequest::read(Body::read(&request, payload).await?.members()?)?;
-    let (whose, policy) = ((me.user.id, id_of(&request)?), KeyPolicy::of(&app.config));
+    let (whose, policy) = ((UserId(me.user.id), KeyId(id_of(&request)?)), KeyPolicy::of(&app.config));
     let key = me.mandate.write(move |tx| Key::change(tx, whose, &changes, &policy)).await??;
     respond(HttpResponse::Ok(), &document(&app, &key, &me.user))
 }
@@ -223,7 +224,7 @@ pub async fn update(
     ),
 )]
 pub async fn revoke(request: HttpRequest, me: ApiUser<TokensWrite>) -> Result<HttpResponse, AppError> {
-    end(&me.mandate, (me.user.id, id_of(&request)?)).await
+    end(&me.mandate, (UserId(me.user.id), KeyId(id_of(&request)?))).await
 }
 
 /// `POST /my/tokens/ID/rotate.json`
@@ -259,7 +260,7 @@ pub async fn rotate(
     let body = Body::read(&request, payload).await?;
     let once = once_only(&request, me.user.id, me.mandate.credential(), body.bytes())?;
     let grace = RotationRequest::read(body.members_if_any()?)?;
-    let whose = (me.user.id, id_of(&request)?);
+    let whose = (UserId(me.user.id), KeyId(id_of(&request)?));
     let rotate = move |tx: &mut Tx<'_>| Key::rotate(tx, whose, grace);
     let issued = me.mandate.write(move |tx| Issued::once(tx, once, rotate)).await??;
     respond_issued(HttpResponse::Ok(), &app, &issued, &me.user)
@@ -329,14 +330,14 @@ pub async fn current(app: web::Data<App>, me: CurrentKey) -> Result<HttpResponse
     ),
 )]
 pub async fn revoke_current(me: CurrentKey) -> Result<HttpResponse, AppError> {
-    end(&me.mandate, (me.owner.id, me.token.key())).await
+    end(&me.mandate, (UserId(me.owner.id), KeyId(me.token.key()))).await
 }
 
 async fn find(app: &App, user_id: i64, id: i64) -> Result<Key, AppError> {
     app.database.lookup(move |connection| Key::find(connection, user_id, id)).await?.ok_or(AppError::NotFound)
 }
 
-async fn end(mandate: &Mandate, whose: (i64, i64)) -> Result<HttpResponse, AppError> {
+async fn end(mandate: &Mandate, whose: (UserId, KeyId)) -> Result<HttpResponse, AppError> {
     mandate.write(move |tx| Key::revoke(tx, whose)).await??;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -17,6 +17,7 @@ use crate::db::schema::{events, tokens, users};
 use crate::db::{DbConnection, DbError, lower, write_error};
 use crate::models::client::Client;
 use crate::models::event::{EventAction, NewEvent};
+use crate::models::ids::{KeyId, UserId};
 use crate::models::people::user::User;
 use crate::models::rules::{FieldError, messages, name_errors};
 use crate::models::services::scopes_of_keys::{self, KeysOf};
@@ -292,12 +293,12 @@ impl Key {
     /// [`KeyRefusal`].
     pub fn change(
         tx: &mut Tx<'_>,
-        (user_id, id): (i64, i64),
+        (UserId(user_id), KeyId(id)): (UserId, KeyId),
         changes: &KeyChanges,
         policy: &KeyPolicy,
     ) -> Result<Self, KeyRefusal> {
         let owner = User::lock_row(tx.connection, user_id)?;
-        let key = Self::find_to_change(tx, (user_id, id))?;
+        let key = Self::find_to_change(tx, (UserId(user_id), KeyId(id)))?;
         let name = changes.name.clone().filter(|name| key.name.as_ref() != Some(name));
         let note = changes.note.clone().filter(|note| key.note != *note);
         let scopes = changes.scopes.as_ref().filter(|scopes| key.scopes != **scopes);
@@ -345,9 +346,13 @@ impl Key {
     ///
     /// # Errors
     /// [`KeyRefusal`].
-    pub fn rotate(tx: &mut Tx<'_>, (user_id, id): (i64, i64), grace: Grace) -> Result<(Self, Secret), KeyRefusal> {
+    pub fn rotate(
+        tx: &mut Tx<'_>,
+        (UserId(user_id), KeyId(id)): (UserId, KeyId),
+        grace: Grace,
+    ) -> Result<(Self, Secret), KeyRefusal> {
         User::lock_row(tx.connection, user_id)?;
-        let key = Self::find_to_change(tx, (user_id, id))?;
+        let key = Self::find_to_change(tx, (UserId(user_id), KeyId(id)))?;
         // With the current one, which is about to be one of them, and the new one.
         if key.in_grace(tx.now).count() + 2 > MOST_SECRETS {
             return Err(KeyRefusal::TooManySecrets);
@@ -391,7 +396,7 @@ impl Key {
     ///
     /// # Errors
     /// [`KeyRefusal`].
-    pub fn revoke(tx: &mut Tx<'_>, (user_id, id): (i64, i64)) -> Result<Self, KeyRefusal> {
+    pub fn revoke(tx: &mut Tx<'_>, (UserId(user_id), KeyId(id)): (UserId, KeyId)) -> Result<Self, KeyRefusal> {
         User::lock_row(tx.connection, user_id)?;
         let key = Self::find(tx.connection, user_id, id)?.ok_or(KeyRefusal::Gone)?;
         Token::delete(tx.connection, id)?;
@@ -471,7 +476,7 @@ impl Key {
         format!("may do {}, {}", self.scopes, expiry_text(self.expires_on))
     }
 
-    fn find_to_change(tx: &mut Tx<'_>, (user_id, id): (i64, i64)) -> Result<Self, KeyRefusal> {
+    fn find_to_change(tx: &mut Tx<'_>, (UserId(user_id), KeyId(id)): (UserId, KeyId)) -> Result<Self, KeyRefusal> {
         match Self::find(tx.connection, user_id, id)?.ok_or(KeyRefusal::Gone)? {
             key if key.action != TokenAction::Access => Err(KeyRefusal::NotAnAccessToken),
             key if !tx.authority().covers(&key.scopes, key.expires_on) => Err(KeyRefusal::Beyond),

@@ -12,6 +12,7 @@ use crate::callers::posted_form::{NoFields, Posted};
 use crate::callers::session_user::SessionUser;
 use crate::http::address::id_of;
 use crate::http::error::AppError;
+use crate::models::ids::{KeyId, UserId};
 use crate::models::keys::key::{Key, KeyRefusal};
 use crate::models::keys::token::TokenAction;
 use crate::pages::shell::{Flash, Shell, page, see_other_with};
@@ -52,7 +53,7 @@ pub async fn revoke(
     let revoked = me.mandate.write(move |tx| {
         // The other kinds of key have pages of their own.
         match Key::find(tx.connection, user_id, id)?.filter(|key| key.action == TokenAction::Access) {
-            Some(_) => Key::revoke(tx, (user_id, id)),
+            Some(_) => Key::revoke(tx, (UserId(user_id), KeyId(id))),
             None => Err(KeyRefusal::Gone),
         }
     });

@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::callers::confirmation::Sensitive;
 use crate::callers::session_user::SessionUser;
 use crate::http::error::AppError;
+use crate::models::ids::{KeyId, UserId};
 use crate::models::keys::key::{Key, KeyRefusal};
 use crate::models::keys::key_request::Grace;
 use crate::models::people::user::User;
@@ -114,7 +115,7 @@ pub async fn rotate(
         User::lock_row(tx.connection, user_id)?;
         match Key::find(tx.connection, user_id, id)? {
             Some(key) if key.current.id != replaces => Ok(None),
-            _ => Key::rotate(tx, (user_id, id), grace).map(Some),
+            _ => Key::rotate(tx, (UserId(user_id), KeyId(id)), grace).map(Some),
         }
     });
     match rotated.await? {

@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::callers::posted_form::Posted;
 use crate::callers::session_user::SessionUser;
 use crate::http::error::AppError;
+use crate::models::ids::{KeyId, UserId};
 use crate::models::keys::key::{Key, KeyRefusal};
 use crate::models::keys::key_request::{KeyField, KeyPolicy};
 use crate::models::rules::FieldError;
@@ -74,7 +75,7 @@ pub async fn change(
     Posted { who: me, form }: Posted<SessionUser, TokenForm>,
 ) -> Result<HttpResponse, AppError> {
     let key = token(&app, &request, me.user.id).await?;
-    let (ids, policy, now) = ((me.user.id, key.id), KeyPolicy::of(&app.config), app.clock.now());
+    let (ids, policy, now) = ((UserId(me.user.id), KeyId(key.id)), KeyPolicy::of(&app.config), app.clock.now());
     let (changes, unclear) = form.changes(now)?;
     match me.mandate.write(move |tx| Key::change(tx, ids, &changes, &policy)).await? {
         Ok(key) => Ok(see_other_with(&app, &path_of(key.id), Flash::TokenChanged)),

@@ -13,6 +13,7 @@ mod summary;
 
 use chrono::TimeDelta;
 use latchkey::clock::Timestamp;
+use latchkey::models::ids::{KeyId, UserId};
 use latchkey::models::keys::key::Key as AccessToken;
 use latchkey::models::keys::key_request::{Expiry, Grace, KeyPolicy, NewKey};
 use latchkey::models::keys::scope::KeyScopes;
@@ -53,7 +54,7 @@ pub(crate) async fn add(site: &Site, user: &User, name: &str, scopes: &str, expi
 
 /// The next secret of a token.
 pub(crate) async fn rotate(site: &Site, user: &User, id: i64, grace: Grace) -> Made {
-    let id = (user.id, id);
+    let id = (UserId(user.id), KeyId(id));
     Made::of(site.write(move |tx| AccessToken::rotate(tx, id, grace)).await)
 }
 
