@@ -12,13 +12,7 @@ use std::net::TcpListener;
 use actix_web::dev::Server;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use clap::Parser;
-use latchkey::callers::api_user::{AccountRead, ApiUser};
-use latchkey::clock::Clock;
-use latchkey::config::Config;
-use latchkey::config::secret_key::SecretKey;
-use latchkey::db::migrations;
-use latchkey::server::route::at;
-use latchkey::{logging, server};
+use latchkey::embed::{self, AccountRead, ApiUser, Clock, Config, SecretKey, at};
 
 /// Latchkey's settings; those of the service itself would stand beside them.
 #[derive(Parser)]
@@ -30,11 +24,11 @@ struct Settings {
 #[allow(dead_code, reason = "a test brings its own")]
 fn main() -> Result<(), Box<dyn Error>> {
     let Settings { latchkey: config } = Settings::parse();
-    let _log = logging::start(&config.log)?;
-    migrations::run(&config.database_url)?;
+    let _log = embed::start_log(&config.log)?;
+    embed::migrate(&config.database_url)?;
     let key = config.load_secret_key()?;
     let listener = TcpListener::bind(config.bind)?;
-    let latchkey = latchkey::app::App::start(config, listener.local_addr()?, Clock::system())?;
+    let latchkey = embed::App::start(config, listener.local_addr()?, Clock::system())?;
     let latchkey = web::Data::new(latchkey);
     let served = actix_web::rt::System::new().block_on(serve(latchkey.clone(), key, listener)?);
     // What is still in memory about last use is written now.
@@ -43,13 +37,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The service, until it is told to stop.
-pub fn serve(
-    latchkey: web::Data<latchkey::app::App>,
-    key: SecretKey,
-    listener: TcpListener,
-) -> std::io::Result<Server> {
+pub fn serve(latchkey: web::Data<embed::App>, key: SecretKey, listener: TcpListener) -> std::io::Result<Server> {
     let server = HttpServer::new(move || {
-        App::new().service(at("/report.json").get(report)).configure(server::mount(&latchkey, &key))
+        App::new().service(at("/report.json").get(report)).configure(embed::mount(&latchkey, &key))
     });
     Ok(server.listen(listener)?.run())
 }

@@ -134,7 +134,8 @@ mod tests {
 
     #[test]
     fn a_new_secret_has_our_form_and_is_no_other() {
-        let secrets: std::collections::BTreeSet<String> = (0..1000).map(|_| Secret::generate().expose().to_owned()).collect();
+        let secrets: std::collections::BTreeSet<String> =
+            (0..1000).map(|_| Secret::generate().expose().to_owned()).collect();
         assert_eq!(secrets.len(), 1000);
         for secret in secrets {
             assert!(secret.starts_with("lk_") && secret.len() == 49, "{secret}");

@@ -5,6 +5,7 @@
 mod support;
 
 mod api;
+mod architecture;
 mod authority_lost;
 mod backup;
 mod browser;

@@ -19,6 +19,8 @@ pub mod config;
 pub mod db;
 #[path = "../../../src/documents/mod.rs"]
 pub mod documents;
+#[path = "../../../src/embed.rs"]
+pub mod embed;
 #[path = "../../../src/forward_auth/mod.rs"]
 pub mod forward_auth;
 #[path = "../../../src/http/mod.rs"]
