@@ -1,8 +1,8 @@
-//! Where something was done from, by which program, and as whom.
+//! The client of a request, as the activity shows it: its address, its program, and what it authenticated with.
 
 use super::rules::unprintable;
 
-/// Where something was done from, and as whom.
+/// The address and program of whoever did something, and what they authenticated with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Client {
     pub(super) address: String,
@@ -12,16 +12,16 @@ pub struct Client {
 }
 
 impl Client {
-    /// The longest agent that is kept, in characters.
+    /// The most characters that are kept of a user agent.
     const LONGEST_AGENT: usize = 255;
 
-    /// A client at `address`, with what it says it is: cut to what is worth keeping, and printable.
+    /// A client at `address`, with its user agent: cut to a sensible length, and without unprintable characters.
     pub fn new(address: impl ToString, agent: &str) -> Self {
         let agent = Self::kept_of_agent(agent.as_bytes()).collect();
         Self { address: address.to_string(), agent, credential: None, administrator: None }
     }
 
-    /// What is worth keeping of what a client says it is, and printable.
+    /// The part of a user agent that is kept. Invalid UTF-8 is replaced, and unprintable characters are left out.
     pub fn kept_of_agent(agent: &[u8]) -> impl Iterator<Item = char> {
         let read = agent.utf8_chunks().flat_map(|chunk| {
             let unreadable = (!chunk.invalid().is_empty()).then_some(char::REPLACEMENT_CHARACTER);
@@ -30,27 +30,27 @@ impl Client {
         read.filter(|c| !unprintable(*c)).take(Self::LONGEST_AGENT)
     }
 
-    /// Somebody at the machine itself.
+    /// The client of a command: somebody on the machine itself.
     pub fn command_line() -> Self {
         Self::new("", "")
     }
 
-    /// Nobody: time has passed.
+    /// The client of what happens automatically, such as a key that expires.
     pub fn latchkey() -> Self {
         Self::new("Latchkey itself", "")
     }
 
-    /// The same, authenticated with `credential`, which is a key or session in words.
+    /// The same client, authenticated with `credential`, a description of a key or a session.
     pub fn with_credential(self, credential: impl Into<String>) -> Self {
         Self { credential: Some(credential.into()), ..self }
     }
 
-    /// The same, an administrator whose login is `login`, who acts as somebody else.
+    /// The same client, on which the administrator with this login acts as somebody else.
     pub fn acting_for(self, login: impl Into<String>) -> Self {
         Self { administrator: Some(login.into()), ..self }
     }
 
-    /// The administrator who acts as whoever this seems to be, if one does.
+    /// The login of the administrator who acts as somebody else; `None`: nobody does.
     pub fn administrator(&self) -> Option<&str> {
         self.administrator.as_deref()
     }

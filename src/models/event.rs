@@ -1,4 +1,4 @@
-//! What happened to a person's account: the activity that they see.
+//! A person's activity: the events of their account, which they can look up.
 
 use chrono::{TimeDelta, Timelike};
 use diesel::deserialize::FromSqlRow;
@@ -16,101 +16,101 @@ use crate::db::DbConnection;
 use crate::db::schema::events;
 
 text_enum! {
-    /// What happened. In its words, `{key}` stands for what people call the key that it is about.
+    /// The kind of an event. In the words, `{key}` stands for the title of the key that the event is about.
     #[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq, Hash)]
     #[diesel(sql_type = Text)]
     pub enum EventAction(as_str, words) {
-        /// By password, in a browser.
+        /// The person signed in with their password, in a browser.
         SignedIn = ("signed_in", "Signed in"),
-        /// A password that was wrong.
+        /// Somebody tried to sign in with a wrong password.
         SignInRefused = ("sign_in_refused", "Wrong password"),
-        /// A key where there was none.
+        /// A first key of its kind, or another access token, was created.
         KeyCreated = ("key_created", "{key} created"),
-        /// A key in place of another.
+        /// A new key replaced the one before.
         KeyReset = ("key_reset", "{key} reset"),
-        /// A key ended.
+        /// The key was revoked.
         KeyRevoked = ("key_revoked", "{key} revoked"),
-        /// The first time that a program used a key, or a new secret of it.
+        /// A key, or a new secret of it, was used for the first time.
         KeyFirstUsed = ("key_first_used", "{key} first used"),
-        /// Its name, note, scopes or expiry.
+        /// The name, note, scopes or expiry of a key were changed.
         KeyChanged = ("key_changed", "{key} changed"),
-        /// Another secret for the same key.
+        /// The key was rotated: it has a new secret.
         KeyRotated = ("key_rotated", "{key} rotated"),
-        /// It is refused from now on.
+        /// The key expired: requests with it are refused from now on.
         KeyExpired = ("key_expired", "{key} expired"),
-        /// One that had expired was removed by itself.
+        /// A key that expired long ago was removed automatically.
         KeyCleared = ("key_cleared", "{key}, long expired, removed"),
-        /// A program presented one that had expired.
+        /// A program presented an expired key.
         ExpiredKeyRefused = ("expired_key_refused", "{key} refused: it has expired"),
-        /// A program asked for what the key may not do.
+        /// A program asked for something that the scopes of the key do not allow.
         ScopeRefused = ("scope_refused", "{key} refused: it may not do this"),
-        /// A key whose secret somebody reported: it has been revoked.
+        /// The key was revoked because somebody reported its secret as leaked.
         KeyLeaked = ("key_leaked", "{key} revoked: its secret was reported as leaked"),
-        /// A new password.
+        /// The password was changed.
         PasswordChanged = ("password_changed", "Password changed"),
-        /// Shut out.
+        /// The account was locked.
         Locked = ("locked", "Account locked"),
-        /// Let in again.
+        /// The account was unlocked.
         Unlocked = ("unlocked", "Account unlocked"),
-        /// An account was made, by an administrator.
+        /// An administrator created the account.
         AccountCreated = ("account_created", "Account created"),
-        /// Login, names or mail were changed by an administrator.
+        /// An administrator changed the login, names or mail address.
         AccountChanged = ("account_changed", "Account changed"),
-        /// Somebody else's account was deleted.
+        /// The person deleted somebody else's account.
         AccountDeleted = ("account_deleted", "Account deleted"),
-        /// Made an administrator.
+        /// The person became an administrator.
         AdminGranted = ("admin_granted", "Made an administrator"),
-        /// An administrator no more.
+        /// The person is no longer an administrator.
         AdminRevoked = ("admin_revoked", "Administrator no more"),
-        /// A second factor is no longer asked for.
+        /// The second factor was cleared: a password alone is enough again.
         SecondFactorCleared = ("second_factor_cleared", "Second factor cleared"),
-        /// A service was added, by this administrator.
+        /// The administrator added a service.
         ServiceAdded = ("service_added", "Service added"),
-        /// A service's settings were changed, by this administrator.
+        /// The administrator changed the settings of a service.
         ServiceChanged = ("service_changed", "Service changed"),
-        /// A service was removed for good, by this administrator.
+        /// The administrator removed a service for good.
         ServiceRemoved = ("service_removed", "Service removed"),
-        /// Something that a newer release knows.
+        /// A kind of event that only a newer release knows.
         Unknown = ("unknown", "Something that this release does not know"),
     }
 }
 
-// An older release tells of it without knowing what it was.
+// An older release still shows the event, without knowing what it was.
 stored_as_text!(EventAction, otherwise Unknown);
 
 /// A row of `events`.
 #[derive(Queryable, Selectable, Clone, Debug)]
 #[diesel(table_name = events)]
 pub struct Event {
-    /// Never given twice.
+    /// The id. It is never used again.
     pub id: i64,
     /// What happened.
     pub action: EventAction,
-    /// The kind of key that it is about.
+    /// The kind of key that the event is about.
     pub token_action: Option<TokenAction>,
-    /// The last four characters of that key.
+    /// The last four characters of the secret of that key.
     pub token_hint: Option<String>,
-    /// The client's address; empty: the command line.
+    /// The client's address; empty for the command line.
     pub address: String,
-    /// What the client says it is.
+    /// The client's user agent.
     pub agent: String,
-    /// How often, since `created_on`.
+    /// How many times it happened since `created_on`.
     pub times: i64,
-    /// When, or when first.
+    /// When it happened, or happened first.
     pub created_on: Timestamp,
-    /// When last.
+    /// When it happened last.
     pub updated_on: Timestamp,
-    /// The other person whom it is about: who did it, or whose account was deleted.
+    /// The login of the other person involved: who did it, or whose account was deleted.
     pub other_login: Option<String>,
-    /// What the key was called then.
+    /// The name that the key had at the time.
     pub token_name: Option<String>,
-    /// By which key or session it was done, in words.
+    /// The key or session that it was done with, in words.
     pub credential: Option<String>,
-    /// What else there is to say.
+    /// Further details, in words.
     pub detail: Option<String>,
 }
 
-/// Something that has happened, to be recorded: by whom, from where and when the transaction knows, unless it is said.
+/// An event to be recorded. Unless told otherwise, it takes its client and time from the transaction.
 #[must_use = "it is told only once it is recorded"]
 pub struct NewEvent<'a> {
     user_id: i64,
@@ -123,7 +123,7 @@ pub struct NewEvent<'a> {
 }
 
 impl Event {
-    /// What happened, and who did it where that was somebody else, in a few words.
+    /// The event in a few words, with the login of who did it if that was somebody else.
     pub fn headline(&self) -> String {
         let what = self.action.words().replace("{key}", &self.key_title());
         match (&self.other_login, self.action) {
@@ -133,14 +133,14 @@ impl Event {
         }
     }
 
-    /// What people call the key that it is about.
+    /// The title of the key that the event is about.
     pub fn key_title(&self) -> String {
         let label = self.token_action.map_or("Key", TokenAction::label);
         self.token_name.as_ref().map_or_else(|| label.to_owned(), |name| format!("{label} “{name}”"))
     }
 
-    /// What else there is to say in a few words, and by which key or session it was done; empty: nothing. That somebody
-    /// signs in by password, and that a key is refused by which it was tried, goes without saying.
+    /// Further details, and the key or session that was used; may be empty. Nobody needs to be told that a sign-in used
+    /// the password, or that the refused key was the one that was used.
     pub fn remark(&self) -> String {
         let is_said = !matches!(self.action, EventAction::SignedIn | EventAction::ScopeRefused);
         let by = self.credential.as_ref().filter(|_| is_said);
@@ -148,15 +148,15 @@ impl Event {
         parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
 
-    /// Which key it is about, by the end of its secret; empty: none.
+    /// The end of the secret of the key that the event is about; empty if it is about no key.
     pub fn key_hint(&self) -> String {
         self.token_hint.as_ref().map(|hint| format!("····{hint}")).unwrap_or_default()
     }
 
-    /// The latest of a person's events, latest first: `most` of them, after the first `skip`.
+    /// A page of a person's events, latest first: at most `most` of them, after the first `skip`.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn latest(connection: &mut DbConnection, user_id: i64, skip: i64, most: i64) -> QueryResult<Vec<Self>> {
         events::table
             .filter(events::user_id.eq(user_id))
@@ -169,35 +169,35 @@ impl Event {
 }
 
 impl<'a> NewEvent<'a> {
-    /// What happened to a person.
+    /// A new event about a person.
     pub fn of_person(user_id: i64, action: EventAction) -> Self {
         Self { user_id, action, token: None, other_login: None, detail: None, client: None, at: None }
     }
 
-    /// What happened to a key, by the secret of it that it is known by.
+    /// A new event about a key. The secret `token` of it is the one that is shown.
     pub fn of_key(token: &'a Token, action: EventAction) -> Self {
         Self { token: Some(token), ..Self::of_person(token.user_id, action) }
     }
 
-    /// The login of the other person whom it is about: who did it, or whose account was deleted; `None`: nobody.
+    /// Adds the login of the other person involved: who did it, or whose account was deleted.
     pub fn with(self, other_login: Option<&str>) -> Self {
         Self { other_login: other_login.map(str::to_owned), ..self }
     }
 
-    /// What else there is to say; empty: nothing.
+    /// Adds details; nothing is added if `detail` is empty.
     pub fn detail(self, detail: impl Into<String>) -> Self {
         Self { detail: Some(detail.into()).filter(|detail| !detail.is_empty()), ..self }
     }
 
-    /// Who did it, and when, where that is not whoever writes now.
+    /// Sets the client and the time, where these are not those of the transaction.
     pub fn done_by(self, client: &'a Client, at: Timestamp) -> Self {
         Self { client: Some(client), at: Some(at), ..self }
     }
 
-    /// Records it in the person's activity.
+    /// Records the event in the person's activity.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn record(self, tx: &mut Tx<'_>) -> QueryResult<()> {
         let Self { user_id, action, token, other_login, detail, client, at } = self;
         let (client, at) = (client.unwrap_or(&tx.client), at.unwrap_or(tx.now));
@@ -220,30 +220,30 @@ impl<'a> NewEvent<'a> {
     }
 }
 
-/// A key that was right, and refused all the same: told at most once an hour.
+/// A valid key that was refused because it has expired or lacks a scope. It is recorded at most once an hour.
 #[derive(Clone, Debug)]
 pub struct RefusedKey {
-    /// Which.
+    /// The secret that was presented.
     pub token: Token,
-    /// Why: it has expired, or may not do what was asked for.
+    /// Why it was refused: it has expired, or lacks a scope.
     pub action: EventAction,
-    /// The scope that was missing.
+    /// The scope that the key lacks.
     pub missing: Option<String>,
-    /// Who presented it.
+    /// The client that presented the key.
     pub client: Client,
-    /// When.
+    /// When it was refused.
     pub at: Timestamp,
 }
 
 impl RefusedKey {
-    /// Tells it, unless the same was told of this key within the hour before. What is told of a key that is gone by now
-    /// is told all the same, unless its owner is gone, too.
+    /// Records the refusal, unless the same one of this key was recorded within the last hour. It is also recorded if
+    /// the key is gone by now, but not if its owner is.
     ///
     /// # Errors
-    /// Those of the queries.
+    /// Returns an error if a query fails.
     pub fn record(&self, tx: &mut Tx<'_>) -> QueryResult<()> {
         let is_gone = User::lock_row(tx.connection, self.token.user_id).optional()?.is_none();
-        // Another process may have told it meanwhile.
+        // Check again after the lock: another process may have recorded it in the meantime.
         if is_gone || self.is_told(tx.connection)? {
             return Ok(());
         }
@@ -251,10 +251,10 @@ impl RefusedKey {
         NewEvent::of_key(&self.token, self.action).detail(detail).done_by(&self.client, self.at).record(tx)
     }
 
-    /// Whether the same was told of this key within the hour before.
+    /// Whether the same refusal of this key was recorded within the last hour.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn is_told(&self, connection: &mut DbConnection) -> QueryResult<bool> {
         let told: i64 = events::table
             .filter(events::user_id.eq(self.token.user_id))
@@ -267,37 +267,38 @@ impl RefusedKey {
     }
 }
 
-/// Refused sign-ins that are told together: those of one person from one address in one hour.
+/// Refused sign-ins that are counted in one row: those of one person, from one address, within one hour.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusals {
-    /// Whose sign-in.
+    /// The person who was to be signed in.
     pub user_id: i64,
-    /// The address, and the agent of the last of them.
+    /// The address, and the user agent of the last attempt.
     pub client: Client,
-    /// How many.
+    /// How many attempts there were.
     pub times: i64,
-    /// When first.
+    /// When the first attempt was.
     pub first_on: Timestamp,
-    /// When last.
+    /// When the last attempt was.
     pub last_on: Timestamp,
 }
 
 impl Refusals {
-    /// Addresses of one hour that are told apart for one person; the others share one row, so that a stranger with
-    /// many of them cannot fill the disk.
+    /// How many addresses are recorded separately for one person and hour. Any others share one row, so that a
+    /// brute-force attack from many addresses cannot fill the disk.
     const MOST_ADDRESSES: i64 = 100;
 
-    /// The hour that `time` is counted in.
+    /// The beginning of the hour that `time` falls in.
     pub fn hour(time: Timestamp) -> Timestamp {
         time - TimeDelta::nanoseconds(
             i64::from(time.minute() * 60 + time.second()) * 1_000_000_000 + i64::from(time.nanosecond()),
         )
     }
 
-    /// Adds them to the row of their hour. Those of a person who has been deleted meanwhile are nobody's.
+    /// Adds the attempts to the row of their hour (an upsert). Does nothing if the person has been deleted in the
+    /// meantime.
     ///
     /// # Errors
-    /// Those of the queries.
+    /// Returns an error if a query fails.
     pub fn record(&self, connection: &mut DbConnection) -> QueryResult<()> {
         let hour = Self::hour(self.first_on);
         let refused = events::table
@@ -307,7 +308,7 @@ impl Refusals {
         let told: i64 = refused.count().get_result(connection)?;
         let known: i64 = refused.filter(events::address.eq(&self.client.address)).count().get_result(connection)?;
         let address = if known == 0 && told >= Self::MOST_ADDRESSES { "other addresses" } else { &self.client.address };
-        // Both databases know this upsert, diesel only that of each.
+        // Both databases accept this upsert, but Diesel has one only for each of them separately.
         let upsert = "INSERT INTO events (user_id, action, address, agent, times, hour, created_on, updated_on)
              SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE EXISTS (SELECT 1 FROM users WHERE users.id = $1)
              ON CONFLICT (user_id, action, address, hour) DO UPDATE
@@ -325,7 +326,7 @@ impl Refusals {
             .map(|_| ())
     }
 
-    /// The address that they are counted by.
+    /// The address that the attempts came from.
     pub fn address(&self) -> &str {
         &self.client.address
     }

@@ -1,7 +1,7 @@
-//! The numbers of rows, each kind a type of its own: where a person and a key are both asked for, neither can be taken
-//! for the other.
+//! Ids of rows, with a type of their own for each kind: a function that takes a person and a key cannot be called with
+//! the two swapped.
 
-/// Declares the number of a kind of row, which is stored, written and read as the number that it is.
+/// Declares the id of a kind of row. It is stored, printed and parsed as a plain number.
 macro_rules! row_id {
     ($(#[$about:meta])* $name:ident) => {
         $(#[$about])*
@@ -60,12 +60,12 @@ macro_rules! row_id {
 }
 
 row_id! {
-    /// A person: the number of a row of `users`.
+    /// The id of a person: of a row of `users`.
     UserId
 }
 
 row_id! {
-    /// A key, with all its secrets: the number of its first row of `tokens`, which a rotation does not change.
+    /// The id of a key, with all its secrets: that of its first row of `tokens`, which a rotation does not change.
     KeyId
 }
 
@@ -79,7 +79,7 @@ mod tests {
     use crate::db::DbConnection;
     use crate::db::schema::tokens;
 
-    /// As a row of `tokens` would be read.
+    /// Some columns of `tokens`, to be read into ids.
     #[derive(Queryable, Selectable, Debug, PartialEq)]
     #[diesel(table_name = tokens)]
     struct Owned {
@@ -121,7 +121,7 @@ mod tests {
         let rows: Vec<Owned> = of.load(connection).expect("rows");
         let owned = |key_id| Owned { user_id: UserId(1), key_id };
         assert_eq!(rows, [owned(None), owned(Some(KeyId(7)))]);
-        // That it can be sent to PostgreSQL is for the compiler to say.
+        // There is no PostgreSQL here: it is enough that the compiler accepts the array.
         let array = diesel::select(vec![KeyId(7)].into_sql::<Array<BigInt>>());
         assert!(diesel::debug_query::<diesel::pg::Pg, _>(&array).to_string().contains("KeyId(7)"));
     }

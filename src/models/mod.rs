@@ -1,4 +1,4 @@
-//! The rows, their queries and their rules. Nothing in here knows of HTTP.
+//! The rows of the database, their queries and their rules. Nothing in here knows of HTTP.
 
 pub mod client;
 pub mod event;

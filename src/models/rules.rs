@@ -1,33 +1,33 @@
-//! What it is to break a rule, and the rules that all names share.
+//! Validation errors, and the rules that all names share.
 
-/// A part of something that a rule can be broken in.
+/// The fields of something that is validated.
 pub trait Labelled: Copy + PartialEq {
-    /// What people call it.
+    /// The name of the field, as people read it.
     fn label(self) -> &'static str;
 }
 
 /// A broken rule, such as "Email is invalid".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError<Field> {
-    /// Where.
+    /// The field that is wrong.
     pub field: Field,
-    /// What, as it follows the field's name.
+    /// The problem, worded to follow the name of the field.
     pub problem: String,
 }
 
 impl<Field: Labelled> FieldError<Field> {
-    /// A rule broken in `field`.
+    /// A validation error of `field`.
     pub fn new(field: Field, problem: impl Into<String>) -> Self {
         Self { field, problem: problem.into() }
     }
 
-    /// The sentence that people read.
+    /// The whole sentence, as people read it.
     pub fn message(&self) -> String {
         format!("{} {}", self.field.label(), self.problem)
     }
 }
 
-/// Every rule of a name that `name` breaks.
+/// Every rule of names that `name` breaks.
 pub(crate) fn name_errors<Field: Labelled>(field: Field, name: &str, longest: usize) -> Vec<FieldError<Field>> {
     let mut errors = presence_and_length(field, name, longest);
     if name.chars().any(unprintable) {
@@ -46,12 +46,13 @@ pub(crate) fn presence_and_length<Field: Labelled>(field: Field, text: &str, lon
     }
 }
 
-/// What neither XML nor PostgreSQL can hold, and what turns the writing of everything after it.
+/// Whether `c` is a character that XML or PostgreSQL cannot store, or that changes the direction of the text after it
+/// (Unicode's bidirectional controls).
 pub(crate) fn unprintable(c: char) -> bool {
     c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The sentences that people read about several broken rules.
+/// The sentences for several validation errors.
 pub fn messages<Field: Labelled>(errors: &[FieldError<Field>]) -> Vec<String> {
     errors.iter().map(FieldError::message).collect()
 }

@@ -1,4 +1,4 @@
-//! A transaction that writes, and in whose name.
+//! A transaction that writes, and the person or process that it acts for.
 
 use std::fmt;
 
@@ -7,73 +7,75 @@ use super::keys::authority::Authority;
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
 
-/// A transaction that may write. It knows who writes, from where and when, so that no verb of a model has to be told,
-/// and none can be told something else than the one before it in the same transaction.
+/// A transaction that may write. It knows who writes, from where and when, so that the functions of the models need not
+/// be told, and all those in one transaction agree.
 ///
-/// There is no other way to come by one than these: a request has a [`Mandate`](crate::callers::mandate::Mandate), which
-/// asks again whether it still holds; what is not done by anybody who was let in says so by the constructor that it uses.
+/// A `Tx` comes only from the constructors below. A request gets one from its
+/// [`Mandate`](crate::callers::mandate::Mandate), which checks the permission again after it has locked the rows
+/// (against TOCTOU races). Everything else says by its constructor on whose behalf it writes.
 pub struct Tx<'c> {
-    /// The connection, on which the transaction is open.
+    /// The connection, with the transaction open on it.
     pub connection: &'c mut DbConnection,
     /// The time of the transaction.
     pub now: Timestamp,
-    /// Where it comes from.
+    /// The client that the request came from.
     pub client: Client,
     actor: Actor,
 }
 
-/// Who writes.
+/// Who a transaction acts for.
 #[derive(Clone, Debug)]
 pub enum Actor {
-    /// Somebody who was let in.
+    /// A person who has authenticated.
     Person(Author),
-    /// Anybody at all: whoever reports a leaked key.
+    /// Anybody: whoever reports a leaked key need not authenticate.
     Anybody,
-    /// Somebody at the machine itself.
+    /// Somebody on the machine itself.
     CommandLine,
-    /// Nobody: time has passed.
+    /// Nobody: something happens automatically, in the background.
     Recorder,
 }
 
-/// A person in whose name something is done.
+/// The person that a transaction acts for.
 #[derive(Clone, Debug)]
 pub struct Author {
-    /// Their id.
+    /// The person's id.
     pub id: i64,
-    /// What others are told that they are called: with Switch-User, both logins.
+    /// The login that the activity shows; with Switch-User, both logins.
     pub login: String,
-    /// What they may do with what they were let in with.
+    /// What the credential of the request allows.
     pub authority: Authority,
 }
 
 impl<'c> Tx<'c> {
-    /// A transaction in the name of `author`. For [`Mandate::write`](crate::callers::mandate::Mandate::write) alone.
+    /// A transaction on behalf of `author`. Only [`Mandate::write`](crate::callers::mandate::Mandate::write) may call
+    /// this.
     pub(crate) fn of_author(connection: &'c mut DbConnection, now: Timestamp, client: Client, author: Author) -> Self {
         Self { connection, now, client, actor: Actor::Person(author) }
     }
 
-    /// A transaction that anybody may ask for, whoever `client` is.
+    /// A transaction that needs no authentication.
     pub(crate) fn of_anybody(connection: &'c mut DbConnection, now: Timestamp, client: Client) -> Self {
         Self { connection, now, client, actor: Actor::Anybody }
     }
 
-    /// A transaction of a command, of the file of services, or of an import: whoever can start those can write to the
-    /// database anyway.
+    /// A transaction of a command, of the services file, or of an import. Whoever can start these can write to the
+    /// database anyway, so nothing is checked.
     pub fn of_command_line(connection: &'c mut DbConnection, now: Timestamp) -> Self {
         Self { connection, now, client: Client::command_line(), actor: Actor::CommandLine }
     }
 
-    /// A transaction of the thread that writes behind.
+    /// A transaction of the recorder's thread, which writes behind.
     pub(crate) fn of_recorder(connection: &'c mut DbConnection, now: Timestamp) -> Self {
         Self { connection, now, client: Client::latchkey(), actor: Actor::Recorder }
     }
 
-    /// The same transaction as if `client` asked for it at `now`: for what was done before and is told only now.
+    /// The same transaction with another client and time, to record what happened earlier.
     pub fn told(&mut self, client: Client, now: Timestamp) -> Tx<'_> {
         Tx { connection: self.connection, now, client, actor: self.actor.clone() }
     }
 
-    /// The person in whose name it is; `None`: the command line, the recorder, or anybody.
+    /// The person that the transaction acts for; `None`: the command line, the recorder, or anybody.
     pub fn author(&self) -> Option<&Author> {
         match &self.actor {
             Actor::Person(author) => Some(author),
@@ -81,12 +83,12 @@ impl<'c> Tx<'c> {
         }
     }
 
-    /// The login of whoever writes, if that is somebody else than the person with this id.
+    /// The login of the author, if the author is not the person with this id.
     pub fn other_than(&self, user_id: i64) -> Option<&str> {
         self.author().filter(|author| author.id != user_id).map(|author| author.login.as_str())
     }
 
-    /// What whoever writes may do, and so give to keys.
+    /// What the author may do themselves, and so pass on to keys.
     pub fn authority(&self) -> &Authority {
         static OWNER: Authority = Authority::OWNER;
         static NOTHING: Authority = Authority::NOTHING;

@@ -1,24 +1,24 @@
-//! What whoever makes or changes a key may do themselves.
+//! The limits of whoever creates or changes a key.
 
 use super::scope::KeyScopes;
 use crate::clock::Timestamp;
 
-/// What whoever makes or changes a key may do themselves: no key may do more, or live longer.
+/// The limits of whoever creates or changes a key. No key may be given more scopes or a later expiry than these.
 #[derive(Clone, Debug)]
 pub struct Authority {
-    /// What they may do; `None`: everything that the person may.
+    /// The scopes that they may give; `None`: everything that the person may do.
     pub scopes: Option<KeyScopes>,
-    /// Until when; `None`: for ever.
+    /// The latest expiry that they may give; `None`: no limit.
     pub expires_on: Option<Timestamp>,
 }
 
 impl Authority {
-    /// That of the person themself.
+    /// The authority of a person who has signed in themselves.
     pub const OWNER: Self = Self { scopes: None, expires_on: None };
-    /// That of whoever was not let in as anybody.
+    /// The authority of somebody who has not authenticated.
     pub const NOTHING: Self = Self { scopes: Some(KeyScopes::NONE), expires_on: None };
 
-    /// Whether they may act until `expires_on` themselves.
+    /// Whether a key that expires at `expires_on` stays within the limits.
     pub(super) fn outlives(&self, expires_on: Option<Timestamp>) -> bool {
         match (self.expires_on, expires_on) {
             (None, _) => true,
@@ -27,12 +27,12 @@ impl Authority {
         }
     }
 
-    /// Whether they may do all that `scopes` say, until `expires_on`.
+    /// Whether a key with these scopes and this expiry stays within the limits.
     pub(super) fn covers(&self, scopes: &KeyScopes, expires_on: Option<Timestamp>) -> bool {
         self.exceeded_by(scopes).is_none() && self.outlives(expires_on)
     }
 
-    /// What they may do, if `scopes` are more than that.
+    /// The scopes that may be given, if `scopes` exceed them.
     pub(super) fn exceeded_by(&self, scopes: &KeyScopes) -> Option<&KeyScopes> {
         self.scopes.as_ref().filter(|own| !scopes.is_within(own))
     }

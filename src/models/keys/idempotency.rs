@@ -1,5 +1,5 @@
-//! Requests that are done once, however often they are sent: by the key that the client gave to one, what came of it is
-//! remembered for a day. Who asks again gets it without the secret, which is nowhere kept.
+//! Idempotent requests. The result of a request that carries an idempotency key is remembered for a day, and a repeated
+//! request gets it again, without the secret, which is not stored.
 
 use chrono::TimeDelta;
 use diesel::prelude::*;
@@ -13,12 +13,12 @@ use crate::models::people::user::User;
 use crate::models::tx::Tx;
 use crate::secret::Secret;
 
-/// How long a request is remembered.
+/// How long a result is remembered.
 const REMEMBERED: TimeDelta = TimeDelta::days(1);
-/// Requests that are forgotten in one transaction, at most: others want to write too.
+/// The most results that are removed in one transaction. Small batches let other writers in between.
 const BATCH: i64 = 1000;
 
-/// A request that is to be done once. Of its key and its body it holds only digests.
+/// A request with an idempotency key. Only digests of the key and of the body are kept.
 #[derive(Clone, Debug)]
 pub struct OnceOnly {
     user_id: i64,
@@ -26,28 +26,28 @@ pub struct OnceOnly {
     request: Vec<u8>,
 }
 
-/// A key that got a new secret.
+/// A key that was given a new secret.
 #[derive(Debug)]
 pub enum Issued {
-    /// Just now.
+    /// It was given by this request.
     Now(Key, Secret),
-    /// When the same was asked for before.
+    /// It was given by an earlier request with the same idempotency key.
     Before(Key),
 }
 
-/// Why there is nothing to give.
+/// Why an idempotent request was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum OnceRefusal {
-    /// Nothing was done.
+    /// The request itself was refused; nothing was changed.
     #[error(transparent)]
     Key(KeyRefusal),
-    /// Nothing was done: what came of another request is remembered by this key.
+    /// The idempotency key belongs to another request; nothing was changed.
     #[error("The Idempotency-Key was used for another request: give each request one of its own")]
     AnotherRequest,
-    /// It was done before, and what came of it is gone.
+    /// The request was done before, but the key that it made has been revoked since.
     #[error("This has been done before, and the key was revoked since: to do it again, give another Idempotency-Key")]
     RevokedSince,
-    /// The database would not.
+    /// The database failed.
     #[error(transparent)]
     Database(#[from] DbError),
 }
@@ -64,10 +64,10 @@ impl From<KeyRefusal> for OnceRefusal {
 }
 
 impl Issued {
-    /// What `work` gives, which is not done again if it was done `once` before.
+    /// Does `work`, unless the request was already done `once`: then returns the key that it made.
     ///
     /// # Errors
-    /// [`OnceRefusal`].
+    /// [`OnceRefusal`]
     pub fn once(
         tx: &mut Tx<'_>,
         once: Option<OnceOnly>,
@@ -79,7 +79,7 @@ impl Issued {
         }
     }
 
-    /// The key.
+    /// The key that was given the secret.
     pub fn key(&self) -> &Key {
         match self {
             Self::Now(key, _) | Self::Before(key) => key,
@@ -88,14 +88,15 @@ impl Issued {
 }
 
 impl OnceOnly {
-    /// What a person, authenticated with `credential`, asks for in `request`, the parts of it that count, and calls
-    /// `key`.
+    /// The request that a person sends with `credential` and names `key`. `request` holds the parts that have to be the
+    /// same if it is sent again.
     pub fn new(user_id: i64, credential: &str, key: &str, request: &[&[u8]]) -> Self {
         let name = digest(&[user_id.to_string().as_bytes(), credential.as_bytes(), key.as_bytes()]);
         Self { user_id, digest: name, request: digest(request) }
     }
 
-    /// Does `work`, unless it has been done. Two at once wait for each other at the person's row.
+    /// Does `work`, unless it was done before. The lock on the person's row makes two requests at once wait for each
+    /// other.
     fn issue(
         self,
         tx: &mut Tx<'_>,
@@ -114,7 +115,7 @@ impl OnceOnly {
             return key.map(Issued::Before).ok_or(OnceRefusal::RevokedSince);
         }
         let (key, secret) = work(tx)?;
-        // There may be one that is too old to count.
+        // Remove an expired row with the same digest, if there is one.
         diesel::delete(row).execute(tx.connection)?;
         let values = (
             idempotency_keys::digest.eq(&self.digest),
@@ -130,17 +131,17 @@ impl OnceOnly {
     /// Whether [`OnceOnly::forget_old`] has anything to do.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn any_to_forget(connection: &mut DbConnection, now: Timestamp) -> QueryResult<bool> {
         let old = idempotency_keys::table.filter(idempotency_keys::created_on.le(now - REMEMBERED));
         let found = old.select(idempotency_keys::token_id).first::<i64>(connection).optional()?;
         Ok(found.is_some())
     }
 
-    /// Forgets requests of more than a day ago.
+    /// Removes results that are older than a day.
     ///
     /// # Errors
-    /// Those of the queries.
+    /// Returns an error if a query fails.
     pub fn forget_old(connection: &mut DbConnection, now: Timestamp) -> QueryResult<()> {
         let old: Vec<Vec<u8>> = idempotency_keys::table
             .filter(idempotency_keys::created_on.le(now - REMEMBERED))
@@ -152,7 +153,8 @@ impl OnceOnly {
     }
 }
 
-/// SHA-256 over parts, each with its length, so that no two lists of parts are alike.
+/// A SHA-256 digest over several parts. The length of each part goes in, too, so that no other list of parts has the
+/// same digest.
 fn digest(parts: &[&[u8]]) -> Vec<u8> {
     let mut digest = Sha256::new();
     for part in parts {

@@ -1,4 +1,4 @@
-//! The whole life of a key as its owner sees it: made, changed, rotated, expired, revoked. An access token may have
+//! The whole life of a key as its owner sees it: created, changed, rotated, expired, revoked. An access token can have
 //! several secrets at a time, each a row of `tokens`; an API or Atom access key has one.
 
 use std::collections::BTreeMap;
@@ -24,87 +24,87 @@ use crate::models::services::scopes_of_keys::{self, KeysOf};
 use crate::models::tx::Tx;
 use crate::secret::Secret;
 
-/// Secrets of one key that may work at the same time.
+/// The most secrets of one key that can be active at the same time.
 const MOST_SECRETS: usize = 5;
-/// A secret that has been replaced is kept for this long at least, so that its last use can still be recorded.
+/// How long a retired secret is kept at least. Its last use may still have to be written.
 const KEPT_RETIRED: TimeDelta = TimeDelta::days(1);
-/// A key that has expired is shown for this long.
+/// How long an expired key is still shown.
 pub const KEPT_EXPIRED: TimeDelta = TimeDelta::days(30);
-/// A key unused for this long seems to be needed no more.
+/// A key that was not used for this long looks unused.
 const IDLE_AFTER: TimeDelta = TimeDelta::days(90);
-/// So does one whose uses have been recorded for this long without there being one.
+/// A key that was never used looks unused once its uses have been recorded for this long.
 const IDLE_UNUSED_AFTER: TimeDelta = TimeDelta::days(30);
-/// Keys that are told of in one transaction as expired, at most: others want to write too.
+/// The most keys that are handled in one transaction. Small batches let other writers in between.
 const BATCH: i64 = 200;
 
 /// A key, with all its secrets.
 #[derive(Clone, Debug)]
 pub struct Key {
-    /// Never given twice; the same after a rotation.
+    /// The id. It is never used again, and a rotation does not change it.
     pub id: i64,
-    /// Whose.
+    /// The id of the owner.
     pub user_id: i64,
-    /// Which kind.
+    /// The kind of key.
     pub action: TokenAction,
-    /// What an access token is called; `None` for the other kinds.
+    /// The name of an access token; `None` for the other kinds.
     pub name: Option<String>,
-    /// What else its owner wrote about it; may be empty.
+    /// The owner's note; may be empty.
     pub note: String,
-    /// What it may do.
+    /// What the key may do.
     pub scopes: KeyScopes,
-    /// When it was made.
+    /// When the key was created.
     pub created_on: Timestamp,
     /// From then on it is refused; `None`: it does not expire.
     pub expires_on: Option<Timestamp>,
-    /// The secret that it has now.
+    /// The current secret.
     pub current: Token,
-    /// Those before it, latest first, whether they still work or not.
+    /// The earlier secrets, latest first, active or not.
     pub earlier: Vec<Token>,
 }
 
-/// Which secret of a key it was.
+/// Which secret of a key was used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UsedSecret {
-    /// The one that it has now.
+    /// The current one.
     Current,
-    /// One that has been replaced.
+    /// One that a rotation has replaced.
     Earlier,
 }
 
 /// The latest use of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyUse {
-    /// When.
+    /// When it was used.
     pub on: Timestamp,
-    /// By which secret.
+    /// The secret that was used.
     pub by: UsedSecret,
 }
 
-/// Why nothing was done about a key.
+/// Why a key was not created, changed, rotated or revoked.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyRefusal {
-    /// There is none with this id, or it is somebody else's.
+    /// There is no key with this id, or it belongs to somebody else.
     #[error("There is no such key")]
     Gone,
-    /// Rules that are broken.
+    /// The request breaks rules.
     #[error("{}", messages(.0).join("; "))]
     Invalid(Vec<FieldError<KeyField>>),
-    /// There are as many as one person may have.
+    /// The person already has as many access tokens as allowed.
     #[error("There are {0} access tokens, as many as one person may have: revoke one first")]
     TooMany(usize),
-    /// A key is not to make or change one that may do more than itself, or lives longer.
+    /// A key must not create or change a key that may do more, or expires later, than itself.
     #[error("This key may do more, or lives longer, than the one that you use")]
     Beyond,
-    /// It has expired.
+    /// The key has expired.
     #[error("This access token has expired: make a new one")]
     Expired,
-    /// Only access tokens have names and scopes, and secrets that overlap.
+    /// Only access tokens have names, scopes, and secrets that overlap.
     #[error("This is no access token: it can be reset or revoked, not changed or rotated")]
     NotAnAccessToken,
-    /// So many that each would have to be looked for.
+    /// Too many secrets are still active to keep track of them.
     #[error("{MOST_SECRETS} secrets of this access token still work: wait until the first of them stops, or revoke it")]
     TooManySecrets,
-    /// The database would not.
+    /// The database failed.
     #[error(transparent)]
     Database(#[from] DbError),
 }
@@ -112,10 +112,10 @@ pub enum KeyRefusal {
 write_error!(KeyRefusal);
 
 impl Key {
-    /// The keys of a person that are of one of `actions`, oldest first.
+    /// A person's keys of these kinds, oldest first.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn of_user(connection: &mut DbConnection, user_id: i64, actions: &[TokenAction]) -> QueryResult<Vec<Self>> {
         let rows = tokens::table
             .filter(tokens::user_id.eq(user_id))
@@ -126,10 +126,10 @@ impl Key {
         Self::of_rows(connection, rows, KeysOf::User(user_id))
     }
 
-    /// Everybody's keys with their owner's login, by login, oldest first.
+    /// All keys, each with its owner's login, by login and then oldest first.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn of_everybody(connection: &mut DbConnection) -> QueryResult<Vec<(Self, String)>> {
         let rows: Vec<(Token, Option<String>, String)> = tokens::table
             .inner_join(users::table)
@@ -137,7 +137,7 @@ impl Key {
             .order((lower(users::login), tokens::id))
             .select((Token::as_select(), tokens::note, users::login))
             .load(connection)?;
-        // In the order of the rows of their first secrets, which is that of the logins.
+        // The order of the keys: that of their first secrets' rows, which are sorted by login.
         let firsts: Vec<(i64, String)> = rows
             .iter()
             .filter(|(token, ..)| token.key() == token.id)
@@ -149,20 +149,20 @@ impl Key {
         Ok(firsts.into_iter().filter_map(|(id, login)| Some((keys.remove(&id)?, login))).collect())
     }
 
-    /// Whoever's key it is that has this id, or a secret with this id; with its owner.
+    /// The key that has this id, or has a secret with this id, and its owner.
     ///
     /// # Errors
-    /// Those of the queries.
+    /// Returns an error if a query fails.
     pub fn find_anybodys(connection: &mut DbConnection, id: i64) -> QueryResult<Option<(Self, User)>> {
         let Some(secret) = Token::find(connection, id)? else { return Ok(None) };
         let Some(key) = Self::find(connection, secret.user_id, secret.key())? else { return Ok(None) };
         Ok(User::find(connection, secret.user_id)?.map(|owner| (key, owner)))
     }
 
-    /// The key of a person with this id.
+    /// The key with this id, if it belongs to the person.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn find(connection: &mut DbConnection, user_id: i64, id: i64) -> QueryResult<Option<Self>> {
         let rows = tokens::table
             .filter(tokens::id.eq(id).or(tokens::key_id.eq(id)))
@@ -174,11 +174,11 @@ impl Key {
         Ok(Self::of_rows(connection, rows, KeysOf::User(user_id))?.into_iter().find(|key| key.id == id))
     }
 
-    /// The id of the access token that a person made last, be it still there or not; `None`: none was made yet. A form
-    /// that names it makes one token, however often it is sent.
+    /// The id of the access token that a person created last, even if it is gone by now; `None`: there was never one. A
+    /// form carries this id, so that sending it twice creates only one token (it is idempotent).
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn latest_made(connection: &mut DbConnection, user_id: i64) -> QueryResult<Option<i64>> {
         events::table
             .filter(events::user_id.eq(user_id))
@@ -188,7 +188,7 @@ impl Key {
             .first(connection)
     }
 
-    /// Puts the rows of keys together, of which those of one key come in the order of their ids.
+    /// Groups rows into keys. The rows of one key must be in the order of their ids.
     fn of_rows(
         connection: &mut DbConnection,
         rows: Vec<(Token, Option<String>)>,
@@ -208,7 +208,7 @@ impl Key {
 
     fn of_secrets(id: i64, mut rows: Vec<(Token, Option<String>)>) -> Option<Self> {
         let created_on = rows.first()?.0.created_on;
-        // The latest is the one that no other has taken the place of.
+        // The row with the highest id holds the current secret.
         let (current, note) = rows.pop()?;
         Some(Self {
             id,
@@ -224,22 +224,22 @@ impl Key {
         })
     }
 
-    /// What people call it, to recognise it by.
+    /// The title that people recognise the key by.
     pub fn title(&self) -> String {
         self.current.title()
     }
 
-    /// Whether it is refused because of its age.
+    /// Whether the key has expired.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_on.is_some_and(|expires_on| expires_on <= now)
     }
 
-    /// Secrets that were replaced and still work, latest first.
+    /// The secrets that were replaced but are still in their grace period, latest first.
     pub fn in_grace(&self, now: Timestamp) -> impl Iterator<Item = &Token> {
         self.earlier.iter().filter(move |secret| secret.ends_on().is_some_and(|ends_on| ends_on > now))
     }
 
-    /// The latest use of any of its secrets; `last_use` tells that of one.
+    /// The latest use of any of its secrets; `last_use` returns the one of a single secret.
     pub fn last_use(&self, last_use: impl Fn(&Token) -> Option<Timestamp>) -> Option<KeyUse> {
         let by_earlier = self.earlier.iter().filter_map(&last_use).max();
         let by_current = last_use(&self.current);
@@ -251,8 +251,8 @@ impl Key {
         }
     }
 
-    /// Whether nobody seems to need it any more: unused for 90 days, or not used at all in the 30 days or more that its
-    /// uses have been recorded.
+    /// Whether the key looks unused: not used for 90 days, or never used although its uses have been recorded for 30
+    /// days or more.
     pub fn is_idle(&self, last_use: Option<KeyUse>, now: Timestamp) -> bool {
         match last_use {
             Some(last_use) => now - last_use.on >= IDLE_AFTER,
@@ -260,10 +260,10 @@ impl Key {
         }
     }
 
-    /// Makes an access token for a person, on the authority of whoever writes.
+    /// Creates an access token for a person, within the authority of the author.
     ///
     /// # Errors
-    /// [`KeyRefusal`].
+    /// [`KeyRefusal`]
     pub fn make(tx: &mut Tx<'_>, user_id: i64, new: &NewKey, policy: &KeyPolicy) -> Result<(Self, Secret), KeyRefusal> {
         let owner = User::lock_row(tx.connection, user_id)?;
         let held = Self::of_user(tx.connection, user_id, &[TokenAction::Access])?.len();
@@ -287,10 +287,10 @@ impl Key {
         Ok((key, secret))
     }
 
-    /// Changes an access token of a person, on the authority of whoever writes.
+    /// Changes an access token of a person, within the authority of the author.
     ///
     /// # Errors
-    /// [`KeyRefusal`].
+    /// [`KeyRefusal`]
     pub fn change(
         tx: &mut Tx<'_>,
         (UserId(user_id), KeyId(id)): (UserId, KeyId),
@@ -341,11 +341,11 @@ impl Key {
         Ok(key)
     }
 
-    /// Gives an access token of a person a new secret, on the authority of whoever writes. The one before works on for
+    /// Gives a person's access token a new secret, within the authority of the author. The old secret works on for
     /// `grace`.
     ///
     /// # Errors
-    /// [`KeyRefusal`].
+    /// [`KeyRefusal`]
     pub fn rotate(
         tx: &mut Tx<'_>,
         (UserId(user_id), KeyId(id)): (UserId, KeyId),
@@ -353,7 +353,7 @@ impl Key {
     ) -> Result<(Self, Secret), KeyRefusal> {
         User::lock_row(tx.connection, user_id)?;
         let key = Self::find_to_change(tx, (UserId(user_id), KeyId(id)))?;
-        // With the current one, which is about to be one of them, and the new one.
+        // Add two: the current secret, which is about to be retired, and the new one.
         if key.in_grace(tx.now).count() + 2 > MOST_SECRETS {
             return Err(KeyRefusal::TooManySecrets);
         }
@@ -371,8 +371,8 @@ impl Key {
         Ok((key, secret))
     }
 
-    /// Stores a new secret of an access token of a person, with what is said about the key in the row of each: name, note,
-    /// scopes and expiry. `key_id` names the key that it is a later secret of; `None`: it is the first of one.
+    /// Stores a new secret of an access token. Every row of a key repeats its name, note, scopes and expiry. `key_id`
+    /// is the key that the secret is added to; `None`: it is the first one of a new key.
     fn add_secret(
         tx: &mut Tx<'_>,
         (user_id, key_id): (i64, Option<i64>),
@@ -392,10 +392,10 @@ impl Key {
         Ok((key, secret))
     }
 
-    /// Ends a key of a person at once, with every secret of it.
+    /// Revokes a person's key at once, with all its secrets.
     ///
     /// # Errors
-    /// [`KeyRefusal`].
+    /// [`KeyRefusal`]
     pub fn revoke(tx: &mut Tx<'_>, (UserId(user_id), KeyId(id)): (UserId, KeyId)) -> Result<Self, KeyRefusal> {
         User::lock_row(tx.connection, user_id)?;
         let key = Self::find(tx.connection, user_id, id)?.ok_or(KeyRefusal::Gone)?;
@@ -404,27 +404,27 @@ impl Key {
         Ok(key)
     }
 
-    /// Ends the key that `leaked` is a secret of, because whoever writes knows that secret, and tells its owner. `false`:
-    /// it was gone already.
+    /// Revokes the key that the secret `leaked` belongs to, and tells its owner. Knowing the secret is all the
+    /// authority that this needs. Returns `false` if the key was already gone.
     ///
     /// # Errors
-    /// Those of the queries.
+    /// Returns an error if a query fails.
     pub fn revoke_leaked(tx: &mut Tx<'_>, leaked: &Token) -> QueryResult<bool> {
-        // Gone, too, if the person is.
+        // The key is also gone if the person is.
         let is_there = User::lock_row(tx.connection, leaked.user_id).optional()?.is_some();
         if !is_there || !Token::delete(tx.connection, leaked.key())? {
             return Ok(false);
         }
-        // By the end of the secret that leaked: a key may have several.
+        // Show the secret that leaked: a key may have several.
         NewEvent::of_key(leaked, EventAction::KeyLeaked).record(tx)?;
         Notice::of_leak(tx.connection, leaked)?;
         Ok(true)
     }
 
-    /// Tells owners of access tokens that have expired, and removes those that expired long ago.
+    /// Records that access tokens have expired, and removes those that expired long ago.
     ///
     /// # Errors
-    /// Those of the queries.
+    /// Returns an error if a query fails.
     pub fn tell_and_clear_expired(tx: &mut Tx<'_>) -> QueryResult<()> {
         let now = tx.now;
         let expired = |by: Timestamp| tokens::table.filter(tokens::key_id.is_null()).filter(tokens::expires_on.le(by));
@@ -436,7 +436,7 @@ impl Key {
             .load(tx.connection)?;
         for token in untold {
             let row = tokens::table.find(token.id).filter(tokens::expiry_told.eq(false));
-            // Another process may have told it meanwhile.
+            // Another process may have recorded it in the meantime.
             if diesel::update(row).set(tokens::expiry_told.eq(true)).execute(tx.connection)? > 0 {
                 let at = token.expires_on.unwrap_or(now);
                 NewEvent::of_key(&token, EventAction::KeyExpired).done_by(&Client::latchkey(), at).record(tx)?;
@@ -458,7 +458,7 @@ impl Key {
     /// Whether [`Key::tell_and_clear_expired`] has anything to do.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn any_to_tell_or_clear(connection: &mut DbConnection, now: Timestamp) -> QueryResult<bool> {
         let due = tokens::expiry_told.eq(false).or(tokens::expires_on.le(now - KEPT_EXPIRED).assume_not_null());
         let found = tokens::table
@@ -471,7 +471,7 @@ impl Key {
         Ok(found.is_some())
     }
 
-    /// What it may do and until when, for its owner's activity.
+    /// The scopes and the expiry, for the owner's activity.
     fn summary(&self) -> String {
         format!("may do {}, {}", self.scopes, expiry_text(self.expires_on))
     }
@@ -485,8 +485,8 @@ impl Key {
         }
     }
 
-    /// Removes secrets that stopped working long ago. What is known of their use goes to the first one, as that of an
-    /// earlier secret: the key must not read as less used than it was.
+    /// Removes secrets that stopped working long ago. Their last use moves to the first secret, which is an earlier one
+    /// too: otherwise the key would look less used than it was.
     fn forget_retired(&self, connection: &mut DbConnection, now: Timestamp) -> QueryResult<()> {
         let is_long_over = |secret: &Token| secret.ends_on().is_some_and(|ends_on| ends_on + KEPT_RETIRED <= now);
         let Some((first, rest)) = self.earlier.split_last().filter(|(first, _)| is_long_over(first)) else {

@@ -1,4 +1,4 @@
-//! What may be asked of a key: what it is to be called, what it may do and until when, and the rules about that.
+//! Requests to create, change or rotate a key, and the rules for its name, note, scopes and expiry.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -21,7 +21,7 @@ pub const LONGEST_NAME: usize = 100;
 /// The most characters of a note.
 pub const LONGEST_NOTE: usize = 500;
 
-/// The parts of an access token that a rule can be broken in.
+/// The fields of an access token that are validated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyField {
     /// `name`
@@ -45,19 +45,19 @@ impl Labelled for KeyField {
     }
 }
 
-/// What holds for everybody's access tokens: settings.
+/// The settings that apply to everybody's access tokens.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyPolicy {
-    /// How many a person may have.
+    /// The most access tokens that a person may have.
     pub most_per_user: usize,
-    /// How long one lives unless something else is chosen; `None`: it does not expire.
+    /// The lifetime of a token for which nothing else was chosen; `None`: it does not expire.
     pub usual_lifetime: Option<TimeDelta>,
-    /// How long one may live; `None`: for ever.
+    /// The longest lifetime that can be chosen; `None`: no limit.
     pub longest_lifetime: Option<TimeDelta>,
 }
 
 impl KeyPolicy {
-    /// The one that the settings make.
+    /// The policy that the settings define.
     pub fn of(config: &Config) -> Self {
         Self {
             most_per_user: config.access_tokens_per_user.into(),
@@ -66,7 +66,7 @@ impl KeyPolicy {
         }
     }
 
-    /// When a key expires for which nothing else was chosen: the usual time, or as late as it may.
+    /// The expiry of a key for which nothing else was chosen: the usual one, unless a limit is earlier.
     pub fn usual_expiry(&self, authority: &Authority, now: Timestamp) -> Option<Timestamp> {
         let after = |span: Option<TimeDelta>| span.map(|span| now + span);
         let limits = [after(self.usual_lifetime), after(self.longest_lifetime), authority.expires_on];
@@ -74,15 +74,15 @@ impl KeyPolicy {
     }
 }
 
-/// When a key is to expire, as people and programs write it: `never`, a number of days such as `30d`, a date, at whose
-/// end it expires, or an RFC 3339 time.
+/// When a key is to expire, as people and programs write it: `never`, a number of days such as `30d`, a date (the key
+/// expires at the end of it), or an RFC 3339 time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
-    /// It does not.
+    /// The key does not expire.
     Never,
-    /// So many days from now.
+    /// The key expires after so many days.
     InDays(u16),
-    /// Then, in UTC.
+    /// The key expires at this time, in UTC.
     On(Timestamp),
 }
 
@@ -106,7 +106,7 @@ impl FromStr for Expiry {
 }
 
 impl Expiry {
-    /// The time, counted from `now`; `None`: never.
+    /// The expiry as a time, counted from `now`; `None`: never.
     pub fn from(self, now: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Never => None,
@@ -117,14 +117,14 @@ impl Expiry {
 }
 
 text_enum! {
-    /// How long the secret before goes on working after a rotation.
+    /// The grace period of a rotation: how long the old secret works on.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub enum Grace(as_str, label) {
-        /// It stops at once.
+        /// The old secret stops at once.
         None = ("0", "not at all"),
-        /// An hour.
+        /// One hour.
         Hour = ("1h", "1 hour"),
-        /// A day.
+        /// One day.
         #[default]
         Day = ("1d", "1 day"),
         /// Seven days.
@@ -133,7 +133,7 @@ text_enum! {
 }
 
 impl Grace {
-    /// The span.
+    /// The length of the grace period.
     pub fn span(self) -> TimeDelta {
         match self {
             Self::None => TimeDelta::zero(),
@@ -152,33 +152,34 @@ impl FromStr for Grace {
     }
 }
 
-/// An access token to be made.
+/// A request to create an access token.
 #[derive(Clone, Debug)]
 pub struct NewKey {
-    /// What it is called: 1 to 100 characters.
+    /// The name: 1 to 100 characters.
     pub name: String,
-    /// What else there is to say about it; may be empty.
+    /// The note; may be empty.
     pub note: String,
-    /// What it may do.
+    /// What the token may do.
     pub scopes: KeyScopes,
-    /// When it expires; `None`: as is usual here.
+    /// When the token expires; `None`: as the policy says.
     pub expiry: Option<Expiry>,
 }
 
-/// What is to change about an access token; `None` stays as it is.
+/// A request to change an access token. A field that is `None` stays as it is.
 #[derive(Clone, Debug, Default)]
 pub struct KeyChanges {
-    /// What it is called.
+    /// The new name.
     pub name: Option<String>,
-    /// What else there is to say about it.
+    /// The new note.
     pub note: Option<String>,
-    /// What it may do.
+    /// The new scopes.
     pub scopes: Option<KeyScopes>,
-    /// When it expires.
+    /// The new expiry.
     pub expiry: Option<Expiry>,
 }
 
-/// What is wrong with `scopes` for a key of `owner` that has `kept` already: a service need not admit them any more.
+/// What is wrong with `scopes` for a key of `owner`. Scopes in `kept`, which the key already has, are always accepted:
+/// a service may have stopped admitting the owner since.
 pub(super) fn scope_errors(
     tx: &mut Tx<'_>,
     owner: &User,
@@ -199,7 +200,7 @@ pub(super) fn scope_errors(
     if added.peek().is_none() {
         return Ok(Vec::new());
     }
-    // Whether there is a service that does not admit them is nothing that they are told.
+    // The error does not say whether such a service exists: people must not learn of services that do not admit them.
     let offered: BTreeSet<_> =
         scopes_of_keys::offered_to(tx.connection, owner.id)?.into_iter().map(|it| it.1).collect();
     match added.find(|scope| !offered.contains(*scope)) {
@@ -208,7 +209,7 @@ pub(super) fn scope_errors(
     }
 }
 
-/// What is wrong with the time when a key is to expire.
+/// What is wrong with an expiry.
 pub(super) fn expiry_errors(
     tx: &Tx<'_>,
     policy: &KeyPolicy,
@@ -234,13 +235,13 @@ pub(super) fn expiry_errors(
     }
 }
 
-/// A date expires at its end: what is so many days away on the calendar is let through.
+/// A date means the end of its day, so a limit in days allows one day more.
 const DAY: TimeDelta = TimeDelta::days(1);
 
-/// Both databases hold times up to the year 9999 alike.
+/// The farthest expiry that is accepted. Up to the year 9999, both databases store times in the same way.
 const FARTHEST: TimeDelta = TimeDelta::days(36_525);
 
-/// A note may have lines.
+/// What is wrong with a note. It may have several lines.
 pub(super) fn note_errors(note: &str) -> Vec<FieldError<KeyField>> {
     let mut errors = Vec::new();
     if note.chars().count() > LONGEST_NOTE {

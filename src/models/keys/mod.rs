@@ -1,4 +1,4 @@
-//! Keys: each secret is a row of `tokens`, and a key is what its owner sees of one or several of them.
+//! Keys. Each secret is a row of `tokens`; a key, as its owner sees it, is one or several of these rows.
 
 pub mod authority;
 pub mod idempotency;

@@ -1,4 +1,4 @@
-//! What a person is told on their page until they say that they have seen it.
+//! Notices on a person's page, shown until the person dismisses them.
 
 use diesel::prelude::*;
 
@@ -7,21 +7,21 @@ use crate::db::DbConnection;
 use crate::db::schema::{events, notices};
 use crate::models::event::{Event, EventAction};
 
-/// Something that has happened, and that its person has not yet seen.
+/// An event that the person has not yet dismissed.
 #[derive(Clone, Debug)]
 pub struct Notice {
-    /// Never given twice.
+    /// The id. It is never used again.
     pub id: i64,
-    /// What has happened.
+    /// The event that the notice is about.
     pub event: Event,
 }
 
 impl Notice {
-    /// Tells the owner of `token`, which has been revoked, that its secret was reported as leaked: the event must stand
-    /// there already. No key leaks twice, as it is gone after the first time.
+    /// Tells the owner of `token` that its secret was reported as leaked. The event must have been recorded before. A
+    /// key can leak only once, because the report revokes it.
     ///
     /// # Errors
-    /// Those of the queries.
+    /// Returns an error if a query fails.
     pub fn of_leak(connection: &mut DbConnection, token: &Token) -> QueryResult<()> {
         let event_id: i64 = events::table
             .filter(events::user_id.eq(token.user_id))
@@ -33,13 +33,13 @@ impl Notice {
         diesel::insert_into(notices::table).values(values).execute(connection).map(|_| ())
     }
 
-    /// What a person has not yet seen, oldest first.
+    /// The notices that a person has not yet dismissed, oldest first.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn unseen(connection: &mut DbConnection, user_id: i64) -> QueryResult<Vec<Self>> {
         let unseen = notices::table.inner_join(events::table).filter(notices::user_id.eq(user_id)).order(notices::id);
-        // As in Token::find_active: My account asks this each time it is looked at.
+        // Each backend has its own query, as in `Token::find_active`: My account runs it on every view.
         let rows: Vec<(i64, Event)> = match connection {
             DbConnection::Sqlite(it) => unseen.select((notices::id, Event::as_select())).load(it),
             DbConnection::Postgres(it) => unseen.select((notices::id, Event::as_select())).load(it),
@@ -47,10 +47,10 @@ impl Notice {
         Ok(rows.into_iter().map(|(id, event)| Self { id, event }).collect())
     }
 
-    /// Notes that a person has seen one of theirs. The event stays.
+    /// Dismisses a notice of a person. The event stays.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn seen(connection: &mut DbConnection, user_id: i64, id: i64) -> QueryResult<()> {
         let row = notices::table.find(id).filter(notices::user_id.eq(user_id));
         diesel::delete(row).execute(connection).map(|_| ())

@@ -1,4 +1,4 @@
-//! What a key may do: of Latchkey's own, and on services.
+//! What a key may do: in Latchkey itself, and on services.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,35 +10,35 @@ use diesel::sql_types::Text;
 use crate::models::text_enum::{stored_as_text, text_enum};
 
 text_enum! {
-    /// One thing that a key may do of Latchkey's own. To write includes to read.
+    /// A permission of a key in Latchkey itself. Write access includes read access.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub enum Scope(as_str, description) {
-        /// See who its owner is.
+        /// See the owner's account.
         AccountRead = ("account:read", "see your account"),
-        /// Change its owner's names and mail.
+        /// Change the owner's names and mail address.
         AccountWrite = ("account:write", "change your name and email"),
-        /// See its owner's keys.
+        /// See the owner's keys.
         TokensRead = ("tokens:read", "see your keys"),
-        /// Make, change, rotate and revoke its owner's keys.
+        /// Create, change, rotate and revoke the owner's keys.
         TokensWrite = ("tokens:write", "make, change and revoke your keys"),
-        /// See everybody.
+        /// See everybody's account.
         UsersRead = ("users:read", "see everybody's accounts"),
-        /// Add, change and delete people, and act as one of them.
+        /// Add, change and delete people, and act as one of them (Switch-User).
         UsersWrite = ("users:write", "add, change and delete people, and act as them"),
         /// See the services.
         ServicesRead = ("services:read", "see the services"),
-        /// Add, change and remove services, and say who may use them.
+        /// Add, change and remove services, and decide who may use them.
         ServicesWrite = ("services:write", "add, change and remove services"),
     }
 }
 
 impl Scope {
-    /// Whether only administrators can give it to a key.
+    /// Whether only administrators can give the scope to a key.
     pub fn is_for_administrators(self) -> bool {
         matches!(self, Self::UsersRead | Self::UsersWrite | Self::ServicesRead | Self::ServicesWrite)
     }
 
-    /// The scope that includes this one, besides itself.
+    /// The scope that includes this one.
     fn included_in(self) -> Option<Self> {
         match self {
             Self::AccountRead => Some(Self::AccountWrite),
@@ -60,49 +60,49 @@ impl fmt::Display for Scope {
     }
 }
 
-/// What a key may do of Latchkey's own, all of it.
+/// A set of scopes in Latchkey itself.
 #[derive(FromSqlRow, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Scopes(u16);
 
-/// A word that is no scope.
+/// A word that is not a scope.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0} is no scope; there are {all}, and service:NAME:read and service:NAME:write", all = Scopes::ALL)]
 pub struct UnknownScope(pub String);
 
 impl Scopes {
-    /// Nothing at all.
+    /// No scope.
     pub const NONE: Self = Self(0);
-    /// Everything that its owner may do.
+    /// Every scope: everything that the owner may do.
     pub const ALL: Self = Self((1 << Scope::ALL.len()) - 1);
 
-    /// As stored. What a newer release may have written there grants nothing to this one.
+    /// Parses the scopes of a row. Scopes that only a newer release knows are ignored, so they grant nothing.
     pub(crate) fn stored(text: &str) -> Self {
         let known = Scope::ALL.into_iter().filter(|scope| text.split(' ').any(|word| word == scope.as_str()));
         Self(known.fold(0, |bits, scope| bits | scope.bit()))
     }
 
-    /// Those that are named, in their order; what `grants` says may be more.
+    /// The scopes in the set, in order. [`Self::grants`] may allow more, as write access includes read access.
     pub fn iter(self) -> impl Iterator<Item = Scope> {
         Scope::ALL.into_iter().filter(move |scope| self.0 & scope.bit() != 0)
     }
 
-    /// Whether `scope` is among them, by its name or because one that includes it is.
+    /// Whether the set contains `scope`, or a scope that includes it.
     pub fn grants(self, scope: Scope) -> bool {
         let names = |scope: Scope| self.0 & scope.bit() != 0;
         names(scope) || scope.included_in().is_some_and(names)
     }
 
-    /// Whether `others` grant everything that these do.
+    /// Whether `others` grant everything that these scopes grant.
     pub fn is_within(self, others: Self) -> bool {
         self.iter().all(|scope| others.grants(scope))
     }
 
-    /// Whether there are none.
+    /// Whether the set is empty.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether only administrators can give one of them to a key.
+    /// Whether only administrators can give one of the scopes to a key.
     pub fn are_for_administrators(self) -> bool {
         self.iter().any(Scope::is_for_administrators)
     }
@@ -133,50 +133,50 @@ where
 }
 
 text_enum! {
-    /// How a service is used. To write includes to read.
+    /// How a service may be used. Write access includes read access.
     #[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
     #[diesel(sql_type = Text)]
     pub enum Access {
-        /// By methods that read.
+        /// With methods that only read.
         Read = "read",
-        /// By every other one.
+        /// With all other methods, too.
         Write = "write",
     }
 }
 
 impl Access {
-    /// Whether it includes `other`.
+    /// Whether this access includes `other`.
     pub fn includes(self, other: Self) -> bool {
         self >= other
     }
 }
 
-// What is not known grants least.
+// An unknown value grants the least.
 stored_as_text!(Access, otherwise Read);
 
-/// That a key may use a service: `service:NAME:read` or `service:NAME:write`.
+/// Permission to use a service: `service:NAME:read` or `service:NAME:write`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServiceScope {
-    /// The service's name.
+    /// The name of the service.
     pub service: String,
-    /// How.
+    /// How it may be used.
     pub access: Access,
 }
 
 impl ServiceScope {
-    /// The one that `word` is; `None`: it is none.
+    /// Parses `service:NAME:read` or `service:NAME:write`.
     pub fn of_word(word: &str) -> Option<Self> {
         let (service, access) = word.strip_prefix("service:")?.split_once(':')?;
         let access = Access::of_text(access)?;
         is_service_name(service).then(|| Self { service: service.to_owned(), access })
     }
 
-    /// What it lets a program do, in words.
+    /// What the scope allows, in words.
     pub fn description(&self) -> String {
         self.description_on(&self.service)
     }
 
-    /// The same, with what people call the service.
+    /// The same, with `title` in place of the service's name.
     pub fn description_on(&self, title: &str) -> String {
         match self.access {
             Access::Read => format!("read on {title}"),
@@ -184,7 +184,7 @@ impl ServiceScope {
         }
     }
 
-    /// Whether it lets do what `other` lets do.
+    /// Whether this scope allows everything that `other` allows.
     fn includes(&self, other: &Self) -> bool {
         self.service == other.service && self.access.includes(other.access)
     }
@@ -196,10 +196,10 @@ impl fmt::Display for ServiceScope {
     }
 }
 
-/// The most characters of a service's name.
+/// The most characters of a service name.
 pub const LONGEST_SERVICE_NAME: usize = 40;
 
-/// Whether a service may be called so: small letters, digits and, between them, hyphens.
+/// Whether `text` is a valid service name: lowercase letters, digits and, between them, hyphens.
 pub fn is_service_name(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     !text.is_empty()
@@ -209,23 +209,23 @@ pub fn is_service_name(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
-/// Everything that a key may do.
+/// All scopes of a key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyScopes {
-    /// Of Latchkey's own.
+    /// The scopes in Latchkey itself.
     pub own: Scopes,
-    /// On services.
+    /// The scopes on services.
     pub services: BTreeSet<ServiceScope>,
 }
 
 impl KeyScopes {
-    /// No scope at all.
+    /// No scope.
     pub const NONE: Self = Self { own: Scopes::NONE, services: BTreeSet::new() };
 
-    /// Those of `words`, in any order.
+    /// Parses `words`, in any order.
     ///
     /// # Errors
-    /// The first that can be none.
+    /// Returns the first word that is not a scope.
     pub fn of_words<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, UnknownScope> {
         words.into_iter().try_fold(Self::default(), |mut scopes, word| {
             if let Some(own) = Scope::of_text(word) {
@@ -239,12 +239,12 @@ impl KeyScopes {
         })
     }
 
-    /// The word of each, in their order.
+    /// Each scope as a word, in order.
     pub fn words(&self) -> impl Iterator<Item = String> {
         self.own.iter().map(|scope| scope.to_string()).chain(self.services.iter().map(ServiceScope::to_string))
     }
 
-    /// What they let a program do, in words.
+    /// What the scopes allow, in one sentence. Scopes that another one includes are left out.
     pub fn summary(&self) -> String {
         let is_included =
             |scope: &ServiceScope| self.services.iter().any(|other| other != scope && other.includes(scope));
@@ -253,19 +253,19 @@ impl KeyScopes {
         own.chain(widest).collect::<Vec<_>>().join("; ")
     }
 
-    /// What each lets a program do, in words.
+    /// What each scope allows, in words.
     pub fn descriptions(&self) -> impl Iterator<Item = String> {
         let own = self.own.iter().map(|scope| scope.description().to_owned());
         own.chain(self.services.iter().map(ServiceScope::description))
     }
 
-    /// Whether `others` grant everything that these do.
+    /// Whether `others` grant everything that these scopes grant.
     pub fn is_within(&self, others: &Self) -> bool {
         let granted = |scope: &ServiceScope| others.services.iter().any(|other| other.includes(scope));
         self.own.is_within(others.own) && self.services.iter().all(granted)
     }
 
-    /// Whether there are none.
+    /// Whether there are no scopes.
     pub fn is_empty(&self) -> bool {
         self.own.is_empty() && self.services.is_empty()
     }

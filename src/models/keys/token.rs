@@ -1,4 +1,4 @@
-//! The whole life of a token: made, found, used, ended.
+//! The whole life of a token: issued, found, used, deleted.
 
 use std::collections::HashMap;
 
@@ -18,33 +18,33 @@ use crate::models::text_enum::{stored_as_text, text_enum};
 use crate::secret::{Digest, Secret};
 
 text_enum! {
-    /// Which kind of secret a token is.
+    /// The kind of a token.
     #[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq, Hash)]
     #[diesel(sql_type = Text)]
     pub enum TokenAction(as_str, label) {
-        /// The API access key: everything its owner may do.
+        /// The API access key, which may do everything its owner may.
         Api = ("api", "API access key"),
-        /// The Atom access key: reads feeds.
+        /// The Atom access key, which reads feeds.
         Feeds = ("feeds", "Atom access key"),
-        /// An access token: what its scopes say, until it expires.
+        /// An access token, which may do what its scopes say, until it expires.
         Access = ("access", "Access token"),
-        /// A browser's session.
+        /// A session in a browser.
         Session = ("session", "Session"),
-        /// Signs a browser in again.
+        /// Signs a browser in again without the password.
         Autologin = ("autologin", "Autologin"),
-        /// Sets a new password.
+        /// Lets a person set a new password.
         Recovery = ("recovery", "Password recovery"),
         /// Activates an account.
         Register = ("register", "Activation"),
-        /// Stands in for a second factor, once.
+        /// Replaces a second factor, once.
         TwofaBackupCode = ("twofa_backup_code", "Backup code"),
-        /// A kind that this release does not know.
+        /// A kind that only a newer release knows.
         Unknown = ("unknown", "Key"),
     }
 }
 
 impl TokenAction {
-    /// Whether people call it a key, look at its last use, and make and reset it themselves.
+    /// Whether people call this kind a key: they create and reset it themselves, and see its last use.
     pub fn is_key(self) -> bool {
         Self::KEYS.contains(&self)
     }
@@ -52,8 +52,8 @@ impl TokenAction {
     /// The kinds that people call keys.
     pub const KEYS: [Self; 3] = [Self::Api, Self::Feeds, Self::Access];
 
-    /// How many of them a person may hold; making one more ends the one that was unused for longest. Of access tokens
-    /// none is ended for another: how many there may be is a setting, and one more is refused.
+    /// The most tokens of this kind that a person can have. Issuing one more deletes the one that was unused for
+    /// longest. Access tokens are never deleted for that: a setting limits their number, and one more is refused.
     pub fn most_per_user(self) -> usize {
         match self {
             Self::Session | Self::Autologin | Self::TwofaBackupCode => 10,
@@ -62,70 +62,70 @@ impl TokenAction {
         }
     }
 
-    /// How long it is valid since it was made; `None`: it does not age by itself.
+    /// How long a token of this kind is valid; `None`: it has no fixed lifetime.
     fn lifetime(self) -> Option<TimeDelta> {
         matches!(self, Self::Recovery | Self::Register).then(|| TimeDelta::days(1))
     }
 }
 
-// A kind of a newer release, which this one must not let in.
+// A kind that only a newer release knows must not let anybody in.
 stored_as_text!(TokenAction, otherwise Unknown);
 
 /// A row of `tokens`.
 #[derive(Queryable, Selectable, Clone, Debug)]
 #[diesel(table_name = tokens)]
 pub struct Token {
-    /// Never given twice: a pending use of a token that is gone cannot hit another.
+    /// The id. It is never used again, so that a pending use of a deleted token cannot be written to another one.
     pub id: i64,
-    /// Whom it stands for.
+    /// The id of the owner.
     pub user_id: i64,
-    /// Which kind it is.
+    /// The kind of token.
     pub action: TokenAction,
-    /// The last four characters of its secret.
+    /// The last four characters of the secret.
     pub hint: String,
-    /// When it was made.
+    /// When the token was issued.
     pub created_on: Timestamp,
-    /// The last use that is recorded; see [`Token::recorded_use`].
+    /// The last use that was written; see [`Token::recorded_use`].
     pub updated_on: Option<Timestamp>,
-    /// Since when uses are known, for a key that was moved in; `None`: since it was made.
+    /// Since when uses are recorded, for an imported key; `None`: since it was created.
     pub recorded_since: Option<Timestamp>,
-    /// What an access token is called.
+    /// The name of an access token.
     pub name: Option<String>,
-    /// What an access token may do; see [`Token::scopes`].
+    /// The scopes of an access token; see [`Token::scopes`].
     scopes: Option<Scopes>,
-    /// From then on the key is refused; `None`: it does not expire.
+    /// When the key expires; `None`: it does not expire.
     pub expires_on: Option<Timestamp>,
     /// The key that this is a later secret of; see [`Token::key`].
     key_id: Option<i64>,
-    /// From then on this secret is refused, because another has taken its place; `None`: it is the current one.
+    /// When this secret stops working, because a rotation has replaced it; `None`: it is the current one.
     pub retired_on: Option<Timestamp>,
-    /// Of a session: when the password was last given; `None`: when it was made.
+    /// For a session, when the password was last given; `None`: at the sign-in.
     pub confirmed_on: Option<Timestamp>,
 }
 
-/// What a secret that was presented turned out to be.
+/// The result of looking up a secret that was presented.
 #[derive(Clone)]
 #[expect(clippy::large_enum_variant, reason = "it is taken apart at once, and the large one is the usual one")]
 pub enum Presented {
-    /// A token that lets in its owner.
+    /// The token is valid and authenticates its owner.
     Valid(Token, User),
-    /// One that would, had it not expired, aged, or been replaced.
+    /// The token exists, but it has expired, or its secret has been replaced.
     Over(Token),
 }
 
-/// A secret that is presented at some time, to stand for one of some kinds of token.
+/// A secret that a client presents, with the kinds of token that are accepted there.
 #[derive(Clone, Copy)]
 pub struct Claim {
-    /// Of the secret.
+    /// The digest of the secret.
     pub digest: Digest,
-    /// The kinds.
+    /// The kinds of token that are accepted.
     pub actions: &'static [TokenAction],
-    /// The time.
+    /// The time of the request.
     pub now: Timestamp,
 }
 
 impl Claim {
-    /// What `token`, whose digest it is, is to it.
+    /// Decides about `token`, which has the digest of this claim.
     fn decide(&self, token: Token, user: User) -> Option<Presented> {
         self.actions.contains(&token.action).then(|| match token.is_over(self.now) {
             true => Presented::Over(token),
@@ -146,41 +146,42 @@ impl Batched for Claim {
     }
 }
 
-/// A use of a token, to be recorded.
+/// A use of a token that is to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TokenUse {
-    /// Which.
+    /// The id of the token.
     pub token_id: i64,
-    /// When it was used, not when that is written.
+    /// When the token was used, which is earlier than the write.
     pub used_on: Timestamp,
 }
 
-/// On what condition a use is written; whichever it is, last use never moves backwards.
+/// When a use is written. Whatever the condition, last use never moves backwards.
 #[derive(Clone, Copy, Debug)]
 pub enum RecordIf {
-    /// The token was never used before.
+    /// Only if the token has never been used.
     FirstUse,
-    /// The use that is recorded stood there for a minute before `now`, the time of the write.
+    /// Only if the use in the row is at least a minute old.
     UnwrittenForAMinute {
         /// The time of the write.
         now: Timestamp,
     },
-    /// It is later than the one recorded: at a clean stop.
+    /// Only if the use is later than the one in the row; for a clean shutdown.
     Later,
 }
 
-/// The least time between two writes of one token's use.
+/// The shortest time between two writes of one token's use.
 pub const WRITE_INTERVAL: TimeDelta = TimeDelta::minutes(1);
 
 impl Token {
-    /// The one way to verify a secret: what `claim` turns out to be, if its owner is active; with the owner, in one
-    /// query. Says nothing about why it is none.
+    /// Looks up a secret, with its owner, in one query. This is the only way to verify one. Returns `None` if there is
+    /// no such token or its owner is not active, and does not say which.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn find_active(connection: &mut DbConnection, claim: &Claim) -> QueryResult<Option<Presented>> {
         let claimed = of_active_people().filter(tokens::digest.eq(claim.digest.as_bytes()));
-        // This is every request: a query of a backend's own is written as text once, not each time it is asked.
+        // Every request runs this query. Diesel caches the SQL of a query that is built for one backend, but builds
+        // that of a multi-backend connection again each time.
         let found = match connection {
             DbConnection::Sqlite(it) => claimed.select((Self::as_select(), User::as_select())).get_result(it),
             DbConnection::Postgres(it) => claimed.select((Self::as_select(), User::as_select())).get_result(it),
@@ -188,10 +189,10 @@ impl Token {
         Ok(found.optional()?.and_then(|(token, user)| claim.decide(token, user)))
     }
 
-    /// [`Token::find_active`] for each of `claims`, in their order; on PostgreSQL in one query.
+    /// [`Token::find_active`] for several claims, in their order. PostgreSQL gets them in one query.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn find_each_active(connection: &mut DbConnection, claims: &[Claim]) -> QueryResult<Vec<Option<Presented>>> {
         let DbConnection::Postgres(postgres) = connection else {
             return claims.iter().map(|claim| Self::find_active(connection, claim)).collect();
@@ -203,30 +204,30 @@ impl Token {
             .load(postgres)?;
         let found: HashMap<Vec<u8>, (Self, User)> = rows.into_iter().collect();
         let presented = claims.iter().map(|claim| {
-            // A copy: the same secret may be presented twice.
+            // Clone the row: two requests may have presented the same secret.
             let (token, user) = found.get(claim.digest.as_bytes())?.clone();
             claim.decide(token, user)
         });
         Ok(presented.collect())
     }
 
-    /// Whether it has aged, expired, or been replaced and had its time of grace.
+    /// Whether the token has expired, or its secret has been replaced and the grace period is over.
     pub fn is_over(&self, now: Timestamp) -> bool {
         let has_aged = self.action.lifetime().is_some_and(|lifetime| now - self.created_on >= lifetime);
         has_aged || self.ends_on().is_some_and(|ends_on| ends_on <= now)
     }
 
-    /// From when on this secret is refused: that of the key's expiry and of its own retirement which comes first.
+    /// When this secret stops working: at the key's expiry or its own retirement, whichever comes first.
     pub fn ends_on(&self) -> Option<Timestamp> {
         self.expires_on.into_iter().chain(self.retired_on).min()
     }
 
-    /// The id of the key that this is a secret of: that of its first secret.
+    /// The id of the key that this secret belongs to, which is the id of the key's first secret.
     pub fn key(&self) -> i64 {
         self.key_id.unwrap_or(self.id)
     }
 
-    /// What whoever presents it may do.
+    /// The scopes that the token grants in Latchkey itself.
     pub fn scopes(&self) -> Scopes {
         match self.action {
             TokenAction::Api => Scopes::ALL,
@@ -235,21 +236,21 @@ impl Token {
         }
     }
 
-    /// What people call it, to recognise it by.
+    /// The title that people recognise the token by.
     pub fn title(&self) -> String {
         let label = self.action.label();
         self.name.as_ref().map_or_else(|| label.to_owned(), |name| format!("{label} “{name}”"))
     }
 
-    /// The last use that the row knows. A row that Rails wrote was never used while `updated_on` is `created_on`.
+    /// The last use according to the row. Rails sets `updated_on` to `created_on`, which means that there was none yet.
     pub fn recorded_use(&self) -> Option<Timestamp> {
         self.updated_on.filter(|updated_on| *updated_on > self.created_on)
     }
 
-    /// Makes a token of `action` for a person, and ends the longest unused ones that are too many.
+    /// Issues a token for a person. If there are too many of its kind, those that were unused for longest are deleted.
     ///
     /// # Errors
-    /// Those of the queries.
+    /// Returns an error if a query fails.
     pub fn issue(
         connection: &mut DbConnection,
         user_id: i64,
@@ -268,11 +269,12 @@ impl Token {
         Ok((token, secret))
     }
 
-    /// Makes a key in place of `replaces`, which must be the one that the person has (`None`: has none), so that the
-    /// same wish sent twice is granted once. `None`: the key is another by now, and nothing was done.
+    /// Issues a key in place of `replaces`, the key that the person was shown (`None`: they had none). This makes a
+    /// form that is sent twice idempotent: if the person has another key by now, nothing is done and `None` is
+    /// returned.
     ///
     /// # Errors
-    /// Those of the queries.
+    /// Returns an error if a query fails.
     pub fn issue_in_place_of(
         connection: &mut DbConnection,
         user_id: i64,
@@ -288,10 +290,10 @@ impl Token {
         Self::issue(connection, user_id, action, now).map(Some)
     }
 
-    /// Stores a token with a secret that is already known. The row is read back by its digest, as both databases can.
+    /// Stores a token with the given secret. The row is read back by its digest, which works on both databases.
     ///
     /// # Errors
-    /// Those of the queries.
+    /// Returns an error if a query fails.
     pub fn insert(
         connection: &mut DbConnection,
         user_id: i64,
@@ -311,13 +313,13 @@ impl Token {
         tokens::table.filter(tokens::digest.eq(digest.as_bytes())).select(Self::as_select()).first(connection)
     }
 
-    /// The tokens of a person that are of one of `actions`, oldest first.
+    /// A person's tokens of these kinds, oldest first.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn of_user(connection: &mut DbConnection, user_id: i64, actions: &[TokenAction]) -> QueryResult<Vec<Self>> {
         let theirs = tokens::table.filter(tokens::user_id.eq(user_id)).order(tokens::id);
-        // As in find_active: My account asks this each time it is looked at.
+        // Each backend has its own query, as in `find_active`: My account runs it on every view.
         let all: Vec<Self> = match connection {
             DbConnection::Sqlite(it) => theirs.select(Self::as_select()).load(it),
             DbConnection::Postgres(it) => theirs.select(Self::as_select()).load(it),
@@ -325,10 +327,10 @@ impl Token {
         Ok(all.into_iter().filter(|token| actions.contains(&token.action)).collect())
     }
 
-    /// The keys of several people, oldest first; of an access token each of its secrets.
+    /// The keys of several people, oldest first, with each secret of an access token.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn keys_of(connection: &mut DbConnection, user_ids: &[i64]) -> QueryResult<Vec<Self>> {
         tokens::table
             .filter(tokens::user_id.eq_any(user_ids))
@@ -341,16 +343,15 @@ impl Token {
     /// The token with this id.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn find(connection: &mut DbConnection, id: i64) -> QueryResult<Option<Self>> {
         tokens::table.find(id).select(Self::as_select()).first(connection).optional()
     }
 
-    /// The token with this id, which nobody removes until the transaction ends. Its uses are recorded meanwhile all the
-    /// same: their lock does not conflict with this one.
+    /// The token with this id. It cannot be deleted until the transaction ends (on PostgreSQL by `FOR KEY SHARE`).
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn hold(connection: &mut DbConnection, id: i64) -> QueryResult<Option<Self>> {
         let row = tokens::table.find(id);
         let found = match connection {
@@ -360,11 +361,11 @@ impl Token {
         found.optional()
     }
 
-    /// The key that a secret is, whether it still works or not, and whoever its owner is; other kinds of token are not
-    /// looked for.
+    /// The key with this secret, whether or not it is still active, and whoever owns it. Tokens that are not keys are
+    /// ignored.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn find_key(connection: &mut DbConnection, digest: &Digest) -> QueryResult<Option<Self>> {
         tokens::table
             .filter(tokens::digest.eq(digest.as_bytes()))
@@ -374,15 +375,15 @@ impl Token {
             .optional()
     }
 
-    /// When whoever has this session last gave the password.
+    /// When the password was last given in this session.
     pub fn password_given_on(&self) -> Timestamp {
         self.confirmed_on.unwrap_or(self.created_on)
     }
 
-    /// Notes that the password was given in a session; `false`: the session has ended.
+    /// Records that the password was given in a session. Returns `false` if the session has ended.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn confirm(connection: &mut DbConnection, id: i64, now: Timestamp) -> QueryResult<bool> {
         diesel::update(tokens::table.find(id))
             .set(tokens::confirmed_on.eq(now))
@@ -390,18 +391,18 @@ impl Token {
             .map(|rows| rows > 0)
     }
 
-    /// Ends a token; `false`: there was none.
+    /// Deletes a token. Returns `false` if there was none.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn delete(connection: &mut DbConnection, id: i64) -> QueryResult<bool> {
         diesel::delete(tokens::table.find(id)).execute(connection).map(|rows| rows > 0)
     }
 
-    /// Ends everything of a person that stands for a sign-in by password. Keys go on.
+    /// Deletes every token that a person got by signing in with the password. Keys stay.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn end_sessions(connection: &mut DbConnection, user_id: i64) -> QueryResult<()> {
         let signed_in = [TokenAction::Session, TokenAction::Autologin, TokenAction::Recovery];
         for token in Self::of_user(connection, user_id, &signed_in)? {
@@ -410,18 +411,18 @@ impl Token {
         Ok(())
     }
 
-    /// Ends everything of a person.
+    /// Deletes all tokens of a person.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn delete_all_of(connection: &mut DbConnection, user_id: i64) -> QueryResult<()> {
         diesel::delete(tokens::table.filter(tokens::user_id.eq(user_id))).execute(connection).map(|_| ())
     }
 
-    /// Records uses, in the order of their ids, and returns the tokens whose row was written.
+    /// Writes uses, which must be sorted by id, and returns the ids of the rows that were changed.
     ///
     /// # Errors
-    /// Those of the queries.
+    /// Returns an error if a query fails.
     pub fn record_uses(connection: &mut DbConnection, uses: &[TokenUse], record_if: RecordIf) -> QueryResult<Vec<i64>> {
         match connection {
             _ if uses.is_empty() => Ok(Vec::new()),
@@ -430,10 +431,10 @@ impl Token {
         }
     }
 
-    /// What the rows of `ids` say of the last use. Those that are missing are gone.
+    /// The last use in each of these rows. Deleted tokens have no entry.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn recorded_uses(connection: &mut DbConnection, ids: &[i64]) -> QueryResult<HashMap<i64, Option<Timestamp>>> {
         let rows: Vec<Self> =
             tokens::table.filter(tokens::id.eq_any(ids)).select(Self::as_select()).load(connection)?;
@@ -441,7 +442,7 @@ impl Token {
     }
 }
 
-/// Tokens with their owners, if these may do anything at all.
+/// Tokens joined with their owners, if these are active.
 #[diesel::dsl::auto_type]
 fn of_active_people() -> _ {
     let active: UserStatus = UserStatus::Active;
@@ -454,7 +455,7 @@ struct Written {
     id: i64,
 }
 
-/// When a use is written to a row that has one already; `since` is how the minute's parameter is written.
+/// The SQL condition to overwrite a use in a row; `since` is the placeholder of the parameter for the minute.
 fn is_written_over(record_if: RecordIf, since: &str) -> String {
     match record_if {
         RecordIf::FirstUse => "tokens.updated_on <= tokens.created_on".to_owned(),
@@ -465,7 +466,7 @@ fn is_written_over(record_if: RecordIf, since: &str) -> String {
     }
 }
 
-/// In SQLite a batch is one statement, too: to find it among the prepared ones takes longer than to run it for a token.
+/// Writes a batch in one statement on SQLite, too. Looking up a prepared statement takes longer than updating one row.
 fn record_sqlite(connection: &mut SqliteConnection, uses: &[TokenUse], record_if: RecordIf) -> QueryResult<Vec<i64>> {
     let (condition, values) = (is_written_over(record_if, "?"), vec!["(?, ?)"; uses.len()].join(", "));
     let mut statement = diesel::sql_query(format!(
@@ -485,9 +486,9 @@ fn record_sqlite(connection: &mut SqliteConnection, uses: &[TokenUse], record_if
     Ok(written.into_iter().map(|row| row.id).collect())
 }
 
-/// In PostgreSQL the statement locks its rows in the order of their ids first: batches of several processes that overlap
-/// would deadlock otherwise. The condition stands in it twice, once to lock no row in vain, and once for what another
-/// has written meanwhile.
+/// On PostgreSQL the statement first locks its rows in the order of their ids: overlapping batches of several processes
+/// would deadlock otherwise. The condition appears twice: the first avoids locks that are not needed, the second checks
+/// again what another process may have written while the lock was waited for.
 fn record_postgres(connection: &mut PgConnection, uses: &[TokenUse], record_if: RecordIf) -> QueryResult<Vec<i64>> {
     let condition = is_written_over(record_if, "$3");
     let now = match record_if {

@@ -1,15 +1,16 @@
-//! What people change about their own account.
+//! Changes that people make to their own account.
 
 use super::user::{Profile, SaveError, User};
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::tx::Tx;
 
 impl Profile {
-    /// Stores what in it differs from `before`, that of the person as they saw it. The rest is left as it is by now:
-    /// somebody else may be changing that. Where an administrator does it as that person, their activity tells.
+    /// Stores the fields that differ from `before`, the profile that the person was shown. Other fields keep their
+    /// current values, as somebody else may be changing them. If an administrator acts as the person, the change is
+    /// recorded in the person's activity.
     ///
     /// # Errors
-    /// [`SaveError`], after which nothing is changed.
+    /// [`SaveError`]; nothing is changed then.
     pub fn save(&self, tx: &mut Tx<'_>, user_id: i64, before: &Self) -> Result<(), SaveError> {
         let errors = self.errors();
         if !errors.is_empty() {

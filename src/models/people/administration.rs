@@ -1,4 +1,4 @@
-//! What administrators do about people: find them, add, change, lock and delete them. Each change stands in the
+//! What administrators do about people: find, add, change, lock and delete them. Each change is recorded in the
 //! person's activity, with who made it.
 
 use diesel::prelude::*;
@@ -12,31 +12,31 @@ use crate::models::keys::token::Token;
 use crate::models::rules::{FieldError, messages};
 use crate::models::tx::Tx;
 
-/// Which people are looked for.
+/// A search for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeopleFilter {
-    /// Whose status is one of these.
+    /// The statuses that are included.
     pub statuses: Vec<UserStatus>,
-    /// A part of the login or mail, or words that each are a part of the first or last name; in any case (on SQLite
-    /// that of ASCII letters). Empty: everybody.
+    /// A part of the login or mail address, or words that are each a part of the first or last name. Case is ignored
+    /// (on SQLite only that of ASCII letters). Empty: everybody.
     pub name: String,
 }
 
-/// Some of the people who were found.
+/// A page of the people who were found.
 pub struct People {
-    /// Those, by login.
+    /// The people on this page, by login.
     pub users: Vec<User>,
-    /// How many there are altogether.
+    /// The number of all people who were found.
     pub total: i64,
 }
 
 type Condition = Box<dyn BoxableExpression<users::table, MultiBackend, SqlType = Bool>>;
 
 impl PeopleFilter {
-    /// The people who were found: `most` of them, after the first `skip`.
+    /// The people who were found: at most `most` of them, after the first `skip`.
     ///
     /// # Errors
-    /// Those of the queries.
+    /// Returns an error if a query fails.
     pub fn find(&self, connection: &mut DbConnection, skip: i64, most: i64) -> QueryResult<People> {
         let found = || users::table.filter(users::status.eq_any(&self.statuses)).filter(self.is_named());
         let total = found().count().get_result(connection)?;
@@ -45,7 +45,8 @@ impl PeopleFilter {
     }
 
     fn is_named(&self) -> Condition {
-        // Logins and mail are folded as their columns are, names as the database folds them: both sides by itself.
+        // Logins and mail addresses are lowercased as their indexed columns are. For names, the database lowercases
+        // both sides.
         let whole = pattern(&self.name.trim().to_ascii_lowercase());
         let login_or_mail =
             lower(users::login).like(whole.clone()).escape('\\').or(lower(users::mail).like(whole).escape('\\'));
@@ -61,10 +62,10 @@ impl PeopleFilter {
     }
 }
 
-/// What LIKE takes for "holds `text`", whatever stands in it.
+/// A LIKE pattern that matches any text with `text` in it. Wildcards in `text` are escaped.
 fn pattern(text: &str) -> String {
     let mut pattern = String::from("%");
-    // PostgreSQL takes no NUL, and nobody's name holds one.
+    // PostgreSQL does not accept NUL, and no name contains it.
     for c in text.chars().filter(|c| *c != '\0') {
         if ['%', '_', '\\'].contains(&c) {
             pattern.push('\\');
@@ -74,54 +75,54 @@ fn pattern(text: &str) -> String {
     pattern + "%"
 }
 
-/// A person to be made.
+/// A person to be added.
 pub struct Addition {
-    /// Who.
+    /// The login, the profile and the password.
     pub new: NewUser,
-    /// Whether they are let in.
+    /// The initial status.
     pub status: UserStatus,
-    /// Whether the first thing to do is to choose another password.
+    /// Whether the person must choose another password first.
     pub must_change_password: bool,
 }
 
-/// What is to change about a person; `None` stays as it is.
+/// Changes to a person. A field that is `None` stays as it is.
 #[derive(AsChangeset, Clone, Default, PartialEq, Eq)]
 #[diesel(table_name = users)]
 pub struct PersonChanges {
-    /// A login that breaks no rule.
+    /// A valid login.
     pub login: Option<String>,
-    /// A first name that breaks no rule.
+    /// A valid first name.
     pub firstname: Option<String>,
-    /// A last name that breaks no rule.
+    /// A valid last name.
     pub lastname: Option<String>,
-    /// A mail address that breaks no rule.
+    /// A valid mail address.
     pub mail: Option<String>,
-    /// Whether they look after the others.
+    /// Whether the person is an administrator.
     pub admin: Option<bool>,
-    /// Whether they may do anything.
+    /// Whether the account is active.
     pub status: Option<UserStatus>,
-    /// The hash of a new password. It ends their sessions.
+    /// The hash of a new password, which also ends the person's sessions.
     pub password_hash: Option<String>,
-    /// Whether the next thing to do is to choose another password.
+    /// Whether the person must choose another password first.
     pub must_change_password: Option<bool>,
 }
 
-/// Why nothing was done about a person.
+/// Why a person was not changed or deleted.
 #[derive(Debug, thiserror::Error)]
 pub enum PersonRefusal {
     /// There is nobody with this id.
     #[error("There is nobody with this id")]
     Gone,
-    /// Administrators do not shut themselves out.
+    /// Administrators cannot lock or delete themselves.
     #[error("You cannot lock or delete your own account: ask another administrator")]
     OwnAccount,
-    /// Nobody would be left to look after the others.
+    /// There would be no active administrator left.
     #[error("Nobody else is an active administrator: make somebody else one first")]
     LastAdministrator,
-    /// Rules that are broken.
+    /// The change breaks rules.
     #[error("{}", messages(.0).join("; "))]
     Invalid(Vec<FieldError<UserField>>),
-    /// The database would not.
+    /// The database failed.
     #[error(transparent)]
     Database(DbError),
 }
@@ -138,24 +139,24 @@ impl From<SaveError> for PersonRefusal {
 }
 
 impl From<DbError> for PersonRefusal {
-    /// A login or mail that another has is a broken rule.
+    /// A login or mail address that is already taken is a validation error.
     fn from(error: DbError) -> Self {
         SaveError::from(error).into()
     }
 }
 
-/// What a change takes away from a person.
+/// The permissions that a change takes away from a person.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Takes {
     Nothing,
-    /// They are an administrator no more.
+    /// The person is no longer an administrator.
     Administration,
-    /// They are shut out.
+    /// The person can no longer sign in.
     Everything,
 }
 
 impl Addition {
-    /// Makes the person.
+    /// Adds the person.
     ///
     /// # Errors
     /// [`SaveError`]
@@ -173,8 +174,8 @@ impl Addition {
 }
 
 impl PersonChanges {
-    /// Changes a person. A lock ends their sessions, as a new password does; their keys stop, and work again when they
-    /// are unlocked.
+    /// Changes a person. Locking the account or setting a password ends their sessions. The keys of a locked person
+    /// stop working, and work again when the person is unlocked.
     ///
     /// # Errors
     /// [`PersonRefusal`]
@@ -202,7 +203,7 @@ impl PersonChanges {
         }
     }
 
-    /// What happened to the person that was as in `before`.
+    /// The events that the change causes, for a person who was as in `before`.
     fn actions(&self, before: &User) -> Vec<EventAction> {
         let differs = |new: &Option<String>, old: &str| new.as_ref().is_some_and(|new| new != old);
         let changed = differs(&self.login, &before.login)
@@ -226,13 +227,13 @@ impl PersonChanges {
     }
 }
 
-/// Deletes a person, with everything of theirs: sessions, keys, activity. It stands in the activity of who did it.
+/// Deletes a person with all their sessions, keys and activity. The event goes into the activity of whoever does it.
 ///
 /// # Errors
 /// [`PersonRefusal`]
 pub fn delete(tx: &mut Tx<'_>, user_id: i64) -> Result<(), PersonRefusal> {
     let user = lock_and_find(tx, user_id, Takes::Everything)?;
-    // The tokens first: whoever records their uses holds them and then needs the person's row.
+    // Delete the tokens first, to avoid a deadlock: the recorder locks a token before it needs the row of its owner.
     Token::delete_all_of(tx.connection, user_id)?;
     diesel::delete(users::table.find(user_id)).execute(tx.connection)?;
     match tx.author().map(|author| author.id) {
@@ -243,9 +244,9 @@ pub fn delete(tx: &mut Tx<'_>, user_id: i64) -> Result<(), PersonRefusal> {
     }
 }
 
-/// The person, whose row is locked until the transaction ends, if what is to be taken from them may be. Where anything
-/// is, the rows of all administrators are locked, too, so that two who shut each other out at the same time do not both
-/// succeed.
+/// Locks the person's row until the transaction ends, and checks that the permissions may be taken away. If any are,
+/// the rows of all administrators are locked, too: otherwise two administrators could lock each other out at the same
+/// time.
 fn lock_and_find(tx: &mut Tx<'_>, user_id: i64, takes: Takes) -> Result<User, PersonRefusal> {
     let whom = match takes {
         Takes::Nothing => Locked::These,
@@ -253,7 +254,7 @@ fn lock_and_find(tx: &mut Tx<'_>, user_id: i64, takes: Takes) -> Result<User, Pe
     };
     let mut locked = User::lock_rows(tx.connection, &[user_id].into(), whom)?;
     let user = locked.remove(&user_id).ok_or(PersonRefusal::Gone)?;
-    // Asked again: another may have changed them while the lock was waited for.
+    // Read the administrators only now: they may have changed while the lock was waited for (TOCTOU).
     let active_admin = users::admin.and(users::status.eq(UserStatus::Active));
     let administrators: Vec<i64> = users::table.filter(active_admin).select(users::id).load(tx.connection)?;
     match takes {

@@ -1,4 +1,4 @@
-//! People: their rows, what they say about themselves, and what administrators do about them.
+//! People: their rows, their own profiles, and what administrators can do about them.
 
 pub mod account;
 pub mod administration;

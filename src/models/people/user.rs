@@ -1,4 +1,4 @@
-//! People: who they are, and the rules of what may be said about them.
+//! People: their rows, and the rules for their logins, names and mail addresses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,21 +14,21 @@ use crate::models::rules::{FieldError, Labelled, messages, name_errors, presence
 use crate::models::text_enum::{stored_as_text, text_enum};
 
 text_enum! {
-    /// What a person may do at all.
+    /// The status of an account.
     #[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq)]
     #[diesel(sql_type = Text)]
     pub enum UserStatus {
-        /// Signs in, and has keys that work.
+        /// The person can sign in, and their keys work.
         Active = "active",
-        /// Not yet activated.
+        /// The account has not been activated yet.
         Registered = "registered",
-        /// Shut out, with all keys.
+        /// The person cannot sign in, and their keys do not work.
         Locked = "locked",
     }
 }
 
 impl UserStatus {
-    /// What Redmine's API calls it: 1, 2 or 3.
+    /// The number that Redmine's API uses: 1, 2 or 3.
     pub fn number(self) -> i64 {
         match self {
             Self::Active => 1,
@@ -37,21 +37,21 @@ impl UserStatus {
         }
     }
 
-    /// The one that Redmine's API calls so.
+    /// The status with this number in Redmine's API.
     pub fn numbered(number: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.number().to_string() == number)
     }
 }
 
-// A newer release may have states that this one must not let in.
+// A status that only a newer release knows must not let anybody in.
 stored_as_text!(UserStatus, otherwise Locked);
 
-/// Whose rows are locked together.
+/// Which people's rows are locked together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Locked {
-    /// Those of the people who are named.
+    /// Only the people who were asked for.
     These,
-    /// Theirs, and those of all active administrators.
+    /// These people, and all active administrators.
     AndAdministrators,
 }
 
@@ -59,51 +59,51 @@ pub enum Locked {
 #[derive(Queryable, Selectable, Clone)]
 #[diesel(table_name = users)]
 pub struct User {
-    /// Never given twice.
+    /// The id. It is never used again.
     pub id: i64,
-    /// Unique without regard to case.
+    /// The login, which is unique regardless of case.
     pub login: String,
-    /// 1 to 30 characters.
+    /// The first name: 1 to 30 characters.
     pub firstname: String,
-    /// 1 to 255 characters.
+    /// The last name: 1 to 255 characters.
     pub lastname: String,
-    /// Unique without regard to case.
+    /// The mail address, which is unique regardless of case.
     pub mail: String,
-    /// An Argon2id PHC string; `None`: no sign-in by password.
+    /// The Argon2id hash as a PHC string, which has the salt in it; `None`: the person cannot sign in by password.
     pub password_hash: Option<String>,
-    /// Whether they look after the others.
+    /// Whether the person is an administrator.
     pub admin: bool,
-    /// Whether they may do anything.
+    /// The status of the account.
     pub status: UserStatus,
-    /// Whether the next thing to do is to choose a new password.
+    /// Whether the person must choose a new password first.
     pub must_change_password: bool,
-    /// Set where a second factor is asked for, which a password alone must not stand in for.
+    /// The kind of second factor, if one is required. A password alone is then not accepted.
     pub twofa_scheme: Option<String>,
-    /// An IETF language tag.
+    /// The language, as an IETF language tag.
     pub language: String,
-    /// When the account was made.
+    /// When the account was created.
     pub created_on: Timestamp,
-    /// When it was last changed.
+    /// When the account was last changed.
     pub updated_on: Timestamp,
-    /// The last sign-in, or Basic by password to the minute.
+    /// The last sign-in in a browser, or by HTTP Basic with the password (to the minute).
     pub last_login_on: Option<Timestamp>,
-    /// When the password was set.
+    /// When the password was last set.
     pub passwd_changed_on: Option<Timestamp>,
 }
 
-/// What a new person is made of.
+/// A person to be stored.
 pub struct NewUser {
-    /// Who signs in.
+    /// The login.
     pub login: String,
-    /// Names and mail.
+    /// The names and the mail address.
     pub profile: Profile,
-    /// An Argon2id PHC string.
+    /// The Argon2id hash as a PHC string.
     pub password_hash: Option<String>,
-    /// Whether they look after the others.
+    /// Whether the person is an administrator.
     pub admin: bool,
 }
 
-/// What people say about themselves.
+/// What people can change about themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     /// The first name.
@@ -114,7 +114,7 @@ pub struct Profile {
     pub mail: String,
 }
 
-/// The parts of a person that a rule can be broken in.
+/// The fields of a person that are validated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserField {
     /// `login`
@@ -125,13 +125,13 @@ pub enum UserField {
     Lastname,
     /// `mail`
     Mail,
-    /// The password they have.
+    /// The current password.
     CurrentPassword,
-    /// The password to be.
+    /// The new password.
     Password,
-    /// The password to be, again.
+    /// The new password, repeated.
     PasswordConfirmation,
-    /// Whether they may do anything.
+    /// `status`
     Status,
 }
 
@@ -153,10 +153,10 @@ impl Labelled for UserField {
 /// Why a person could not be stored.
 #[derive(Debug, thiserror::Error)]
 pub enum SaveError {
-    /// Rules that are broken.
+    /// The person breaks rules.
     #[error("{}", messages(.0).join("; "))]
     Invalid(Vec<FieldError<UserField>>),
-    /// The database would not.
+    /// The database failed.
     #[error(transparent)]
     Database(DbError),
 }
@@ -164,7 +164,7 @@ pub enum SaveError {
 write_error!(SaveError);
 
 impl From<DbError> for SaveError {
-    /// Uniqueness is the database's to decide: only there are two at the same time told apart.
+    /// Only the unique indexes can decide about uniqueness: a check beforehand would miss a concurrent insert (TOCTOU).
     fn from(error: DbError) -> Self {
         use diesel::result::{DatabaseErrorKind::UniqueViolation, Error::DatabaseError};
         let taken = match &error {
@@ -189,13 +189,13 @@ impl Profile {
     /// The most characters of a last name.
     pub const LONGEST_LASTNAME: usize = 255;
 
-    /// The same without blanks around its parts.
+    /// The same profile without whitespace around its parts.
     pub fn trimmed(self) -> Self {
         let trim = |text: String| text.trim().to_owned();
         Self { firstname: trim(self.firstname), lastname: trim(self.lastname), mail: trim(self.mail) }
     }
 
-    /// Every rule of names and mail that it breaks, in the order of the form.
+    /// Every rule that the profile breaks, in the order of the form.
     pub fn errors(&self) -> Vec<FieldError<UserField>> {
         let mut errors = name_errors(UserField::Firstname, &self.firstname, Self::LONGEST_FIRSTNAME);
         errors.extend(name_errors(UserField::Lastname, &self.lastname, Self::LONGEST_LASTNAME));
@@ -204,7 +204,7 @@ impl Profile {
     }
 }
 
-/// Every rule of a login that `login` breaks: 1 to 60 of `[A-Za-z0-9_@.-]`.
+/// Every rule of logins that `login` breaks: 1 to 60 characters of `[A-Za-z0-9_@.-]`.
 pub fn login_errors(login: &str) -> Vec<FieldError<UserField>> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_@.-".contains(c);
     let mut errors = presence_and_length(UserField::Login, login, 60);
@@ -214,13 +214,13 @@ pub fn login_errors(login: &str) -> Vec<FieldError<UserField>> {
     errors
 }
 
-/// Every rule of a mail address that `mail` breaks.
+/// Every rule of mail addresses that `mail` breaks.
 pub fn mail_errors(mail: &str) -> Vec<FieldError<UserField>> {
     let errors = presence_and_length(UserField::Mail, mail, 254);
     if !errors.is_empty() {
         return errors;
     }
-    // ASCII only: beyond it the databases do not agree on what differs by case alone.
+    // Only ASCII is accepted: for other characters, the databases do not agree on what is equal regardless of case.
     let plain = |c: char| c.is_ascii_graphic() && !r#"<>()[]\,;:""#.contains(c);
     let label = |label: &str| {
         !label.is_empty()
@@ -240,10 +240,10 @@ pub fn mail_errors(mail: &str) -> Vec<FieldError<UserField>> {
 }
 
 impl User {
-    /// The person who signs in as `login`, written in any case. What cannot be a login finds nobody.
+    /// The person with this login, in any case. The database is not asked for a text that cannot be a login.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn find_by_login(connection: &mut DbConnection, login: &str) -> QueryResult<Option<Self>> {
         if !login_errors(login).is_empty() {
             return Ok(None);
@@ -255,36 +255,36 @@ impl User {
     /// The person with this id.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn find(connection: &mut DbConnection, id: i64) -> QueryResult<Option<Self>> {
         users::table.find(id).select(Self::as_select()).first(connection).optional()
     }
 
-    /// Everybody, by login.
+    /// All people, by login.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn all(connection: &mut DbConnection) -> QueryResult<Vec<Self>> {
         users::table.order(lower(users::login)).select(Self::as_select()).load(connection)
     }
 
-    /// What they say about themselves.
+    /// The names and the mail address.
     pub fn profile(&self) -> Profile {
         let Self { firstname, lastname, mail, .. } = self.clone();
         Profile { firstname, lastname, mail }
     }
 
-    /// Whether they may do anything.
+    /// Whether the account is active.
     pub fn is_active(&self) -> bool {
         self.status == UserStatus::Active
     }
 
-    /// Locks the row, so that what is decided about this person is decided by one at a time: the first thing that a
-    /// transaction about one person does. SQLite has one writer anyway. Foreign keys may still refer to the row
-    /// meanwhile: the recorder's events do, and would deadlock with a stronger lock.
+    /// Locks the person's row. A transaction about one person starts with this, so that decisions about the person are
+    /// made one at a time. SQLite needs no lock, as it has one writer. On PostgreSQL other rows can still refer to the
+    /// row meanwhile (`FOR NO KEY UPDATE`): the recorder's events do, and would deadlock with a stronger lock.
     ///
     /// # Errors
-    /// Those of the query; `NotFound`: the person is gone.
+    /// Returns an error if the query fails, and `NotFound` if the person is gone.
     pub fn lock_row(connection: &mut DbConnection, id: i64) -> QueryResult<Self> {
         let row = users::table.find(id);
         match connection {
@@ -293,12 +293,12 @@ impl User {
         }
     }
 
-    /// Locks the rows of these people, and where it is said those of all active administrators, in the order of their
-    /// ids: transactions that lock several people wait for each other, and never in a circle (a deadlock). Gives those
-    /// who are there, by their ids, as they are now. SQLite has one writer anyway.
+    /// Locks the rows of these people and, if asked to, of all active administrators. The rows are locked in the order
+    /// of their ids, so that two transactions cannot deadlock. Returns the people who exist, by id, as they are now.
+    /// SQLite needs no lock, as it has one writer.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn lock_rows(
         connection: &mut DbConnection,
         ids: &BTreeSet<i64>,
@@ -335,10 +335,10 @@ impl User {
         diesel::update(users::table.find(id)).set(values).execute(connection).map(|_| ())
     }
 
-    /// Stores a new password, which the person then need not change.
+    /// Stores a new password. The person then no longer has to change it.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn set_password(connection: &mut DbConnection, id: i64, hash: &str, now: Timestamp) -> QueryResult<()> {
         let values = (
             users::password_hash.eq(hash),
@@ -349,46 +349,46 @@ impl User {
         diesel::update(users::table.find(id)).set(values).execute(connection).map(|_| ())
     }
 
-    /// Stores another hash of the same password, if `old` is still the one that is stored.
+    /// Stores another hash of the same password, if the current hash is still `old` (an optimistic lock).
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn replace_hash(connection: &mut DbConnection, id: i64, old: &str, new: &str) -> QueryResult<()> {
         let row = users::table.find(id).filter(users::password_hash.eq(old));
         diesel::update(row).set(users::password_hash.eq(new)).execute(connection).map(|_| ())
     }
 
-    /// Lets a password alone do, where a second factor was asked for.
+    /// Removes the second factor, so that a password alone is enough.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn clear_second_factor(connection: &mut DbConnection, id: i64, now: Timestamp) -> QueryResult<()> {
         let values = (users::twofa_scheme.eq(None::<String>), users::updated_on.eq(now));
         diesel::update(users::table.find(id)).set(values).execute(connection).map(|_| ())
     }
 
-    /// Makes them choose a new password before anything else, at the next sign-in.
+    /// Makes the person choose a new password at the next sign-in.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn require_new_password(connection: &mut DbConnection, id: i64) -> QueryResult<()> {
         let row = users::table.find(id);
         diesel::update(row).set(users::must_change_password.eq(true)).execute(connection).map(|_| ())
     }
 
-    /// Lets them in, or shuts them out.
+    /// Sets the status of the account.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn set_status(connection: &mut DbConnection, id: i64, to: UserStatus, now: Timestamp) -> QueryResult<()> {
         let values = (users::status.eq(to), users::updated_on.eq(now));
         diesel::update(users::table.find(id)).set(values).execute(connection).map(|_| ())
     }
 
-    /// Moves the last sign-in forward; never back.
+    /// Records a sign-in. The last sign-in never moves backwards.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn record_login(connection: &mut DbConnection, id: i64, at: Timestamp) -> QueryResult<()> {
         let earlier = users::last_login_on.is_null().or(users::last_login_on.lt(at));
         let row = users::table.find(id).filter(earlier);
@@ -397,17 +397,17 @@ impl User {
 }
 
 impl NewUser {
-    /// Every rule that they would break.
+    /// Every rule that the new person breaks.
     pub fn errors(&self) -> Vec<FieldError<UserField>> {
         let mut errors = login_errors(&self.login);
         errors.extend(self.profile.errors());
         errors
     }
 
-    /// Makes the person. The row is read back by its login, as both databases can.
+    /// Stores the person. The row is read back by its login, which works on both databases.
     ///
     /// # Errors
-    /// Those of the query; a login or mail that another has is a unique violation.
+    /// Returns an error if the query fails. A login or mail address that is taken is a unique violation.
     pub fn insert(&self, connection: &mut DbConnection, now: Timestamp) -> QueryResult<User> {
         let values = (
             users::login.eq(&self.login),

@@ -1,4 +1,4 @@
-//! Services behind a reverse proxy: where they are, whom they admit, and how keys are used on them.
+//! Services behind a reverse proxy: their addresses, who may use them, and how keys are used on them.
 
 pub mod administration;
 pub mod adoption;

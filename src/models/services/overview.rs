@@ -1,4 +1,4 @@
-//! Services with all that is told of them: their settings, and what hangs on each.
+//! Services with their settings and what depends on them, as administrators see them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,45 +11,45 @@ use crate::db::DbConnection;
 use crate::db::schema::{service_uses, token_services, tokens};
 use crate::models::keys::scope::Access;
 
-/// A service with all that is told of it.
+/// A service with its settings and what depends on it.
 #[derive(Clone, Debug)]
 pub struct ServiceOverview {
     /// The service.
     pub service: Service,
-    /// What is said about it.
+    /// Its settings.
     pub settings: ServiceSettings,
-    /// What hangs on it.
+    /// What depends on it.
     pub dependents: Dependents,
 }
 
-/// What hangs on a service.
+/// The keys and people that depend on a service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dependents {
-    /// Keys that may read on it, and not write.
+    /// How many keys may read on it, but not write.
     pub reading_keys: usize,
-    /// Keys that may write on it.
+    /// How many keys may write on it.
     pub writing_keys: usize,
-    /// The people whose keys those are.
+    /// How many people these keys belong to.
     pub people: usize,
-    /// When any key was last used on it; `None`: never.
+    /// When a key was last used on it; `None`: never.
     pub last_used_on: Option<Timestamp>,
 }
 
 impl ServiceOverview {
-    /// That of `service`, as it is by now.
+    /// The overview of `service`, as it is now.
     ///
     /// # Errors
-    /// Those of the queries.
+    /// Returns an error if a query fails.
     pub fn of(connection: &mut DbConnection, service: Service) -> QueryResult<Self> {
         let settings = ServiceSettings::of(connection, &service)?;
         let dependents = Dependents::of_services(connection, &[service.id])?.remove(&service.id).unwrap_or_default();
         Ok(Self { service, settings, dependents })
     }
 
-    /// That of every service, by name.
+    /// The overviews of all services, by name.
     ///
     /// # Errors
-    /// Those of the queries.
+    /// Returns an error if a query fails.
     pub fn of_all(connection: &mut DbConnection) -> QueryResult<Vec<Self>> {
         let all = ServiceSettings::of_all(connection)?;
         let ids: Vec<i64> = all.iter().map(|(service, _)| service.id).collect();
@@ -61,7 +61,7 @@ impl ServiceOverview {
         Ok(all.into_iter().map(overview).collect())
     }
 
-    /// The same where uses are known that are not written yet: `pending` has the latest of each service.
+    /// Adds uses that are still in memory: `pending` is the latest one of each service, by id.
     pub fn with_uses(mut self, pending: &BTreeMap<i64, Timestamp>) -> Self {
         let last_used_on = &mut self.dependents.last_used_on;
         *last_used_on = (*last_used_on).max(pending.get(&self.service.id).copied());
@@ -70,7 +70,7 @@ impl ServiceOverview {
 }
 
 impl Dependents {
-    /// Keys that have scopes of it.
+    /// How many keys have a scope of the service.
     pub fn keys(&self) -> usize {
         self.reading_keys + self.writing_keys
     }
@@ -85,7 +85,7 @@ impl Dependents {
         Ok(Self::of_rows(held.load(connection)?, last.load(connection)?))
     }
 
-    /// `held` is a service, a key, what the key may do there, and whose it is; `last` a service and its last use.
+    /// Counts the rows. `held` has a service, a key, its access and its owner; `last` a service and its last use.
     fn of_rows(held: Vec<(i64, i64, Access, i64)>, last: Vec<(i64, Option<Timestamp>)>) -> BTreeMap<i64, Self> {
         let mut keys: BTreeMap<i64, BTreeMap<i64, (Access, i64)>> = BTreeMap::new();
         for (service_id, key_id, access, user_id) in held {

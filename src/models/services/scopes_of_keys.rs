@@ -1,4 +1,4 @@
-//! The scopes of keys that are about services: a row each, so that they go with the service.
+//! The service scopes of keys. Each is a row, so that removing a service removes its scopes, too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,26 +9,26 @@ use crate::db::DbConnection;
 use crate::db::schema::{services, token_services, tokens};
 use crate::models::keys::scope::{Access, ServiceScope};
 
-/// Whose keys.
+/// Whose keys are read.
 #[derive(Clone, Copy, Debug)]
 pub enum KeysOf {
-    /// Those of a person.
+    /// The keys of a person.
     User(i64),
-    /// Those of everybody.
+    /// All keys.
     Everybody,
 }
 
-/// Those of keys, by the key's id; keys without any are missing.
+/// The service scopes of each key, by key id. Keys without service scopes have no entry.
 ///
 /// # Errors
-/// Those of the query.
+/// Returns an error if the query fails.
 pub fn of_keys(connection: &mut DbConnection, whose: KeysOf) -> QueryResult<BTreeMap<i64, BTreeSet<ServiceScope>>> {
     let held = token_services::table.inner_join(services::table).select((
         token_services::token_id,
         services::name,
         token_services::access,
     ));
-    // The pages of access tokens ask this: a query of a backend's own is written as text once, not each time.
+    // The pages of access tokens run this on every view: Diesel caches the SQL of a query for one backend only.
     let rows: Vec<(i64, String, Access)> = match (whose, connection) {
         (KeysOf::User(user_id), connection) => {
             let theirs = tokens::table.filter(tokens::user_id.eq(user_id)).select(tokens::id);
@@ -47,16 +47,17 @@ pub fn of_keys(connection: &mut DbConnection, whose: KeysOf) -> QueryResult<BTre
     Ok(scopes)
 }
 
-/// Gives a key `scopes` in place of those that it has. What names no service is left out.
+/// Replaces the service scopes of a key by `scopes`. Scopes of services that do not exist are left out.
 ///
 /// # Errors
-/// Those of the queries.
+/// Returns an error if a query fails.
 pub fn replace(connection: &mut DbConnection, key_id: i64, scopes: &BTreeSet<ServiceScope>) -> QueryResult<()> {
     let names: BTreeSet<&str> = scopes.iter().map(|scope| scope.service.as_str()).collect();
     let named = services::table.filter(services::name.eq_any(names)).order(services::id);
     let named = named.select((services::name, services::id));
-    // Held until the end: one that is about to be removed is waited for, and then left out. Before anything that the key
-    // has, as whoever removes a service holds that first, too.
+    // Lock the services until the end of the transaction. If one is being removed, this waits, and then leaves it out.
+    // The services come before the scopes of the key, as they do when a service is removed; another order could
+    // deadlock.
     let ids: Vec<(String, i64)> = match connection {
         DbConnection::Sqlite(it) => named.load(it),
         DbConnection::Postgres(it) => named.for_key_share().load(it),
@@ -75,10 +76,10 @@ pub fn replace(connection: &mut DbConnection, key_id: i64, scopes: &BTreeSet<Ser
     Ok(())
 }
 
-/// Those that a person can give to keys: of the services that admit them.
+/// The service scopes that a person can give to keys: those of the services that admit them.
 ///
 /// # Errors
-/// Those of the queries.
+/// Returns an error if a query fails.
 pub fn offered_to(connection: &mut DbConnection, user_id: i64) -> QueryResult<Vec<(Service, ServiceScope)>> {
     let admitting = Service::admitting(connection, user_id)?;
     let offered = admitting.into_iter().flat_map(|(service, most)| {

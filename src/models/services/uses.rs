@@ -1,4 +1,4 @@
-//! Where keys are used: for each key and service the last use, and how often that was on each day.
+//! The use of keys on services: for each key and service the last use, and a count for each day.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -11,62 +11,62 @@ use crate::clock::Timestamp;
 use crate::db::DbConnection;
 use crate::db::schema::{service_use_counts, service_uses, services, tokens};
 
-/// Days that are shown, today included.
+/// How many days are shown, including today.
 pub const DAYS: usize = 90;
-/// The span of them. What is older is removed.
+/// The same as a span of time. Older counts are removed.
 const KEPT: TimeDelta = TimeDelta::days(DAYS as i64);
-/// Rows that are written by one statement, at most.
+/// The most rows that one statement writes.
 const ROWS: usize = 1000;
-/// Old counts that are removed in one transaction, at most: others want to write too.
+/// The most counts that are removed in one transaction. Small batches let other writers in between.
 const BATCH: i64 = 1000;
 
-/// A key on a service.
+/// A key and a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyOnService {
-    /// The key, by its first secret.
+    /// The id of the key, which is that of its first secret.
     pub key_id: i64,
-    /// The service.
+    /// The id of the service.
     pub service_id: i64,
 }
 
 /// The latest use of a key on a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastServiceUse {
-    /// When.
+    /// When it was used.
     pub on: Timestamp,
-    /// The address of whoever called the service.
+    /// The client's address.
     pub address: String,
-    /// What they say they are; may be empty.
+    /// The client's user agent; may be empty.
     pub agent: String,
 }
 
-/// Uses of a key on a service, to be added to those before.
+/// Uses of a key on a service, to be added to those in the database.
 #[derive(Clone, Debug)]
 pub struct ServiceUse {
-    /// Which.
+    /// The key and the service.
     pub of: KeyOnService,
-    /// The latest.
+    /// The latest of the uses.
     pub last: LastServiceUse,
-    /// How many on each day, in UTC.
+    /// The number of uses on each day, in UTC.
     pub days: Vec<(NaiveDate, i64)>,
 }
 
 /// How a key is used on a service.
 #[derive(Clone, Debug)]
 pub struct ServiceUsage {
-    /// Which service.
+    /// The id of the service.
     pub service_id: i64,
-    /// Its name.
+    /// The name of the service.
     pub name: String,
-    /// What people call it.
+    /// The title of the service.
     pub title: String,
-    /// The latest use; `None`: there is none.
+    /// The latest use; `None`: the key was never used there.
     pub last: Option<LastServiceUse>,
-    /// How often on each of the last 90 days, in UTC, with those without use; today is the last.
+    /// The number of uses on each of the last 90 days, in UTC, ending today. Days without use are included.
     pub days: Vec<(NaiveDate, i64)>,
 }
 
-/// Both databases know these upserts, diesel only those of each.
+/// Both databases accept these upserts, but Diesel has one only for each of them separately.
 const LATER: &str = "ON CONFLICT (token_id, service_id) DO UPDATE
      SET last_used_on = excluded.last_used_on, address = excluded.address, agent = excluded.agent
      WHERE service_uses.last_used_on <= excluded.last_used_on";
@@ -74,11 +74,11 @@ const MORE: &str =
     "ON CONFLICT (token_id, service_id, day) DO UPDATE SET times = service_use_counts.times + excluded.times";
 
 impl ServiceUse {
-    /// Adds `uses`, of which each is of another key or service, to what is recorded. Those of keys and services that are
-    /// gone are nobody's.
+    /// Adds `uses` to those in the database; each pair of a key and a service must appear once. Uses of keys and
+    /// services that have been deleted are dropped.
     ///
     /// # Errors
-    /// Those of the queries.
+    /// Returns an error if a query fails.
     pub fn record(connection: &mut DbConnection, uses: &[Self]) -> QueryResult<()> {
         let there = Self::still_there(connection, uses)?;
         let counts: Vec<Count> = there.iter().flat_map(|it| it.days.iter().map(|count| (it.of, *count))).collect();
@@ -97,8 +97,9 @@ impl ServiceUse {
         Ok(())
     }
 
-    /// Those whose key and service are there, and cannot go before the end of the transaction; SQLite has one writer. In
-    /// order: processes that write about the same ones would deadlock otherwise.
+    /// The uses whose key and service still exist. These cannot be deleted before the transaction ends; SQLite needs no
+    /// lock, as it has one writer. The locks are taken in the order of ids, because processes that write about the same
+    /// keys would deadlock otherwise.
     fn still_there<'a>(connection: &mut DbConnection, uses: &'a [Self]) -> QueryResult<Vec<&'a Self>> {
         let key_ids: HashSet<i64> = uses.iter().map(|it| it.of.key_id).collect();
         let service_ids: HashSet<i64> = uses.iter().map(|it| it.of.service_id).collect();
@@ -120,17 +121,17 @@ impl ServiceUse {
     /// Whether [`ServiceUse::forget_old`] has anything to do.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn any_to_forget(connection: &mut DbConnection, today: NaiveDate) -> QueryResult<bool> {
         let old = service_use_counts::table.filter(service_use_counts::day.lt(today - KEPT));
         let found = old.select(service_use_counts::token_id).first::<i64>(connection).optional()?;
         Ok(found.is_some())
     }
 
-    /// Forgets counts of days that are no longer shown, some at a time.
+    /// Removes a batch of counts for days that are no longer shown.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn forget_old(connection: &mut DbConnection, today: NaiveDate) -> QueryResult<()> {
         let old = |wait: &str| {
             let query = format!(
@@ -143,7 +144,7 @@ impl ServiceUse {
         };
         match connection {
             DbConnection::Sqlite(sqlite) => old("").execute(sqlite),
-            // Another process does what it has locked.
+            // Rows that are locked are already being removed by another process.
             DbConnection::Postgres(postgres) => old("FOR UPDATE SKIP LOCKED").execute(postgres),
         }
         .map(|_| ())
@@ -151,10 +152,10 @@ impl ServiceUse {
 }
 
 impl ServiceUsage {
-    /// How a key is used on each service that there is, used or not; by `today`.
+    /// How a key is used on each service, including those where it was never used.
     ///
     /// # Errors
-    /// Those of the queries.
+    /// Returns an error if a query fails.
     pub fn of_key(connection: &mut DbConnection, key_id: i64, today: NaiveDate) -> QueryResult<Vec<Self>> {
         type Row = (i64, String, String, Option<(Timestamp, String, String)>);
         let of_key = service_uses::service_id.eq(services::id).and(service_uses::token_id.eq(key_id));
@@ -179,38 +180,38 @@ impl ServiceUsage {
         Ok(usage.collect())
     }
 
-    /// Adds uses: the latest of them, and how many on each day.
+    /// Adds uses: the latest one, and the number of uses on each day.
     pub fn add(&mut self, last: LastServiceUse, days: impl IntoIterator<Item = (NaiveDate, i64)>) {
         if self.last.as_ref().is_none_or(|known| known.on <= last.on) {
             self.last = Some(last);
         }
         for (day, times) in days {
-            // What lies outside, by a clock that was set back or long ago, is not shown.
+            // Days outside the range are not shown: they are too old, or in the future because the clock was set back.
             if let Ok(place) = self.days.binary_search_by_key(&day, |(counted, _)| *counted) {
                 self.days[place].1 += times;
             }
         }
     }
 
-    /// Where the key is used at all, latest first.
+    /// The services where the key was used, the latest use first.
     pub fn latest_first(mut all: Vec<Self>) -> Vec<Self> {
         all.retain(|it| it.last.is_some());
         all.sort_by_cached_key(|it| (Reverse(it.last.as_ref().map(|last| last.on)), it.name.clone()));
         all
     }
 
-    /// How often in all of these days.
+    /// The number of uses on all these days.
     pub fn total(&self) -> i64 {
         self.days.iter().map(|(_, times)| times).sum()
     }
 
-    /// The day with most, the latest of several, and how many; `None`: there are none.
+    /// The day with most uses, and how many; the latest one if there are several. `None`: there were no uses.
     pub fn busiest(&self) -> Option<(NaiveDate, i64)> {
         self.days.iter().copied().filter(|(_, times)| *times > 0).max_by_key(|(_, times)| *times)
     }
 }
 
-/// The last 90 days, today included, in order, without a use.
+/// The last 90 days in order, including today, each with a count of zero.
 fn last_days(today: NaiveDate) -> Vec<(NaiveDate, i64)> {
     (today - KEPT).iter_days().skip(1).take(DAYS).map(|day| (day, 0)).collect()
 }
@@ -221,7 +222,7 @@ fn ids(rows: Vec<i64>) -> HashSet<i64> {
     rows.into_iter().collect()
 }
 
-/// As many times `row` as there are rows.
+/// `row` repeated `rows` times, separated by commas.
 fn values(row: &str, rows: usize) -> String {
     vec![row; rows].join(", ")
 }
