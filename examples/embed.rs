@@ -1,10 +1,10 @@
-//! A small service with routes of its own, which people's keys open, and Latchkey's pages below `/keys`:
+//! A small service that accepts Latchkey's keys on its own routes, and has Latchkey's pages below `/keys`:
 //!
 //!     LATCHKEY_URL=http://127.0.0.1:3000/keys cargo run --example embed
 //!
-//! Somebody has to be there first: `cargo run -- user add alice --mail alice@example.org`. With a key that they make at
-//! `/keys/my/tokens`, `curl -H "Authorization: Bearer $KEY" http://127.0.0.1:3000/report.json` answers, and the page
-//! shows when that was.
+//! Add a person first: `cargo run -- user add alice --mail alice@example.org`. With a key that they create at
+//! `/keys/my/tokens`, `curl -H "Authorization: Bearer $KEY" http://127.0.0.1:3000/report.json` gets a response, and the
+//! page shows when that was.
 
 use std::error::Error;
 use std::net::TcpListener;
@@ -31,12 +31,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let latchkey = embed::App::start(config, listener.local_addr()?, Clock::system())?;
     let latchkey = web::Data::new(latchkey);
     let served = actix_web::rt::System::new().block_on(serve(latchkey.clone(), key, listener)?);
-    // What is still in memory about last use is written now.
+    // Write the last uses that are still in memory.
     latchkey.recorder.stop();
     Ok(served?)
 }
 
-/// The service, until it is told to stop.
+/// Serves until it is stopped.
 pub fn serve(latchkey: web::Data<embed::App>, key: SecretKey, listener: TcpListener) -> std::io::Result<Server> {
     let server = HttpServer::new(move || {
         App::new().service(at("/report.json").get(report)).configure(embed::mount(&latchkey, &key))
@@ -44,7 +44,7 @@ pub fn serve(latchkey: web::Data<embed::App>, key: SecretKey, listener: TcpListe
     Ok(server.listen(listener)?.run())
 }
 
-/// For whoever has a key that may see its owner's account: the signature says so, and nothing else has to.
+/// For callers with a key that may see its owner's account. The type in the signature is all that is needed for that.
 async fn report(me: ApiUser<AccountRead>) -> HttpResponse {
     HttpResponse::Ok().json(format!("{}'s report", me.user.login))
 }

@@ -1,4 +1,4 @@
-//! `/my/account`
+//! `/my/account`: the caller's own account.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};

@@ -10,7 +10,7 @@ use crate::clock::iso8601;
 use crate::http::error::AppError;
 use crate::models::event::Event;
 
-/// Entries of a feed.
+/// The number of entries in the feed.
 const ENTRIES: i64 = 50;
 
 #[derive(Serialize)]
@@ -85,7 +85,7 @@ pub async fn feed(app: web::Data<App>, me: FeedUser) -> Result<HttpResponse, App
         title: format!("Activity of {} on Latchkey", user.login),
         updated: iso8601(events.first().map_or(user.created_on, |event| event.updated_on)),
         author: Author { name: format!("{} {}", user.firstname, user.lastname) },
-        // Without the key: what a reader shows and shares of a feed is not secret.
+        // The addresses in the feed leave out the key: feed readers show and share them, so they are not secret.
         link: [
             Link { rel: "self", media_type: "application/atom+xml", href: app.url.join("/activity.atom") },
             Link { rel: "alternate", media_type: "text/html", href: page.clone() },

@@ -1,4 +1,4 @@
-//! What the descriptions of several operations share: parameters, refusals, schemas.
+//! Parts that the descriptions of several operations share: parameters, refusals, schemas.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -13,8 +13,8 @@ use crate::http::problem::{self, Problem};
 use crate::models::keys::scope::{LONGEST_SERVICE_NAME, Scope};
 use crate::models::keys::token::TokenAction;
 
-/// What [`Format::write`] writes of a person, and what `document::read` reads: JSON holds in a member `user` what in
-/// XML is the root element. For descriptions only.
+/// The schema of a person in JSON, where a member `user` holds what in XML is the root element. It only describes what
+/// [`Format::write`](crate::http::format::Format::write) writes and `document::read` reads.
 pub struct InUser<T>(PhantomData<T>);
 
 impl<T: ToSchema> PartialSchema for InUser<T> {
@@ -30,7 +30,7 @@ impl<T: ToSchema> ToSchema for InUser<T> {
     }
 }
 
-/// The parameter with which an administrator acts as somebody else.
+/// The header with which an administrator acts as somebody else.
 pub struct SwitchUser;
 
 impl IntoParams for SwitchUser {
@@ -45,7 +45,7 @@ impl IntoParams for SwitchUser {
     }
 }
 
-/// Why who asks is not let in.
+/// The responses when the caller is not authenticated or not allowed.
 pub struct NotLetIn;
 
 impl IntoResponses for NotLetIn {
@@ -67,7 +67,7 @@ impl IntoResponses for NotLetIn {
     }
 }
 
-/// Why a document that was sent is not taken.
+/// The responses when the document that was sent is not accepted.
 pub struct NotTaken;
 
 impl IntoResponses for NotTaken {
@@ -82,7 +82,8 @@ impl IntoResponses for NotTaken {
     }
 }
 
-/// The same, told as problem documents. So are all other errors of the operation, then.
+/// The same responses as problem documents (RFC 9457). All other errors of the operation then become problem documents,
+/// too.
 pub struct AsProblems<T>(PhantomData<T>);
 
 impl<T: IntoResponses> IntoResponses for AsProblems<T> {
@@ -98,7 +99,7 @@ impl<T: IntoResponses> IntoResponses for AsProblems<T> {
     }
 }
 
-/// `header` is a name, a type and a description.
+/// A response. `header` is a name, a type and a description.
 fn response(description: &str, header: Option<&(&str, Type, &str)>) -> Response {
     let mut response = Response::new(description);
     if let Some((name, kind, description)) = header {
@@ -109,7 +110,7 @@ fn response(description: &str, header: Option<&(&str, Type, &str)>) -> Response 
     response
 }
 
-/// A text, of which more may be said.
+/// A text, to which more can be added.
 pub(super) fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
 }
@@ -125,7 +126,7 @@ impl PartialSchema for Scope {
 
 impl ToSchema for Scope {}
 
-/// Those of keys: others are nobody's business.
+/// Only the kinds of keys: no operation shows other tokens.
 impl PartialSchema for TokenAction {
     fn schema() -> RefOr<Schema> {
         text().enum_values(Some(Self::KEYS.map(Self::as_str))).into()
@@ -134,7 +135,7 @@ impl PartialSchema for TokenAction {
 
 impl ToSchema for TokenAction {}
 
-/// What `resource` writes where it is told to tell problems.
+/// The body of an error, as `server/answer.rs` writes it for a resource with problem documents.
 pub(super) fn problem() -> (&'static str, RefOr<Schema>) {
     (problem::CONTENT_TYPE, Ref::from_schema_name(Problem::name()).into())
 }

@@ -1,4 +1,4 @@
-//! What programs send: the fields of a person, in JSON or XML.
+//! Reads what programs send about a person, in JSON or XML.
 
 use std::fmt::Display;
 
@@ -14,19 +14,19 @@ use serde_json::Value;
 use crate::http::error::AppError;
 use crate::http::format::Format;
 
-/// What is read of a `user`: texts that may each be missing. Every other field is ignored.
+/// The fields that are read from a `user`. Each is text and may be missing; all other fields are ignored.
 pub trait Document: DeserializeOwned + Default {
-    /// The names of the fields.
+    /// The names of the fields that are read.
     const FIELDS: &'static [&'static str];
 }
 
-/// The document that `request` carries; `format` is that of its address, for a body that says nothing of its own.
+/// Reads the body of `request`. `format` is the one of the path, for a body whose Content-Type names none.
 ///
 /// # Errors
-/// A body that is too large, breaks off, or cannot be read.
+/// Returns an error if the body is too large, is incomplete, or cannot be parsed.
 pub async fn read<T: Document>(request: &HttpRequest, format: Format, payload: web::Payload) -> Result<T, AppError> {
-    // Not an extractor of the handlers: those run side by side, and a body that is refused would cut short who asks,
-    // and the recording of that use.
+    // Read the body in the handler, after authentication. If both were extractors, they would run concurrently: a
+    // rejected body would cancel the authentication and lose the recorded use.
     let body =
         web::Bytes::from_request(request, &mut payload.into_inner()).await.map_err(|error| body_error(&error))?;
     match body_format(request).unwrap_or(format) {
@@ -35,7 +35,7 @@ pub async fn read<T: Document>(request: &HttpRequest, format: Format, payload: w
     }
 }
 
-/// Why a body did not come.
+/// The response for a body that could not be received.
 pub(super) fn body_error(error: &actix_web::Error) -> AppError {
     match error.as_response_error().status_code() {
         StatusCode::PAYLOAD_TOO_LARGE => AppError::TooLarge,
@@ -43,7 +43,7 @@ pub(super) fn body_error(error: &actix_web::Error) -> AppError {
     }
 }
 
-/// What the body says it is; `None`: something else, such as the form that curl claims to send unless told otherwise.
+/// The format that the Content-Type names; `None` for any other, such as the form that curl claims to send by default.
 fn body_format(request: &HttpRequest) -> Option<Format> {
     let media_type = request.headers().get(CONTENT_TYPE)?.to_str().ok()?.split(';').next()?.trim();
     match media_type.to_ascii_lowercase().as_str() {
@@ -65,7 +65,7 @@ fn from_json<T: Document>(body: &[u8]) -> Result<T, AppError> {
     T::deserialize(Value::Object(texts)).map_err(unreadable)
 }
 
-/// Text, as Rails takes it: null is empty, numbers and truth values are written out.
+/// Converts a value to text as Rails does: null is empty; numbers and booleans are written out.
 fn json_text(name: &str, value: &Value) -> Result<String, AppError> {
     match value {
         Value::Null => Ok(String::new()),
@@ -94,8 +94,8 @@ fn from_xml<T: Document>(body: &[u8]) -> Result<T, AppError> {
     }
 }
 
-/// Whether there is one root element, and nothing but white space beside it. What reads the fields stops when it has
-/// them, and would take half a document for a whole one.
+/// Whether the text is one root element with nothing but whitespace around it. The deserializer stops once it has the
+/// fields, so it would accept a truncated document.
 fn is_one_element(text: &str) -> Result<bool, quick_xml::Error> {
     let mut reader = Reader::from_str(text);
     let (mut depth, mut roots) = (0u32, 0u32);

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: the name that a client gives to a request, so that it can send it again without doing it twice.
+//! The `Idempotency-Key` header, which lets a client send a request again without repeating its effect.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderName;
@@ -12,12 +12,12 @@ use crate::http::error::AppError;
 use crate::models::keys::idempotency::OnceOnly;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// In an answer: it is what came of a request that was sent before.
+/// The response header that marks the result of an earlier request.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// The most characters of a key.
 const LONGEST: usize = 255;
 
-/// The header that asks for it.
+/// The description of the request header.
 pub struct IdempotencyKey;
 
 impl IntoParams for IdempotencyKey {
@@ -35,11 +35,11 @@ impl IntoParams for IdempotencyKey {
     }
 }
 
-/// `request` of a person as something to be done once, if it asks for that; `body` is what it carries. Keys are told
-/// apart by person and by credential: a program knows nothing of those of another.
+/// The request as one that is only done once, if it has the header; `body` is what was sent. Each person and each
+/// credential has keys of its own, so that programs cannot see each other's.
 ///
 /// # Errors
-/// 400 if the header is not one of 1 to 255 visible ASCII characters.
+/// Returns 400 if the header is not one value of 1 to 255 visible ASCII characters.
 pub fn once_only(
     request: &HttpRequest,
     user_id: i64,
@@ -53,7 +53,7 @@ pub fn once_only(
     let key = key.ok_or_else(|| {
         AppError::BadRequest(format!("Idempotency-Key must be 1 to {LONGEST} visible ASCII characters."))
     })?;
-    // The key that is used, not the secret of it: after a rotation it is the same program.
+    // Identify the credential by its key, not by its secret: the program stays the same after a rotation.
     let credential = credential.token().map_or_else(|| "password".to_owned(), |token| token.key().to_string());
     let parts = [request.method().as_str().as_bytes(), request.path().as_bytes(), body];
     Ok(Some(OnceOnly::new(user_id, &credential, key, &parts)))

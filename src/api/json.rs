@@ -1,5 +1,5 @@
-//! What programs send, and are answered, where JSON is the only format. They send one object, whose members are each known,
-//! and there once: whoever mistypes `scopes` must not get a key that may do something else.
+//! Requests and responses where JSON is the only format. A request is one object, in which each member must be known
+//! and appear only once: a program that misspells `scopes` must not get a key with other permissions.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +19,7 @@ pub struct Body {
     bytes: web::Bytes,
 }
 
-/// The members of an object that nobody has taken yet, and what is wrong with those that somebody has.
+/// The members of an object that have not been taken yet, and the errors of those that have.
 #[derive(Default)]
 pub struct Members {
     left: BTreeMap<String, Value>,
@@ -27,20 +27,20 @@ pub struct Members {
     errors: Vec<String>,
 }
 
-/// Answers with `document`.
+/// Responds with `document` as JSON.
 ///
 /// # Errors
-/// If it cannot be written.
+/// Returns an error if the document cannot be serialized.
 pub fn respond(mut response: HttpResponseBuilder, document: &impl Serialize) -> Result<HttpResponse, AppError> {
     let body = serde_json::to_string(document).map_err(AppError::internal)?;
     Ok(response.insert_header((CONTENT_TYPE, Format::Json.content_type())).body(body))
 }
 
 impl Body {
-    /// Reads it, if it says that it is JSON, or is empty.
+    /// Reads the body. It must be empty or have the Content-Type of JSON.
     ///
     /// # Errors
-    /// 413, 415; 400 if it breaks off.
+    /// Returns 413 if the body is too large, 415 if it is not JSON, and 400 if it is incomplete.
     pub async fn read(request: &HttpRequest, payload: web::Payload) -> Result<Self, AppError> {
         let bytes = web::Bytes::from_request(request, &mut payload.into_inner()).await;
         let bytes = bytes.map_err(|error| body_error(&error))?;
@@ -50,25 +50,25 @@ impl Body {
         Ok(Self { bytes })
     }
 
-    /// As it came.
+    /// The body as it was received.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The members of the object that it is.
+    /// Parses the body as an object.
     ///
     /// # Errors
-    /// 400 if it is none, or has one twice.
+    /// Returns 400 if it is not an object, or has a member twice.
     pub fn members(&self) -> Result<Members, AppError> {
         let Object(left) = serde_json::from_slice(&self.bytes)
             .map_err(|error| AppError::BadRequest(format!("The JSON could not be read: {error}.")))?;
         Ok(Members { left, ..Members::default() })
     }
 
-    /// The same, where there need be no object at all.
+    /// The same, but an empty body is accepted, too: it has no members.
     ///
     /// # Errors
-    /// As [`Body::members`].
+    /// See [`Body::members`].
     pub fn members_if_any(&self) -> Result<Members, AppError> {
         if self.bytes.is_empty() { Ok(Members::default()) } else { self.members() }
     }
@@ -80,7 +80,7 @@ fn is_json(request: &HttpRequest) -> bool {
 }
 
 impl Members {
-    /// What `read` makes of a member that people call `label`; `None`: it is not there, or is wrong.
+    /// Takes a member and converts it with `read`; errors name it `label`. Returns `None` if it is missing or wrong.
     pub fn take<T>(
         &mut self,
         name: &'static str,
@@ -92,10 +92,10 @@ impl Members {
         read(value).map_err(|problem| self.errors.push(format!("{label} {problem}"))).ok()
     }
 
-    /// Whether that was all of them, and nothing was wrong.
+    /// Checks that no unknown member is left and that there were no errors.
     ///
     /// # Errors
-    /// 422 with what was, and with a member that nobody knows.
+    /// Returns 422 with the errors, including one about an unknown member.
     pub fn finish(mut self) -> Result<(), AppError> {
         if let Some((name, _)) = self.left.first_key_value() {
             self.errors.push(format!("{name:?} is unknown here: there are {}", self.known.join(", ")));
@@ -104,10 +104,10 @@ impl Members {
     }
 }
 
-/// The text that `value` is.
+/// Converts a value to text.
 ///
 /// # Errors
-/// What it must be.
+/// Returns the problem, worded to follow the name of the member.
 pub fn text(value: Value) -> Result<String, String> {
     match value {
         Value::String(text) => Ok(text),
@@ -115,10 +115,10 @@ pub fn text(value: Value) -> Result<String, String> {
     }
 }
 
-/// The texts that `value` is an array of.
+/// Converts a value to a list of texts.
 ///
 /// # Errors
-/// What it must be.
+/// Returns the problem, worded to follow the name of the member.
 pub fn texts(value: Value) -> Result<Vec<String>, String> {
     let wrong = || "must be an array of texts".to_owned();
     match value {
@@ -127,7 +127,7 @@ pub fn texts(value: Value) -> Result<Vec<String>, String> {
     }
 }
 
-/// The members of an object, each there once.
+/// An object without duplicate members.
 struct Object(BTreeMap<String, Value>);
 
 impl<'de> Deserialize<'de> for Object {

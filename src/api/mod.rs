@@ -1,4 +1,5 @@
-//! What programs call: a file a resource, as Redmine's clients know it (`docs/api.md`).
+//! The API for programs, with a file for each resource. Its paths and formats are those that clients of Redmine know
+//! (`docs/api.md`).
 
 pub mod account;
 pub mod activity;

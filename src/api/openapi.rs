@@ -1,7 +1,7 @@
-//! `/openapi.json`: the API as its own handlers describe it, in OpenAPI 3.1.
+//! `/openapi.json`: the description of the API in OpenAPI 3.1, generated from the handlers.
 //!
-//! Each handler has its description above it, `#[utoipa::path]`; `Described` gathers them. A path that ends in
-//! `.{format}` stands for two, whose answers and bodies are those of its own media type.
+//! Each handler is described above its code by `#[utoipa::path]`, and `Described` collects these. A path that ends in
+//! `.{format}` becomes two, each with the media type of its format.
 
 use std::sync::LazyLock;
 
@@ -21,7 +21,7 @@ use crate::http::error::AppError;
 use crate::http::format::Format;
 use crate::http::problem::{self as problem_document, Problem};
 
-/// Every operation there is; by credentials, unless it says something else.
+/// All operations. Each needs credentials, unless it says otherwise.
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -102,7 +102,7 @@ struct ErrorsAsXml {
     error: Vec<String>,
 }
 
-/// The places where credentials may stand.
+/// Adds the places where credentials can be sent.
 struct Credentials;
 
 impl Modify for Credentials {
@@ -126,7 +126,8 @@ impl Modify for Credentials {
     }
 }
 
-/// Makes two of each path that ends in `.{format}`, and says what errors look like where a handler has not.
+/// Splits each path that ends in `.{format}` into two, and adds the format of errors where a handler does not describe
+/// it.
 struct Formats;
 
 impl Modify for Formats {
@@ -159,7 +160,7 @@ fn describe_in_format(operation: &mut Operation, format: Option<Format>) {
         Some(Format::Xml) => "application/json",
         None => "",
     };
-    // What a handler's documentation says of its errors is for whoever reads the code.
+    // The "# Errors" section of a handler is for readers of the code, not of the API.
     let description = operation.description.take();
     let description = description.as_deref().and_then(|text| text.split("# Errors").next()).unwrap_or_default().trim();
     operation.description = Some(description.to_owned()).filter(|text| !text.is_empty());
@@ -177,7 +178,7 @@ fn describe_in_format(operation: &mut Operation, format: Option<Format>) {
         let RefOr::T(response) = response else { continue };
         response.content.retain(|media_type, _| media_type != other);
         if format == Some(Format::Xml) {
-            // They are followed by what stands where in JSON.
+            // The JSON operation has these links already, and their expressions work on JSON only.
             response.links.clear();
         }
         if status.starts_with(['4', '5']) && response.content.is_empty() {
@@ -187,7 +188,7 @@ fn describe_in_format(operation: &mut Operation, format: Option<Format>) {
     }
 }
 
-/// What `resource` writes at an address that ends so, elsewhere.
+/// The body of an error, as `server/answer.rs` writes it for a path with this ending.
 fn error(format: Option<Format>) -> (&'static str, RefOr<Schema>) {
     match format {
         Some(Format::Json) => ("application/json", Ref::from_schema_name(Errors::name()).into()),

@@ -1,4 +1,4 @@
-//! `/revoke.json`: ends keys whose secret was found where it should not be. Anybody may.
+//! `/revoke.json`: revokes a key whose secret has leaked. Anybody may report one.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use crate::callers::leak;
 use crate::http::error::AppError;
 use crate::http::problem::Problem;
 
-/// The largest body that is read: a secret with something around it.
+/// The largest body that is read: a secret with some JSON around it.
 const LARGEST_BODY: usize = 8 * 1024;
 
 /// What is reported.
@@ -62,7 +62,7 @@ pub async fn revoke(
     let body = payload.to_bytes_limited(LARGEST_BODY).await.map_err(|_| AppError::TooLarge)?;
     let unreadable = || AppError::BadRequest("The body could not be read: send {\"secret\": \"…\"}.".into());
     let body = body.map_err(|_| unreadable())?;
-    // What serde says of it could repeat what stands in it.
+    // Do not pass on what serde says: its messages can quote the body, and so the secret.
     let report: Report = serde_json::from_slice(&body).map_err(|_| unreadable())?;
     leak::report(&app, &request, &report.secret).await?;
     Ok(HttpResponse::NoContent().finish())

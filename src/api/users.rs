@@ -1,4 +1,4 @@
-//! `/users`: whom the caller is, and for administrators everybody, as Redmine's REST API has accounts.
+//! `/users`: the caller's own account and, for administrators, everybody's, as in Redmine's REST API.
 
 use actix_web::http::header::{CONTENT_TYPE, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -20,7 +20,7 @@ use crate::models::people::administration::{self, Addition, PeopleFilter, Person
 use crate::models::people::user::{NewUser, Profile, SaveError, User, UserField, UserStatus, login_errors};
 use crate::models::rules::FieldError;
 
-/// People in one answer, unless `limit` says otherwise, and at most.
+/// The number of people in a response by default, and the largest that `limit` can ask for.
 const USUAL_LIMIT: i64 = 25;
 const LARGEST_LIMIT: i64 = 100;
 
@@ -53,7 +53,7 @@ struct Person {
 type JsonPerson = InUser<Person>;
 
 impl Person {
-    /// What people are told about themselves.
+    /// The fields that people see about themselves.
     fn themself(user: User) -> Self {
         Self {
             id: user.id,
@@ -71,7 +71,7 @@ impl Person {
         }
     }
 
-    /// What administrators are told about everybody.
+    /// The fields that administrators see about everybody.
     fn for_administrators(user: User) -> Self {
         let status = Some(user.status.number());
         Self { status, ..Self::themself(user) }
@@ -138,7 +138,7 @@ struct PersonDocument {
 
 type JsonPersonDocument = InUser<PersonDocument>;
 
-/// The same about somebody new.
+/// A request to add a person. It has the same fields, but some of them are required.
 struct NewPerson;
 
 type JsonNewPerson = InUser<NewPerson>;
@@ -243,7 +243,8 @@ pub async fn list(
     }
 }
 
-/// As Redmine reads them: nothing is active people, an empty one everybody, and what is no status nobody.
+/// Reads `status` as Redmine does: without it only active people are listed, if it is empty everybody, and if it is no
+/// status nobody.
 fn statuses(query: &str) -> Vec<UserStatus> {
     match parameter(query, "status").as_deref() {
         None => vec![UserStatus::Active],
@@ -252,9 +253,9 @@ fn statuses(query: &str) -> Vec<UserStatus> {
     }
 }
 
-/// As Redmine reads them, because its clients rely on it: what is no number is 0, what is too large is cut, and `page`
-/// counts where there is no `offset`. The list of keys is Latchkey's own, and refuses all of these (`tokens/filter.rs`): so
-/// the two do not share their reading.
+/// Reads `offset`, `limit` and `page` as leniently as Redmine does, because clients rely on it: what is not a number
+/// counts as 0, a large limit is reduced, and `page` is used if there is no `offset`. The list of keys is Latchkey's
+/// own and refuses such values (`tokens/filter.rs`), so the two do not share this function.
 fn offset_and_limit(query: &str) -> (i64, i64) {
     let number = |name| {
         let text = parameter(query, name).filter(|text| !text.trim().is_empty())?;
@@ -442,7 +443,7 @@ async fn find(app: &App, id: i64) -> Result<User, AppError> {
     app.database.lookup(move |connection| User::find(connection, id)).await?.ok_or(AppError::NotFound)
 }
 
-/// The rules that `user` would break as `changes` make them.
+/// The validation errors of `user` after `changes`.
 fn changed_errors(changes: &PersonChanges, user: User) -> Vec<FieldError<UserField>> {
     let changed = |new: &Option<String>, old| new.clone().unwrap_or(old);
     let profile = Profile {
@@ -462,7 +463,7 @@ async fn hash(app: &App, password: Option<Password>) -> Result<Option<String>, A
     }
 }
 
-/// A truth value as Rails reads the usual ones; empty: nothing is said.
+/// Reads a boolean as Rails does; empty means that nothing was said.
 fn truth(name: &str, text: Option<&str>) -> Result<Option<bool>, AppError> {
     match text.map(|text| text.trim().to_ascii_lowercase()).as_deref() {
         None | Some("") => Ok(None),
@@ -473,7 +474,7 @@ fn truth(name: &str, text: Option<&str>) -> Result<Option<bool>, AppError> {
 }
 
 impl PersonDocument {
-    /// The new password; an empty one is none.
+    /// The new password; `None` if it is missing or empty.
     fn password(&self, errors: &mut Vec<FieldError<UserField>>) -> Option<Password> {
         let password = Password::new(self.password.as_deref().filter(|password| !password.is_empty())?);
         errors.extend(new_password_errors(&password));
@@ -493,7 +494,7 @@ impl PersonDocument {
         status
     }
 
-    /// Redmine mails a password that it makes up. Here nobody would get to know it.
+    /// Redmine generates a password and mails it. Latchkey sends no mail, so nobody would learn such a password.
     fn refuse_to_generate(&self, errors: &mut Vec<FieldError<UserField>>) -> Result<(), AppError> {
         if truth("generate_password", self.generate_password.as_deref())? == Some(true) {
             errors.push(FieldError::new(

@@ -27,7 +27,7 @@ pub enum Command {
     Redmine(FromRedmine),
 }
 
-/// The name of a clap value that must not be shown, as it may hold a password.
+/// The name of an argument whose value clap must not print, because it can contain a password.
 pub const SOURCE: &str = "<SOURCE>";
 
 #[derive(clap::Args)]
@@ -85,15 +85,15 @@ pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
     report.keep().map_err(no_report)
 }
 
-/// Where it goes.
+/// The database that people are imported into.
 struct Target {
     url: DatabaseUrl,
-    /// Thrown away at the end.
+    /// The directory of a temporary database, which is deleted on drop.
     _folder: Option<tempfile::TempDir>,
 }
 
 impl Target {
-    /// The database that `config` names. A dry run does not make one, nor does it migrate it.
+    /// The database that `config` names. A dry run does not create or migrate it.
     fn of(config: &Config, mode: Mode) -> Result<Self, Failure> {
         let url = config.database_url.clone();
         let failed = |error: MigrationError| cannot_open(config, &error);

@@ -66,7 +66,7 @@ pub enum Command {
     },
 }
 
-/// A key, and where it is used.
+/// A key and the services on which it is used.
 #[derive(Serialize)]
 struct ShownKey {
     #[serde(flatten)]
@@ -122,7 +122,7 @@ impl From<KeyKind> for TokenAction {
 }
 
 impl Command {
-    /// Refuses what cannot be said in clap's own words.
+    /// Checks what clap's attributes cannot express.
     pub fn check(&self) -> Result<(), clap::Error> {
         let Self::Add { options, .. } = self else { return Ok(()) };
         if options.action == KeyKind::Access {
@@ -142,7 +142,7 @@ impl Command {
     }
 }
 
-/// `text`, if it can be a scope.
+/// Checks that `text` is a scope.
 fn scope_word(text: &str) -> Result<String, UnknownScope> {
     KeyScopes::of_words([text]).map(|_| text.to_owned())
 }
@@ -214,7 +214,7 @@ fn add_access_token(
     Ok(made)
 }
 
-/// Makes a key of a kind of which everybody has one at most.
+/// Creates or resets a key of a kind of which everybody has at most one.
 fn add_only_key(
     database: &Database,
     user: &User,
@@ -245,7 +245,7 @@ fn list(database: &Database, login: Option<&str>, json: bool, now: Timestamp) ->
     table(["ID", "LOGIN", "ACTION", "HINT", "NAME", "SCOPES", "EXPIRES", "LAST USE"], &rows)
 }
 
-/// A line of `key list`, short enough for a hundred columns where logins are.
+/// A row of `key list`. It fits into a hundred columns if the login does.
 fn row(key: &Key, login: &str, now: Timestamp) -> [String; 8] {
     let expires = match key.expires_on {
         Some(_) if key.is_expired(now) => "expired".to_owned(),
@@ -258,7 +258,7 @@ fn row(key: &Key, login: &str, now: Timestamp) -> [String; 8] {
     [id, login.to_owned(), action, hint, name, scopes_in_short(key), expires, last_use_text(key)]
 }
 
-/// The first scope, and how many more there are; `key show` has all.
+/// The first scope and the number of others; `key show` lists them all.
 fn scopes_in_short(key: &Key) -> String {
     match (key.action, key.scopes.words().collect::<Vec<_>>().as_slice()) {
         (TokenAction::Api, _) => "all".to_owned(),
@@ -274,7 +274,7 @@ fn last_use_text(key: &Key) -> String {
     time_or(key.last_use(Token::recorded_use).map(|last_use| last_use.on), &unused)
 }
 
-/// Everything about a key, a line each.
+/// All details of a key, one on each line.
 fn described(key: &Key, owner: &User, now: Timestamp) -> String {
     let last_use = key.last_use(Token::recorded_use);
     let by = match last_use.map(|last_use| last_use.by) {
@@ -293,7 +293,7 @@ fn described(key: &Key, owner: &User, now: Timestamp) -> String {
         ("login", owner.login.clone()),
         ("action", key.action.as_str().to_owned()),
         ("name", key.name.clone().unwrap_or_default()),
-        // A note may have lines.
+        // Put a note of several lines on one line.
         ("note", key.note.split_whitespace().collect::<Vec<_>>().join(" ")),
         ("hint", key.current.hint.clone()),
         ("may do", scopes),
@@ -314,7 +314,7 @@ fn line(name: &str, value: &str) -> String {
     format!("{name:<15} {value}\n")
 }
 
-/// Where a key is used, a line each.
+/// The services on which a key is used, one on each line.
 fn services_text(services: &[ServiceUsageDocument]) -> String {
     let used = services.iter().map(|it| {
         let by = if it.agent.is_empty() { String::new() } else { format!(" by {}", it.agent) };
@@ -347,7 +347,7 @@ fn find(database: &Database, id: i64) -> Result<(Key, User), Failure> {
     found.ok_or_else(|| no_key(id))
 }
 
-/// Does `work` about the key that `id` names, by its owner's id and its own; gives the owner with what came of it.
+/// Does `work` with the key that has this id, or has a secret with this id. Also returns the owner.
 fn change<T>(
     database: &Database,
     id: i64,

@@ -1,4 +1,4 @@
-//! Tables on standard output.
+//! Text, tables and JSON on standard output.
 
 use std::io::{self, Write};
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Failure;
 use crate::clock::{Timestamp, iso8601};
 
-/// Prints `rows` under `heading`, in columns as wide as they need to be.
+/// Prints `rows` under `heading`, in columns that are as wide as necessary.
 pub fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> Result<(), Failure> {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
@@ -26,7 +26,7 @@ pub fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> Result
     print(&text)
 }
 
-/// Prints `text` as it is. A reader that has gone away, as `head` does, is no error.
+/// Prints `text`. A broken pipe is not an error: a reader such as `head` may stop early.
 pub fn print(text: &str) -> Result<(), Failure> {
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -36,18 +36,18 @@ pub fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// A time, or what is said where there is none.
+/// The time, or `none` if there is no time.
 pub fn time_or(time: Option<Timestamp>, none: &str) -> String {
     time.map_or_else(|| none.to_owned(), iso8601)
 }
 
-/// Prints `document` as JSON, for people to read, too.
+/// Prints `document` as indented JSON.
 pub fn print_json(document: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(document).map_err(|error| Failure(error.to_string()))?;
     print(&format!("{text}\n"))
 }
 
-/// `text` in `longest` characters.
+/// `text`, shortened to `longest` characters.
 pub fn shortened(text: &str, longest: usize) -> String {
     match text.chars().count() {
         length if length > longest => text.chars().take(longest - 1).chain(['…']).collect(),

@@ -1,4 +1,5 @@
-//! A new password, asked for on the terminal or read from standard input; never an argument, which others can see.
+//! Reads a new password from the terminal or standard input. It is never an argument: other users of the machine could
+//! see those.
 
 use std::io::{IsTerminal, Read};
 
@@ -8,10 +9,10 @@ use crate::auth::passwords::hash::hash;
 use crate::auth::passwords::rules::new_password_errors;
 use crate::models::rules::FieldError;
 
-/// Longer than any password that is accepted.
+/// More bytes than any accepted password has.
 const MOST_BYTES: u64 = 64 * 1024;
 
-/// The hash of a new password.
+/// Reads a new password and returns its hash.
 pub fn read_hash(from_stdin: bool) -> Result<String, Failure> {
     let password = if from_stdin { from_standard_input()? } else { from_terminal()? };
     let errors = new_password_errors(&password);

@@ -16,9 +16,9 @@ use crate::db::{DbError, connect, migrations};
 use crate::logging;
 use crate::server::{self, metrics};
 
-/// The setting of the address.
+/// The setting that names the address.
 pub const BIND: &str = "LATCHKEY_BIND";
-/// Connections that wait to be accepted, at most.
+/// The most connections that wait to be accepted.
 const BACKLOG: i32 = 2048;
 
 impl From<FileError> for Failure {
@@ -35,9 +35,9 @@ impl From<StartError> for Failure {
 
 pub fn run(config: Config) -> Result<(), Failure> {
     let _log = logging::start(&config.log).map_err(Failure)?;
-    // First of all: a second process on this port must not touch the database of the first.
+    // Listen before anything else: a second process on this port must not touch the database of the first.
     let listener = listen(config.bind, BIND)?;
-    // Read before anything is changed.
+    // Read the file before anything is changed.
     let services = config.services.as_deref().map(ServicesFile::read).transpose()?;
     for name in migrations::run(&config.database_url).map_err(|error| cannot_open(&config, &error))? {
         tracing::info!(name, "migration applied");
@@ -46,7 +46,7 @@ pub fn run(config: Config) -> Result<(), Failure> {
     serve(config, listener, |_| Ok(()))
 }
 
-/// Makes the services what the file says, if one is named.
+/// Applies the services file, if one is configured.
 fn adopt(config: &Config, services: Option<&ServicesFile>) -> Result<(), Failure> {
     let connected = connect(&config.database_url).map_err(|error| DbError::Unavailable(error.to_string()));
     let mut connection =
@@ -58,7 +58,7 @@ fn adopt(config: &Config, services: Option<&ServicesFile>) -> Result<(), Failure
     Ok(())
 }
 
-/// Each connection is an open file, of which a process may have a thousand unless it asks for more.
+/// Raises the limit of open files. Each connection is one, and the default limit is often about a thousand.
 fn allow_many_connections() {
     let limits = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limits.maximum, ..limits }) {
@@ -66,19 +66,19 @@ fn allow_many_connections() {
     }
 }
 
-/// A listener on `address`, which `setting` names.
+/// Listens on `address`; an error names the `setting` to change.
 pub fn listen(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {
     let cannot = |error: std::io::Error| {
         Failure(format!("cannot listen on {address}: {error}; choose another address with {setting}"))
     };
     let listener = TcpListener::bind(address).map_err(cannot)?;
-    // The standard library asks for a short queue; asking again changes it.
+    // The standard library uses a short queue. Calling listen again changes its length.
     rustix::net::listen(&listener, BACKLOG).map_err(|error| cannot(error.into()))?;
     Ok(listener)
 }
 
-/// Serves a database that is migrated until SIGTERM or SIGINT; a second one ends it at once. `greet` is called when
-/// all is ready.
+/// Serves until SIGTERM or SIGINT; a second signal stops at once. The database must be migrated. `greet` is called when
+/// everything is ready.
 pub fn serve(
     config: Config,
     listener: TcpListener,
@@ -97,7 +97,7 @@ pub fn serve(
         let handle = server.handle();
         if let Some(listener) = metrics_listener {
             tracing::info!(address = %listener.local_addr().map_err(failed)?, "metrics are at /metrics");
-            // Until the process ends: the last requests are worth watching too.
+            // Metrics are served until the process ends, so that the last requests are counted, too.
             tokio::spawn(metrics::serve(app.clone(), listener).map_err(failed)?);
         }
         tracing::info!(address = %bound, url = app.url.join("/"), database = %app.config.database_url, "serving");

@@ -83,14 +83,14 @@ pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
         Command::List => list(&database),
         Command::Lock { login } => set_status(&database, &login, UserStatus::Locked),
         Command::Unlock { login } => set_status(&database, &login, UserStatus::Active),
-        // Nothing else can be done to it.
+        // `--clear` is required and the only action, so there is nothing to check.
         Command::Twofa { login, clear: _ } => clear_second_factor(&database, &login),
         Command::Password { login, password } => set_password(&database, &login, &password),
     }
 }
 
 fn add(database: &Database, mut new: NewUser, password: &PasswordSource) -> Result<(), Failure> {
-    // Before the password is asked for: nobody likes to type it twice in vain.
+    // Check the other fields before asking for the password, so that nobody types it in vain.
     let errors = new.errors();
     if !errors.is_empty() {
         return Err(SaveError::Invalid(errors).into());

@@ -1,4 +1,4 @@
-//! The migrations, which are inside the binary: applied, taken back, listed.
+//! The migrations, which are embedded in the binary: applies, reverts and lists them.
 
 use diesel::connection::{SimpleConnection, TransactionManager};
 use diesel::prelude::*;
@@ -11,21 +11,21 @@ use super::{DbConnection, begin, connect, one_line};
 const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
-/// Why migrations did not run.
+/// Why migrations were not applied or reverted.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrationError {
     /// The database cannot be reached.
     #[error("cannot open the database: {0}")]
     Connection(#[from] ConnectionError),
-    /// The database has been upgraded past what this release can work with.
+    /// A newer release has changed the database in a way that this one does not support.
     #[error(
         "the database is too new: it needs a release that knows migration {needs}, and this one ends at {newest}; \
          install a newer Latchkey"
     )]
     TooNew {
-        /// The migration a release must know.
+        /// The migration that a release must know.
         needs: String,
-        /// The newest that this one knows.
+        /// The newest migration that this release knows.
         newest: String,
     },
     /// A migration failed; nothing was changed.
@@ -39,39 +39,39 @@ impl MigrationError {
     }
 }
 
-/// A migration as `migrate status` shows it.
+/// A migration, as `migrate status` shows it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct MigrationState {
-    /// Its folder's name.
+    /// The name of its folder.
     pub name: String,
-    /// Whether the database has it.
+    /// Whether it has been applied.
     pub applied: bool,
 }
 
-/// Applies every migration that is pending, all or none, one process at a time, and returns their names.
+/// Applies all pending migrations in one transaction, and returns their names. Other processes wait meanwhile.
 ///
 /// # Errors
-/// [`MigrationError`].
+/// [`MigrationError`]
 pub fn run(url: &DatabaseUrl) -> Result<Vec<String>, MigrationError> {
-    // Nothing is written where nothing is to be done: the database may be read-only just now.
+    // Check first without writing: the database may be read-only at the moment.
     if is_migrated(&mut connect(url)?).map_err(MigrationError::failed)? {
         return Ok(Vec::new());
     }
     migrating(url, run_pending)
 }
 
-/// Takes back the newest migration and returns its name; `None`: there was none.
+/// Reverts the newest migration, and returns its name; `None` if none is applied.
 ///
 /// # Errors
-/// [`MigrationError`].
+/// [`MigrationError`]
 pub fn revert(url: &DatabaseUrl) -> Result<Option<String>, MigrationError> {
     migrating(url, revert_last)
 }
 
-/// Every migration that this release knows, oldest first.
+/// The migrations that this release knows, oldest first.
 ///
 /// # Errors
-/// [`MigrationError`].
+/// [`MigrationError`]
 pub fn states(url: &DatabaseUrl) -> Result<Vec<MigrationState>, MigrationError> {
     let mut connection = connect(url)?;
     let applied = applied_versions(&mut connection).map_err(MigrationError::failed)?;
@@ -83,17 +83,17 @@ pub fn states(url: &DatabaseUrl) -> Result<Vec<MigrationState>, MigrationError> 
 /// Whether the database has every migration that this release needs.
 ///
 /// # Errors
-/// [`MigrationError::TooNew`] among others.
+/// [`MigrationError`], including [`MigrationError::TooNew`].
 pub fn is_up_to_date(url: &DatabaseUrl) -> Result<bool, MigrationError> {
     let mut connection = connect(url)?;
     refuse_if_too_new(&mut connection)?;
     is_migrated(&mut connection).map_err(MigrationError::failed)
 }
 
-/// Whether the database has every migration that this release needs, and needs none that it does not know.
+/// Whether the database has every migration that this release needs, and this release is not too old for it.
 ///
 /// # Errors
-/// Those of the queries.
+/// Returns an error if a query fails.
 pub fn is_migrated(connection: &mut DbConnection) -> QueryResult<bool> {
     let applied = applied_versions(connection)?;
     let known = known_migrations(connection)?;
@@ -129,7 +129,7 @@ fn names(versions: Vec<diesel::migration::MigrationVersion<'_>>) -> Vec<String> 
     versions.iter().map(ToString::to_string).collect()
 }
 
-/// A row that refers to none, as SQLite names it.
+/// A row whose foreign key refers to no row, with the column names of SQLite's check.
 #[derive(QueryableByName)]
 struct Orphan {
     #[diesel(sql_type = diesel::sql_types::Text)]
@@ -138,8 +138,8 @@ struct Orphan {
     parent: String,
 }
 
-/// The connection on which migrations run: in one transaction, which other processes wait for. SQLite checks no
-/// foreign keys meanwhile (rebuilding a table that others refer to would delete their rows), and all at the end.
+/// Runs `work` in one transaction, for which other processes wait. On SQLite foreign keys are off meanwhile, because
+/// rebuilding a table would delete the rows that refer to it; they are all checked at the end.
 fn migrating<T>(
     url: &DatabaseUrl,
     work: impl FnOnce(&mut DbConnection) -> Result<T, MigrationError>,
@@ -151,7 +151,8 @@ fn migrating<T>(
     }
     begin(&mut connection).map_err(MigrationError::failed)?;
     if let DbConnection::Postgres(postgres) = &mut connection {
-        // Another process may be at it. Any number will do for the lock, if it is always the same.
+        // An advisory lock keeps other processes from migrating at the same time. Its number is arbitrary, but must not
+        // change.
         let locked = postgres.batch_execute(
             "SET lock_timeout = 60000; SET statement_timeout = 0; SELECT pg_advisory_xact_lock(7305808869229538)",
         );
@@ -167,7 +168,7 @@ fn migrating<T>(
             return Err(MigrationError::Failed(what));
         }
     }
-    // Without it, because an error came first, closing the connection takes everything back.
+    // After an error this is not reached: closing the connection rolls the transaction back.
     <DbConnection as diesel::Connection>::TransactionManager::commit_transaction(&mut connection)
         .map_err(MigrationError::failed)?;
     Ok(done)
@@ -180,7 +181,7 @@ fn refuse_if_too_new(connection: &mut DbConnection) -> Result<(), MigrationError
     Err(MigrationError::TooNew { needs, newest })
 }
 
-/// The migration that the database says a release must know, if this one does not know it.
+/// The migration that a release must know to use this database, if this one does not know it.
 fn too_new(connection: &mut DbConnection) -> QueryResult<Option<String>> {
     use super::schema::compatibility::dsl::{compatibility, needs_migration};
     if !has_table(connection, "compatibility")? {
@@ -215,7 +216,7 @@ fn has_table(connection: &mut DbConnection, name: &str) -> QueryResult<bool> {
     Ok(found.count > 0)
 }
 
-/// Version and name of every migration in the binary, oldest first.
+/// The version and name of each migration in the binary, oldest first.
 fn known_migrations(connection: &DbConnection) -> QueryResult<Vec<(String, String)>> {
     use diesel::migration::{Migration, MigrationSource};
     fn listed<DB: diesel::backend::Backend>(

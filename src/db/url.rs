@@ -1,10 +1,10 @@
-//! Which database: `DATABASE_URL`.
+//! The address of the database, from `DATABASE_URL`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// Which database, and where.
+/// The kind of database and its address.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
     /// A SQLite file.
@@ -35,8 +35,7 @@ impl FromStr for DatabaseUrl {
     }
 }
 
-/// Refuses what libpq would read otherwise than it was meant, or quote in an error: whoever reads that must not see the
-/// password.
+/// Refuses what libpq would misread, or quote in an error message: the password must not appear in one.
 fn check_postgres(url: &str) -> Result<(), String> {
     let (_, rest) = url.split_once("://").unwrap_or(("", url));
     let (authority, after) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
@@ -58,7 +57,7 @@ fn check_postgres(url: &str) -> Result<(), String> {
 }
 
 impl fmt::Display for DatabaseUrl {
-    /// Without the password, so that it can be logged.
+    /// The URL without the password, so that it can be logged.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "{}", path.display()),
@@ -78,7 +77,7 @@ impl fmt::Debug for DatabaseUrl {
 }
 
 impl DatabaseUrl {
-    /// The SQLite file, if it is one.
+    /// The path of the SQLite file; `None` for PostgreSQL.
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::Sqlite(path) => Some(path),

@@ -1,4 +1,4 @@
-//! A key as programs read it: the same document from the API and from the command line.
+//! The JSON document of a key, the same from the API and the command line.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -91,7 +91,7 @@ pub struct EarlierSecret {
 }
 
 impl KeyDocument {
-    /// `key` of the person whose login is `login`, as it is at `now`; `last_use` tells that of one secret.
+    /// The document of `key`, whose owner has this login, at `now`. `last_use` returns the last use of one secret.
     pub fn new(key: &Key, login: &str, last_use: impl Fn(&Token) -> Option<Timestamp>, now: Timestamp) -> Self {
         let latest = key.last_use(&last_use);
         let earlier = key.in_grace(now).map(|secret| EarlierSecret {
@@ -122,7 +122,7 @@ impl KeyDocument {
         }
     }
 
-    /// The same with its new secret, the one time.
+    /// The same document with the new secret, which is shown only once.
     pub fn with_secret(self, secret: &Secret) -> Self {
         Self { secret: Some(secret.expose().to_owned()), ..self }
     }

@@ -1,4 +1,4 @@
-//! Where a key is used as programs read it: the same document from the API and from the command line.
+//! The JSON document of where a key is used, the same from the API and the command line.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -40,7 +40,7 @@ pub struct DayOfUse {
 }
 
 impl ServiceUsageDocument {
-    /// Each of `all` that was used at all.
+    /// The documents of the services on which the key was used.
     pub fn of(all: &[ServiceUsage]) -> Vec<Self> {
         let used = all.iter().filter_map(|usage| {
             let last = usage.last.as_ref()?;

@@ -1,4 +1,4 @@
-//! What is done with the people of a page: who is new, what has changed there and what here, and the rows to write.
+//! Applies a page of people: finds who is new, compares what was changed in the source and here, and writes the rows.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,32 +16,32 @@ use crate::models::keys::token::{RecordIf, Token, TokenAction, TokenUse};
 use crate::models::people::user::UserStatus;
 use crate::models::tx::Tx;
 
-/// What a moved-in person's login and mail are made of when theirs cannot be had.
+/// The prefix of the login and mail address of an imported person who cannot keep their own.
 const PLACEHOLDER: &str = "redmine";
 
-/// One page being applied.
+/// Applies one page of people.
 pub struct Applied<'a> {
-    /// Inside the transaction.
+    /// The connection, inside the transaction.
     pub connection: &'a mut DbConnection,
-    /// How to import.
+    /// The options of the import.
     pub options: Options,
-    /// The passwords that are taken.
+    /// The passwords, hashed once more.
     pub wrapped: &'a Wrapped,
-    /// What there is to say.
+    /// The report.
     pub report: &'a mut Report,
 }
 
-/// Who has a login, or a mail address, in lower case.
+/// Who has which login, or mail address, in lower case.
 struct Held(HashMap<String, i64>);
 
 impl Held {
-    /// Takes `wanted` for `user_id`; `false`: another has it.
+    /// Takes `wanted` for a person. Returns `false` if somebody else has it.
     fn claim(&mut self, wanted: &str, user_id: i64) -> bool {
         *self.0.entry(wanted.to_ascii_lowercase()).or_insert(user_id) == user_id
     }
 }
 
-/// A person, and who they are here.
+/// A person of the page, and their counterpart here.
 struct Arrival {
     person: SourcePerson,
     user_id: i64,
@@ -60,14 +60,14 @@ struct Known {
     imported_on: Timestamp,
 }
 
-/// Keys, as they stand before a page is applied.
+/// The keys before the page is applied.
 struct Keys {
     held: HashMap<i64, Vec<Token>>,
     imported: HashMap<Vec<u8>, ImportedToken>,
     digests_held: HashSet<Vec<u8>>,
 }
 
-/// Keys to write, and what became of them.
+/// The changes of keys, to be written together.
 #[derive(Default)]
 struct KeyPlan {
     new: Vec<(i64, i64, MovedKey)>,
@@ -76,10 +76,10 @@ struct KeyPlan {
 }
 
 impl Applied<'_> {
-    /// Applies it.
+    /// Applies the page.
     ///
     /// # Errors
-    /// Those of the queries; if the source is another one than before.
+    /// Returns an error if a query fails, or if the source is not the Redmine that was imported before.
     pub fn page(&mut self, people: Vec<SourcePerson>) -> Result<(), ImportError> {
         let Some((first, last)) =
             people.first().zip(people.last()).map(|(one, other)| (one.source_id, other.source_id))
@@ -148,7 +148,7 @@ impl Applied<'_> {
         Ok(())
     }
 
-    /// Who of them is here already, and new ids for the others.
+    /// Matches each person with their counterpart here, and reserves an id for each new one.
     fn arrivals(&mut self, people: Vec<SourcePerson>, first: i64, last: i64) -> Result<Vec<Arrival>, ImportError> {
         let mut imported = rows::imported_users(self.connection, first, last)?;
         self.forget_reused_ids(&people, &mut imported)?;
@@ -172,8 +172,9 @@ impl Applied<'_> {
         Ok(arrivals)
     }
 
-    /// SQLite and older versions of MySQL give the id of the last person again when that person is deleted. Whoever was
-    /// made since is somebody new; who was made before, and at another time, is of another Redmine.
+    /// Handles ids that the source has given to somebody else: SQLite and older versions of MySQL reuse the last id
+    /// after its row was deleted. If the person who has the id now was created after it was first imported, they are
+    /// new. If they were created before that, the source is another Redmine.
     fn forget_reused_ids(
         &mut self,
         people: &[SourcePerson],
@@ -197,7 +198,7 @@ impl Applied<'_> {
         Ok(())
     }
 
-    /// Who has the logins and addresses that they want, and those that they get if they cannot have them.
+    /// Who has the logins and mail addresses of these people, and the substitutes for them.
     fn held(&mut self, arrivals: &[Arrival]) -> Result<(Held, Held), ImportError> {
         let (mut logins, mut mails) = (Vec::new(), Vec::new());
         for SourcePerson { source_id, login, mail, .. } in arrivals.iter().map(|it| &it.person) {
@@ -211,7 +212,7 @@ impl Applied<'_> {
         Ok((Held(logins.into_iter().collect()), Held(mails.into_iter().collect())))
     }
 
-    /// The row that the source asks for.
+    /// The row as the source has it.
     fn row(&mut self, arrival: &mut Arrival, logins: &mut Held, mails: &mut Held) -> UserRow {
         let user_id = arrival.user_id;
         let takes_password = wants_password(arrival, self.options);
@@ -260,7 +261,7 @@ impl Applied<'_> {
         }
     }
 
-    /// The row of a person who is here already, with what has changed there, and what of it is remembered.
+    /// Merges the changes from the source into the row here, and returns the row with the digests to store.
     fn merge(
         &mut self,
         person: &mut SourcePerson,
@@ -302,7 +303,7 @@ impl Applied<'_> {
                 taken.push(MovedField::PasswordThere.label());
             }
         }
-        // Neither moves backwards.
+        // Neither time moves backwards.
         row.last_login_on = row.last_login_on.max(wanted.last_login_on.filter(|time| self.is_known(*time)));
         if self.is_known(wanted.updated_on) {
             row.updated_on = row.updated_on.max(wanted.updated_on);
@@ -313,13 +314,13 @@ impl Applied<'_> {
         Ok((row, digests))
     }
 
-    /// Whether `time` stands in the source. What was taken as now, for want of a better one, is a change at no later
-    /// import.
+    /// Whether the source has this time. Missing times were replaced by the time of the import, which must not count as
+    /// a change at the next import.
     fn is_known(&self, time: Timestamp) -> bool {
         time != self.options.now
     }
 
-    /// What else a change of a person's account means.
+    /// Ends the person's sessions and records events, if the password or status has changed.
     fn follow_up(&mut self, before: &UserRow, after: &UserRow) -> Result<(), ImportError> {
         let mut events = Vec::new();
         if before.password_hash != after.password_hash {
@@ -384,7 +385,7 @@ impl Applied<'_> {
         Ok(Keys { held, imported, digests_held })
     }
 
-    /// Decides about one key; `true`: something changes for its owner, who was here already.
+    /// Decides about one key. Returns `true` if this changes something for an owner who was already here.
     fn key(
         &mut self,
         arrival: &mut Arrival,
@@ -429,7 +430,8 @@ impl Applied<'_> {
             self.leave_out(&mut arrival.person, &key, Kind::Conflict, "is new there, but was reset or revoked here");
             return Ok(false);
         }
-        // What is no longer in the source was reset there. What was made here goes only with --overwrite.
+        // A key that is gone from the source was reset there. A key that was created here is only replaced with
+        // --overwrite.
         let replaced: Vec<Token> = held
             .iter()
             .filter(|token| imported_as(token).is_none_or(|it| !there.contains(&it.digest)))
@@ -510,12 +512,12 @@ fn substitute_login(source_id: i64) -> String {
     format!("{PLACEHOLDER}-{source_id}")
 }
 
-/// The domain can never exist (RFC 2606).
+/// The domain `.invalid` can never exist (RFC 2606).
 fn substitute_mail(source_id: i64) -> String {
     format!("{PLACEHOLDER}-{source_id}@moved.invalid")
 }
 
-/// `substitute`, or with a number in front if somebody has that, too.
+/// Claims `substitute`, with a number in front if somebody has it already.
 fn claim_substitute(held: &mut Held, user_id: i64, substitute: &str) -> String {
     let mut numbered = (2..).map(|number| format!("{number}-{substitute}"));
     let mut candidate = substitute.to_owned();

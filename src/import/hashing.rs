@@ -1,4 +1,4 @@
-//! Hashing the passwords of everybody once more, on all cores, before anything is written.
+//! Hashes everybody's password once more, on all cores, before anything is written.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,15 +14,15 @@ use super::rows::{FieldDigests, ImportedUser, MovedField, UserRow, imported_user
 use crate::auth::passwords::redmine::RedmineHash;
 use crate::db::DbConnection;
 
-/// Hashes that are timed to tell how long the others take.
+/// How many hashes are timed to estimate the duration.
 const SAMPLE: usize = 8;
 
-/// Passwords that are hashed once more, by their owner's id in the source.
+/// The new hashes, by the person's id in the source.
 #[derive(Default)]
 pub struct Wrapped(HashMap<i64, (u64, Box<str>)>);
 
 impl Wrapped {
-    /// What is to be stored for `hash`, the password of `source_id`; it is hashed now if it has changed meanwhile.
+    /// The value to store for `hash`, the password of `source_id`. It is hashed now if the password has changed since.
     pub fn of(&self, source_id: i64, hash: &RedmineHash) -> String {
         match self.0.get(&source_id) {
             Some((version, stored)) if *version == version_of(hash) => stored.to_string(),
@@ -31,25 +31,26 @@ impl Wrapped {
     }
 }
 
-/// Tells two hashes apart, in this process only.
+/// A checksum that tells two hashes apart within this process.
 fn version_of(hash: &RedmineHash) -> u64 {
     let mut hasher = DefaultHasher::new();
     hash.hash(&mut hasher);
     hasher.finish()
 }
 
-/// What is to become of somebody's password.
+/// What happens to a person's password.
 pub enum PasswordPlan {
-    /// It stays as it is here.
+    /// The password here is kept.
     Keep,
-    /// It stays as it was set here, though the source says otherwise.
+    /// The password here is kept, although the source has another one.
     KeepChanged,
-    /// It becomes that of the source.
+    /// The password of the source is stored.
     Take,
 }
 
 impl PasswordPlan {
-    /// That of `person`; `here` is who they are here, with what was moved in of them, unless they are new.
+    /// Decides about the password of `person`. `here` is their row and what was imported of them; `None` if they are
+    /// new.
     pub fn of(person: &SourcePerson, here: Option<(&UserRow, &FieldDigests)>, options: Options) -> Self {
         let Some((row, moved)) = here else { return Self::Take };
         let can_take = matches!(person.password, SourcePassword::Hash(_));
@@ -61,7 +62,7 @@ impl PasswordPlan {
         match (changed_here, changed_there, options.conflicts) {
             (false, false, _) => Self::Keep,
             (false, true, _) => Self::Take,
-            // Where the source has none, there is nothing to take instead.
+            // The source has no password that could replace it.
             (true, ..) if !can_take => Self::Keep,
             (true, _, Conflicts::Overwrite) => Self::Take,
             (true, _, Conflicts::Keep) => Self::KeepChanged,
@@ -69,10 +70,10 @@ impl PasswordPlan {
     }
 }
 
-/// Hashes every password that will be taken.
+/// Hashes every password that is going to be stored.
 ///
 /// # Errors
-/// Those of the source and of the database.
+/// Returns an error if the source or the database cannot be read.
 pub fn wrap_all(
     redmine: &mut Redmine,
     connection: &mut DbConnection,
@@ -121,13 +122,13 @@ fn each_to_wrap(
         let ids: Vec<i64> = known.values().map(|it| it.user_id).collect();
         let here = users_to_change(connection, &ids)?;
         let taken = people.into_iter().filter_map(|person| {
-            // An id that is another person's by now is nobody known.
+            // If the source has given the id to somebody else since, the person is new.
             let before = known.get(&person.source_id);
             let before =
                 before.filter(|it| FieldDigests::stored(it.digests.clone()).is(MovedField::Identity, &person.identity));
             let plan = match before.map(|ImportedUser { user_id, digests, .. }| (here.get(user_id), digests)) {
                 None => PasswordPlan::of(&person, None, options),
-                // Deleted here: they do not come back.
+                // People who were deleted here stay deleted.
                 Some((None, _)) => return None,
                 Some((Some(user), digests)) => {
                     let moved = FieldDigests::stored(digests.clone());
@@ -167,7 +168,7 @@ fn wrap_in_parallel(hashes: &[(i64, RedmineHash)]) -> Vec<(i64, (u64, Box<str>))
     })
 }
 
-/// How long `count` passwords take, by how long a few of them do.
+/// Estimates how long `count` passwords take from the time that a few of them take.
 fn estimate(count: usize, sample: &[RedmineHash]) -> String {
     let numbered: Vec<_> = sample.iter().cloned().enumerate().map(|(at, hash)| (at as i64, hash)).collect();
     let started = Instant::now();

@@ -1,4 +1,4 @@
-//! Moving people and their keys in from Redmine: all of them or none, and again whenever there is something new.
+//! Imports people and their keys from Redmine: all of them or none, and again whenever something has changed there.
 
 pub mod apply;
 pub mod hashing;
@@ -22,10 +22,11 @@ use self::report::Report;
 use crate::db::url::DatabaseUrl;
 use crate::db::{self, DbConnection, DbError};
 
-/// Moves everybody in `source` into the database at `target`, which has all migrations, in one transaction.
+/// Imports everybody from `redmine` into the database at `target`, in one transaction. All migrations must have been
+/// applied.
 ///
 /// # Errors
-/// [`ImportError`], after which nothing is changed.
+/// [`ImportError`]; nothing is changed then.
 #[expect(clippy::disallowed_methods, reason = "whoever can start an import can write to the database anyway")]
 pub fn run(
     mut redmine: Redmine,
@@ -36,10 +37,12 @@ pub fn run(
 ) -> Result<(), ImportError> {
     let mut connection = db::connect(target).map_err(|error| DbError::Unavailable(error.to_string()))?;
     if let DbConnection::Sqlite(sqlite) = &mut connection {
-        // The indexes of digests are written all over: with the usual 2 MB each page would be written many times.
+        // The import writes to the indexes on digests in random order: with SQLite's default cache of 2 MB, each page
+        // would be written many times.
         sqlite.batch_execute("PRAGMA cache_size = -65536; PRAGMA busy_timeout = 30000")?;
     }
-    // Before the transaction begins: it takes hours for a million, and a transaction keeps others waiting.
+    // Hash the passwords before the transaction begins. A million of them take hours, and an open transaction makes
+    // others wait.
     let wrapped = hashing::wrap_all(&mut redmine, &mut connection, options, progress)?;
     redmine.begin()?;
     let mut failed = None;
@@ -85,6 +88,6 @@ fn write_all(
         progress.advance(rows as u64);
     }
     progress.end();
-    // Whoever reads the report must be able to rely on it: it is whole before anything is done.
+    // Finish the report before the commit: if it cannot be written, the import is rolled back.
     Ok(report.finish()?)
 }

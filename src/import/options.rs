@@ -1,4 +1,4 @@
-//! How to import, and why nothing was imported.
+//! The options of an import, and the reasons why it fails.
 
 use chrono_tz::Tz;
 use diesel::result::Error as QueryError;
@@ -7,7 +7,7 @@ use super::source::SourceError;
 use crate::clock::Timestamp;
 use crate::db::DbError;
 
-/// People whose rows are read and written together.
+/// How many people are read and written together.
 pub(super) const PAGE: usize = 1000;
 
 /// What to do with passwords.
@@ -19,40 +19,40 @@ pub enum Passwords {
     Skip,
 }
 
-/// What was changed here since it was moved in.
+/// What to do with a field that was changed here since the last import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conflicts {
-    /// Stays.
+    /// The value here is kept.
     Keep,
-    /// Becomes what the source says.
+    /// The value from Redmine replaces it.
     Overwrite,
 }
 
-/// Whether it is meant.
+/// Whether the import is committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// It is done.
+    /// The import is committed.
     Real,
-    /// It is taken back at the end; no password is hashed.
+    /// Everything is rolled back at the end, and no password is hashed.
     DryRun,
 }
 
-/// How to import.
+/// The options of an import.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// The zone of the times in the source.
+    /// The time zone of the source's times.
     pub zone: Tz,
     /// What to do with passwords.
     pub passwords: Passwords,
-    /// What to do with what was changed here.
+    /// What to do with fields that were changed here.
     pub conflicts: Conflicts,
-    /// Whether it is meant.
+    /// Whether the import is committed.
     pub mode: Mode,
     /// The time of the import.
     pub now: Timestamp,
 }
 
-/// Why nothing was imported.
+/// Why an import failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The source cannot be read.
@@ -64,7 +64,7 @@ pub enum ImportError {
     /// The report cannot be written.
     #[error("cannot write the report: {0}")]
     Report(#[from] std::io::Error),
-    /// The people there are not those who were moved in before.
+    /// The source is not the Redmine that was imported before.
     #[error(
         "user {0} was made at another time than the one who was moved in with this id: this is not the Redmine that was \
          imported before; each needs a database of its own"

@@ -1,11 +1,11 @@
-//! How far it is: a bar on a terminal, a plain line now and then elsewhere; on standard error either way.
+//! Progress on standard error: a bar on a terminal, and a line every few seconds elsewhere.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 const BAR: u64 = 30;
 
-/// What is told while one waits.
+/// Shows the progress of a step.
 pub struct Progress {
     on_terminal: bool,
     what: &'static str,
@@ -15,24 +15,24 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Nothing yet.
+    /// Progress before the first step.
     pub fn on_stderr() -> Self {
         let on_terminal = std::io::stderr().is_terminal();
         Self { on_terminal, what: "", done: 0, total: 0, told: Instant::now() }
     }
 
-    /// Says something that is not about how far it is.
+    /// Prints a line that is not about the progress.
     pub fn say(&mut self, text: &str) {
         tell(&format!("{text}\n"));
     }
 
-    /// Begins something that has `total` parts.
+    /// Begins a step with `total` parts.
     pub fn begin(&mut self, what: &'static str, total: u64) {
         (self.what, self.done, self.total, self.told) = (what, 0, total, Instant::now());
         self.show();
     }
 
-    /// `parts` more are done.
+    /// Adds `parts` that are done.
     pub fn advance(&mut self, parts: u64) {
         self.done += parts;
         let interval = if self.on_terminal { Duration::from_millis(100) } else { Duration::from_secs(5) };
@@ -42,7 +42,7 @@ impl Progress {
         }
     }
 
-    /// All are done.
+    /// Ends the step.
     pub fn end(&mut self) {
         self.show();
         if self.on_terminal {
@@ -51,7 +51,7 @@ impl Progress {
     }
 
     fn show(&self) {
-        // A source that grows meanwhile has more than it had.
+        // The source may have grown since its rows were counted.
         let total = self.total.max(self.done);
         let percent = (self.done * 100).checked_div(total).unwrap_or(100);
         let (what, done) = (self.what, self.done);
@@ -66,6 +66,6 @@ impl Progress {
 }
 
 fn tell(text: &str) {
-    // Nothing hangs on it.
+    // Ignore errors: the import does not depend on its progress being shown.
     let _ = std::io::stderr().write_all(text.as_bytes());
 }

@@ -1,4 +1,5 @@
-//! What a row of Redmine's means: a person and their keys, by our rules, and what had to be done for that.
+//! Reads people and their keys from Redmine's database, and applies Latchkey's rules to them. A note says what had to
+//! be adapted.
 
 use chrono::{DateTime, NaiveDateTime, SubsecRound};
 use chrono_tz::Tz;
@@ -32,92 +33,92 @@ const USER_COLUMNS: [&str; 16] = [
     "auth_source_id",
 ];
 
-/// Redmine's tables, as far as they are there: versions differ in their columns.
+/// Redmine's tables, with the columns that exist: they differ between versions.
 pub struct Redmine {
     source: Source,
     user_columns: Vec<String>,
     token_columns: Vec<String>,
 }
 
-/// Rows as they were read, of people whose ids follow each other.
+/// A page of rows as they were read, of people in the order of their ids.
 pub struct Page {
     users: Vec<[Cell; 16]>,
     mails: Vec<[Cell; 2]>,
     tokens: Vec<[Cell; 6]>,
 }
 
-/// A person, by our rules.
+/// A person in Redmine, with Latchkey's rules applied.
 pub struct SourcePerson {
-    /// Their id in Redmine.
+    /// The id in Redmine.
     pub source_id: i64,
-    /// Their login in Redmine, to name them by.
+    /// The login in Redmine, for the report.
     pub called: String,
-    /// The login that they had; `None`: it cannot be one here.
+    /// The login; `None` if it is not valid here.
     pub login: Option<String>,
     /// The first name.
     pub firstname: String,
     /// The last name.
     pub lastname: String,
-    /// The address that they had; `None`: it cannot be one here.
+    /// The mail address; `None` if it is not valid here.
     pub mail: Option<String>,
-    /// Whether they look after the others.
+    /// Whether the person is an administrator.
     pub admin: bool,
-    /// Whether they may do anything.
+    /// The status of the account.
     pub status: UserStatus,
-    /// An IETF language tag.
+    /// The language, as an IETF language tag.
     pub language: String,
-    /// Whether the next thing to do is to choose a new password.
+    /// Whether the person must choose a new password first.
     pub must_change_password: bool,
-    /// The second factor that they are asked for.
+    /// The kind of second factor, if one is required.
     pub twofa_scheme: Option<String>,
-    /// When the account was made.
+    /// When the account was created.
     pub created_on: Timestamp,
-    /// When it was last changed.
+    /// When the account was last changed.
     pub updated_on: Timestamp,
     /// The last sign-in.
     pub last_login_on: Option<Timestamp>,
-    /// When the password was set.
+    /// When the password was last set.
     pub passwd_changed_on: Option<Timestamp>,
-    /// How they sign in.
+    /// The password.
     pub password: SourcePassword,
-    /// Tells whether the password is the one that was there before. It is no hash of it.
+    /// A value that changes whenever the password does. It is not derived from the hash.
     pub password_version: String,
-    /// Tells whether this is the person that had this id before: when the row was made, as it stands there.
+    /// A value that tells whether the id still belongs to the same person: the creation time of the row.
     pub identity: String,
-    /// Their keys, oldest first.
+    /// The keys, oldest first.
     pub keys: Vec<MovedKey>,
-    /// What there is to say about them.
+    /// The remarks for the report.
     pub notes: Vec<Note>,
-    /// Keys that cannot be moved in.
+    /// How many keys could not be imported.
     pub unusable_keys: u64,
 }
 
-/// A password as it stands in Redmine.
+/// A password in Redmine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourcePassword {
-    /// They have none.
+    /// The person has no password.
     Absent,
-    /// It is kept elsewhere, in LDAP say.
+    /// The password is stored elsewhere, such as in LDAP.
     Elsewhere,
-    /// Nothing can match it.
+    /// The stored text is not a hash that any password could match.
     Unusable,
-    /// To be hashed once more.
+    /// The hash, which is to be hashed once more.
     Hash(RedmineHash),
 }
 
-/// A key.
+/// A key in Redmine.
 pub struct MovedKey {
     /// `api` or `feeds`.
     pub action: TokenAction,
-    /// The key itself.
+    /// The secret.
     pub secret: Secret,
-    /// When it was made.
+    /// When the key was created.
     pub created_on: Timestamp,
-    /// The last use; `None`: nothing is known of it.
+    /// The last use; `None` if it is unknown.
     pub last_use: Option<Timestamp>,
 }
 
-/// What is said about a person's row.
+/// A remark about a person's row.
 pub struct Note {
     kind: Kind,
     found: String,
@@ -125,19 +126,19 @@ pub struct Note {
 }
 
 impl Note {
-    /// Something that was found, and what was done about it.
+    /// A remark: what was found, and what was done about it.
     pub fn new(kind: Kind, found: impl Into<String>, done: impl Into<String>) -> Self {
         Self { kind, found: found.into(), done: done.into() }
     }
 }
 
 impl SourcePerson {
-    /// Says something more about them.
+    /// Adds a remark.
     pub fn note(&mut self, kind: Kind, found: impl Into<String>, done: impl Into<String>) {
         self.notes.push(Note::new(kind, found, done));
     }
 
-    /// What there is to say, for the report.
+    /// The remarks as entries of the report.
     pub fn entries(&mut self) -> impl Iterator<Item = Entry> {
         let (user_id, called) = (self.source_id, self.called.clone());
         let notes = std::mem::take(&mut self.notes).into_iter();
@@ -146,10 +147,10 @@ impl SourcePerson {
 }
 
 impl Redmine {
-    /// Looks at the tables that there are.
+    /// Checks the tables, and reads which columns they have.
     ///
     /// # Errors
-    /// If they are not those of Redmine 3.4 or later.
+    /// Returns an error if it is not a database of Redmine 3.4 or later.
     pub fn open(mut source: Source) -> Result<Self, SourceError> {
         let mut columns = |table: &str, needed: &[&str]| {
             let columns = source.columns(table)?;
@@ -166,28 +167,28 @@ impl Redmine {
         Ok(Self { source, user_columns, token_columns })
     }
 
-    /// From now on all rows are those of one moment.
+    /// Begins a transaction that reads a snapshot: all rows are as of the same moment.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Returns an error if the database fails.
     pub fn begin(&mut self) -> Result<(), SourceError> {
         self.source.begin()
     }
 
-    /// How many people there are.
+    /// The number of people.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn count_people(&mut self) -> Result<u64, SourceError> {
         let query = format!("{} FROM users WHERE type = 'User'", self.source.select(["count(*)"]));
         let rows: Vec<[Cell; 1]> = self.source.rows(&query)?;
         Ok(rows.into_iter().next().and_then(|[count]| number(&count)).unwrap_or_default())
     }
 
-    /// What stays where it is, by what it is: other rows of `users`, and tokens that are no keys.
+    /// The number of rows that are not imported, by what they are: other rows of `users`, and tokens that are not keys.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn left_behind(&mut self) -> Result<Vec<(String, u64)>, SourceError> {
         let users = self.source.select(["coalesce(type, '')", "count(*)"])
             + " FROM users WHERE type <> 'User' OR type IS NULL GROUP BY type";
@@ -205,10 +206,10 @@ impl Redmine {
         Ok(all)
     }
 
-    /// Keys whose owner is no person: what is said of each.
+    /// A remark about each key whose owner is not a person.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn keys_of_nobody(&mut self) -> Result<Vec<Entry>, SourceError> {
         let query = self.source.select(["t.id", "t.action", "t.user_id"])
             + " FROM tokens t WHERE t.action IN ('api', 'feeds') AND NOT EXISTS \
@@ -224,10 +225,10 @@ impl Redmine {
         Ok(rows.into_iter().map(entry).collect())
     }
 
-    /// At most `most` people whose ids are greater than `after`, in their order; `None`: there are no more.
+    /// The next people in the order of their ids: at most `most` with ids above `after`; `None` if there are no more.
     ///
     /// # Errors
-    /// Those of the queries.
+    /// Returns an error if a query fails.
     pub fn page(&mut self, after: i64, most: usize) -> Result<Option<Page>, SourceError> {
         let of_user =
             USER_COLUMNS.map(|name| if self.user_columns.iter().any(|it| it == name) { name } else { "NULL" });
@@ -251,7 +252,7 @@ impl Redmine {
 }
 
 impl Page {
-    /// The people of it, as of `now`.
+    /// The people on the page. `now` stands in for times that are missing or in the future.
     pub fn people(self, zone: Tz, now: Timestamp) -> Vec<SourcePerson> {
         let Self { users, mails, tokens } = self;
         let mut mails = mails.into_iter().filter_map(|[id, address]| Some((number(&id)?, address))).collect::<Vec<_>>();
@@ -265,31 +266,31 @@ impl Page {
         users.into_iter().filter_map(person).collect()
     }
 
-    /// The id of the last person.
+    /// The id of the last person on the page.
     pub fn last_id(&self) -> i64 {
         self.users.last().and_then(|row| number(&row[0])).unwrap_or(i64::MAX)
     }
 
-    /// How many people are on it.
+    /// The number of people on the page.
     pub fn count(&self) -> usize {
         self.users.len()
     }
 }
 
-/// The rows of `id`, of rows that are sorted by it.
+/// The rows with this id. All rows must be sorted by id.
 fn of<T>(rows: &[(i64, T)], id: i64) -> &[(i64, T)] {
     let from = rows.partition_point(|(it, _)| *it < id);
     &rows[from..from + rows[from..].partition_point(|(it, _)| *it == id)]
 }
 
-/// Reads one person's rows, and notes what is odd.
+/// Reads the rows of one person, and adds remarks.
 struct Reader {
     zone: Tz,
     now: Timestamp,
     notes: Vec<Note>,
 }
 
-/// What to make of a time that came twice.
+/// Which time to take for a local time that occurred twice.
 #[derive(Clone, Copy)]
 enum Of {
     Earlier,
@@ -365,7 +366,7 @@ impl Reader {
         }
         let must_change_password = is_true(&must_change);
         let version = match &password {
-            // The salt is a new one with each password; it is no secret without the hash.
+            // Each new password gets a new salt. Without the hash, the salt is not secret.
             SourcePassword::Hash(_) => format!("salt {:?}", salt.as_deref().unwrap_or_default()),
             _ => "none".to_owned(),
         };
@@ -413,7 +414,7 @@ impl Reader {
         self.notes.push(Note::new(kind, found, done));
     }
 
-    /// The text of a cell; what is not UTF-8 in it is replaced, and said to be.
+    /// The text of a cell, and whether it is valid UTF-8. If not, invalid bytes are replaced and there is a remark.
     fn text(&mut self, what: &str, cell: &Cell) -> (String, bool) {
         match String::from_utf8(cell.clone().unwrap_or_default()) {
             Ok(text) => (text, true),
@@ -492,7 +493,7 @@ impl Reader {
         if known { tag } else { "en".to_owned() }
     }
 
-    /// A time in UTC, between 1970 and now.
+    /// The time of a cell in UTC, moved to the range from 1970 to now.
     fn time(&mut self, what: &str, cell: &Cell, of: Of) -> Option<Timestamp> {
         let local = parse_time(cell);
         if local.is_none() && cell.as_ref().is_some_and(|text| !text.is_empty()) && !what.starts_with("created_on") {
@@ -545,7 +546,8 @@ impl Reader {
             self.note(Kind::Time, format!("created_on of {named} is missing"), "taken as now");
         }
         let created = created.unwrap_or(self.now);
-        // Redmine writes both at once, and long never moved the second: then they say nothing about a use.
+        // Redmine sets both times when it creates a key, and older versions never changed `updated_on`. If they are
+        // equal, they say nothing about a use.
         let moved = parse_time(updated_on).filter(|updated| Some(*updated) != parse_time(created_on));
         let used = moved.and_then(|_| self.time(&format!("updated_on of {named}"), updated_on, Of::Later));
         let last_use = used.filter(|used| *used > created && *used > epoch());
@@ -576,7 +578,8 @@ fn is_true(cell: &Cell) -> bool {
     matches!(cell.as_deref(), Some(b"1" | b"t" | b"true"))
 }
 
-/// A time as any of the databases writes it, to the microsecond. The day zero of MySQL is none.
+/// Parses a time in the format of any of the databases, to the microsecond. MySQL's zero date (0000-00-00) is not a
+/// time.
 fn parse_time(cell: &Cell) -> Option<Timestamp> {
     let text = std::str::from_utf8(cell.as_deref()?).ok()?.trim();
     let time = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"]
@@ -590,7 +593,7 @@ fn lossy(cell: &Cell) -> String {
     text.chars().filter(|c| !unprintable(*c)).collect()
 }
 
-/// What stands in a cell, for people to recognise, and not longer than that takes.
+/// The text of a cell for a remark, shortened.
 fn quoted(cell: &Cell) -> String {
     match cell {
         None => "missing".to_owned(),

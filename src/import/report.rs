@@ -1,4 +1,5 @@
-//! What an import did, row by row where there is something to say: printed, and written as JSON.
+//! The report of an import: the totals, and an entry for each row that needs a remark. It is printed, and can be
+//! written as JSON.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
@@ -7,48 +8,48 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
-/// Entries of one kind that are kept to be printed; the rest is counted, and stands in the file.
+/// How many entries of one kind are printed. All of them are in the file.
 const SHOWN: usize = 20;
 
-/// What there is to say about a row.
+/// The kind of a remark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// Bytes that are not UTF-8.
+    /// A text is not valid UTF-8.
     InvalidUtf8,
-    /// No login, or one that breaks our rules.
+    /// The login is missing or breaks a rule.
     Login,
-    /// Another has the login, maybe in another case.
+    /// Somebody else has the login, possibly in another case.
     LoginTaken,
-    /// A name that is missing, too long or unprintable.
+    /// A name is missing, too long or has unprintable characters.
     Name,
-    /// No mail address, or one that is not valid, or several.
+    /// The mail address is missing or not valid, or there are several.
     Mail,
-    /// Another has the mail address, maybe in another case.
+    /// Somebody else has the mail address, possibly in another case.
     MailTaken,
-    /// A time that is missing, unreadable, before 1970 or in the future.
+    /// A time is missing, unreadable, before 1970 or in the future.
     Time,
-    /// A local time that came twice.
+    /// A local time occurred twice.
     TimeTwice,
-    /// A local time that never came.
+    /// A local time never occurred.
     TimeSkipped,
-    /// A status or a language that is not known.
+    /// The status or the language is unknown.
     Account,
-    /// No password could be moved in.
+    /// The password could not be imported.
     NoPassword,
-    /// A second factor is asked for.
+    /// The person needs a second factor.
     SecondFactor,
-    /// A key that could not be moved in, or one of several.
+    /// The key could not be imported, or is one of several.
     Key,
-    /// A key of nobody.
+    /// The key belongs to nobody who was imported.
     KeyOfNobody,
-    /// Changed here since it was moved in.
+    /// A field was changed here since it was imported.
     Conflict,
-    /// Deleted here.
+    /// The person was deleted here.
     PersonDeleted,
-    /// Revoked or reset here.
+    /// The key was revoked or reset here.
     KeyEnded,
-    /// Changed in the source since it was moved in.
+    /// Something was changed in the source since it was imported.
     Changed,
 }
 
@@ -77,10 +78,10 @@ impl Kind {
     }
 }
 
-/// What is said about one row.
+/// A remark about one row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Entry {
-    /// What it is about.
+    /// The kind of remark.
     pub kind: Kind,
     /// The person's id in the source.
     pub user_id: i64,
@@ -92,54 +93,54 @@ pub struct Entry {
     pub done: String,
 }
 
-/// How many rows.
+/// The totals of an import.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
-    /// Of people.
+    /// The totals of people.
     pub people: PeopleTotals,
-    /// Of keys.
+    /// The totals of keys.
     pub keys: KeyTotals,
-    /// Rows that stay where they are, by what they are.
+    /// The number of rows that are not imported, by what they are.
     pub left_behind: BTreeMap<String, u64>,
 }
 
-/// How many people.
+/// The totals of people.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PeopleTotals {
-    /// In the source.
+    /// The people in the source.
     pub found: u64,
-    /// New here.
+    /// The people who were added.
     pub added: u64,
-    /// Here already, with something new.
+    /// The people who were here already and have changed.
     pub changed: u64,
-    /// Here already, as they are.
+    /// The people who were here already and have not changed.
     pub unchanged: u64,
-    /// Deleted here.
+    /// The people who were deleted here.
     pub deleted_here: u64,
-    /// Whose password was moved in.
+    /// The people whose password was imported.
     pub passwords: u64,
 }
 
-/// How many keys.
+/// The totals of keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct KeyTotals {
-    /// In the source.
+    /// The keys in the source.
     pub found: u64,
-    /// New here.
+    /// The keys that were added.
     pub added: u64,
-    /// In place of one that was moved in before.
+    /// The keys that replaced one from an earlier import.
     pub replaced: u64,
-    /// With a later use.
+    /// The keys that were used since the last import.
     pub used_since: u64,
-    /// Here already, as they are.
+    /// The keys that were here already and have not changed.
     pub unchanged: u64,
-    /// Not moved in; an entry says why for each.
+    /// The keys that were not imported; each has an entry that says why.
     pub left_out: u64,
 }
 
-/// Collects what there is to say.
+/// Collects the totals and the remarks.
 pub struct Report {
-    /// How many rows.
+    /// The totals.
     pub totals: Totals,
     counts: BTreeMap<Kind, u64>,
     shown: Vec<Entry>,
@@ -154,10 +155,10 @@ struct ReportFile {
 }
 
 impl Report {
-    /// With nothing in it. It goes to `path` too, in JSON, when it is [kept](Report::keep).
+    /// An empty report. If there is a `path`, it is also written there as JSON, by [`Report::keep`].
     ///
     /// # Errors
-    /// If no file can be made there.
+    /// Returns an error if no file can be created in that directory.
     pub fn new(path: Option<&Path>) -> io::Result<Self> {
         let file = path.map(|path| {
             let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -169,7 +170,7 @@ impl Report {
         Ok(Self { totals: Totals::default(), counts: BTreeMap::new(), shown: Vec::new(), file, failed: None })
     }
 
-    /// Says something about a row.
+    /// Adds a remark about a row.
     pub fn note(&mut self, entry: Entry) {
         let count = self.counts.entry(entry.kind).or_default();
         *count += 1;
@@ -183,10 +184,10 @@ impl Report {
         }
     }
 
-    /// Writes the file to its end, under another name still.
+    /// Completes the file, which still has a temporary name.
     ///
     /// # Errors
-    /// If it could not be written.
+    /// Returns an error if the file could not be written.
     pub fn finish(&mut self) -> io::Result<()> {
         if let Some(error) = self.failed.take() {
             return Err(error);
@@ -199,10 +200,10 @@ impl Report {
         file.writer.get_ref().as_file().sync_all()
     }
 
-    /// Gives the file its name.
+    /// Renames the file to the name that was asked for.
     ///
     /// # Errors
-    /// If it cannot have that.
+    /// Returns an error if the file cannot be renamed.
     pub fn keep(&mut self) -> io::Result<()> {
         let Some(file) = self.file.take() else { return Ok(()) };
         let written = file.writer.into_inner().map_err(io::IntoInnerError::into_error)?;

@@ -1,4 +1,4 @@
-//! Who and what was moved in from elsewhere, and the rows that are written for it, many at a time.
+//! The rows that an import reads and writes, many at a time, and the record of what was imported before.
 
 use std::collections::HashMap;
 
@@ -16,13 +16,13 @@ use crate::models::people::user::{User, UserStatus};
 #[derive(Queryable, Selectable, Insertable, Clone)]
 #[diesel(table_name = imported_users)]
 pub struct ImportedUser {
-    /// Their id in the system they came from.
+    /// The person's id in the source.
     pub source_id: i64,
-    /// Their id here; they may have been deleted since.
+    /// The person's id here. The person may have been deleted since.
     pub user_id: i64,
-    /// See [`FieldDigests`].
+    /// The imported values; see [`FieldDigests`].
     pub digests: Vec<u8>,
-    /// When they were first moved in.
+    /// When the person was first imported.
     pub imported_on: Timestamp,
 }
 
@@ -30,17 +30,17 @@ pub struct ImportedUser {
 #[derive(Queryable, Selectable, Insertable, Clone)]
 #[diesel(table_name = imported_tokens)]
 pub struct ImportedToken {
-    /// SHA-256 of the secret.
+    /// The SHA-256 digest of the secret.
     pub digest: Vec<u8>,
-    /// The id of its owner in the system it came from.
+    /// The id of the owner in the source.
     pub source_user_id: i64,
-    /// Its id here; it may have been revoked since.
+    /// The id of the token here. It may have been revoked since.
     pub token_id: i64,
-    /// Its kind.
+    /// The kind of token.
     pub action: TokenAction,
 }
 
-/// A row of `users`, with everything that can be moved in.
+/// A row of `users`, with every field that can be imported.
 #[derive(Insertable, AsChangeset, Clone, PartialEq, Eq)]
 #[diesel(table_name = users, treat_none_as_null = true)]
 #[allow(missing_docs, reason = "as in User")]
@@ -84,7 +84,7 @@ impl From<User> for UserRow {
     }
 }
 
-/// A row of `tokens` that is moved in.
+/// A row of `tokens` that is imported.
 #[derive(Insertable, Clone)]
 #[diesel(table_name = tokens)]
 #[allow(missing_docs, reason = "as in Token")]
@@ -99,7 +99,7 @@ pub struct TokenRow {
     pub recorded_since: Option<Timestamp>,
 }
 
-/// A part of a person that is told apart when it is asked who changed it.
+/// A field of a person, for which it is decided separately whether it was changed here, in the source, or in both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub enum MovedField {
@@ -121,16 +121,16 @@ pub enum MovedField {
     SecondFactor,
     /// `created_on`
     CreatedOn,
-    /// The password here: when it was set, and whether it must be changed. Never the password itself.
+    /// The password here: when it was set, and whether it must be changed. The hash is not part of it.
     PasswordHere,
-    /// The password in the source: a version that is no hash of it.
+    /// The password in the source: a version that is not derived from the hash.
     PasswordThere,
-    /// What the source never changes.
+    /// Whatever identifies the person in the source, and never changes there.
     Identity,
 }
 
 impl MovedField {
-    /// Those that stand in a row as they are.
+    /// The fields that are copied as they are.
     pub const PLAIN: [Self; 9] = [
         Self::Login,
         Self::Firstname,
@@ -143,7 +143,7 @@ impl MovedField {
         Self::CreatedOn,
     ];
 
-    /// What people call it.
+    /// The name of the field, as people read it.
     pub fn label(self) -> &'static str {
         match self {
             Self::Login => "login",
@@ -160,7 +160,7 @@ impl MovedField {
         }
     }
 
-    /// What stands in `row`, to be compared.
+    /// The value of the field in `row`, for comparison.
     pub fn of(self, row: &UserRow) -> String {
         match self {
             Self::Login => row.login.clone(),
@@ -177,7 +177,7 @@ impl MovedField {
         }
     }
 
-    /// Puts what stands in `from` into `to`.
+    /// Copies the field from one row to the other.
     pub fn copy(self, from: &UserRow, to: &mut UserRow) {
         match self {
             Self::Login => to.login.clone_from(&from.login),
@@ -199,8 +199,8 @@ impl MovedField {
     }
 }
 
-/// A digest of each field as it was moved in: 8 bytes each, in the order of [`MovedField`]. They tell what has changed
-/// since, and keep nothing that could be read after a person is gone.
+/// Digests of all fields as they were imported: 8 bytes each, in the order of [`MovedField`]. They show what has
+/// changed since, and hold nothing that could be read after a person is deleted.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FieldDigests(Vec<u8>);
 
@@ -208,13 +208,13 @@ impl FieldDigests {
     const LENGTH: usize = 8;
     const FIELDS: usize = 12;
 
-    /// Those that are stored.
+    /// The digests of a stored row.
     pub fn stored(mut bytes: Vec<u8>) -> Self {
         bytes.resize(Self::LENGTH * Self::FIELDS, 0);
         Self(bytes)
     }
 
-    /// Those of a row that was moved in.
+    /// The digests of a row that is imported.
     pub fn of(row: &UserRow, password_there: &str, identity: &str) -> Self {
         let mut digests = Self::stored(Vec::new());
         for field in MovedField::PLAIN.into_iter().chain([MovedField::PasswordHere]) {
@@ -225,17 +225,17 @@ impl FieldDigests {
         digests
     }
 
-    /// Whether `value` is what was moved in.
+    /// Whether `value` is the value that was imported.
     pub fn is(&self, field: MovedField, value: &str) -> bool {
         self.0[Self::range(field)] == Self::digest(field, value)
     }
 
-    /// From now on `value` is what was moved in.
+    /// Records `value` as the one that was imported.
     pub fn set(&mut self, field: MovedField, value: &str) {
         self.0[Self::range(field)].copy_from_slice(&Self::digest(field, value));
     }
 
-    /// As stored.
+    /// The bytes to store.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }
@@ -251,7 +251,8 @@ impl FieldDigests {
     }
 }
 
-/// Inserts rows: one statement on PostgreSQL; on SQLite, where that costs no round trip, one each.
+/// Inserts rows in one statement on PostgreSQL. SQLite has no network round trip to save, so each row is a statement
+/// there.
 macro_rules! insert_all {
     ($connection:expr, $table:expr, $rows:expr) => {{
         let rows = $rows;
@@ -262,7 +263,7 @@ macro_rules! insert_all {
                 }
             }
             DbConnection::Postgres(postgres) => {
-                // A statement has room for 65535 values.
+                // PostgreSQL accepts at most 65535 parameters in a statement.
                 for rows in rows.chunks(2000) {
                     diesel::insert_into($table).values(rows).execute(postgres)?;
                 }
@@ -272,22 +273,22 @@ macro_rules! insert_all {
     }};
 }
 
-/// Waits for another import on this database, and keeps the next one waiting.
+/// Locks out other imports into this database until the transaction ends. If one is running, this waits for it.
 ///
 /// # Errors
-/// Those of the statement, after five seconds too.
+/// Returns an error if the statement fails, or has waited for five seconds.
 pub fn lock_out_others(connection: &mut DbConnection) -> QueryResult<()> {
-    // SQLite has one writer anyway.
+    // SQLite needs no lock, as it has one writer.
     if let DbConnection::Postgres(postgres) = connection {
         diesel::sql_query("LOCK TABLE imported_users IN SHARE ROW EXCLUSIVE MODE").execute(postgres)?;
     }
     Ok(())
 }
 
-/// Who was moved in and had an id from `first` to `last` there.
+/// The people who were imported before and have an id from `first` to `last` in the source, by that id.
 ///
 /// # Errors
-/// Those of the query.
+/// Returns an error if the query fails.
 pub fn imported_users(connection: &mut DbConnection, first: i64, last: i64) -> QueryResult<HashMap<i64, ImportedUser>> {
     let rows: Vec<ImportedUser> = imported_users::table
         .filter(imported_users::source_id.ge(first))
@@ -297,10 +298,10 @@ pub fn imported_users(connection: &mut DbConnection, first: i64, last: i64) -> Q
     Ok(rows.into_iter().map(|row| (row.source_id, row)).collect())
 }
 
-/// Stores who was moved in, in place of what was stored about them.
+/// Records the people who were imported. The rows of `known` ids replace those from an earlier import.
 ///
 /// # Errors
-/// Those of the queries.
+/// Returns an error if a query fails.
 pub fn store_imported_users(connection: &mut DbConnection, rows: &[ImportedUser], known: &[i64]) -> QueryResult<()> {
     if !known.is_empty() {
         diesel::delete(imported_users::table.filter(imported_users::source_id.eq_any(known))).execute(connection)?;
@@ -308,10 +309,10 @@ pub fn store_imported_users(connection: &mut DbConnection, rows: &[ImportedUser]
     insert_all!(connection, imported_users::table, rows)
 }
 
-/// Forgets that somebody who had an id before was moved in with keys: it is somebody else's by now.
+/// Removes the record of people and their keys, because the source has given their ids to other people.
 ///
 /// # Errors
-/// Those of the queries.
+/// Returns an error if a query fails.
 pub fn forget(connection: &mut DbConnection, source_ids: &[i64]) -> QueryResult<()> {
     let users = imported_users::table.filter(imported_users::source_id.eq_any(source_ids));
     diesel::delete(users).execute(connection)?;
@@ -319,10 +320,10 @@ pub fn forget(connection: &mut DbConnection, source_ids: &[i64]) -> QueryResult<
     diesel::delete(tokens).execute(connection).map(|_| ())
 }
 
-/// The keys that were moved in and are one of `digests`, or of one whose id was from `first` to `last` there.
+/// The imported keys that have one of these digests, or an owner with an id from `first` to `last` in the source.
 ///
 /// # Errors
-/// Those of the queries.
+/// Returns an error if a query fails.
 pub fn imported_tokens(
     connection: &mut DbConnection,
     digests: &[&[u8]],
@@ -339,42 +340,42 @@ pub fn imported_tokens(
     Ok(rows)
 }
 
-/// Stores which keys were moved in.
+/// Records the keys that were imported.
 ///
 /// # Errors
-/// Those of the query.
+/// Returns an error if the query fails.
 pub fn store_imported_tokens(connection: &mut DbConnection, rows: &[ImportedToken]) -> QueryResult<()> {
     insert_all!(connection, imported_tokens::table, rows)
 }
 
-/// Stores new people.
+/// Inserts people.
 ///
 /// # Errors
-/// Those of the query.
+/// Returns an error if the query fails.
 pub fn insert_users(connection: &mut DbConnection, rows: &[UserRow]) -> QueryResult<()> {
     insert_all!(connection, users::table, rows)
 }
 
-/// Stores new keys.
+/// Inserts keys.
 ///
 /// # Errors
-/// Those of the query.
+/// Returns an error if the query fails.
 pub fn insert_tokens(connection: &mut DbConnection, rows: &[TokenRow]) -> QueryResult<()> {
     insert_all!(connection, tokens::table, rows)
 }
 
-/// Stores a person as `row` says.
+/// Updates a person.
 ///
 /// # Errors
-/// Those of the query.
+/// Returns an error if the query fails.
 pub fn update_user(connection: &mut DbConnection, row: &UserRow) -> QueryResult<()> {
     diesel::update(users::table.find(row.id)).set(row).execute(connection).map(|_| ())
 }
 
-/// People by their ids; their rows stay as they are until the transaction ends.
+/// The people with these ids. Their rows are locked until the transaction ends.
 ///
 /// # Errors
-/// Those of the query.
+/// Returns an error if the query fails.
 pub fn users_to_change(connection: &mut DbConnection, ids: &[i64]) -> QueryResult<HashMap<i64, User>> {
     let of_them = users::table.filter(users::id.eq_any(ids)).order(users::id);
     let rows: Vec<User> = match connection {
@@ -384,10 +385,10 @@ pub fn users_to_change(connection: &mut DbConnection, ids: &[i64]) -> QueryResul
     Ok(rows.into_iter().map(|user| (user.id, user)).collect())
 }
 
-/// The keys of people.
+/// The API and Atom access keys of these people.
 ///
 /// # Errors
-/// Those of the query.
+/// Returns an error if the query fails.
 pub fn keys_of(connection: &mut DbConnection, user_ids: &[i64]) -> QueryResult<Vec<Token>> {
     tokens::table
         .filter(tokens::user_id.eq_any(user_ids))
@@ -397,33 +398,33 @@ pub fn keys_of(connection: &mut DbConnection, user_ids: &[i64]) -> QueryResult<V
         .load(connection)
 }
 
-/// Which of `digests` there is a token of.
+/// Those of `digests` that belong to a token.
 ///
 /// # Errors
-/// Those of the query.
+/// Returns an error if the query fails.
 pub fn digests_held(connection: &mut DbConnection, digests: &[&[u8]]) -> QueryResult<Vec<Vec<u8>>> {
     tokens::table.filter(tokens::digest.eq_any(digests.to_vec())).select(tokens::digest).load(connection)
 }
 
-/// Who has one of `logins`, which are in lower case.
+/// The people who have one of `logins`, which must be in lower case.
 ///
 /// # Errors
-/// Those of the query.
+/// Returns an error if the query fails.
 pub fn logins_held(connection: &mut DbConnection, logins: &[String]) -> QueryResult<Vec<(String, i64)>> {
     let held = users::table.filter(lower(users::login).eq_any(logins.to_vec()));
     held.select((lower(users::login), users::id)).load(connection)
 }
 
-/// Who has one of `mails`, which are in lower case.
+/// The people who have one of `mails`, which must be in lower case.
 ///
 /// # Errors
-/// Those of the query.
+/// Returns an error if the query fails.
 pub fn mails_held(connection: &mut DbConnection, mails: &[String]) -> QueryResult<Vec<(String, i64)>> {
     let held = users::table.filter(lower(users::mail).eq_any(mails.to_vec()));
     held.select((lower(users::mail), users::id)).load(connection)
 }
 
-/// A table whose ids are given before its rows are written, so that many can be written at once.
+/// A table whose ids are reserved before its rows are inserted, so that many rows can be inserted at once.
 #[derive(Clone, Copy)]
 pub enum Numbered {
     /// `users`
@@ -432,10 +433,10 @@ pub enum Numbered {
     Tokens,
 }
 
-/// `count` ids that no row has had or will have.
+/// Reserves `count` ids that no row has had or will have.
 ///
 /// # Errors
-/// Those of the query.
+/// Returns an error if the query fails.
 pub fn reserve_ids(connection: &mut DbConnection, table: Numbered, count: usize) -> QueryResult<Vec<i64>> {
     #[derive(QueryableByName)]
     struct Id {
@@ -448,7 +449,7 @@ pub fn reserve_ids(connection: &mut DbConnection, table: Numbered, count: usize)
     };
     let count = i64::try_from(count).unwrap_or(i64::MAX);
     match connection {
-        // Nobody else writes meanwhile, and the rows themselves move it on.
+        // SQLite has one writer, so nobody else can take these ids. Inserting the rows moves the sequence on.
         DbConnection::Sqlite(sqlite) => {
             let query = "SELECT coalesce(max(seq), 0) AS id FROM sqlite_sequence WHERE name = ?";
             let last: Id = diesel::sql_query(query).bind::<Text, _>(table).get_result(sqlite)?;

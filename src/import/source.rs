@@ -1,6 +1,6 @@
-//! The database of the system that people move in from: a SQLite file, PostgreSQL, or MariaDB and MySQL. It is only
-//! read. All three give every value as the bytes of its text, since nothing can be said of them before they are looked
-//! at: not even that they are UTF-8.
+//! The database that is imported from, which is only read: a SQLite file, PostgreSQL, MariaDB or MySQL. Each of them
+//! returns every value as the bytes of its text, because nothing can be assumed about the values, not even that they
+//! are UTF-8.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -17,21 +17,21 @@ use mysql::prelude::Queryable as _;
 use crate::db::url::DatabaseUrl;
 use crate::db::{self, DbConnection, one_line};
 
-/// A value as text; `None`: NULL.
+/// The bytes of a value as text; `None` for NULL.
 pub type Cell = Option<Vec<u8>>;
 
-/// The names that a row's cells have in a query.
+/// The names of the columns in the result of a query.
 const NAMES: [&str; 16] =
     ["c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9", "c10", "c11", "c12", "c13", "c14", "c15"];
 
-/// Which database, and where.
+/// The database that is imported from.
 #[derive(Clone, PartialEq, Eq)]
 pub enum SourceUrl {
     /// A SQLite file.
     Sqlite(PathBuf),
     /// A libpq connection URL.
     Postgres(String),
-    /// `mysql://USER:PASSWORD@HOST:PORT/NAME`, for MariaDB too.
+    /// `mysql://USER:PASSWORD@HOST:PORT/NAME`, also for MariaDB.
     MySql(String),
 }
 
@@ -39,7 +39,7 @@ impl FromStr for SourceUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // Rails calls its driver mysql2.
+        // Rails calls its driver for MySQL mysql2.
         if let Some(rest) = text.strip_prefix("mysql://").or_else(|| text.strip_prefix("mysql2://")) {
             return Ok(Self::MySql(format!("mysql://{rest}")));
         }
@@ -54,7 +54,7 @@ impl FromStr for SourceUrl {
 }
 
 impl fmt::Display for SourceUrl {
-    /// Without the password.
+    /// The URL without the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "{}", path.display()),
@@ -79,7 +79,7 @@ impl fmt::Debug for SourceUrl {
 pub struct SourceError(String);
 
 impl SourceError {
-    /// A source that is not what it should be.
+    /// An error about the contents of the source.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -89,21 +89,21 @@ impl SourceError {
     }
 }
 
-/// A connection that only reads.
+/// A read-only connection to the source.
 pub enum Source {
-    /// A file, opened read-only.
+    /// A SQLite file, opened read-only.
     Sqlite(SqliteConnection),
-    /// In read-only transactions.
+    /// PostgreSQL, in read-only transactions.
     Postgres(PgConnection),
-    /// In read-only transactions.
+    /// MariaDB or MySQL, in read-only transactions.
     MySql(Box<mysql::Conn>),
 }
 
 impl Source {
-    /// Opens it.
+    /// Connects to the source.
     ///
     /// # Errors
-    /// What the database says if it cannot be reached.
+    /// Returns an error if the database cannot be reached.
     pub fn open(url: &SourceUrl) -> Result<Self, SourceError> {
         match url {
             SourceUrl::Sqlite(path) => {
@@ -122,7 +122,8 @@ impl Source {
                 };
                 let settings = "SET statement_timeout = 0; SET default_transaction_read_only = on; SET DateStyle = ISO";
                 postgres.batch_execute(settings).map_err(SourceError::failed)?;
-                // SQL_ASCII promises nothing about its bytes: they come as they are, or PostgreSQL refuses the row.
+                // An SQL_ASCII database does not know the encoding of its text. Ask for the bytes as they are: with a
+                // conversion, PostgreSQL would refuse rows that are not valid.
                 let as_they_are = "SELECT set_config('client_encoding', 'SQL_ASCII', false) \
                                    WHERE current_setting('server_encoding') = 'SQL_ASCII'";
                 postgres.batch_execute(as_they_are).map_err(SourceError::failed)?;
@@ -139,10 +140,10 @@ impl Source {
         }
     }
 
-    /// From now on all rows are those of one moment.
+    /// Begins a transaction that reads a snapshot: all rows are as of the same moment.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Returns an error if the database fails.
     pub fn begin(&mut self) -> Result<(), SourceError> {
         match self {
             Self::Sqlite(sqlite) => sqlite.batch_execute("BEGIN").map_err(SourceError::failed),
@@ -155,10 +156,10 @@ impl Source {
         }
     }
 
-    /// The columns that a table has; none: there is no such table.
+    /// The names of a table's columns; empty if there is no such table.
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn columns(&mut self, table: &str) -> Result<Vec<String>, SourceError> {
         let query = match self {
             Self::Sqlite(_) => format!("SELECT CAST(name AS BLOB) AS c0 FROM pragma_table_info('{table}')"),
@@ -175,13 +176,13 @@ impl Source {
         Ok(rows.into_iter().filter_map(|[name]| String::from_utf8(name?).ok()).collect())
     }
 
-    /// `SELECT` and these expressions, each as the text that it is.
+    /// A `SELECT` of these expressions, each as text.
     pub fn select<const N: usize>(&self, expressions: [&str; N]) -> String {
         let as_text = |expression: &str| match self {
             _ if expression == "NULL" => "NULL".to_owned(),
             Self::Sqlite(_) => format!("CAST({expression} AS BLOB)"),
             Self::Postgres(_) => format!("textsend(CAST({expression} AS text))"),
-            // Its text protocol gives everything as text.
+            // MySQL's text protocol returns every value as text.
             Self::MySql(_) => expression.to_owned(),
         };
         let cells =
@@ -189,20 +190,20 @@ impl Source {
         format!("SELECT {}", cells.collect::<Vec<_>>().join(", "))
     }
 
-    /// A condition that holds where the boolean `column` is true.
+    /// A condition that is true where the boolean `column` is true.
     pub fn is_true(&self, column: &str) -> String {
         match self {
-            // As Rails wrote it before and since version 5.2.
+            // Rails wrote booleans as 't' before version 5.2, and as 1 since.
             Self::Sqlite(_) => format!("{column} IN (1, 't')"),
             Self::Postgres(_) => format!("{column} = true"),
             Self::MySql(_) => format!("{column} = 1"),
         }
     }
 
-    /// The rows of a query that [`Source::select`] began.
+    /// The rows of a query that begins with the text from [`Source::select`].
     ///
     /// # Errors
-    /// Those of the query.
+    /// Returns an error if the query fails.
     pub fn rows<const N: usize>(&mut self, query: &str) -> Result<Vec<[Cell; N]>, SourceError> {
         let rows: Vec<Cells<N>> = match self {
             Self::Sqlite(sqlite) => diesel::sql_query(query).load(sqlite).map_err(SourceError::failed)?,

@@ -1,27 +1,28 @@
-//! Redmine writes the local time of its server, without a zone: what that is in UTC.
+//! Converts local times to UTC: Redmine stores the local time of its server, without a time zone.
 
 use chrono::{MappedLocalTime, Offset, TimeDelta, TimeZone};
 use chrono_tz::Tz;
 
 use crate::clock::Timestamp;
 
-/// What a local time turns out to be.
+/// The result of converting a local time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// One moment.
+    /// The local time occurred once.
     Once(Timestamp),
-    /// Clocks went back: it came twice.
+    /// The local time occurred twice, because the clocks were set back.
     Twice {
         /// The first time.
         earlier: Timestamp,
         /// The second time.
         later: Timestamp,
     },
-    /// Clocks went forward: it never came. The moment that it would have been, had they not yet.
+    /// The local time never occurred, because the clocks were set forward. This is the time as if they had not been set
+    /// yet.
     Never(Timestamp),
 }
 
-/// Reads `local`, the time of clocks in `zone`.
+/// Converts `local`, a time in `zone`.
 pub fn read(zone: Tz, local: Timestamp) -> Reading {
     match zone.offset_from_local_datetime(&local) {
         MappedLocalTime::Single(offset) => Reading::Once(local - offset.fix()),
@@ -34,7 +35,7 @@ pub fn read(zone: Tz, local: Timestamp) -> Reading {
 }
 
 fn before_the_gap(zone: Tz, local: Timestamp) -> Timestamp {
-    // Zones have skipped a whole day, and nothing longer; all skip multiples of a minute.
+    // The largest gap of any zone is a whole day, and all gaps are multiples of a minute.
     let earlier = (1..=25 * 60).map(|minutes| local - TimeDelta::minutes(minutes));
     let offset = earlier.filter_map(|time| zone.offset_from_local_datetime(&time).latest()).next();
     offset.map_or(local, |offset| local - offset.fix())
@@ -64,7 +65,7 @@ mod tests {
         assert_eq!(read(Europe::Berlin, at("2026-03-29T02:30:00")), Reading::Never(at("2026-03-29T01:30:00")));
         let twice = Reading::Twice { earlier: at("2026-10-25T00:30:00"), later: at("2026-10-25T01:30:00") };
         assert_eq!(read(Europe::Berlin, at("2026-10-25T02:30:00")), twice);
-        // Half an hour, and a whole day.
+        // A gap of half an hour, and one of a whole day.
         assert_eq!(read(Australia::Lord_Howe, at("2026-10-04T02:15:00")), Reading::Never(at("2026-10-03T15:45:00")));
         assert_eq!(read(Pacific::Apia, at("2011-12-30T12:00:00")), Reading::Never(at("2011-12-30T22:00:00")));
     }

@@ -1,4 +1,4 @@
-//! The log: on standard error, to be read by people on a terminal and by programs, as JSON, elsewhere.
+//! The log on standard error: for people on a terminal, and as JSON for programs elsewhere.
 
 pub mod json_lines;
 
@@ -12,17 +12,18 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use self::json_lines::JsonLines;
 
-/// The target of the lines of which there is one for every request: these may wait for others.
+/// The target of request log lines. There is one for each request, so these lines may be written in batches.
 pub const REQUESTS: &str = "latchkey::request_log";
-/// How long lines about requests are held back, to be written together.
+/// How long request log lines are held back, to be written as a batch.
 const HELD_BACK: Duration = Duration::from_millis(100);
-/// How much of them, in bytes: `PIPE_BUF`, of which POSIX says that a write to a pipe is not mixed with those of others.
+/// The most bytes that are held back. This is `PIPE_BUF`: POSIX guarantees that a write of this size to a pipe is
+/// atomic, so that lines of several processes do not mix.
 const MOST_HELD_BACK: usize = 4096;
 
-/// Begins to log what `filter` lets through, until the end of what it returns.
+/// Starts to log what `filter` allows, until the returned value is dropped.
 ///
 /// # Errors
-/// In one line, what is wrong with `filter`, or that there is no thread to be had.
+/// Returns one line if `filter` cannot be parsed, or no thread can be started.
 pub fn start(filter: &str) -> Result<Log, String> {
     let filter = EnvFilter::try_new(filter)
         .map_err(|error| format!("LATCHKEY_LOG cannot be read: {error}; use error, warn, info, debug or trace"))?;
@@ -38,7 +39,7 @@ pub fn start(filter: &str) -> Result<Log, String> {
     started.map(|()| Log(())).map_err(|error| error.to_string())
 }
 
-/// Logs until it is dropped, when all lines are written.
+/// Writes all remaining lines when it is dropped.
 #[must_use]
 pub struct Log(());
 
@@ -50,8 +51,8 @@ impl Drop for Log {
 
 static HELD: Held = Held { lines: Mutex::new(Vec::new()), come: Condvar::new() };
 
-/// Lines that are not written yet: those about requests, for a moment, as a call of the system for each of them would
-/// cost a tenth of the request. Every other line goes out at once, behind those that came before it.
+/// Lines that are not written yet. Only request log lines are held back, because one system call for each would take a
+/// tenth of the request's time. Any other line is written at once, after the lines before it.
 struct Held {
     lines: Mutex<Vec<u8>>,
     come: Condvar,
@@ -59,11 +60,11 @@ struct Held {
 
 impl Held {
     fn lines(&self) -> MutexGuard<'_, Vec<u8>> {
-        // Lines are whole whenever the lock is free.
+        // Ignore poisoning: whenever the lock is free, the buffer has whole lines only.
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes, for as long as the process lives, what has been held back for long enough.
+    /// Writes the lines that were held back, for as long as the process runs.
     fn write_behind(&self) {
         loop {
             let waited = self.come.wait_while(self.lines(), |lines| lines.is_empty());
@@ -75,7 +76,7 @@ impl Held {
 }
 
 fn write_out(lines: &mut Vec<u8>) {
-    // There is nobody to tell that there is no log.
+    // There is nowhere to report that the log cannot be written.
     let _ = io::stderr().write_all(lines);
     lines.clear();
 }
@@ -92,7 +93,7 @@ impl<'a> MakeWriter<'a> for &'static Held {
     }
 }
 
-/// Takes one line, which comes in one piece.
+/// Writes one log line, which arrives in one piece.
 struct Line {
     held: &'static Held,
     may_wait: bool,

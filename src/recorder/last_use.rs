@@ -1,10 +1,11 @@
-//! Last use: when each token last authenticated a request. What is said about it is true, and recording it costs the
-//! request nothing.
+//! Last use: when each token last authenticated a request. The time shown is always true, and recording it does not
+//! slow down the request.
 //!
-//! A use is kept in memory, one entry a token, and written behind by the one thread of the [`Recorder`](super::Recorder),
-//! about once a minute however many requests there are. Only a token's very first use is waited for: it is in the
-//! database before the response is sent, so that no crash can make a used key read "Never used". First uses that
-//! arrive together share a transaction. `docs/architecture.md` has the rules and why they are so.
+//! This is a write-behind cache. Uses are kept in memory, one entry for each token, and the thread of the
+//! [`Recorder`](super::Recorder) writes them about once a minute, however many requests there are. Only the very first
+//! use of a token is waited for: it is in the database before the response is sent, so that no crash can make a used
+//! key read "Never used". First uses that arrive together share a transaction. `docs/architecture.md` has the rules and
+//! the reasons.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,7 +29,7 @@ use crate::models::tx::Tx;
 /// Uses written in one transaction, at most: others want to write too.
 const BATCH: usize = 1000;
 
-/// The uses that are not yet written. Bounded by the number of tokens, not of requests.
+/// Uses that are not written yet. The number of entries is bounded by the number of tokens, not of requests.
 pub struct LastUse {
     clock: Clock,
     patience: Duration,
@@ -40,7 +41,7 @@ pub struct LastUse {
 
 struct Pending {
     used_on: Timestamp,
-    /// What the token's row said when it was last seen.
+    /// The last use in the token's row when that was last read.
     recorded_on: Option<Timestamp>,
     first_use: Option<FirstUse>,
 }
@@ -48,9 +49,10 @@ struct Pending {
 struct FirstUse {
     token: Token,
     client: Client,
-    /// Requests that wait for the write watch it; they go on when it is dropped.
+    /// Requests that wait for the write subscribe to this; they continue when it is dropped.
     written: watch::Sender<()>,
-    /// A request has been answered before the write, so that a crash can lose it and waiting protects nothing more.
+    /// Whether a request was answered before the write. A crash can lose the first use from then on, so other requests
+    /// need not wait either.
     answered: bool,
 }
 
@@ -65,13 +67,15 @@ impl Pending {
 }
 
 impl LastUse {
-    /// Nothing pending. A first use waits for its write at most `patience`; `wake_up` wakes the thread that writes it.
+    /// Starts with nothing pending. A first use is waited for `patience` at most; `wake_up` wakes the recorder's
+    /// thread.
     pub fn new(clock: Clock, patience: Duration, wake_up: Arc<WakeUp>, flushes: Flushes) -> Self {
         Self { clock, patience, wake_up, pending: Mutex::default(), answered_unwritten: AtomicU64::new(0), flushes }
     }
 
-    /// Records that `token`, whose row was just read, authenticated a request. In memory only, but for a first use,
-    /// which is durable when this returns, or `patience` has passed, whichever is first. `client` is asked for then.
+    /// Records that `token`, whose row was just read, authenticated a request. This only changes memory, except for a
+    /// first use: then it returns when the use is durable, or after `patience`. `client` is only called for a first
+    /// use.
     pub async fn touch(&self, token: &Token, client: impl FnOnce() -> Client) {
         let Some(mut written) = self.note(token, client) else { return };
         if tokio::time::timeout(self.patience, written.changed()).await.is_ok() {
@@ -84,9 +88,9 @@ impl LastUse {
         }
     }
 
-    /// Notes a use; gives what a first use has to wait for.
+    /// Adds a use to the pending ones. For a first use, returns what to wait for.
     fn note(&self, token: &Token, client: impl FnOnce() -> Client) -> Option<watch::Receiver<()>> {
-        // Later than the creation, so that only rows that Rails wrote read as never used.
+        // Keep the use later than the creation: equal times mean "never used", as in rows that Rails wrote.
         let used_on = self.clock.now().max(token.created_on + TimeDelta::microseconds(1));
         let recorded_on = token.recorded_use();
         let mut all = self.pending();
@@ -109,43 +113,43 @@ impl LastUse {
         Some(written)
     }
 
-    /// The last use of a token, of which `token` is the row: what that says, or a later use that is still pending.
+    /// The last use of a token: the pending one, if it is later than the one in the row.
     pub fn of(&self, token: &Token) -> Option<Timestamp> {
         let pending = self.pending().get(&token.id).map(|pending| pending.used_on);
         token.recorded_use().max(pending)
     }
 
-    /// Tokens with a use that is not written yet.
+    /// How many tokens have a use that is not written yet.
     pub fn pending_uses(&self) -> usize {
         self.pending().values().filter(|pending| pending.is_unwritten()).count()
     }
 
-    /// Requests that were answered before their token's first use was written.
+    /// How many requests were answered before the first use of their token was written.
     pub fn answered_unwritten(&self) -> u64 {
         self.answered_unwritten.load(Ordering::Relaxed)
     }
 
-    /// Writes the first uses. What cannot be written stays pending.
+    /// Writes the first uses. Uses that cannot be written stay pending.
     ///
     /// # Errors
-    /// Those of the queries.
+    /// Returns an error if a query fails.
     pub fn write_first_uses(&self, connection: &mut DbConnection) -> QueryResult<()> {
         self.write(connection, RecordIf::FirstUse, |pending| pending.first_use.is_some())
     }
 
-    /// Writes the uses that have waited for their minute. What cannot be written stays pending.
+    /// Writes the uses of tokens that were not written for a minute. Uses that cannot be written stay pending.
     ///
     /// # Errors
-    /// Those of the queries.
+    /// Returns an error if a query fails.
     pub fn write_due(&self, connection: &mut DbConnection) -> QueryResult<()> {
         let now = self.clock.now();
         self.write(connection, RecordIf::UnwrittenForAMinute { now }, |pending| pending.is_due(now))
     }
 
-    /// Writes everything, the minute or not: the process is about to stop.
+    /// Writes all uses, because the process is about to stop.
     ///
     /// # Errors
-    /// Those of the queries.
+    /// Returns an error if a query fails.
     pub fn write_all(&self, connection: &mut DbConnection) -> QueryResult<()> {
         self.write_first_uses(connection)?;
         self.write(connection, RecordIf::Later, |_| true)
@@ -180,7 +184,7 @@ impl LastUse {
         Ok(())
     }
 
-    /// Puts the first uses of keys into their owners' activity.
+    /// Records the first uses of keys in their owners' activity.
     fn tell_first_uses(&self, tx: &mut Tx<'_>, token_ids: &[i64]) -> QueryResult<()> {
         for id in token_ids {
             let first_use = self.pending().get(id).and_then(|pending| {
@@ -195,7 +199,7 @@ impl LastUse {
         Ok(())
     }
 
-    /// Forgets what the rows now say, and the uses of tokens that are gone; the rest stays pending.
+    /// Removes the uses that the rows now have, and those of deleted tokens. The rest stays pending.
     fn settle(&self, batch: &[TokenUse], recorded: &HashMap<i64, Option<Timestamp>>) {
         let mut all = self.pending();
         for TokenUse { token_id, .. } in batch {
@@ -218,7 +222,8 @@ impl LastUse {
     }
 
     fn pending(&self) -> MutexGuard<'_, HashMap<i64, Pending>> {
-        // Each entry is whole between any two statements, so that a panic elsewhere leaves nothing half-done.
+        // Ignore poisoning: every entry is complete between two statements, so a panic elsewhere leaves nothing
+        // half-done.
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

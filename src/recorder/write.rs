@@ -1,4 +1,4 @@
-//! How the recorder writes.
+//! The recorder's transactions.
 
 use diesel::QueryResult;
 
@@ -6,7 +6,8 @@ use crate::clock::Timestamp;
 use crate::db::{DbConnection, transaction};
 use crate::models::tx::Tx;
 
-/// Does `work` in a transaction of the recorder, at `now`: what it writes was allowed when it happened.
+/// Does `work` in a transaction of the recorder. Nothing is authorized again: what it writes was allowed when it
+/// happened.
 #[expect(clippy::disallowed_methods, reason = "the recorder acts in nobody's name")]
 pub(super) fn write<T>(
     connection: &mut DbConnection,

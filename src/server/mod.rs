@@ -1,4 +1,4 @@
-//! The HTTP server: what surrounds every request.
+//! The HTTP server and the middleware around every request.
 
 mod answer;
 pub mod metrics;
@@ -30,19 +30,19 @@ use crate::config::secret_key::SecretKey;
 use crate::forward_auth::cookies::session_cookie;
 use crate::pages;
 
-/// The largest body that is read: no form and no document of ours comes near.
+/// The largest body that is read. No form or document of Latchkey's comes close to it.
 const LARGEST_BODY: usize = 64 * 1024;
-/// How long a client may take to send a request's headers.
+/// How long a client may take to send the headers of a request.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
-/// How long requests in flight are waited for at a stop, in seconds.
+/// How many seconds a shutdown waits for requests in flight.
 const STOP_WITHIN: u64 = 30;
-/// Nothing inline, nothing from elsewhere.
+/// Nothing inline, and nothing from other sites.
 const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
                               form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// Every address that is answered, below the base path.
+/// All routes, below the base path.
 fn routes(url: &PublicUrl, key: &SecretKey) -> Scope {
-    // The public URL as people type it: without the slash at the end of its path.
+    // People also type the public URL without the slash at the end.
     let home = at("").get(pages::account::home);
     let files = at("/static/{name}").get(static_files::show);
     let outside = [home, files].into_iter().chain(api()).chain(questions());
@@ -52,9 +52,10 @@ fn routes(url: &PublicUrl, key: &SecretKey) -> Scope {
     outside.service(inside.service(at("{anything:.*}").nothing_here()))
 }
 
-/// The cookie: encrypted and authenticated; it ends with the browser, or with the session's token.
+/// The session cookie is encrypted and authenticated. It ends when the browser is closed or the session's token
+/// expires.
 fn sessions(url: &PublicUrl, key: &SecretKey) -> SessionMiddleware<CookieSessionStore> {
-    // The prefix of the name over https asks for this path.
+    // Over HTTPS the name of the cookie has the prefix `__Host-`, which requires the path `/`.
     let path = if url.is_https() || url.base_path().is_empty() { "/" } else { url.base_path() };
     SessionMiddleware::builder(CookieSessionStore::default(), Key::derive_from(key.as_bytes()))
         .cookie_content_security(CookieContentSecurity::Private)
@@ -77,9 +78,8 @@ fn headers() -> DefaultHeaders {
         .add((CACHE_CONTROL, "no-store"))
 }
 
-/// Puts every address of ours, and what handlers need that ask for an [`ApiUser`](crate::callers::api_user::ApiUser), into
-/// another application of actix-web's: with `LATCHKEY_URL=https://example.org/keys` below `/keys`. `examples/embed.rs`
-/// is one.
+/// Adds all routes, and the data that an [`ApiUser`](crate::callers::api_user::ApiUser) extractor needs, to another
+/// actix-web application. With `LATCHKEY_URL=https://example.org/keys` they are below `/keys`. See `examples/embed.rs`.
 pub fn mount<'a>(app: &'a web::Data<App>, key: &'a SecretKey) -> impl FnOnce(&mut ServiceConfig) + use<'a> {
     move |config| {
         let limits = (PayloadConfig::new(LARGEST_BODY), FormConfig::default().limit(LARGEST_BODY));
@@ -88,11 +88,11 @@ pub fn mount<'a>(app: &'a web::Data<App>, key: &'a SecretKey) -> impl FnOnce(&mu
     }
 }
 
-/// Answers on `listener` until it is told to stop; it then ends the requests in flight first. Signals are the
-/// caller's to handle, and so is [`Recorder::stop`](crate::recorder::Recorder::stop) after the end.
+/// Serves on `listener` until it is stopped; requests in flight are then completed first. The caller handles signals,
+/// and must call [`Recorder::stop`](crate::recorder::Recorder::stop) afterwards.
 ///
 /// # Errors
-/// If the operating system gives no threads.
+/// Returns an error if the operating system cannot start a thread.
 pub fn serve(app: web::Data<App>, key: SecretKey, listener: TcpListener) -> std::io::Result<Server> {
     let server = HttpServer::new(move || {
         actix_web::App::new()

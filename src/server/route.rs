@@ -1,4 +1,4 @@
-//! One address of the table of routes: the methods that it answers, and what each asks of whoever calls.
+//! An address in the table of routes: the methods it supports, and what each requires of the caller.
 
 use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::http::Method;
@@ -10,12 +10,12 @@ use super::answer::{ErrorFormat, answer};
 use crate::http::asks::{Argument, Asks};
 use crate::http::error::AppError;
 
-/// The resource at `path`, which answers no method yet.
+/// The resource at `path`, which supports no method yet.
 pub fn at(path: &str) -> At {
     At { path: path.to_owned(), resource: web::resource(path), answers: Vec::new(), errors: ErrorFormat::AsThePathSays }
 }
 
-/// A resource and what it answers.
+/// A resource and the methods it supports.
 pub struct At {
     path: String,
     resource: Resource,
@@ -23,17 +23,17 @@ pub struct At {
     errors: ErrorFormat,
 }
 
-/// A method that a resource answers.
+/// A method that a resource supports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answered {
-    /// Which.
+    /// The method.
     pub method: Method,
-    /// What it asks of whoever calls.
+    /// What the method requires of the caller.
     pub asks: Asks,
 }
 
 impl At {
-    /// GET, and HEAD without the body.
+    /// Adds GET, and HEAD, which has no body.
     pub fn get<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
@@ -43,7 +43,7 @@ impl At {
         self.answering(&[Method::GET, Method::HEAD], handler)
     }
 
-    /// POST
+    /// Adds POST.
     pub fn post<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
@@ -53,7 +53,7 @@ impl At {
         self.answering(&[Method::POST], handler)
     }
 
-    /// PUT
+    /// Adds PUT.
     pub fn put<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
@@ -63,7 +63,7 @@ impl At {
         self.answering(&[Method::PUT], handler)
     }
 
-    /// PATCH
+    /// Adds PATCH.
     pub fn patch<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
@@ -73,7 +73,7 @@ impl At {
         self.answering(&[Method::PATCH], handler)
     }
 
-    /// DELETE
+    /// Adds DELETE.
     pub fn delete<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
@@ -83,7 +83,7 @@ impl At {
         self.answering(&[Method::DELETE], handler)
     }
 
-    /// Any method: it is not its own, but that of another request.
+    /// Adds every method, for an endpoint that is asked about another request and gets that request's method.
     pub fn any<F, Args>(mut self, handler: F) -> Self
     where
         F: Handler<Args>,
@@ -97,22 +97,22 @@ impl At {
         self
     }
 
-    /// Tells what is wrong as problem documents (RFC 9457).
+    /// Sends errors as problem documents (RFC 9457).
     pub fn with_problems(self) -> Self {
         Self { errors: ErrorFormat::Problems, ..self }
     }
 
-    /// The pattern of its path, as actix matches it.
+    /// The path as a pattern of actix-web.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// What it answers.
+    /// The methods it supports.
     pub fn answers(&self) -> &[Answered] {
         &self.answers
     }
 
-    /// 404, whatever the method.
+    /// Responds with 404 to every method.
     pub fn nothing_here(self) -> impl HttpServiceFactory {
         let Self { resource, .. } = self;
         let nothing = web::to(async || Err::<HttpResponse, _>(AppError::NotFound));

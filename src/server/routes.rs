@@ -1,9 +1,9 @@
-//! The whole table of routes.
+//! The table of routes.
 
 use super::route::{At, at};
 use crate::{api, forward_auth, pages};
 
-/// What programs call, by key or password, and what watches the process.
+/// The API for programs, by key or password, and the health checks.
 pub fn api() -> Vec<At> {
     vec![
         at("/healthz").get(api::health::healthz),
@@ -36,7 +36,7 @@ pub fn api() -> Vec<At> {
     ]
 }
 
-/// What reverse proxies ask about the requests to services.
+/// The forward-auth endpoints, which reverse proxies ask about requests to services.
 pub fn questions() -> Vec<At> {
     vec![
         at("/auth/nginx").get(forward_auth::nginx).with_problems(),
@@ -45,7 +45,7 @@ pub fn questions() -> Vec<At> {
     ]
 }
 
-/// What people look at, by session.
+/// The pages for people, by session.
 pub fn pages() -> Vec<At> {
     vec![
         at("/").get(pages::account::home),
@@ -64,7 +64,7 @@ pub fn pages() -> Vec<At> {
         at("/my/tokens/{id:[0-9]+}/revoke").get(pages::tokens::revoke::ask).post(pages::tokens::revoke::revoke),
         at("/activity").get(pages::activity::show),
         at("/revoke").get(pages::leak::show).post(pages::leak::report),
-        // Administrators, about everybody and every service.
+        // Pages for administrators.
         at("/admin/users").get(pages::people::list::show),
         at("/admin/users/new").get(pages::people::add::show).post(pages::people::add::add),
         at("/admin/users/{id:[0-9]+}").get(pages::people::person::show),

@@ -1,4 +1,4 @@
-//! The stylesheet, the script and the icon, from inside the binary.
+//! The stylesheet, the script and the icon, which are embedded in the binary.
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, EntityTag, Header, IfNoneMatch};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -11,10 +11,11 @@ const FILES: [(&str, &str, &[u8]); 3] = [
     ("icon.svg", "image/svg+xml", include_bytes!("../../static/icon.svg")),
 ];
 
-/// `GET /static/{name}`: browsers keep it, and ask whether it is still the same, so that an upgrade shows at once.
+/// `GET /static/{name}`. Browsers cache the file, but revalidate it by its ETag, so that an upgrade takes effect at
+/// once.
 ///
 /// # Errors
-/// There is none of that name.
+/// Returns 404 if there is no such file.
 pub async fn show(request: HttpRequest, name: web::Path<String>) -> Result<HttpResponse, AppError> {
     let found = FILES.iter().find(|(known, _, _)| *known == name.as_str());
     let (_, content_type, body) = found.ok_or(AppError::NotFound)?;

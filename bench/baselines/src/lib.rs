@@ -1,5 +1,5 @@
-//! Latchkey once more, from its own sources, with another `last_use`: so that a baseline differs from the product in
-//! how it records a use, and in nothing else.
+//! Latchkey, built from the same sources with another `last_use`. A baseline differs from the product only in how it
+//! records a use.
 
 #[path = "../../../src/api/mod.rs"]
 pub mod api;

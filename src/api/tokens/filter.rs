@@ -1,4 +1,4 @@
-//! Which keys a list is of: the parameters of its address.
+//! The query parameters of the list of keys.
 
 use std::ops::RangeInclusive;
 
@@ -13,34 +13,34 @@ use crate::http::error::AppError;
 use crate::models::keys::key::{Key, KeyUse};
 use crate::models::keys::token::TokenAction;
 
-/// Keys in one answer, unless `limit` says otherwise, and at most.
+/// The number of keys in a response by default, and the largest that `limit` can ask for.
 const USUAL_LIMIT: u32 = 25;
 const LARGEST_LIMIT: u32 = 100;
-/// More than there will ever be.
+/// A limit that nobody reaches.
 const LARGEST_OFFSET: u32 = 1_000_000;
 
-/// What an address asks for.
+/// The keys that a query asks for.
 #[derive(Debug)]
 pub struct Filter {
-    /// The kinds that are wanted.
+    /// Only keys of these kinds.
     actions: Vec<TokenAction>,
-    /// Only those that have not been used since.
+    /// Only keys that have not been used since then.
     unused_since: Option<Timestamp>,
-    /// Only those that do not work any more at that time.
+    /// Only keys that expire by then.
     expires_before: Option<Timestamp>,
-    /// How many of them are left out.
+    /// How many keys are skipped.
     pub offset: u32,
-    /// How many of them come at most.
+    /// How many keys are returned at most.
     pub limit: u32,
 }
 
 impl Filter {
-    /// The one that `query` is. What it does not know, it refuses: a program that mistypes `unused_since` would take
-    /// all keys for unused ones. The list of people is as lenient as Redmine's (`offset_and_limit` in `users.rs`): so the
-    /// two do not share their reading.
+    /// Parses the query. Unknown parameters are refused: a program that misspells `unused_since` would take all keys
+    /// for unused ones. The list of people is as lenient as Redmine's (`offset_and_limit` in `users.rs`), so the two do
+    /// not share this function.
     ///
     /// # Errors
-    /// 400 that says what to write.
+    /// Returns 400 with what to write instead.
     pub fn read(query: &str) -> Result<Self, AppError> {
         let mut filter = Self {
             actions: TokenAction::KEYS.to_vec(),
@@ -74,18 +74,18 @@ impl Filter {
         Ok(filter)
     }
 
-    /// The kinds that are wanted.
+    /// The kinds of keys that are asked for.
     pub fn actions(&self) -> &[TokenAction] {
         &self.actions
     }
 
-    /// What of `all` that is wanted comes in this answer.
+    /// The keys on this page.
     pub fn page<T>(&self, all: Vec<T>) -> impl Iterator<Item = T> {
         let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
         all.into_iter().skip(number(self.offset)).take(number(self.limit))
     }
 
-    /// Whether `key`, which is of one of these kinds and was last used then, is wanted.
+    /// Whether a key with this last use is asked for. Its kind is not checked again.
     pub fn accepts(&self, key: &Key, last_use: Option<KeyUse>) -> bool {
         let unused = self.unused_since.is_none_or(|since| last_use.is_none_or(|last_use| last_use.on < since));
         let expires = |by: Timestamp| key.expires_on.is_some_and(|expires_on| expires_on <= by);
@@ -95,14 +95,14 @@ impl Filter {
 
 const A_TIME: &str = "a date such as 2026-12-31 or an RFC 3339 time such as 2026-12-31T10:00:00Z";
 
-/// A date is the beginning of its day, in UTC.
+/// Parses a time. A date means the beginning of that day, in UTC.
 fn time(text: &str) -> Option<Timestamp> {
     let midnight = text.parse::<NaiveDate>().map(|date| date.and_time(NaiveTime::MIN));
     let time = || chrono::DateTime::parse_from_rfc3339(text).map(|time| time.naive_utc().trunc_subsecs(6));
     midnight.or_else(|_| time()).ok()
 }
 
-/// A number in `range`; else what it must be.
+/// Parses a number in `range`; otherwise returns what it must be.
 fn number(text: &str, range: RangeInclusive<u32>) -> Result<u32, String> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = Some(text).filter(|_| is_number).and_then(|text| text.parse().ok());

@@ -1,5 +1,5 @@
-//! `/my/tokens`: the keys of whoever calls, in JSON only. A key never makes or changes one that may do more, or lives
-//! longer, than itself.
+//! `/my/tokens`: the caller's own keys, in JSON only. A key can never create or change a key that may do more, or
+//! expires later, than itself.
 
 mod filter;
 pub mod request;
@@ -58,13 +58,13 @@ struct CurrentDocument {
 
 type Refused = AsProblems<NotLetIn>;
 
-/// Why a key that asks about itself is not let in: it is nobody else's business.
+/// The responses when a key that asks about itself is refused.
 struct RefusedItself;
 
 impl IntoResponses for RefusedItself {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         let mut responses = Refused::responses();
-        // X-Redmine-Switch-User is not looked at.
+        // This endpoint ignores X-Redmine-Switch-User.
         responses.remove("412");
         responses
     }
@@ -346,7 +346,7 @@ fn document(app: &App, key: &Key, owner: &User) -> KeyDocument {
     KeyDocument::new(key, &owner.login, |secret: &Token| app.recorder.last_use.of(secret), app.clock.now())
 }
 
-/// What came of a request for a new secret, which is in the answer this one time.
+/// Responds with the key. A new secret is only shown in this response, not in a repeated one.
 fn respond_issued(
     mut response: HttpResponseBuilder,
     app: &App,

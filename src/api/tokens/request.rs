@@ -1,5 +1,4 @@
-//! What programs may say about a key. It is read member by member, so that what is wrong is told by its name, and
-//! described beside that.
+//! Requests about keys. They are read member by member, so that errors can name the member; the schema is below.
 
 use serde_json::Value;
 use utoipa::openapi::schema::{AdditionalProperties, AnyOfBuilder, ArrayBuilder, SchemaType};
@@ -14,23 +13,23 @@ use crate::models::keys::key_request::{Expiry, Grace, KeyChanges, KeyField, LONG
 use crate::models::keys::scope::{KeyScopes, Scope};
 use crate::models::rules::Labelled;
 
-/// What is said about a new key.
+/// A request to create a key.
 pub struct KeyRequest;
 
-/// What is to change about a key.
+/// A request to change a key.
 pub struct KeyChangesRequest;
 
-/// How a key is to be rotated.
+/// A request to rotate a key.
 pub struct RotationRequest;
 
-/// A date or an RFC 3339 time.
+/// The schema of a date or an RFC 3339 time.
 pub struct Time;
 
 impl KeyRequest {
-    /// The key that `members` are about.
+    /// Reads a request to create a key.
     ///
     /// # Errors
-    /// 422 with what is wrong by itself; what may not be is the model's to say.
+    /// Returns 422 if a member cannot be read. The rules for its value are checked by the model.
     pub fn read(mut members: Members) -> Result<NewKey, AppError> {
         let new = NewKey {
             name: name(&mut members).unwrap_or_default(),
@@ -43,10 +42,10 @@ impl KeyRequest {
 }
 
 impl KeyChangesRequest {
-    /// The changes that `members` are about.
+    /// Reads a request to change a key.
     ///
     /// # Errors
-    /// As [`KeyRequest::read`].
+    /// See [`KeyRequest::read`].
     pub fn read(mut members: Members) -> Result<KeyChanges, AppError> {
         let changes = KeyChanges {
             name: name(&mut members),
@@ -59,10 +58,10 @@ impl KeyChangesRequest {
 }
 
 impl RotationRequest {
-    /// The time of grace that `members` are about.
+    /// Reads a request to rotate a key, which has the grace period.
     ///
     /// # Errors
-    /// As [`KeyRequest::read`].
+    /// See [`KeyRequest::read`].
     pub fn read(mut members: Members) -> Result<Grace, AppError> {
         let grace = members.take("grace", "Grace", |value| text(value)?.parse::<Grace>().map_err(str::to_owned));
         members.finish().map(|()| grace.unwrap_or_default())
@@ -91,7 +90,7 @@ fn expiry(members: &mut Members) -> Option<Expiry> {
     })
 }
 
-/// An object that may have no other members than those it is given.
+/// An object that accepts no other members than the ones described.
 fn closed() -> ObjectBuilder {
     ObjectBuilder::new().additional_properties(Some(AdditionalProperties::FreeForm(false)))
 }

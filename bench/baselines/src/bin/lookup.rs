@@ -1,6 +1,6 @@
-//! How long the product's lookup of a token takes: `lookup DATABASE_URL TOKENS SECONDS` looks up tokens whose secrets
-//! are `bench-1` to `bench-TOKENS`, uniformly at random, and prints nanoseconds a lookup. The first half of the time
-//! warms up.
+//! Measures how long the product takes to look up a token. `lookup DATABASE_URL TOKENS SECONDS` looks up tokens with
+//! the secrets `bench-1` to `bench-TOKENS`, chosen uniformly at random, and prints the nanoseconds of a lookup. The
+//! first half of the time is for warming up.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use latchkey::models::keys::token::{Claim, Token, TokenAction};
 use latchkey::secret::Secret;
 
 const ANY: &[TokenAction] = &[TokenAction::Api, TokenAction::Feeds, TokenAction::Session];
-/// Digests that are made before the clock runs.
+/// How many digests are computed before the time is measured.
 const BATCH: usize = 10_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Nanoseconds a lookup, over `time` spent looking up.
+/// The nanoseconds of one lookup, averaged over lookups that take `time` together.
 fn measure(database: &Database, random: &mut Random, tokens: u64, time: Duration) -> Result<u128, Box<dyn Error>> {
     let now = Clock::system().now();
     let (mut spent, mut lookups) = (Duration::ZERO, 0);
@@ -48,7 +48,7 @@ fn secret(number: u64) -> Secret {
     Secret::presented(format!("bench-{number}"))
 }
 
-/// SplitMix64: random enough to choose a row.
+/// SplitMix64, a random number generator that is good enough to choose rows.
 struct Random(u64);
 
 impl Random {

@@ -1,4 +1,4 @@
-//! Latchkey with nothing recorded.
+//! Latchkey without recording uses.
 
 use std::process::ExitCode;
 

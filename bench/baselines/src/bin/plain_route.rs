@@ -1,5 +1,5 @@
-//! What actix-web does with as many workers when there is nothing to do: one route, no middleware, a JSON document like
-//! that of `/users/current.json`. `LATCHKEY_BIND` is the address.
+//! Measures what actix-web alone can do with as many workers: one route without middleware, which returns JSON like
+//! `/users/current.json`. `LATCHKEY_BIND` is the address.
 
 use actix_web::web::{self, Json};
 use actix_web::{App, HttpServer};

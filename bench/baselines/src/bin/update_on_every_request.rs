@@ -1,4 +1,4 @@
-//! Latchkey with an UPDATE in the path of every request.
+//! Latchkey with an UPDATE in every request.
 
 use std::process::ExitCode;
 

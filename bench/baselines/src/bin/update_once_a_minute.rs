@@ -1,4 +1,4 @@
-//! Latchkey with an UPDATE in the path of each request that finds the row a minute old.
+//! Latchkey with an UPDATE in each request that finds the use in the row at least a minute old.
 
 use std::process::ExitCode;
 

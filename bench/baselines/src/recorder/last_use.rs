@@ -1,5 +1,5 @@
-//! In place of the product's `last_use`, with what the other modules call of it: the ways to record a use that it is
-//! compared with. `DATABASE_URL` names the database.
+//! Replaces the `last_use` of the product, with the functions that other modules call, by the ways to record a use that
+//! it is compared with. `DATABASE_URL` is the database.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -18,26 +18,26 @@ use crate::models::client::Client;
 use crate::models::keys::token::{Token, WRITE_INTERVAL};
 use crate::recorder::wake_up::WakeUp;
 
-/// How a baseline records that a token was used. Each has a program of its own.
+/// How a baseline records that a token was used. There is a program for each.
 #[derive(Clone, Copy, Debug)]
 pub enum Recording {
-    /// By an UPDATE in the path of every request.
+    /// With an UPDATE in every request.
     OnEveryRequest,
-    /// By an UPDATE in the path of each request that finds the row a minute old.
+    /// With an UPDATE in each request that finds the use in the row at least a minute old.
     OnceAMinute,
-    /// Not at all.
+    /// Without recording at all.
     Never,
 }
 
 static RECORDING: OnceLock<Recording> = OnceLock::new();
 
-/// Makes this process record in one way, and runs the product's command line.
+/// Chooses how this process records uses, and runs the product's command line.
 pub fn run(recording: Recording) -> std::process::ExitCode {
     let _ = RECORDING.set(recording);
     crate::commands::run()
 }
 
-/// Records in the way of this process.
+/// Records uses in the way that was chosen.
 pub struct LastUse {
     clock: Clock,
     recording: Recording,
@@ -45,10 +45,10 @@ pub struct LastUse {
 }
 
 impl LastUse {
-    /// For the database that the environment names.
+    /// Uses the database that `DATABASE_URL` names.
     ///
     /// # Panics
-    /// If it names none.
+    /// Panics if `DATABASE_URL` is missing or invalid, or no way to record was chosen.
     pub fn new(clock: Clock, _: Duration, _: Arc<WakeUp>, _: Flushes) -> Self {
         let url = std::env::var("DATABASE_URL").expect("DATABASE_URL is set").parse().expect("DATABASE_URL is right");
         let recording = *RECORDING.get().expect("the program has said how it records");
@@ -68,48 +68,49 @@ impl LastUse {
         }
     }
 
-    /// What the row says.
+    /// The last use in the row.
     pub fn of(&self, token: &Token) -> Option<Timestamp> {
         token.recorded_use()
     }
 
-    /// None.
+    /// Always 0: nothing is pending.
     pub fn pending_uses(&self) -> usize {
         0
     }
 
-    /// None.
+    /// Always 0: every request waits for its write.
     pub fn answered_unwritten(&self) -> u64 {
         0
     }
 
-    /// Nothing to write.
+    /// Does nothing: nothing is pending.
     ///
     /// # Errors
-    /// None.
+    /// Never.
     pub fn write_first_uses(&self, _: &mut DbConnection) -> QueryResult<()> {
         Ok(())
     }
 
-    /// Nothing to write.
+    /// Does nothing: nothing is pending.
     ///
     /// # Errors
-    /// None.
+    /// Never.
     pub fn write_due(&self, _: &mut DbConnection) -> QueryResult<()> {
         Ok(())
     }
 
-    /// Nothing to write.
+    /// Does nothing: nothing is pending.
     ///
     /// # Errors
-    /// None.
+    /// Never.
     pub fn write_all(&self, _: &mut DbConnection) -> QueryResult<()> {
         Ok(())
     }
 }
 
-/// The connections that write. A baseline has the best that can be done without a design of its own: SQLite, where
-/// only one can write, has one, so that nobody sleeps until it is free, and no fsync a statement; PostgreSQL has eight.
+/// The connections that write. Each baseline is as fast as it can be without a design of its own: SQLite, which has one
+/// writer, gets one connection, so that nobody sleeps on a busy database, and no fsync for each statement; PostgreSQL
+/// gets eight connections.
 struct Writers {
     url: DatabaseUrl,
     turns: Semaphore,

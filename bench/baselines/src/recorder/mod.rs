@@ -1,4 +1,4 @@
-//! The recorder of the product, but for [`last_use`].
+//! The recorder of the product with another [`last_use`].
 
 pub mod last_use;
 #[path = "../../../../src/recorder/service_uses.rs"]
