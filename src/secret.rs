@@ -1,4 +1,4 @@
-//! Secrets: made once, shown once, and stored only as digests.
+//! Secrets: generated once, shown once, and stored only as a digest.
 
 use std::fmt;
 
@@ -10,17 +10,17 @@ const RANDOM_LENGTH: usize = 40;
 const CHECKSUM_LENGTH: usize = 6;
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// The text that a client presents. It prints as `Secret(…)`, so that no log can hold it by accident, and is overwritten
-/// in memory when it is dropped.
+/// The secret text that a client presents. Its `Debug` output is `Secret(…)`, so that it cannot end up in a log by
+/// accident, and its memory is overwritten when it is dropped.
 #[derive(Clone)]
 pub struct Secret(SecretString);
 
 impl Secret {
-    /// A new secret: `lk_`, 40 base62 characters from the operating system's generator, and a checksum of 6, so that
-    /// scanners can find leaked ones and a mistyped one is known without a query.
+    /// Generates a secret: `lk_`, 40 random base62 characters, and a checksum of 6 characters. The prefix and checksum
+    /// let secret scanners find leaked ones, and mistyped ones be refused without a query.
     ///
     /// # Panics
-    /// If the operating system has no randomness to give: nothing safe can be done then.
+    /// Panics if the operating system cannot provide randomness: nothing safe could follow.
     pub fn generate() -> Self {
         let mut text = String::from(PREFIX);
         text.push_str(&random_base62(RANDOM_LENGTH));
@@ -29,30 +29,30 @@ impl Secret {
         Self(text.into())
     }
 
-    /// What a client presented, in whatever form: keys moved in from elsewhere keep theirs.
+    /// A secret that a client presented, in any form: imported keys keep theirs.
     pub fn presented(text: impl Into<String>) -> Self {
         Self(text.into().into())
     }
 
-    /// The text itself, to show it the one time, or to find it in a cookie.
+    /// The text of the secret, to show it once or to store it in a cookie.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
 
-    /// What is stored: SHA-256 over the text, case-sensitive. The secrets are random, so neither salt nor stretching
-    /// would add anything.
+    /// The SHA-256 digest of the text, which is what the database stores. It is case-sensitive. The secrets are random,
+    /// so a salt or key stretching would add nothing.
     pub fn digest(&self) -> Digest {
         Digest(Sha256::digest(self.expose()).into())
     }
 
-    /// The last four characters, to recognise a key by.
+    /// The last four characters, by which people recognise a key.
     pub fn hint(&self) -> String {
         let mut last: Vec<char> = self.expose().chars().rev().take(4).collect();
         last.reverse();
         last.into_iter().collect()
     }
 
-    /// Whether it has our form but not its checksum: a slip of the hand that no database needs to be asked about.
+    /// Whether the text has the form of our secrets but the wrong checksum: a typo, which is refused without a query.
     pub fn is_mistyped(&self) -> bool {
         let text = self.expose();
         let ours = text.len() == PREFIX.len() + RANDOM_LENGTH + CHECKSUM_LENGTH
@@ -79,21 +79,21 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The SHA-256 of a secret: what the database knows of it.
+/// The SHA-256 digest of a secret.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// The 32 bytes.
+    /// The 32 bytes of the digest.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }
 
-/// Bytes that nobody can guess: the one place where randomness comes from.
+/// Random bytes from the operating system, fit for secrets. All randomness comes from here.
 ///
 /// # Panics
-/// If the operating system has no randomness to give.
+/// Panics if the operating system cannot provide randomness.
 #[expect(clippy::disallowed_methods, reason = "this is the place")]
 pub fn random_bytes<const LENGTH: usize>() -> [u8; LENGTH] {
     let mut bytes = [0; LENGTH];
@@ -101,10 +101,10 @@ pub fn random_bytes<const LENGTH: usize>() -> [u8; LENGTH] {
     bytes
 }
 
-/// `length` characters of base62, each as likely as the others.
+/// A text of `length` random base62 characters, without modulo bias: each character is equally likely.
 ///
 /// # Panics
-/// If the operating system has no randomness to give.
+/// Panics if the operating system cannot provide randomness.
 pub fn random_base62(length: usize) -> String {
     let mut text = String::with_capacity(length);
     while text.len() < length {
@@ -144,7 +144,8 @@ mod tests {
         }
     }
 
-    /// Scanners compute it, so that it must never change: CRC-32 over everything before it, in base62, digits first.
+    /// Secret scanners compute the checksum, so it must never change: CRC-32 over everything before it, in base62,
+    /// digits first.
     #[test]
     fn the_checksum_is_that_of_the_documents() {
         let body = format!("lk_{}", "0".repeat(40));
@@ -160,7 +161,7 @@ mod tests {
         assert_eq!(text.len(), 62 * 1000);
         for letter in BASE62 {
             let times = text.bytes().filter(|byte| byte == letter).count();
-            // More than nine standard deviations: never, in the life of this test.
+            // The bounds are more than nine standard deviations away, so chance alone never breaks this test.
             assert!((700..1300).contains(&times), "{} came {times} times", char::from(*letter));
         }
     }

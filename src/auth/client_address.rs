@@ -1,4 +1,4 @@
-//! Where a request comes from, through the proxies that are trusted and no others.
+//! The client's address, taken from `X-Forwarded-For` only as far as trusted proxies wrote it.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,19 +11,20 @@ use crate::models::client::Client;
 
 const FORWARDED_FOR: &str = "X-Forwarded-For";
 
-/// Knows which proxies are believed.
+/// Finds the address of a client. Knows which reverse proxies are trusted.
 pub struct ClientAddresses {
     trusted: Vec<IpNet>,
     warned: AtomicBool,
 }
 
 impl ClientAddresses {
-    /// Believes `trusted`, and nobody else.
+    /// Trusts the proxies in the networks `trusted`, and no others.
     pub fn new(trusted: Vec<IpNet>) -> Self {
         Self { trusted, warned: AtomicBool::new(false) }
     }
 
-    /// The address of the connection, or the rightmost untrusted hop if that is a trusted proxy's.
+    /// The address of the connection, or, if that is a trusted proxy's, the rightmost hop in `X-Forwarded-For` that is
+    /// not a trusted proxy.
     pub fn of(&self, request: &HttpRequest) -> IpAddr {
         let peer = request.peer_addr().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.ip().to_canonical());
         let forwarded = request.headers().get_all(FORWARDED_FOR);
@@ -36,11 +37,13 @@ impl ClientAddresses {
             }
             return peer;
         }
-        // Bytes, not text: a header that is none may still end with what the proxy wrote.
+        // Split bytes, not text: a client may have sent bytes that are not UTF-8, but the proxy's part at the end is
+        // still valid.
         let hops: Vec<&[u8]> = forwarded.into_iter().flat_map(|it| it.as_bytes().split(|byte| *byte == b',')).collect();
         let mut client = peer;
         for hop in hops.into_iter().rev() {
-            // What a trusted proxy did not write cannot be told from a forgery: what it was sent by is known.
+            // An entry that is not an address cannot come from a trusted proxy, so everything left of it may be forged.
+            // Return the address of the last hop that is known.
             let Some(address) = parse_hop(hop) else { break };
             client = address;
             if !self.trusts(address) {
@@ -50,7 +53,7 @@ impl ClientAddresses {
         client
     }
 
-    /// Whether a proxy that is believed sends it.
+    /// Whether the connection comes from a trusted proxy.
     pub fn is_from_trusted_proxy(&self, request: &HttpRequest) -> bool {
         request.peer_addr().is_some_and(|peer| self.trusts(peer.ip().to_canonical()))
     }
@@ -59,7 +62,8 @@ impl ClientAddresses {
         self.trusted.iter().any(|network| network.contains(&address))
     }
 
-    /// Address and agent, as events tell them of somebody who may be anybody.
+    /// The client's address and user agent, for events. It names no credential, so it is right for anonymous requests
+    /// too.
     pub fn stranger(&self, request: &HttpRequest) -> Client {
         let agent = request.headers().get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()));
         Client::new(self.of(request), agent.as_deref().unwrap_or_default())

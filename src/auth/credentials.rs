@@ -1,4 +1,4 @@
-//! What a request presents to say who it is. Parsing only: nothing here asks a database.
+//! The credentials that a request presents. This file only parses them and never queries the database.
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use base64::Engine as _;
@@ -9,53 +9,54 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::secret::Secret;
 
-/// Where clients of Redmine's API put their key.
+/// The header in which clients of Redmine's API send their key.
 pub const API_KEY_HEADER: &str = "X-Redmine-API-Key";
-/// Where clients of many other services put theirs; it counts there, and not on the API.
+/// The header in which clients of many other services send their key. It counts for services, not on the API.
 pub const SERVICE_KEY_HEADER: &str = "X-API-Key";
-/// The login of the person that an admin's program acts as.
+/// The header in which an administrator's program names the login of the person to act as (impersonation).
 pub const SWITCH_USER_HEADER: &str = "X-Redmine-Switch-User";
 
-/// Clients differ in whether they pad.
+/// Base64 with or without padding, as clients differ in it.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The credentials of a request: the first that is there, in Redmine's order, even when it is wrong and the next one
-/// would be right.
+/// The credentials of a request: the first ones found, in Redmine's order, even if they are wrong and later ones would
+/// be right.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Credentials {
-    /// Nothing, or nothing that is not empty.
+    /// No credentials, or only empty ones.
     Absent,
-    /// A key in the query or in its own header.
+    /// A key in the query or in a header of its own.
     Key(Secret),
-    /// HTTP Basic: a key as user name, or login and password.
+    /// HTTP Basic authentication: a key as the user name, or a login and password.
     Basic {
-        /// What stands before the colon.
+        /// The part before the colon.
         username: String,
-        /// What stands behind it.
+        /// The part after the colon.
         password: Password,
     },
-    /// A key where RFC 6750 puts it.
+    /// A bearer token (RFC 6750): a key in the `Authorization` header.
     Bearer(Secret),
-    /// A key's header that cannot be a key.
+    /// A key header that is not UTF-8 or, for a service, was sent twice.
     UnreadableKey,
-    /// An `Authorization` that cannot be read, or of a scheme that is not known.
+    /// An `Authorization` header that cannot be parsed, or has an unknown scheme.
     UnreadableAuthorization,
 }
 
-/// A password as presented; it prints as `Password(…)`, and is overwritten in memory when it is dropped.
+/// A password as the client sent it. Its `Debug` output is `Password(…)`, and its memory is overwritten when it is
+/// dropped.
 #[derive(Clone)]
 pub struct Password(SecretString);
 
 impl Password {
-    /// What was typed.
+    /// Wraps the text that was typed.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into().into())
     }
 
-    /// The text itself.
+    /// The text of the password.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
@@ -76,7 +77,7 @@ impl std::fmt::Debug for Password {
 }
 
 impl Credentials {
-    /// Reads the credentials of an API request: parameter `key`, then `X-Redmine-API-Key`, then `Authorization`.
+    /// Reads the credentials of an API request: the parameter `key`, then `X-Redmine-API-Key`, then `Authorization`.
     pub fn of_api_request(query: &str, headers: &HeaderMap) -> Self {
         if let Some(key) = key_parameter(query) {
             return Self::Key(key);
@@ -93,8 +94,8 @@ impl Credentials {
         }
     }
 
-    /// Reads what the headers of a request to a service present: `X-Redmine-API-Key`, `X-API-Key`, `Authorization`. One
-    /// that comes twice cannot be read: the service might see the other.
+    /// Reads the credentials of a request to a service from its headers: `X-Redmine-API-Key`, `X-API-Key`, then
+    /// `Authorization`. A header that is sent twice counts as unreadable: the service might read the other value.
     pub fn of_service_request(headers: &HeaderMap) -> Self {
         for name in [API_KEY_HEADER, SERVICE_KEY_HEADER] {
             match only_text_of(headers, name) {
@@ -132,13 +133,13 @@ impl Credentials {
     }
 }
 
-/// The parameter `key` of a query; `None` if it is missing or blank. `key[]` is another name.
+/// The value of the query parameter `key`; `None` if it is missing or blank. `key[]` is a different parameter.
 pub fn key_parameter(query: &str) -> Option<Secret> {
     let value = parameter(query, "key")?;
     Some(value.trim()).filter(|key| !key.is_empty()).map(Secret::presented)
 }
 
-/// A parameter of a query: the last one of that name, as Rack takes it.
+/// The value of a query parameter. If there are several of the same name, the last one counts, as in Rack.
 pub fn parameter(query: &str, name: &str) -> Option<String> {
     form_urlencoded::parse(query.as_bytes())
         .filter(|(given, _)| given == name)
@@ -146,18 +147,19 @@ pub fn parameter(query: &str, name: &str) -> Option<String> {
         .map(|(_, value)| value.into_owned())
 }
 
-/// `query` without its `key` parameters, for addresses that are passed on.
+/// The query without its `key` parameters, so that a redirect does not pass the secret on.
 pub fn without_key(query: &str) -> String {
     let others = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "key" && name != "key[]");
     form_urlencoded::Serializer::new(String::new()).extend_pairs(others).finish()
 }
 
-/// A header's value without the blanks around it; `None` if it is not UTF-8.
+/// A header's value without surrounding whitespace; `None` if it is not UTF-8.
 pub fn text_of(value: &HeaderValue) -> Option<&str> {
     std::str::from_utf8(value.as_bytes()).ok().map(str::trim)
 }
 
-/// The text of a header that is there once; inside `None` if it is not UTF-8, or there are several.
+/// The text of a header that must not be repeated: `None` if it is absent, `Some(None)` if it is not UTF-8 or was sent
+/// several times.
 fn only_text_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<Option<&'a str>> {
     let mut values = headers.get_all(name);
     let first = values.next()?;
@@ -183,7 +185,7 @@ mod tests {
         form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish()
     }
 
-    /// Text that may stand in a header.
+    /// Text that a header can hold.
     fn visible() -> impl Strategy<Value = String> {
         "\\PC{1,40}".prop_map(|text| text.trim().to_owned()).prop_filter("blank", |text| !text.is_empty())
     }

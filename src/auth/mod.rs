@@ -1,4 +1,4 @@
-//! The mechanisms of authentication, which know neither the application nor who anybody is.
+//! The mechanisms of authentication. They know neither the application nor the rows of people.
 
 pub mod client_address;
 pub mod credentials;

@@ -1,5 +1,5 @@
-//! How often a key may be used on a service: a bucket of as many requests as there may be in a minute, which fills again
-//! as the minute goes by. Each process counts for itself.
+//! Rate limits for keys on services: a token bucket for each key and service, which holds as many requests as are
+//! allowed per minute and refills within a minute. Each process counts for itself.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::{Mutex, PoisonError};
@@ -13,11 +13,12 @@ use lru::LruCache;
 
 use crate::clock::{Clock, whole_seconds};
 
-/// Buckets in memory; the one that was used longest ago makes room, full again.
+/// The number of buckets kept in memory. The least recently used one is evicted (LRU cache), and starts full when it is
+/// needed again.
 const BUCKETS: NonZeroUsize = NonZeroUsize::new(50_000).unwrap();
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The buckets, by key and service.
+/// The buckets, by key id and service id.
 pub struct Rates {
     clock: Clock,
     buckets: Mutex<LruCache<(i64, i64), Bucket>>,
@@ -28,23 +29,23 @@ struct Bucket {
     limiter: RateLimiter<NotKeyed, InMemoryState, SinceEpoch, StateInformationMiddleware>,
 }
 
-/// How much of a bucket is left.
+/// The state of a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// Requests in a minute.
+    /// The number of requests allowed per minute.
     pub most: u32,
-    /// Those that can be sent at once.
+    /// The number of requests that can be sent right now.
     pub left: u32,
-    /// When it is full again, if nothing is sent.
+    /// The time until the bucket is full again, if no request is sent.
     pub full_in: Duration,
 }
 
-/// The bucket is empty.
+/// The rate limit is exceeded: the bucket is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exceeded {
-    /// What there is of it.
+    /// The state of the bucket.
     pub rate: Rate,
-    /// When one request can be sent again.
+    /// The time until one request can be sent again.
     pub wait: Duration,
 }
 
@@ -54,7 +55,7 @@ impl Rate {
         Self { most: most.get(), left, full_in: MINUTE * used / most.get() }
     }
 
-    /// The headers that tell it, of draft-ietf-httpapi-ratelimit-headers-10, for the policy called `name`.
+    /// The rate limit headers of draft-ietf-httpapi-ratelimit-headers-10, for the policy called `name`.
     pub fn headers(&self, name: &str) -> [(&'static str, String); 2] {
         let Self { most, left, full_in } = *self;
         let (window, full_in) = (MINUTE.as_secs(), whole_seconds(full_in));
@@ -66,18 +67,18 @@ impl Rate {
 }
 
 impl Rates {
-    /// Full buckets.
+    /// Starts with every bucket full.
     pub fn new(clock: Clock) -> Self {
         Self { clock, buckets: Mutex::new(LruCache::new(BUCKETS)) }
     }
 
-    /// Takes one request out of the bucket of this key and this service, which holds `most`.
+    /// Takes one request out of the bucket of this key and service, which holds up to `most`.
     ///
     /// # Errors
-    /// [`Exceeded`] if there is none in it.
+    /// [`Exceeded`] if the bucket is empty.
     pub fn take(&self, key_id: i64, service_id: i64, most: NonZeroU32) -> Result<Rate, Exceeded> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        // Also if another number was set meanwhile.
+        // Start a new bucket also if the limit of the service has changed since.
         if buckets.peek(&(key_id, service_id)).is_none_or(|bucket: &Bucket| bucket.most != most) {
             buckets.put((key_id, service_id), Bucket::full(most, SinceEpoch(self.clock.clone())));
         }
@@ -99,7 +100,7 @@ impl Bucket {
     }
 }
 
-/// The clock of the process as governor wants to read it.
+/// The application's clock as governor reads it: the time since the epoch.
 #[derive(Clone)]
 struct SinceEpoch(Clock);
 

@@ -1,4 +1,5 @@
-//! Who calls the API, as clients of Redmine's know it (`docs/api.md`). The session cookie is never looked at.
+//! Extractors that authenticate callers of the API, with the credentials that clients of Redmine send (`docs/api.md`).
+//! The session cookie is never read here.
 
 use std::marker::PhantomData;
 
@@ -24,9 +25,9 @@ const API: &[TokenAction] = &[TokenAction::Api, TokenAction::Access];
 const ACCESS: &[TokenAction] = &[TokenAction::Access];
 const FEEDS: &[TokenAction] = &[TokenAction::Feeds];
 
-/// A scope as a type, so that a handler's signature says which one it asks for.
+/// A scope as a type, so that a handler's signature says which scope it requires.
 pub trait AskedScope: 'static {
-    /// The same as a value.
+    /// The scope as a value.
     const SCOPE: Scope;
 }
 
@@ -41,38 +42,39 @@ macro_rules! asked_scopes {
 }
 asked_scopes!(AccountRead, AccountWrite, TokensRead, TokensWrite, UsersRead, UsersWrite, ServicesRead, ServicesWrite);
 
-/// A person who calls the API, authenticated with something that has the scope `S`, and allowed to go on.
+/// A caller of the API whose credentials grant the scope `S`.
 pub struct ApiUser<S> {
-    /// Whom the request is for: with Switch-User, the other one.
+    /// The person whom the request is for: with X-Redmine-Switch-User, the one that it names.
     pub user: User,
-    /// What they may write by.
+    /// The authority to write in their name.
     pub mandate: Mandate,
     scope: PhantomData<S>,
 }
 
-/// An administrator who calls the API, authenticated with something that has the scope `S`.
+/// An administrator who calls the API with credentials that grant the scope `S`.
 pub struct AdminUser<S> {
-    /// Whom the request is for: with Switch-User, the other one, who must be an administrator too.
+    /// The person whom the request is for: with X-Redmine-Switch-User, the one that it names, who must be an
+    /// administrator too.
     pub user: User,
-    /// What they may write by.
+    /// The authority to write in their name.
     pub mandate: Mandate,
     scope: PhantomData<S>,
 }
 
-/// A key that calls the API about itself: any may, whatever its scopes. Whom an administrator acts as changes nothing
-/// about which key that is.
+/// A key that calls the API about itself. Any key may, whatever its scopes. X-Redmine-Switch-User is ignored: it does
+/// not change which key was used.
 pub struct CurrentKey {
-    /// Whose key it is.
+    /// The owner of the key.
     pub owner: User,
-    /// The secret of it that was presented.
+    /// The secret of the key that was presented.
     pub token: Token,
-    /// What it may write by.
+    /// The authority to write in the owner's name.
     pub mandate: Mandate,
 }
 
-/// A person whose feed reader asks.
+/// A person whose feed reader asks, authenticated by the Atom access key in the parameter `key`.
 pub struct FeedUser {
-    /// Whose feed.
+    /// The owner of the feed.
     pub user: User,
 }
 
@@ -108,19 +110,19 @@ impl<S: AskedScope> Argument for AdminUser<S> {
 }
 
 impl<S> ApiUser<S> {
-    /// The same as an administrator.
+    /// Converts the caller to an administrator.
     ///
     /// # Errors
-    /// 403 if they are none.
+    /// Returns 403 if they are not an administrator.
     pub fn administrator(self) -> Result<AdminUser<S>, AppError> {
         let mandate = self.mandate.of_administrator(&self.user)?;
         Ok(AdminUser { user: self.user, mandate, scope: PhantomData })
     }
 
-    /// The same, if it is the person themself and nobody who acts as them.
+    /// Returns the caller unchanged if nobody acts as somebody else.
     ///
     /// # Errors
-    /// 403 with Switch-User.
+    /// Returns 403 if X-Redmine-Switch-User is in use.
     pub fn in_person(self) -> Result<Self, AppError> {
         match self.mandate.is_acting() {
             true => Err(AppError::Forbidden("No key is made, changed or rotated with X-Redmine-Switch-User.")),
@@ -174,7 +176,8 @@ impl Argument for FeedUser {
     const ASKS: Asks = Asks::FeedsKey;
 }
 
-/// Whom `request` is for, and what they may write by, if whoever calls has the scope `asked`.
+/// Authenticates the caller, checks that their credentials grant `asked`, and follows X-Redmine-Switch-User. Returns
+/// the person whom the request is for, and the authority to write in their name.
 async fn authorize(request: &HttpRequest, asked: Scope) -> Result<(User, Mandate), AppError> {
     let app = App::of(request)?;
     let (caller, grant) = authenticate(&app, request).await?;
@@ -190,7 +193,7 @@ async fn authorize(request: &HttpRequest, asked: Scope) -> Result<(User, Mandate
     Ok((other.unwrap_or(caller), mandate))
 }
 
-/// Who calls, and by what.
+/// Authenticates the caller and counts the attempt in the metrics.
 async fn authenticate(app: &App, request: &HttpRequest) -> Result<(User, Grant), AppError> {
     let credentials = Credentials::of_api_request(request.query_string(), request.headers());
     let method = method_of(&credentials);
@@ -201,7 +204,7 @@ async fn authenticate(app: &App, request: &HttpRequest) -> Result<(User, Grant),
     caller
 }
 
-/// What is counted as an attempt; nothing presented is none.
+/// The method under which the metrics count an attempt to authenticate; `None` if no credentials were presented.
 pub fn method_of(credentials: &Credentials) -> Option<AuthMethod> {
     match credentials {
         Credentials::Absent => None,
@@ -211,7 +214,7 @@ pub fn method_of(credentials: &Credentials) -> Option<AuthMethod> {
     }
 }
 
-/// Whose credentials these are.
+/// Finds the person to whom the credentials belong.
 async fn caller(app: &App, request: &HttpRequest, credentials: Credentials) -> Result<(User, Grant), AppError> {
     match credentials {
         Credentials::Key(secret) => by_key(app, request, &secret).await?.map_err(|_| refused_key()),
@@ -235,12 +238,12 @@ async fn by_key(
     Ok(found.map(granted))
 }
 
-/// The kinds of key that programs come with.
+/// The kinds of key that the API and services accept.
 pub fn key_actions(app: &App) -> &'static [TokenAction] {
     if app.config.api_access_keys { API } else { ACCESS }
 }
 
-/// The user name is looked up as a key first: a password is hashed only when it is none, and never was.
+/// Looks the user name up as a key first: a password is hashed only if the user name is not a key and never was one.
 async fn by_basic(
     app: &App,
     request: &HttpRequest,
@@ -256,7 +259,7 @@ async fn by_basic(
         }
         Err(TokenRefusal::Over) => return Err(basic_challenge(app)),
     };
-    // Counted as refused, which the mandate that is made of this would be too late for.
+    // Refuse here, so that the metrics count the attempt as refused: the mandate checks this only after it was counted.
     if user.must_change_password {
         return Err(AppError::Forbidden(CHANGE_PASSWORD_FIRST));
     }
@@ -274,7 +277,7 @@ async fn by_login(app: &App, request: &HttpRequest, login: &str, password: &Pass
     }
 }
 
-/// The login of whom an administrator's program wants to act as; anybody else's header is ignored.
+/// The login that an administrator's program wants to act as. The header of anybody else is ignored.
 fn user_to_act_as(request: &HttpRequest, caller: &User) -> Option<String> {
     let login = request.headers().get(SWITCH_USER_HEADER).filter(|_| caller.admin)?;
     let login = text_of(login).unwrap_or("\u{FFFD}");

@@ -1,5 +1,5 @@
-//! The password again: steps that give away more than a page asks for it if it was given too long ago, so that a
-//! browser that somebody left open is not enough to make a key.
+//! Password confirmation for sensitive steps, which GitHub calls sudo mode: a step that makes a key asks for the
+//! password again if it was given too long ago, so that a browser left open is not enough.
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
@@ -19,34 +19,34 @@ use crate::http::error::{AppError, SECOND_FACTOR};
 use crate::models::keys::token::Token;
 use crate::models::people::user::User;
 
-/// The form of a step that asks for the password again. The handler of such a step takes this in place of
-/// [`Posted`], and comes by [`Sensitive::confirm`] to what it writes with.
+/// The form of a step that asks for the password again. The handler takes this in place of [`Posted`], and can write
+/// only with the mandate that [`Sensitive::confirm`] returns.
 pub struct Sensitive<Form> {
-    /// Who sent it.
+    /// The person who sent the form.
     pub user: User,
-    /// Their session.
+    /// The session in which it was sent.
     pub session: Token,
-    /// Its fields, but for the password.
+    /// The fields of the form, without the password.
     pub form: Form,
     password: Password,
     mandate: Mandate,
 }
 
-/// Why a step is not taken, before anything else is looked at.
+/// Why the password was not confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unconfirmed {
-    /// It was not in the form, or nothing was typed.
+    /// The password was empty or not in the form.
     #[error("Your password is needed again: you gave it more than 15 minutes ago")]
     Missing,
-    /// It is not the right one.
+    /// The password is wrong.
     #[error("Your password is wrong")]
     Wrong,
-    /// It is right, but not enough any more.
+    /// The password is right, but the account needs a second factor now.
     #[error("{SECOND_FACTOR}")]
     SecondFactor,
 }
 
-/// Whether a step in this session asks for the password again.
+/// Whether a sensitive step in this session asks for the password again.
 pub fn asks_again(app: &App, session: &Token) -> bool {
     session_limits::asks_again(session, app.clock.now())
 }
@@ -74,11 +74,11 @@ impl<Form> Argument for Sensitive<Form> {
 }
 
 impl<Form> Sensitive<Form> {
-    /// Asks for the password, if it was given too long ago; gives what the step may be written by.
+    /// Checks the password if it was given too long ago. Returns the mandate that the step may write with.
     ///
     /// # Errors
-    /// [`Unconfirmed`] inside, for the form to be shown again; outside those of the database, too many wrong passwords,
-    /// and too many that wait to be hashed.
+    /// Returns [`Unconfirmed`] inside, so that the form can be shown again. Outside, returns 429 after too many wrong
+    /// passwords, 503 if the hashing queue is full, or an error if a query fails.
     pub async fn confirm(&self, app: &App, request: &HttpRequest) -> Result<Result<Mandate, Unconfirmed>, AppError> {
         let mandate = self.mandate.clone();
         if !asks_again(app, &self.session) {

@@ -1,4 +1,4 @@
-//! Secrets that somebody has found where they should not be.
+//! Reports of leaked secrets: the key is revoked and its owner is told.
 
 use actix_web::HttpRequest;
 
@@ -12,14 +12,15 @@ use crate::models::keys::token::Token;
 use crate::models::tx::Tx;
 use crate::secret::Secret;
 
-/// The most characters of a secret: more than any key has, and than a header can carry.
+/// The maximum length of a reported secret, in characters. No key is as long.
 const LONGEST: usize = 1000;
 
-/// Ends the key that `text` is a secret of, blanks around it left out, whichever state it is in, and tells its owner.
-/// Whoever reports it learns nothing: not whether there was one, nor whose. What is asked of the database is the same.
+/// Revokes the key that `text` is a secret of, whether or not it still works, and notifies its owner. Surrounding
+/// whitespace is ignored. The result is the same whether or not there is such a key, so whoever reports it learns
+/// neither that nor whose key it is.
 ///
 /// # Errors
-/// Nothing in `text`, or more than a secret can be; those of the database.
+/// Returns 422 if `text` is empty or longer than a secret can be, or an error if a query fails.
 pub async fn report(app: &App, request: &HttpRequest, text: &str) -> Result<(), AppError> {
     let text = text.trim();
     if text.is_empty() {
@@ -32,7 +33,7 @@ pub async fn report(app: &App, request: &HttpRequest, text: &str) -> Result<(), 
     let Some(leaked) = app.database.lookup(move |connection| Token::find_key(connection, &digest)).await? else {
         return Ok(());
     };
-    // Of whoever is signed in while they report it, the owner need not know.
+    // Record an anonymous client: the owner need not know the name of somebody who is signed in while reporting.
     let (token_id, user_id, client, now) =
         (leaked.id, leaked.user_id, app.addresses.stranger(request), app.clock.now());
     if revoke(app, leaked, client, now).await? {

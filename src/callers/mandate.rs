@@ -1,6 +1,9 @@
-//! The one door for writes. What let a request in was judged when it arrived; by the time that it writes, which may be
-//! after a slow body, a hash or somebody else's lock, its key may be revoked, its session over, its owner locked or an
-//! administrator no more. (The trap is known as TOCTOU: time of check to time of use.)
+//! The only way for a handler to write to the database. A request is authenticated when it arrives, but it may write
+//! much later: after a slow body, a password hash or somebody else's lock. By then its key may be revoked, its session
+//! over, its owner locked or no longer an administrator. This race is known as TOCTOU (time of check to time of use),
+//! so the mandate checks again in the transaction that writes.
+//!
+//! This is a long file because the fields are private: only this module can make a mandate or check it.
 
 use std::collections::BTreeSet;
 
@@ -21,11 +24,11 @@ use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::user::{Locked, User};
 use crate::models::tx::{Author, Tx};
 
-/// What programs are told that come by Basic while another password has to be chosen.
+/// The message for programs that use Basic authentication while the person must choose a new password.
 pub(super) const CHANGE_PASSWORD_FIRST: &str = "The password must be changed first, by signing in with a browser.";
 
-/// In whose name a request acts, and by what it was let in. Every extractor that lets somebody in carries one, and
-/// nothing is written in anybody's name but through [`Mandate::write`].
+/// The authority to write: in whose name a request acts, and by which credential it was let in. Every extractor that
+/// authenticates somebody carries one, and [`Mandate::write`] is the only way to write in their name.
 #[derive(Clone)]
 pub struct Mandate {
     app: web::Data<App>,
@@ -33,63 +36,63 @@ pub struct Mandate {
     grant: Grant,
 }
 
-/// What was proved, and what was asked for.
+/// What the caller has proved, and what the handler requires.
 #[derive(Clone)]
 pub(super) struct Grant {
-    /// Who was let in.
+    /// The id of the person who was let in.
     caller: i64,
-    /// By what.
+    /// The credential that let them in.
     credential: Credential,
-    /// The stored hash of the password that was given with this request.
+    /// The stored hash of the password that was given with this request; `None` if none was given.
     password: Option<GivenPassword>,
-    /// Whom an administrator acts as.
+    /// The id of the person that an administrator acts as.
     acting_as: Option<i64>,
     asked: Required,
 }
 
-/// The stored hash that a password was right for.
+/// The stored hash that the given password matched.
 #[derive(Clone, PartialEq, Eq)]
 struct GivenPassword(Option<String>);
 
-/// What a handler asks of whoever calls.
+/// What a handler requires of its caller.
 #[derive(Clone, Copy, Default)]
 struct Required {
-    /// The scope that the key has to have.
+    /// The key must have this scope.
     scope: Option<Scope>,
-    /// That the password need not be changed first.
+    /// The person must not have to change their password first.
     chosen_password: bool,
-    /// That the password was given not long ago.
+    /// The password must have been given recently.
     recent_password: bool,
-    /// To be an administrator.
+    /// The person must be an administrator.
     administrator: bool,
 }
 
-/// The rows that a grant is held against, as they are at that moment. What is missing is gone.
+/// The current rows that a grant is checked against. A row that the grant needs and that is `None` was deleted.
 pub(super) struct Rows<'a> {
-    /// Who was let in.
+    /// The person who was let in.
     pub caller: Option<&'a User>,
     /// The key or session that let them in.
     pub token: Option<&'a Token>,
-    /// Whom they act as.
+    /// The person they act as.
     pub other: Option<&'a User>,
 }
 
-/// Why a grant does not hold.
+/// Why a grant is not valid, or not valid any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lapse {
-    /// The person, key, session or password is not let in (any more).
+    /// The person, key, session or password is unknown, locked or no longer valid.
     Unknown,
     /// The key has expired, or its secret was replaced.
     Over,
-    /// Another password has to be chosen first.
+    /// The person must choose a new password first.
     PasswordToChange,
-    /// The password has to be given again.
+    /// The password must be given again.
     PasswordNeeded,
-    /// The key has not this scope.
+    /// The key does not have this scope.
     MissingScope(Scope),
-    /// Nobody who may sign in is whom they wish to act as.
+    /// The person to act as does not exist or may not sign in.
     NobodyToActAs,
-    /// They are no administrator.
+    /// The person is not an administrator.
     NoAdministrator,
 }
 
@@ -101,7 +104,7 @@ enum Denied<E> {
 }
 
 impl Grant {
-    /// What `caller` was let in with, of whom nothing else is asked yet.
+    /// The grant of `caller`, who was let in with `credential`. It has no further requirements yet.
     pub fn new(caller: &User, credential: Credential) -> Self {
         let password = match credential {
             Credential::Password => Some(GivenPassword(caller.password_hash.clone())),
@@ -110,25 +113,25 @@ impl Grant {
         Self { caller: caller.id, credential, password, acting_as: None, asked: Required::default() }
     }
 
-    /// The same, where another password must have been chosen before anything else, if one has to be.
+    /// Also requires that the person does not have to change their password first.
     pub fn with_chosen_password(mut self) -> Self {
         self.asked.chosen_password = true;
         self
     }
 
-    /// The same, where a key must have `scope`.
+    /// Also requires `scope` of a key.
     pub fn with_scope(mut self, scope: Scope) -> Self {
         self.asked.scope = Some(scope);
         self
     }
 
-    /// The key or session, if it is one.
+    /// The key or session; `None` if the credential is a password.
     pub fn token(&self) -> Option<&Token> {
         self.credential.token()
     }
 
-    /// Whether this lets in by now, and as whom: the one place that decides it, when a request arrives and when it
-    /// writes.
+    /// Checks whether this grant is valid at `now`, and returns the person whom the request is for. This is the only
+    /// function that decides it, both when a request arrives and when it writes.
     fn check<'a>(&self, app: &App, rows: &Rows<'a>, now: Timestamp) -> Result<&'a User, Lapse> {
         let caller = rows.caller.filter(|caller| caller.is_active()).ok_or(Lapse::Unknown)?;
         if let Some(GivenPassword(hash)) = &self.password
@@ -176,7 +179,8 @@ impl Grant {
         Ok(())
     }
 
-    /// What may be done with this, and so given to keys.
+    /// The limits on keys that this caller may create: a key may not do more, or live longer, than the key that creates
+    /// it.
     fn authority(&self, connection: &mut DbConnection, token: Option<&Token>) -> Result<Authority, QueryError> {
         let Some(token) = token.filter(|token| token.action.is_key()) else { return Ok(Authority::OWNER) };
         Ok(match Key::find(connection, token.user_id, token.key())? {
@@ -188,7 +192,7 @@ impl Grant {
         })
     }
 
-    /// The session in which the password was given with this request.
+    /// The id of the session, if the password was given in it with this request.
     fn confirmed_session(&self) -> Option<i64> {
         let session = self.credential.token().filter(|token| token.action == TokenAction::Session)?;
         self.password.as_ref().map(|_| session.id)
@@ -196,10 +200,10 @@ impl Grant {
 }
 
 impl Mandate {
-    /// The mandate of a request that has just been let in, if `grant` holds for `rows`, which were just read.
+    /// The mandate of a request that has just been authenticated, if `grant` is valid for `rows`, which were just read.
     ///
     /// # Errors
-    /// What whoever sends the request is told.
+    /// Returns the refusal to send to the client.
     pub(super) fn of(
         app: &web::Data<App>,
         request: &HttpRequest,
@@ -213,61 +217,63 @@ impl Mandate {
         }
     }
 
-    /// The mandate of `user`, whose password came with the sign-in form and was right.
+    /// The mandate of `user`, whose password was sent with the sign-in form and is right.
     pub fn of_password(app: &web::Data<App>, request: &HttpRequest, user: &User) -> Self {
         let grant = Grant::new(user, Credential::Password);
         Self { app: app.clone(), request: request.clone(), grant }
     }
 
-    /// The same, acting as `other`, if an administrator may.
+    /// Acts as `other`, if the caller may: an administrator with the scope for it.
     ///
     /// # Errors
-    /// As [`Mandate::of`].
+    /// Returns the same errors as [`Mandate::of`].
     pub(super) fn acting_as(mut self, caller: &User, other: Option<&User>) -> Result<Self, AppError> {
-        // An id that nobody has, where nobody was found.
+        // If there is no such person, use an id that nobody has, so that the check fails.
         self.grant.acting_as = Some(other.map_or(0, |other| other.id));
         let Self { app, request, grant } = self;
         let token = grant.credential.token().cloned();
         Self::of(&app, &request, grant, &Rows { caller: Some(caller), token: token.as_ref(), other })
     }
 
-    /// The same, where `user`, whom it is for, must be an administrator.
+    /// Also requires that `user`, whom the request is for, is an administrator.
     ///
     /// # Errors
-    /// 403 if they are none.
+    /// Returns 403 if they are not.
     pub(super) fn of_administrator(mut self, user: &User) -> Result<Self, AppError> {
         self.grant.asked.administrator = true;
         if user.admin { Ok(self) } else { Err(AppError::Forbidden(FOR_ADMINISTRATORS)) }
     }
 
-    /// The same, for a step that asks for the password again if it was given too long ago.
+    /// Also requires that the password was given recently.
     pub(super) fn of_sensitive_step(mut self) -> Self {
         self.grant.asked.recent_password = true;
         self
     }
 
-    /// The same, after `user` has given their password with this request.
+    /// Records that `user` has given their password with this request.
     pub(crate) fn with_password_of(mut self, user: &User) -> Self {
         self.grant.password = Some(GivenPassword(user.password_hash.clone()));
         self
     }
 
-    /// By what the caller was let in.
+    /// The credential that let the caller in.
     pub fn credential(&self) -> &Credential {
         &self.grant.credential
     }
 
-    /// Whether an administrator acts as somebody else.
+    /// Whether an administrator acts as somebody else (impersonation).
     pub fn is_acting(&self) -> bool {
         self.grant.acting_as.is_some()
     }
 
-    /// Does `work` in a transaction of the person whom the request is for. The rows of whoever was let in are locked
-    /// first, and everything is asked again that let them in. Where `work` refuses, nothing is changed, but for that
-    /// the password was given, if it was: nobody types it twice for one step.
+    /// Runs `work` in one transaction, in the name of the person whom the request is for. Before that, it locks the
+    /// rows of whoever was let in and repeats every check that let them in. If `work` refuses, the transaction is
+    /// rolled back, except that a password given with this request still counts as given: nobody has to type it twice
+    /// for one step.
     ///
     /// # Errors
-    /// Outside, what a request is told that arrives now, and those of the database; inside, the refusals of `work`.
+    /// Outside, returns what a request that arrives now would be told, or the database error. Inside, returns the
+    /// refusal of `work`.
     pub async fn write<T, E>(
         &self,
         work: impl FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
@@ -279,11 +285,11 @@ impl Mandate {
         self.write_locking(None, Locked::These, work).await
     }
 
-    /// The same for what an administrator does about a person: their row is locked, too, and those of all
-    /// administrators, all in the order of their ids.
+    /// Like [`Mandate::write`], for what an administrator does about a person. It also locks the rows of that person
+    /// and of all active administrators, always in the order of their ids, which prevents a deadlock.
     ///
     /// # Errors
-    /// As [`Mandate::write`].
+    /// Returns the same errors as [`Mandate::write`].
     pub async fn write_about<T, E>(
         &self,
         person: i64,
@@ -318,7 +324,7 @@ impl Mandate {
             let row = |id: &i64| locked.get(id);
             let other = grant.acting_as.as_ref().and_then(row);
             let rows = Rows { caller: row(&grant.caller), token: token.as_ref(), other };
-            // Not before: it may have expired while the locks were waited for.
+            // Read the clock only now: the credential may have expired while the transaction waited for the locks.
             let now = app.clock.now();
             let user = grant.check(&app, &rows, now).map_err(Denied::Lapsed)?;
             let login = match client.administrator() {
@@ -331,6 +337,7 @@ impl Mandate {
             };
             let Some(session) = grant.confirmed_session() else { return work(connection).map(Ok) };
             Token::confirm(connection, session, now)?;
+            // A savepoint: a refusal undoes the work and keeps the confirmation of the password.
             match savepoint(connection, work) {
                 Err(Denied::Refused(refusal)) if refusal.database_error().is_none() => Ok(Err(refusal)),
                 done => done.map(Ok),
@@ -347,10 +354,10 @@ impl Mandate {
         }
     }
 
-    /// What a request is told that arrives when the mandate has lapsed.
+    /// The response to a request whose grant is not valid, the same whether it has just arrived or was about to write.
     fn told(&self, lapse: Lapse) -> AppError {
         let (app, request) = (&self.app, &self.request);
-        // The answer says nothing more about who it was, and an error page asks again who is signed in.
+        // Forget who was signed in: the response must not show it, and an error page looks it up again.
         request.extensions_mut().remove::<SignedInAs>();
         if matches!(lapse, Lapse::Unknown | Lapse::Over) {
             request.extensions_mut().remove::<Authenticated>();

@@ -1,4 +1,4 @@
-//! Who sends a request: what the signature of a handler may ask for.
+//! Authentication of callers: the extractors that a handler's signature can ask for.
 
 pub mod api_user;
 pub mod confirmation;

@@ -1,4 +1,4 @@
-//! Forms that were sent from a page of ours, and from nowhere else.
+//! Protection against CSRF (cross-site request forgery): forms count only if a page of ours sent them.
 
 use actix_session::SessionExt;
 use actix_web::dev::Payload;
@@ -15,28 +15,28 @@ use crate::app::App;
 use crate::http::asks::{Argument, Asks};
 use crate::http::error::AppError;
 
-/// A form, and who sent it. There is no other way for a handler to read one, so none can forget to ask where it is
-/// from. `Who` is an extractor, asked before the body is looked at: side by side, a body that is refused would cut
-/// short who asks, and the recording of that use.
+/// A form and its sender. Handlers can read a form only through this extractor, so none can forget the CSRF check. The
+/// extractor `Who` authenticates before the body is read. If both ran concurrently, a rejected body would cancel the
+/// authentication and lose the recorded use.
 pub struct Posted<Who, Form> {
-    /// Who sent it.
+    /// The sender.
     pub who: Who,
-    /// Its fields.
+    /// The fields of the form.
     pub form: Form,
 }
 
-/// A form that is nothing but its button.
+/// A form that has only a button.
 #[derive(Deserialize)]
 pub struct NoFields {}
 
-/// The fields of a form as they came, several of the same name included.
+/// The fields of a form in the order in which they were sent. A name may occur several times.
 pub type Fields = Vec<(String, String)>;
 
-/// What the headers say about the page that a form was sent from.
+/// What the request headers say about the page that sent a form.
 #[derive(Debug, PartialEq, Eq)]
 enum SentFrom {
     Us,
-    /// Old browsers, and pages under a plain http name, say too little.
+    /// The headers do not say: an old browser, or a page on a plain http address.
     Unsaid,
     Elsewhere,
 }
@@ -77,10 +77,10 @@ impl<Who: Argument, Form> Argument for Posted<Who, Form> {
     const ASKS: Asks = Who::ASKS;
 }
 
-/// The form that `fields` are those of.
+/// Deserializes a form from its fields.
 ///
 /// # Errors
-/// 400 if one is missing, or comes more often than it may.
+/// Returns 400 if a field is missing or occurs more often than it may.
 pub(super) fn read_form<Form: DeserializeOwned>(fields: Fields) -> Result<Form, AppError> {
     Form::deserialize(MapDeserializer::<_, ValueError>::new(fields.into_iter()))
         .map_err(|error| AppError::BadRequest(format!("The form is not complete: {error}.")))
@@ -103,6 +103,7 @@ fn sent_from(request: &HttpRequest, app: &App) -> SentFrom {
     }
 }
 
+/// Whether `given` is the CSRF token of this browser's session. The comparison takes constant time.
 fn is_form_token(request: &HttpRequest, given: &str) -> bool {
     let known = known_form_token(&request.get_session());
     known.is_some_and(|known| bool::from(known.as_bytes().ct_eq(given.as_bytes())))

@@ -1,4 +1,4 @@
-//! What those are told who are not let in, or not any more.
+//! The responses to callers who are not let in, or not any more.
 
 use actix_web::HttpRequest;
 use actix_web::http::Method;
@@ -10,12 +10,13 @@ use crate::http::error::AppError;
 use crate::models::event::{EventAction, RefusedKey};
 use crate::models::keys::token::Token;
 
-/// Without a challenge: a browser would ask for a password that helps nobody.
+/// A 401 without a challenge, which would make a browser ask for a password that does not help here.
 pub fn refused_key() -> AppError {
     AppError::Unauthorized { challenge: None, message: "The key is missing, wrong or no longer valid." }
 }
 
-/// RFC 6750, section 3. That a key has expired is told to who presented the right secret, and so to nobody else.
+/// A 401 with a Bearer challenge (RFC 6750, section 3). It says that a key has expired only to a client that presented
+/// the right secret.
 pub fn refused_bearer(refusal: TokenRefusal) -> AppError {
     let (description, message) = match refusal {
         TokenRefusal::Unknown => ("", "The token is wrong or no longer valid."),
@@ -25,13 +26,13 @@ pub fn refused_bearer(refusal: TokenRefusal) -> AppError {
     AppError::Unauthorized { challenge, message }
 }
 
-/// RFC 7617: nothing was presented, or Basic is refused.
+/// A 401 with a Basic challenge (RFC 7617): no credentials were presented, or Basic ones were refused.
 pub fn basic_challenge(app: &App) -> AppError {
     let challenge = Some(format!("Basic realm=\"{}\"", app.config.realm));
     AppError::Unauthorized { challenge, message: "An API access key, or a login and password, is needed." }
 }
 
-/// What a request is told whose credentials are refused.
+/// The 401 that fits the kind of credentials which the request presents.
 pub(super) fn refused_credentials(app: &App, request: &HttpRequest, refusal: TokenRefusal) -> AppError {
     match Credentials::of_api_request(request.query_string(), request.headers()) {
         Credentials::Key(_) | Credentials::UnreadableKey => refused_key(),
@@ -40,7 +41,7 @@ pub(super) fn refused_credentials(app: &App, request: &HttpRequest, refusal: Tok
     }
 }
 
-/// That `token` has not the scope `missing`, which is told in its owner's activity.
+/// A 403 because `token` does not have the scope `missing`. Its owner's activity shows the refusal.
 pub fn refused_scope(app: &App, request: &HttpRequest, token: &Token, missing: String) -> AppError {
     let (action, client, at) = (EventAction::ScopeRefused, client_of(app, request), app.clock.now());
     let refused = RefusedKey { token: token.clone(), action, missing: Some(missing.clone()), client, at };
@@ -48,7 +49,7 @@ pub fn refused_scope(app: &App, request: &HttpRequest, token: &Token, missing: S
     AppError::InsufficientScope(missing)
 }
 
-/// To the sign-in page, with the way back to what was asked for, if that can be asked for again.
+/// A redirect to the sign-in page, with a way back to the requested page if the request can be repeated.
 pub(super) fn sign_in_first(app: &App, request: &HttpRequest) -> AppError {
     let query = without_key(request.query_string());
     let separator = if query.is_empty() { "" } else { "?" };

@@ -1,4 +1,4 @@
-//! How long a session lasts, and how long a password that was given in it does.
+//! How long a session is valid, and how long a password that was given in it counts as recent.
 
 use chrono::TimeDelta;
 
@@ -6,10 +6,10 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::models::keys::token::Token;
 
-/// How long a password that was given in a session does for steps that ask for it.
+/// How long a password that was given in a session counts as recent, for steps that ask for it.
 const PASSWORD_GIVEN_WITHIN: TimeDelta = TimeDelta::minutes(15);
 
-/// Whether a session has neither outlived its lifetime, since the sign-in, nor its timeout, since its last use.
+/// Whether a session is within its lifetime, counted from the sign-in, and its idle timeout, counted from its last use.
 pub(super) fn is_current(app: &App, session: &Token, now: Timestamp) -> bool {
     let last_use = app.recorder.last_use.of(session).unwrap_or(session.created_on);
     let within = |since, limit: Option<TimeDelta>| limit.is_none_or(|limit| now - since < limit);
@@ -17,8 +17,8 @@ pub(super) fn is_current(app: &App, session: &Token, now: Timestamp) -> bool {
         && within(last_use, app.config.session_timeout.limit())
 }
 
-/// Whether a step in this session asks for the password again.
+/// Whether a sensitive step in this session asks for the password again.
 pub(super) fn asks_again(session: &Token, now: Timestamp) -> bool {
-    // Either way: a clock that was set back must not make it last longer.
+    // Compare the distance in both directions: a clock that was set back must not extend the time.
     (now - session.password_given_on()).abs() > PASSWORD_GIVEN_WITHIN
 }

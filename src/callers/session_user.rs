@@ -1,4 +1,4 @@
-//! Who looks at a page: the cookie names a session token, and each request verifies its row.
+//! Extractors that authenticate people in a browser. The cookie names a session token, whose row each request verifies.
 
 use actix_session::{Session, SessionExt};
 use actix_web::dev::Payload;
@@ -19,39 +19,40 @@ use crate::secret::{Secret, random_base62};
 
 const SESSION: &[TokenAction] = &[TokenAction::Session];
 
-// What the cookie holds.
+// The entries of the session cookie.
 const USER_ID: &str = "user";
 const SECRET: &str = "secret";
 const FORM_TOKEN: &str = "form";
 
-/// A person who is signed in, even one who must choose a new password first: for that page, and for signing out.
+/// A person who is signed in, even if they must choose a new password first. For the page where they do so, and for
+/// signing out.
 pub struct SignedIn {
-    /// Who.
+    /// The person.
     pub user: User,
-    /// The session's token.
+    /// The token of the session.
     pub token: Token,
-    /// What they may write by.
+    /// The authority to write in their name.
     pub mandate: Mandate,
 }
 
-/// A person who is signed in, or nobody. Not an `Option`: that would take an error of the database for nobody.
+/// A person who is signed in, or nobody. Not an `Option`, whose extractor would turn a database error into nobody.
 pub struct MaybeSignedIn(pub Option<SignedIn>);
 
-/// A person who is signed in, and may see every page of theirs.
+/// A person who is signed in and does not have to choose a new password first.
 pub struct SessionUser {
-    /// Who.
+    /// The person.
     pub user: User,
-    /// The session's token.
+    /// The token of the session.
     pub token: Token,
-    /// What they may write by.
+    /// The authority to write in their name.
     pub mandate: Mandate,
 }
 
 /// An administrator who is signed in.
 pub struct AdminSession {
-    /// Who.
+    /// The administrator.
     pub user: User,
-    /// What they may write by.
+    /// The authority to write in their name.
     pub mandate: Mandate,
 }
 
@@ -128,10 +129,10 @@ impl Argument for AdminSession {
     const ASKS: Asks = Asks::Session;
 }
 
-/// Who is signed in, if anybody is.
+/// Returns the person who is signed in, if anybody is.
 ///
 /// # Errors
-/// Those of the database.
+/// Returns an error if a query fails.
 pub async fn signed_in(app: &web::Data<App>, request: &HttpRequest) -> Result<Option<SignedIn>, AppError> {
     let Some((user, token)) = session(app, request).await? else { return Ok(None) };
     let grant = Grant::new(&user, Credential::Token(token.clone()));
@@ -140,10 +141,10 @@ pub async fn signed_in(app: &web::Data<App>, request: &HttpRequest) -> Result<Op
     Ok(Some(SignedIn { user, token, mandate }))
 }
 
-/// The session that the cookie names, and whose it is.
+/// Returns the session that the cookie names, and its owner, if the session is valid.
 async fn session(app: &App, request: &HttpRequest) -> Result<Option<(User, Token)>, AppError> {
     let cookie = request.get_session();
-    // What cannot be read is as good as nothing: cookies of other releases, and of strangers.
+    // A cookie without a readable session counts as none: another release wrote it, or nobody has signed in.
     let (Ok(Some(user_id)), Ok(Some(secret))) = (cookie.get::<i64>(USER_ID), cookie.get::<String>(SECRET)) else {
         return Ok(None);
     };
@@ -157,10 +158,10 @@ async fn session(app: &App, request: &HttpRequest) -> Result<Option<(User, Token
     }))
 }
 
-/// Puts a new session into the cookie, in place of whatever it held.
+/// Puts a new session into the cookie, in place of everything it held. This prevents session fixation.
 ///
 /// # Errors
-/// If the cookie cannot be written.
+/// Returns an error if the cookie cannot be written.
 pub fn start(session: &Session, user_id: i64, secret: &Secret) -> Result<(), AppError> {
     session.renew();
     session.clear();
@@ -169,10 +170,10 @@ pub fn start(session: &Session, user_id: i64, secret: &Secret) -> Result<(), App
     session.insert(FORM_TOKEN, random_base62(32)).map_err(AppError::internal)
 }
 
-/// The token that this browser's forms carry: made with the first form.
+/// The CSRF token that the forms in this browser carry. It is created for the first form.
 ///
 /// # Errors
-/// If the cookie cannot be written.
+/// Returns an error if the cookie cannot be written.
 pub fn form_token(session: &Session) -> Result<String, AppError> {
     if let Some(token) = known_form_token(session) {
         return Ok(token);
@@ -182,7 +183,7 @@ pub fn form_token(session: &Session) -> Result<String, AppError> {
     Ok(token)
 }
 
-/// The same, if a form has been shown before.
+/// The CSRF token of this browser, if a form has been shown before.
 pub fn known_form_token(session: &Session) -> Option<String> {
     session.get(FORM_TOKEN).ok().flatten()
 }

@@ -1,4 +1,4 @@
-//! The one way to verify a token, and the one to verify a password, whoever asks.
+//! Verification of tokens and passwords: one function for each, whoever asks.
 
 use actix_web::{HttpMessage, HttpRequest};
 
@@ -13,26 +13,26 @@ use crate::models::keys::token::{Claim, Presented, Token, TokenAction};
 use crate::models::people::user::User;
 use crate::secret::Secret;
 
-/// Who a request turned out to be from, for the access log, the events and the answer's headers.
+/// The authenticated caller of a request, for the access log, the events and the response headers.
 #[derive(Clone, Debug)]
 pub struct Authenticated {
-    /// The person.
+    /// The id of the person.
     pub user_id: i64,
-    /// By what.
+    /// The credential that they presented.
     pub credential: Credential,
-    /// The login of the administrator who acts as somebody else.
+    /// The login of the administrator who acts as this person.
     pub administrator: Option<String>,
 }
 
-/// Who is signed in, left in the request for the frame of the page.
+/// The person who is signed in, left in the request's extensions for the frame of the page.
 pub struct SignedInAs {
-    /// As whom.
+    /// The login.
     pub login: String,
-    /// Whether they look after the others.
+    /// Whether the person is an administrator.
     pub admin: bool,
 }
 
-/// The client that sends `request`, and by which key or session, as events tell them.
+/// The client that sent `request`, with the key or session it used, as events record them.
 pub fn client_of(app: &App, request: &HttpRequest) -> Client {
     let client = app.addresses.stranger(request);
     match request.extensions().get::<Authenticated>() {
@@ -44,17 +44,17 @@ pub fn client_of(app: &App, request: &HttpRequest) -> Client {
     }
 }
 
-/// What somebody has proved with who they are.
+/// The credential with which a caller proved who they are.
 #[derive(Clone, Debug)]
 pub enum Credential {
-    /// Login and password.
+    /// A login and password.
     Password,
     /// A key, or a session.
     Token(Token),
 }
 
 impl Credential {
-    /// The token, if it is one.
+    /// The token; `None` if the credential is a password.
     pub fn token(&self) -> Option<&Token> {
         match self {
             Self::Password => None,
@@ -62,7 +62,7 @@ impl Credential {
         }
     }
 
-    /// What people call it, to recognise it by, as it stands in a sentence.
+    /// The name of the credential as people recognise it, to be used within a sentence.
     pub fn title(&self) -> String {
         match self {
             Self::Password => "password".to_owned(),
@@ -72,20 +72,20 @@ impl Credential {
     }
 }
 
-/// Why a secret lets nobody in.
+/// Why a secret was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenRefusal {
-    /// It is none, or is not for this, or its owner is locked: nothing is said about which.
+    /// It is no token, or of a kind that is not accepted here, or its owner is locked. The response does not say which.
     Unknown,
-    /// It was a key once. Only who has the right secret is told.
+    /// It was a valid key, but has expired or was replaced. Only somebody who has the right secret is told so.
     Over,
 }
 
-/// The token that `secret` is, and its owner, if it is of one of `actions`, valid, and `accepts` has nothing against
-/// it; its use is recorded.
+/// Finds the token of `secret` and its owner. The token must be valid and of one of the kinds `actions`, and `accepts`
+/// must return true for it. Records the use.
 ///
 /// # Errors
-/// Those of the database.
+/// Returns an error if a query fails.
 pub async fn verify_token(
     app: &App,
     request: &HttpRequest,
@@ -112,10 +112,10 @@ pub async fn verify_token(
     Ok(Ok((token, user)))
 }
 
-/// The active person whose login and password these are. A refusal is told in their activity.
+/// Returns the active person with this login and password. Refusals are recorded in their activity.
 ///
 /// # Errors
-/// [`PasswordRefusal`] inside, those of the database outside.
+/// Returns [`PasswordRefusal`] inside. Outside, returns an error if a query fails.
 pub async fn verify_password(
     app: &App,
     request: &HttpRequest,
@@ -134,7 +134,7 @@ pub async fn verify_password(
                 None => user,
             };
             let mut extensions = request.extensions_mut();
-            // Who is signed in, and only gives the password once more, does it by their session.
+            // Somebody who is signed in and only confirms their password still acts through their session.
             if extensions.get::<Authenticated>().is_none_or(|known| known.user_id != user.id) {
                 let credential = Credential::Password;
                 extensions.insert(Authenticated { user_id: user.id, credential, administrator: None });
@@ -151,8 +151,8 @@ pub async fn verify_password(
     })
 }
 
-/// `user` with `hash`, that of their `password`, in place of the one that was moved in. That it cannot be stored just
-/// now keeps nobody out: there will be another sign-in.
+/// Stores `hash`, that of the given `password`, in place of the imported one, and returns `user` with it. If it cannot
+/// be stored, the person is let in all the same: the next sign-in tries again.
 #[expect(clippy::disallowed_methods, reason = "this is nobody's wish, and asks itself whether the hash is still there")]
 async fn with_hash(app: &App, mut user: User, password: &Password, hash: String) -> User {
     let (id, Some(old), new) = (user.id, user.password_hash.clone(), hash.clone()) else { return user };

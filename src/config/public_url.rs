@@ -1,9 +1,9 @@
-//! The address that people type: `LATCHKEY_URL`.
+//! The public address of this installation: `LATCHKEY_URL`.
 
 use std::net::SocketAddr;
 use std::str::FromStr;
 
-/// The address people type: scheme and authority, and the path that everything is mounted under.
+/// The public address: scheme, authority, and the path under which everything is mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl {
     origin: String,
@@ -11,37 +11,38 @@ pub struct PublicUrl {
 }
 
 impl PublicUrl {
-    /// Where people reach a process that listens on `bound`, if nothing else is said.
+    /// The address to assume for a process that listens on `bound` if no other is configured.
     pub fn of_bind_address(bound: SocketAddr) -> Self {
         Self { origin: format!("http://{bound}"), base_path: String::new() }
     }
 
-    /// Scheme and authority in lower case, without a slash at the end; what browsers send as `Origin`.
+    /// The scheme and authority in lower case, without a slash at the end, as browsers send it in `Origin`.
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// The path that everything is mounted under: empty, or `/` and segments without a slash at the end.
+    /// The path under which everything is mounted: empty, or segments that each start with `/`, without a slash at the
+    /// end.
     pub fn base_path(&self) -> &str {
         &self.base_path
     }
 
-    /// Host and port, without the scheme.
+    /// The host and port, without the scheme.
     pub fn authority(&self) -> &str {
         self.origin.split_once("://").map_or("", |(_, authority)| authority)
     }
 
-    /// Whether browsers reach it by TLS, so that cookies can be kept to that.
+    /// Whether browsers connect by TLS, so that cookies can be limited to it (`Secure`).
     pub fn is_https(&self) -> bool {
         self.origin.starts_with("https://")
     }
 
-    /// The address of `path`, which begins with a slash, as links and redirects here name it.
+    /// The address of `path`, which starts with a slash, for links and redirects within Latchkey.
     pub fn path(&self, path: &str) -> String {
         format!("{}{path}", self.base_path)
     }
 
-    /// The whole address of `path`, for use elsewhere.
+    /// The absolute URL of `path`, for use elsewhere.
     pub fn join(&self, path: &str) -> String {
         format!("{}{}", self.origin, self.path(path))
     }

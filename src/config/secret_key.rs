@@ -1,4 +1,4 @@
-//! The key that cookies are encrypted with: given, or kept in a file beside the SQLite database.
+//! The key that encrypts cookies: configured, or kept in a file beside the SQLite database.
 
 use std::fmt;
 use std::fs::{self, Permissions};
@@ -13,12 +13,12 @@ use super::start_error::StartError;
 use crate::db::url::DatabaseUrl;
 use crate::secret::random_base62;
 
-/// The text that the cookies' key is derived from; never printed.
+/// The text from which the cookies' key is derived. It is never printed.
 #[derive(Clone)]
 pub struct SecretKey(SecretString);
 
 impl SecretKey {
-    /// The bytes to derive a key from.
+    /// The bytes to derive the key from.
     pub fn as_bytes(&self) -> &[u8] {
         self.0.expose_secret().as_bytes()
     }
@@ -42,10 +42,10 @@ impl fmt::Debug for SecretKey {
     }
 }
 
-/// The key that is `given`; else the one beside `database`, which is made now if it is not there.
+/// Returns the key that is `given`, or the one in the file beside `database`, which is created if it does not exist.
 ///
 /// # Errors
-/// [`StartError`] if there is none and none can be kept.
+/// Returns [`StartError`] if no key is given and none can be read or created.
 pub fn load(given: Option<&SecretKey>, database: &DatabaseUrl) -> Result<SecretKey, StartError> {
     if let Some(key) = given {
         return Ok(key.clone());
@@ -68,13 +68,13 @@ pub fn load(given: Option<&SecretKey>, database: &DatabaseUrl) -> Result<SecretK
     kept.map_err(|error| cannot("read", &error))?.parse().map_err(|error: String| cannot("use", &error))
 }
 
-/// `latchkey.db` has `latchkey.key`.
+/// The name of the key file: `latchkey.key` for `latchkey.db`.
 fn file_beside(database: &Path) -> PathBuf {
     let file = database.with_extension("key");
     if file == database { database.with_extension("key.key") } else { file }
 }
 
-/// Appears whole or not at all, readable by its owner only. Of two processes that make it at once, one wins.
+/// Creates the key file atomically, readable by its owner only. If two processes create it at once, the first one wins.
 fn make(file: &Path) -> std::io::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut unnamed = tempfile::Builder::new().permissions(Permissions::from_mode(0o600)).tempfile_in(folder)?;

@@ -1,9 +1,9 @@
-//! Spans of time in settings.
+//! Durations in settings.
 
 use std::str::FromStr;
 use std::time::Duration;
 
-/// A span of time that can be switched off by 0.
+/// A duration that 0 switches off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span(Option<Duration>);
 
@@ -13,12 +13,12 @@ impl Span {
         Self(Some(duration))
     }
 
-    /// The span; `None`: no limit.
+    /// The duration as a limit; `None` if there is no limit.
     pub fn limit(self) -> Option<chrono::TimeDelta> {
         self.0.and_then(|span| chrono::TimeDelta::from_std(span).ok())
     }
 
-    /// The span, where 0 is a span like others.
+    /// The duration, where 0 is an ordinary value.
     pub fn duration(self) -> Duration {
         self.0.unwrap_or_default()
     }

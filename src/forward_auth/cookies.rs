@@ -1,16 +1,16 @@
-//! The session's cookie, and those of services that it must not reach.
+//! The session cookie, and how it is kept from the services behind the proxy.
 
 use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue};
 
 const OVER_HTTPS: &str = "__Host-latchkey";
 const OVER_HTTP: &str = "latchkey";
 
-/// What the session's cookie is called.
+/// The name of the session cookie.
 pub fn session_cookie(is_https: bool) -> &'static str {
     if is_https { OVER_HTTPS } else { OVER_HTTP }
 }
 
-/// The cookies of a request that are not ours; `None`: there are none.
+/// The cookies of a request without Latchkey's own; `None` if there are no others.
 pub fn cookies_of_others(headers: &HeaderMap) -> Option<HeaderValue> {
     let cookies = headers.get_all(COOKIE).flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
     let others: Vec<&[u8]> = cookies.map(<[u8]>::trim_ascii).filter(|it| !it.is_empty() && !is_ours(it)).collect();

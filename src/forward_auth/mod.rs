@@ -1,4 +1,5 @@
-//! `/auth/…`: reverse proxies ask whether a request to a service may go on. `docs/forward-auth.md` has their settings.
+//! Forward authentication, `/auth/…`: reverse proxies ask whether a request to a service may go on. Their settings are
+//! in `docs/forward-auth.md`.
 
 pub mod cookies;
 pub mod question;
@@ -30,7 +31,7 @@ use crate::models::services::service::{Permission, Service, ServiceLookup, Visit
 use crate::recorder::service_uses::ServiceCall;
 use crate::secret::Secret;
 
-/// A connection from a proxy that is believed.
+/// A connection from a trusted reverse proxy.
 pub struct TrustedProxy;
 
 impl FromRequest for TrustedProxy {
@@ -48,11 +49,11 @@ impl Argument for TrustedProxy {
     const ASKS: Asks = Asks::TrustedProxy;
 }
 
-/// `/auth/nginx`: `X-Original-URI`, `X-Original-Method`, `Host`. As nginx knows 401 and 403 only, every other refusal is
-/// a 403, with its own status and reason in headers.
+/// `/auth/nginx`, with `X-Original-URI`, `X-Original-Method` and `Host`. nginx understands only 401 and 403, so every
+/// other refusal is a 403 with its real status and reason in headers.
 ///
 /// # Errors
-/// If a refusal cannot be written.
+/// Returns an error if the refusal cannot be serialized.
 pub async fn nginx(app: web::Data<App>, request: HttpRequest, _: TrustedProxy) -> Result<HttpResponse, AppError> {
     match answer(&app, &request, Question::of_nginx(&request)).await {
         Ok(response) => Ok(response),
@@ -60,11 +61,12 @@ pub async fn nginx(app: web::Data<App>, request: HttpRequest, _: TrustedProxy) -
     }
 }
 
-/// `/auth/forwarded`: `X-Forwarded-Method`, `-Proto`, `-Host`, `-Uri`, as Caddy and Traefik send them. Traefik, which can
-/// take no single cookie away, sends them along, too, and is told which are not ours.
+/// `/auth/forwarded`, with `X-Forwarded-Method`, `-Proto`, `-Host` and `-Uri`, as Caddy and Traefik send them. Traefik
+/// cannot remove one cookie out of several, so it also sends the cookies, and the response returns those that are not
+/// ours.
 ///
 /// # Errors
-/// Whatever keeps the request out.
+/// Returns every refusal.
 pub async fn forwarded(app: web::Data<App>, request: HttpRequest, _: TrustedProxy) -> Result<HttpResponse, AppError> {
     let mut response = answer(&app, &request, Question::of_forwarded(&request)).await?;
     if let Some(cookies) = cookies_of_others(request.headers()) {
@@ -73,16 +75,16 @@ pub async fn forwarded(app: web::Data<App>, request: HttpRequest, _: TrustedProx
     Ok(response)
 }
 
-/// `/auth/envoy` with the path and query behind it, by the request's own method and host: Envoy's `ext_authz`.
+/// `/auth/envoy`, followed by the path and query of the request, with its own method and host: Envoy's `ext_authz`.
 ///
 /// # Errors
-/// Whatever keeps the request out.
+/// Returns every refusal.
 pub async fn envoy(app: web::Data<App>, request: HttpRequest, _: TrustedProxy) -> Result<HttpResponse, AppError> {
     let question = Question::of_envoy(&request, &app.url.path("/auth/envoy"));
     answer(&app, &request, question).await
 }
 
-/// Somebody who may go on, or anybody.
+/// A caller who may go on. Every field is empty for an anonymous one.
 #[derive(Default)]
 struct Admitted {
     login: String,
@@ -92,7 +94,8 @@ struct Admitted {
     rate: Vec<(&'static str, String)>,
 }
 
-/// Each header is always there, so that none that a stranger sent can take its place.
+/// Answers that the request may go on. Every identity header is always set, even if empty, so that the service cannot
+/// be given one that the client forged.
 async fn answer(
     app: &App,
     request: &HttpRequest,
@@ -116,7 +119,7 @@ async fn admit(app: &App, request: &HttpRequest, question: Question) -> Result<A
     let Question { host, method, path, key_parameter, credentials } = question;
     let credentials = match key_parameter {
         Ok(None) => credentials,
-        // Whether it counts, the service says.
+        // Only the service says whether a key in the query counts.
         key if find(app, &host, &path, None).await?.0.key_parameter => key?.map_or(credentials, Credentials::Key),
         _ => credentials,
     };
@@ -152,7 +155,7 @@ async fn admit(app: &App, request: &HttpRequest, question: Question) -> Result<A
     })
 }
 
-/// The service on `host` that `path` leads to however it is read, with what `visitor` may do there.
+/// Finds the service on `host` to which `path` leads in every reading of it, and what `visitor` may do there.
 async fn find(
     app: &App,
     host: &str,
@@ -168,7 +171,7 @@ async fn find(
     place.map(|at| open.swap_remove(at)).ok_or(AppError::Forbidden("There is no service at this address."))
 }
 
-/// Whose key it is. A login and password is none, and nothing is hashed.
+/// Finds the token and its owner. A login and password is refused without hashing the password.
 async fn authenticate(app: &App, request: &HttpRequest, credentials: Credentials) -> Result<(Token, User), AppError> {
     let method = method_of(&credentials);
     let by_basic = matches!(credentials, Credentials::Basic { .. });
@@ -189,13 +192,13 @@ async fn authenticate(app: &App, request: &HttpRequest, credentials: Credentials
     found
 }
 
-/// Asks for a key, in a way that programs know which send none unless they are asked.
+/// A 401 with a Basic challenge, for programs that send a key only after they are asked for it.
 fn challenge(app: &App) -> AppError {
     let challenge = Some(format!("Basic realm=\"{}\"", app.config.realm));
     AppError::Unauthorized { challenge, message: "A key is needed: an access token, as Bearer or as the user name." }
 }
 
-/// The scopes of a service that the key has and its owner is admitted to, if they are enough.
+/// Returns the service's scopes that the key has and its owner is admitted to, if they are enough for the request.
 fn authorize(
     app: &App,
     request: &HttpRequest,
@@ -221,14 +224,14 @@ fn authorize(
     Ok(granted.map(|access| scope(access).to_string()).collect::<Vec<_>>().join(" "))
 }
 
-/// What is left for the key of the requests that it may send, if they are limited.
+/// Counts the request against the key's rate limit on this service, if there is one, and returns what is left.
 fn rate(app: &App, service: &Service, token: &Token) -> Result<Option<Rate>, AppError> {
     let most = service.requests_per_minute.and_then(|most| u32::try_from(most).ok()).and_then(NonZeroU32::new);
     let taken = most.map(|most| app.rates.take(token.key(), service.id, most)).transpose();
     taken.map_err(|exceeded| AppError::RateExceeded { service: service.name.clone(), exceeded })
 }
 
-/// A refusal as nginx can pass it on.
+/// The response that lets nginx pass a refusal on.
 fn for_nginx(error: &AppError) -> Result<HttpResponse, AppError> {
     let mut response = error.error_response();
     let status = match response.status() {

@@ -1,8 +1,8 @@
-//! What a reverse proxy asks about a request: where it goes, by which method, and what it presents. Parsing only:
-//! nothing here asks a database.
+//! The question that a reverse proxy asks about a request: where it goes, its method, and the credentials it presents.
+//! This file only parses it and never queries the database.
 //!
-//! Each dialect reads its own headers and no others, each exactly once: proxies pass on what a stranger sends of those
-//! that they do not set themselves.
+//! Each proxy's dialect reads only its own headers, and each of them exactly once: a proxy passes on the headers it
+//! does not set itself, and a client may have forged those.
 
 use std::net::Ipv6Addr;
 
@@ -16,34 +16,34 @@ use crate::secret::Secret;
 /// The request that a proxy asks about.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Question {
-    /// In lower case, without a port.
+    /// The host, in lower case and without a port.
     pub host: String,
-    /// What is to be done there; its case counts.
+    /// The HTTP method, which is case-sensitive.
     pub method: String,
-    /// Where on the host.
+    /// The path on the host.
     pub path: OriginalPath,
-    /// The key that stands in the address, for services where it counts; others may use the parameter as they like.
+    /// The key in the query, for services where it counts. Other services may use the parameter for something else.
     pub key_parameter: Result<Option<Secret>, Unreadable>,
-    /// What the headers present.
+    /// The credentials in the headers.
     pub credentials: Credentials,
 }
 
-/// Why a question is none.
+/// Why a question cannot be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// A header of the dialect is missing, comes more than once, or is not what it must be.
+    /// A header of the dialect is missing, repeated or malformed.
     #[error("The proxy must send the header {0}, once and as the documentation of forward auth says.")]
     Header(&'static str),
-    /// Not every server would take this path for the same.
+    /// Servers may read the path in different ways.
     #[error("The path of the request is refused: it has {0}.")]
     Path(&'static str),
-    /// Several keys in the address: servers do not agree on which of them counts.
+    /// The query has several keys, and servers differ in which of them counts.
     #[error("The address of the request has more than one key.")]
     Keys,
 }
 
 impl Unreadable {
-    /// The path leads to one service or another, or to none, depending on who reads it.
+    /// The path leads to one service, to another or to none, depending on the server that reads it.
     pub const AMBIGUOUS: Self = Self::Path("a spelling that some servers take for another place");
 }
 
@@ -56,23 +56,23 @@ const FORWARDED_HOST: &str = "X-Forwarded-Host";
 const FORWARDED_URI: &str = "X-Forwarded-Uri";
 
 impl Question {
-    /// How nginx asks, by `auth_request`.
+    /// Reads the question of nginx's `auth_request`.
     ///
     /// # Errors
-    /// [`Unreadable`]
+    /// Returns [`Unreadable`] if it cannot be answered.
     pub fn of_nginx(request: &HttpRequest) -> Result<Self, Unreadable> {
         let headers = request.headers();
         let (host, method) = (host(headers, HOST_NAME)?, method(headers, ORIGINAL_METHOD)?);
         Self::about(headers, host, method, only(headers, ORIGINAL_URI)?)
     }
 
-    /// How Caddy's `forward_auth` and Traefik's `forwardAuth` ask.
+    /// Reads the question of Caddy's `forward_auth` or Traefik's `forwardAuth`.
     ///
     /// # Errors
-    /// [`Unreadable`]
+    /// Returns [`Unreadable`] if it cannot be answered.
     pub fn of_forwarded(request: &HttpRequest) -> Result<Self, Unreadable> {
         let headers = request.headers();
-        // The scheme changes no answer, but a proxy that does not send it is not set up for this.
+        // The scheme makes no difference here, but a proxy that does not send it is misconfigured.
         if !["http", "https", "ws", "wss"].contains(&only(headers, FORWARDED_PROTO)?) {
             return Err(Unreadable::Header(FORWARDED_PROTO));
         }
@@ -80,10 +80,11 @@ impl Question {
         Self::about(headers, host, method, only(headers, FORWARDED_URI)?)
     }
 
-    /// How Envoy's `ext_authz` asks over HTTP: by the request's own method and host, with `prefix` before the path.
+    /// Reads the question of Envoy's `ext_authz` over HTTP, which uses the request's own method and host, and puts
+    /// `prefix` before its path.
     ///
     /// # Errors
-    /// [`Unreadable`]
+    /// Returns [`Unreadable`] if it cannot be answered.
     pub fn of_envoy(request: &HttpRequest, prefix: &str) -> Result<Self, Unreadable> {
         let headers = request.headers();
         let whole = request.uri().path_and_query().map_or("", |it| it.as_str());
@@ -103,7 +104,7 @@ impl Question {
     }
 }
 
-/// The text of a header that must be there once.
+/// The text of a header that must be present exactly once.
 fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, Unreadable> {
     let mut values = headers.get_all(name);
     match (values.next().and_then(text_of), values.next()) {
@@ -112,7 +113,7 @@ fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, Unrea
     }
 }
 
-/// A host in lower case, without a port and the dot that may stand at the end of a whole name.
+/// The host in a header, in lower case, without the port and without the dot that a fully qualified name may end with.
 fn host(headers: &HeaderMap, name: &'static str) -> Result<String, Unreadable> {
     let text = only(headers, name)?;
     let (host, port) = match text.rfind(':') {
@@ -131,7 +132,7 @@ fn host(headers: &HeaderMap, name: &'static str) -> Result<String, Unreadable> {
     host.filter(|_| is_port).ok_or(Unreadable::Header(name))
 }
 
-/// A method, as RFC 9110 (section 5.6.2) lets it be written.
+/// The method in a header, in the syntax of RFC 9110 (section 5.6.2).
 fn method(headers: &HeaderMap, name: &'static str) -> Result<String, Unreadable> {
     let text = only(headers, name)?;
     let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
@@ -139,8 +140,8 @@ fn method(headers: &HeaderMap, name: &'static str) -> Result<String, Unreadable>
     Some(text.to_owned()).filter(|_| is_method).ok_or(Unreadable::Header(name))
 }
 
-/// The key in a query. Only a parameter that is called `key` as it stands counts: what is written otherwise, a proxy
-/// does not take out before the service sees it.
+/// The key in a query. Only a parameter spelled exactly `key` counts: a proxy does not remove any other spelling before
+/// the service sees the query.
 fn key_parameter(query: &str) -> Result<Option<Secret>, Unreadable> {
     let mut keys = query.split('&').filter(|pair| pair.split('=').next() == Some("key"));
     let Some(pair) = keys.next() else { return Ok(None) };
@@ -151,8 +152,8 @@ fn key_parameter(query: &str) -> Result<Option<Secret>, Unreadable> {
     Ok(value.filter(|key| !key.is_empty()).map(Secret::presented))
 }
 
-/// The path of a request, in each of the ways that servers read it: undecoded, decoded, with slashes that follow each
-/// other taken for one, without what follows a semicolon. What they agree on is where it goes.
+/// The path of a request in each way that servers normalize it: as it is, percent-decoded, with repeated slashes
+/// merged, and without parameters after a semicolon. A request goes where all readings agree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OriginalPath {
     raw: Vec<u8>,
@@ -168,10 +169,10 @@ const BROKEN_ESCAPES: &str = "a percent sign that begins no escape";
 const ESCAPES_TWICE: &str = "escapes of escapes";
 
 impl OriginalPath {
-    /// The path that `raw` is, as it stands in the request, without a query.
+    /// Reads the raw path of a request, without the query.
     ///
     /// # Errors
-    /// [`Unreadable::Path`] for what servers do not agree on at all.
+    /// Returns [`Unreadable::Path`] for a path that servers normalize too differently to compare.
     pub fn read(raw: &[u8]) -> Result<Self, Unreadable> {
         if raw.first() != Some(&b'/') {
             return Err(Unreadable::Path(NO_SLASH));
@@ -201,17 +202,17 @@ impl OriginalPath {
         Ok(Self { raw: raw.to_vec(), others })
     }
 
-    /// What `find` says of every reading of it, if it is always the same.
+    /// Calls `find` with every reading of the path, and returns the result if it is always the same.
     ///
     /// # Errors
-    /// [`Unreadable::AMBIGUOUS`] if it depends on the reading.
+    /// Returns [`Unreadable::AMBIGUOUS`] if the result depends on the reading.
     pub fn place<T: PartialEq>(&self, find: impl Fn(&[u8]) -> T) -> Result<T, Unreadable> {
         let first = find(&self.raw);
         if self.others.iter().all(|reading| find(reading) == first) { Ok(first) } else { Err(Unreadable::AMBIGUOUS) }
     }
 }
 
-/// `raw` with its escapes decoded, once.
+/// Decodes the percent escapes of `raw` once.
 fn decoded(raw: &[u8]) -> Result<Vec<u8>, Unreadable> {
     let mut decoded = Vec::with_capacity(raw.len());
     let mut rest = raw;
@@ -233,7 +234,7 @@ fn decoded(raw: &[u8]) -> Result<Vec<u8>, Unreadable> {
     Ok(decoded)
 }
 
-/// What stands behind each slash.
+/// The segments of a path: what follows each slash.
 fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.split(|byte| *byte == b'/').skip(1)
 }
@@ -242,7 +243,7 @@ fn without_parameters(segment: &[u8]) -> &[u8] {
     segment.split(|byte| *byte == b';').next().unwrap_or_default()
 }
 
-/// `path` with one slash for several that follow each other.
+/// Merges repeated slashes in `path`.
 fn merged(path: &[u8]) -> Vec<u8> {
     let mut merged = path.to_vec();
     merged.dedup_by(|byte, before| *byte == b'/' && *before == b'/');
@@ -263,12 +264,12 @@ mod tests {
 
     use super::*;
 
-    /// Whether a server takes the path for one below `/wiki`.
+    /// Whether a server reads the path as one below `/wiki`.
     fn is_wiki(path: &[u8]) -> bool {
         path.strip_prefix(b"/wiki").is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
     }
 
-    /// A path as a server may read it that does all that `steps` name, in their order.
+    /// The path as a server reads it that performs `steps` in this order.
     fn read_by_a_server(raw: &str, steps: &[&str]) -> Vec<u8> {
         let mut path = raw.as_bytes().to_vec();
         for step in steps {
@@ -282,7 +283,7 @@ mod tests {
         path
     }
 
-    /// Without its dot segments, as RFC 3986 (section 5.2.4) resolves them.
+    /// Removes dot segments as RFC 3986 (section 5.2.4) describes.
     fn resolved(path: &[u8]) -> Vec<u8> {
         let mut kept: Vec<&[u8]> = Vec::new();
         for segment in segments(path) {
@@ -311,7 +312,8 @@ mod tests {
             raw in tricky_path(),
             steps in proptest::collection::vec(select(vec!["decode", "merge", "cut", "resolve"]), 0..4),
         ) {
-            // Decoding twice is what no server should do; what it would yield is refused where it matters most.
+            // No server should decode twice (double decoding). The dangerous results of that are refused
+            // (`ESCAPES_TWICE`).
             let twice = steps.iter().filter(|step| **step == "decode").count() > 1;
             let place = OriginalPath::read(raw.as_bytes()).and_then(|path| path.place(is_wiki));
             if let (Ok(place), false) = (place, twice) {
@@ -338,7 +340,7 @@ mod tests {
             }
         }
 
-        /// What proxies take out of an address: `docs/forward-auth.md`.
+        /// The spellings that proxies remove from a query are in `docs/forward-auth.md`.
         #[test]
         fn a_key_that_counts_is_one_that_a_proxy_takes_out(
             pairs in proptest::collection::vec("(key|k%65y|KEY|key\\[\\]|a)(=[a-z%0-9]{0,4})?", 0..5)

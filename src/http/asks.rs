@@ -1,24 +1,24 @@
-//! What a handler asks of whoever calls, as its signature says it.
+//! The credentials that a handler requires of its caller, as its signature declares them.
 
 use actix_session::Session;
 use actix_web::{HttpRequest, web};
 
 use crate::models::keys::scope::Scope;
 
-/// What a handler asks of whoever calls.
+/// The credentials that a handler requires of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asks {
-    /// Nothing: anybody may.
+    /// None: the endpoint is public.
     Nothing,
-    /// To be signed in, in a browser.
+    /// A session in a browser.
     Session,
     /// An Atom access key.
     FeedsKey,
-    /// A key of any scopes.
+    /// A key, whatever its scopes.
     AnyKey,
-    /// To be a proxy that is believed.
+    /// A connection from a trusted reverse proxy.
     TrustedProxy,
-    /// A key, or login and password, with this scope.
+    /// A key with this scope, or a login and password.
     Scope(Scope),
 }
 
@@ -31,10 +31,10 @@ impl Asks {
     }
 }
 
-/// An argument of a handler. What it asks of whoever calls is known to the compiler, so that the table of routes can
-/// tell, and no handler can be in it without saying so.
+/// An argument of a handler (an extractor). It declares at compile time what it requires of the caller, so that the
+/// table of routes can list it, and a handler that does not declare it does not compile.
 pub trait Argument {
-    /// What it asks.
+    /// What the argument requires.
     const ASKS: Asks = Asks::Nothing;
 }
 

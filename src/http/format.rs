@@ -1,4 +1,4 @@
-//! JSON and XML, as Redmine's API writes them.
+//! JSON and XML in the form of Redmine's API.
 
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload};
@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::asks::Argument;
 use super::error::AppError;
 
-/// The format of an answer: the ending of the address says it.
+/// The format of a response, which the extension in the address chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// `.json`
@@ -19,7 +19,7 @@ pub enum Format {
 const XML_DECLARATION: &str = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
 
 impl Format {
-    /// What the end of `path` says; `None`: it is a page.
+    /// The format for the extension of `path`; `None` if the address is that of a page.
     pub fn of_path(path: &str) -> Option<Self> {
         match path.rsplit_once('.')?.1 {
             "json" => Some(Self::Json),
@@ -28,7 +28,7 @@ impl Format {
         }
     }
 
-    /// The media type, with its charset.
+    /// The media type with its charset.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Json => "application/json; charset=utf-8",
@@ -36,10 +36,10 @@ impl Format {
         }
     }
 
-    /// `value` as `name`: a member of an object in JSON, the root element in XML.
+    /// Serializes `value` under `name`: a member of an object in JSON, the root element in XML.
     ///
     /// # Errors
-    /// If it cannot be written in this format.
+    /// Returns an error if the value cannot be serialized in this format.
     pub fn write<T: Serialize>(self, name: &'static str, value: &T) -> Result<String, AppError> {
         match self {
             Self::Json => {
@@ -53,18 +53,18 @@ impl Format {
         }
     }
 
-    /// The answer that holds `value` as `name`.
+    /// A 200 response that contains `value` under `name`.
     ///
     /// # Errors
-    /// As [`Format::write`].
+    /// Returns the same errors as [`Format::write`].
     pub fn respond<T: Serialize>(self, name: &'static str, value: &T) -> Result<HttpResponse, AppError> {
         Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, self.content_type())).body(self.write(name, value)?))
     }
 
-    /// What is wrong, as clients of Redmine's API read it.
+    /// Serializes error messages as clients of Redmine's API read them.
     ///
     /// # Errors
-    /// As [`Format::write`].
+    /// Returns the same errors as [`Format::write`].
     pub fn errors(self, messages: &[String]) -> Result<String, AppError> {
         #[derive(Serialize)]
         struct Errors<'a> {

@@ -1,4 +1,5 @@
-//! What every handler and extractor may know: what a handler asks for, how an address names an id, and how errors are told.
+//! The HTTP vocabulary that every handler and extractor shares: required credentials, ids in addresses, formats and
+//! errors.
 
 pub mod address;
 pub mod asks;

@@ -1,4 +1,4 @@
-//! What is wrong with a request, as a problem document (RFC 9457).
+//! Errors as problem documents (RFC 9457).
 
 use actix_web::http::StatusCode;
 use serde::Serialize;
@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::error::AppError;
 
-/// The media type.
+/// The media type of a problem document.
 pub const CONTENT_TYPE: &str = "application/problem+json";
 
 /// What is wrong.
@@ -28,10 +28,10 @@ pub struct Problem<'a> {
     errors: &'a [String],
 }
 
-/// The document that says `texts`, one sentence, or one a broken rule.
+/// The problem document for `status`. `texts` is one sentence, or a message for each broken rule.
 ///
 /// # Errors
-/// If it cannot be written.
+/// Returns an error if the document cannot be serialized.
 pub fn document(status: StatusCode, texts: &[String]) -> Result<String, AppError> {
     let title = status.canonical_reason().unwrap_or("Error");
     let errors = if status == StatusCode::UNPROCESSABLE_ENTITY { texts } else { &[] };

@@ -1,4 +1,4 @@
-//! The name of a request.
+//! The request id, which connects a response to its lines in the log.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::secret::random_bytes;
 
-/// Names a request in the log, in the answer's `X-Request-Id` and on error pages.
+/// Identifies a request in the log, in the `X-Request-Id` header of its response and on error pages.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestId {
     process: u32,
@@ -14,7 +14,7 @@ pub struct RequestId {
 }
 
 impl RequestId {
-    /// One that no other request has.
+    /// Returns an id that no other request has.
     pub fn next() -> Self {
         static PROCESS: LazyLock<u32> = LazyLock::new(|| u32::from_be_bytes(random_bytes()));
         static NEXT: AtomicU32 = AtomicU32::new(1);

@@ -1,4 +1,4 @@
-//! *My account*: names and mail in a form, and beside it the keys.
+//! *My account*: a form for names and email, and the person's keys beside it.
 
 use std::collections::BTreeSet;
 
@@ -41,16 +41,16 @@ struct Sidebar {
     atom: Option<KeyPanel>,
 }
 
-/// The access tokens in a nutshell.
+/// A summary of the person's access tokens.
 struct TokensPanel {
-    /// How many there are, in words; empty: none.
+    /// The number of access tokens, in words; empty if there are none.
     count: String,
-    /// When the latest was used, by any of its secrets.
+    /// When an access token was last used, by any of its secrets.
     last_used: Option<Moment>,
 }
 
 impl TokensPanel {
-    /// That of the access tokens among `tokens`.
+    /// Summarizes the access tokens among `tokens`.
     fn new(app: &App, tokens: &[Token]) -> Self {
         let now = app.clock.now();
         let secrets: Vec<&Token> = tokens.iter().filter(|token| token.action == TokenAction::Access).collect();
@@ -95,7 +95,7 @@ pub async fn home(app: web::Data<App>) -> HttpResponse {
 /// `GET /my/account`
 ///
 /// # Errors
-/// Those of the database.
+/// Returns an error if a query fails.
 pub async fn show(
     app: web::Data<App>,
     request: HttpRequest,
@@ -111,7 +111,7 @@ pub async fn show(
 /// `POST /my/account`
 ///
 /// # Errors
-/// Those of the database.
+/// Returns an error if a query fails.
 pub async fn save(
     app: web::Data<App>,
     request: HttpRequest,

@@ -1,4 +1,4 @@
-//! *Activity*: what has happened to a person's account and keys.
+//! *Activity*: the events of a person's account and keys.
 
 use actix_session::Session;
 use actix_web::http::StatusCode;
@@ -13,12 +13,12 @@ use crate::callers::session_user::SessionUser;
 use crate::http::error::AppError;
 use crate::models::event::{Event, EventAction};
 
-/// Rows on a page.
+/// The number of events on a page.
 const PER_PAGE: i64 = 50;
-/// What one should look at: something may be wrong.
+/// The events that stand out because something may be wrong.
 const WARNINGS: [EventAction; 4] =
     [EventAction::SignInRefused, EventAction::ExpiredKeyRefused, EventAction::ScopeRefused, EventAction::KeyLeaked];
-/// Nobody turns more pages than this, and the database need not either.
+/// The last page that can be opened: nobody reads so far back, and skipping more rows would only burden the database.
 const LAST_PAGE: i64 = 1000;
 
 #[derive(Template)]
@@ -33,7 +33,7 @@ struct Row {
     what: String,
     hint: String,
     remark: String,
-    /// A class of the stylesheet.
+    /// A class in the stylesheet.
     tone: &'static str,
     times: i64,
     at: Moment,
@@ -44,7 +44,7 @@ struct Row {
 /// `GET /activity`
 ///
 /// # Errors
-/// Those of the database.
+/// Returns an error if a query fails.
 pub async fn show(
     app: web::Data<App>,
     request: HttpRequest,
@@ -53,7 +53,7 @@ pub async fn show(
 ) -> Result<HttpResponse, AppError> {
     let paging = Paging::asked(request.query_string(), PER_PAGE, LAST_PAGE);
     let (user_id, skip) = (me.user.id, paging.skip());
-    // One more than is shown tells whether there are older ones.
+    // Query one event more than the page shows, to know whether there are older ones.
     let events = app.database.read(move |connection| Event::latest(connection, user_id, skip, PER_PAGE + 1)).await?;
     let has_older = events.len() > usize::try_from(PER_PAGE).unwrap_or(usize::MAX);
     let now = app.clock.now();

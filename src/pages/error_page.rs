@@ -1,4 +1,4 @@
-//! What is shown in place of a page that cannot be.
+//! The page that a browser gets instead of the requested one when something is wrong.
 
 use actix_session::SessionExt;
 use actix_web::http::StatusCode;
@@ -20,10 +20,10 @@ struct ErrorPage {
     request_id: String,
 }
 
-/// The page that tells of `status`, as HTML.
+/// The HTML of the error page for `status`.
 ///
 /// # Errors
-/// If even that page cannot be made.
+/// Returns an error if this page cannot be rendered either.
 pub fn render(request: &HttpRequest, status: StatusCode, message: String) -> Result<String, AppError> {
     let app = App::of(request)?;
     let shell = Shell::of_error(&app, request, &request.get_session())?;

@@ -1,4 +1,4 @@
-//! The two keys that a person has: made, reset, and their secret shown the one time.
+//! The API access key and the Atom access key: a person creates and resets them, and sees a secret once.
 
 use actix_session::Session;
 use actix_web::http::StatusCode;
@@ -17,42 +17,43 @@ use crate::http::error::AppError;
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::token::{Token, TokenAction};
 
-/// The path that shows where the API access key is used.
+/// The path of the page that shows where the API access key is used.
 pub const SERVICES_OF_API_KEY: &str = "/my/api_key/services";
 
-/// What pages show about one kind of key.
+/// What pages show about one of these two kinds of key.
 pub struct KeyPanel {
-    /// What people call it.
+    /// The name of this kind of key.
     pub name: &'static str,
-    /// Where it is made and reset.
+    /// The path where it is created and reset.
     pub path: &'static str,
-    /// What it is for.
+    /// What the key is for.
     pub purpose: &'static str,
-    /// Where it is shown what it is used on; `None`: it opens no service.
+    /// The path of the page that shows which services it is used on; `None` if this kind opens no service.
     pub services: Option<&'static str>,
-    /// The key, if there is one.
+    /// The key; `None` if there is none.
     pub key: Option<ShownKey>,
-    /// Whether keys of this kind work at all.
+    /// Whether keys of this kind are switched on.
     pub is_on: bool,
-    /// Whether another page asks for the password before one is made.
+    /// Whether another page asks for the password before a key is created.
     pub asks_first: bool,
 }
 
-/// A key that there is.
+/// A key that exists.
 pub struct ShownKey {
     id: i64,
-    /// The last four characters of its secret.
+    /// The last four characters of the secret.
     pub hint: String,
-    /// When it was made.
+    /// When the key was created.
     pub created: Moment,
-    /// When it was last used; `None`: never, as far as is known.
+    /// When the key was last used; `None` if no use is recorded.
     pub last_used: Option<Moment>,
-    /// Since when that is known, where it is not since the key was made.
+    /// Since when uses have been recorded, if that is later than the creation of the key (as it is for an imported
+    /// key).
     pub recorded_since: Option<Moment>,
 }
 
 impl KeyPanel {
-    /// The panel of `action`, with the one of `keys` that is of this kind, as others see it.
+    /// The panel for the kind `action`, with the key of this kind among `keys`, as other people see it.
     pub fn new(app: &App, action: TokenAction, keys: &[Token]) -> Self {
         let (path, purpose) = match action {
             TokenAction::Feeds => ("/my/atom_key", "Lets a feed reader follow your activity."),
@@ -63,13 +64,13 @@ impl KeyPanel {
         Self { name: action.label(), path, purpose, services, key, is_on: is_on(app, action), asks_first: true }
     }
 
-    /// The same for its owner, in `session`; `None`: there is nothing to be said about it.
+    /// The panel as its owner sees it in `session`; `None` if there is nothing to show.
     pub fn of_owner(app: &App, action: TokenAction, keys: &[Token], session: &Token) -> Option<Self> {
         let panel = Self { asks_first: asks_again(app, session), ..Self::new(app, action, keys) };
         (panel.is_on || panel.key.is_some()).then_some(panel)
     }
 
-    /// What is said where there is none.
+    /// The text that is shown if there is no key.
     pub fn missing(&self) -> String {
         format!("Missing an {}", self.name)
     }
@@ -88,12 +89,12 @@ impl ShownKey {
     }
 }
 
-/// Whether keys of this kind work here.
+/// Whether keys of this kind are switched on.
 fn is_on(app: &App, action: TokenAction) -> bool {
     action != TokenAction::Api || app.config.api_access_keys
 }
 
-/// Asks before a key is reset, or for the password before one is made.
+/// The page that asks before a key is reset, or for the password before one is created.
 #[derive(Template)]
 #[template(path = "key_reset.html")]
 struct ResetPage {
@@ -121,7 +122,7 @@ struct MadePage {
     secret: String,
     /// A command to try the key with.
     curl: Option<String>,
-    /// Where a feed reader finds the feed, without the key.
+    /// The address of the feed, without the key.
     feed: Option<String>,
 }
 
@@ -132,7 +133,8 @@ struct UnchangedPage {
     panel: KeyPanel,
 }
 
-/// Names the key that is to be replaced; empty: there is none yet.
+/// The key to replace; empty if there is none yet. Works as an optimistic lock: a form that is sent twice makes one
+/// key.
 #[derive(Deserialize)]
 pub struct KeyForm {
     replaces: String,
@@ -141,7 +143,7 @@ pub struct KeyForm {
 /// `GET /my/api_key`: asks before a reset.
 ///
 /// # Errors
-/// 403 if these keys are switched off; those of the database.
+/// Returns 403 if API access keys are switched off, or an error if a query fails.
 pub async fn ask_api(
     app: web::Data<App>,
     request: HttpRequest,
@@ -154,7 +156,7 @@ pub async fn ask_api(
 /// `GET /my/atom_key`: asks before a reset.
 ///
 /// # Errors
-/// Those of the database.
+/// Returns an error if a query fails.
 pub async fn ask_atom(
     app: web::Data<App>,
     request: HttpRequest,
@@ -164,11 +166,11 @@ pub async fn ask_atom(
     ask(&app, &request, &session, &me, TokenAction::Feeds).await
 }
 
-/// `POST /my/api_key`: makes or resets it, and shows the secret.
+/// `POST /my/api_key`: creates or resets the key, and shows the secret.
 ///
 /// # Errors
-/// 403 if these keys are switched off; those of the database; too many wrong passwords, or too many that wait to be
-/// hashed.
+/// Returns 403 if API access keys are switched off, 429 after too many wrong passwords, 503 if the hashing queue is
+/// full, or an error if a query fails.
 pub async fn make_api(
     app: web::Data<App>,
     request: HttpRequest,
@@ -178,10 +180,10 @@ pub async fn make_api(
     make(&app, &request, &session, &sensitive, TokenAction::Api).await
 }
 
-/// `POST /my/atom_key`: makes or resets it, and shows the secret.
+/// `POST /my/atom_key`: creates or resets the key, and shows the secret.
 ///
 /// # Errors
-/// Those of the database; too many wrong passwords, or too many that wait to be hashed.
+/// Returns 429 after too many wrong passwords, 503 if the hashing queue is full, or an error if a query fails.
 pub async fn make_atom(
     app: web::Data<App>,
     request: HttpRequest,
@@ -204,7 +206,7 @@ async fn ask(
     let panel = panel_of(app, me.user.id, action, &me.token).await?;
     let password = PasswordAgain::of(app, &me.token);
     let replaces = panel.key.as_ref().map(|key| key.id.to_string());
-    // One is made on the sidebar itself, unless something has to be asked for.
+    // The sidebar itself creates a first key, unless the password is needed.
     if replaces.is_none() && !password.is_asked {
         return Ok(see_other(&app.url.path("/my/account")));
     }

@@ -1,4 +1,4 @@
-//! *Report a leaked key*: for whoever has found a secret where it should not be, signed in or not.
+//! *Report a leaked key*: a public form for anybody who found a secret where it should not be.
 
 use actix_session::Session;
 use actix_web::http::StatusCode;
@@ -18,7 +18,7 @@ use crate::http::error::AppError;
 #[template(path = "leak.html")]
 struct LeakPage {
     shell: Shell,
-    /// Never shown again, whatever was typed.
+    /// The secret's field, which never shows again what was typed.
     secret: Field,
 }
 
@@ -28,7 +28,7 @@ impl LeakPage {
     }
 }
 
-/// The one field of the form.
+/// The only field of the form.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct LeakForm {
@@ -38,7 +38,7 @@ pub struct LeakForm {
 /// `GET /revoke`
 ///
 /// # Errors
-/// Those of the database.
+/// Returns an error if a query fails.
 pub async fn show(
     app: web::Data<App>,
     request: HttpRequest,
@@ -52,7 +52,7 @@ pub async fn show(
 /// `POST /revoke`
 ///
 /// # Errors
-/// Too many from one address; those of the database.
+/// Returns 429 after too many reports from one address, or an error if a query fails.
 pub async fn report(
     app: web::Data<App>,
     request: HttpRequest,

@@ -1,4 +1,4 @@
-//! What people look at: a file a page, with the struct that its template shows and its handlers.
+//! The pages that people see. Each file is a page: its handlers, and the struct that its template shows.
 
 pub mod account;
 pub mod activity;

@@ -1,4 +1,4 @@
-//! Points in time as people read them: how long ago or ahead, with the exact time beside it.
+//! Points in time as people read them: how long ago or ahead, together with the exact time.
 
 use chrono::{Datelike, NaiveDate};
 
@@ -7,44 +7,44 @@ use crate::clock::{Timestamp, iso8601};
 /// A moment in the past.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// For machines: `2026-11-24T09:30:00Z`.
+    /// The time for machines: `2026-11-24T09:30:00Z`.
     pub iso: String,
-    /// The whole of it: `24 Nov 2026, 09:30:00 UTC`.
+    /// The full time: `24 Nov 2026, 09:30:00 UTC`.
     pub exact: String,
-    /// The day of it: `24 Nov 2026`.
+    /// The day: `24 Nov 2026`.
     pub day: String,
-    /// How long ago, in the words of [`span_in_words`].
+    /// How long ago it was, in the words of [`span_in_words`].
     pub ago: String,
 }
 
 impl Moment {
-    /// `time` as seen at `now`. What lies in the future, because a clock was set back, is as good as now.
+    /// `time` as seen at `now`. A time in the future, as there is after a clock was set back, counts as now.
     pub fn new(time: Timestamp, now: Timestamp) -> Self {
         Self { iso: iso8601(time), exact: exact(time), day: day(time), ago: span_in_words(time, now) }
     }
 }
 
-/// A moment to come.
+/// A moment in the future.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
-    /// For machines: `2026-11-24T09:30:00Z`.
+    /// The time for machines: `2026-11-24T09:30:00Z`.
     pub iso: String,
-    /// The whole of it: `24 Nov 2026, 09:30:00 UTC`.
+    /// The full time: `24 Nov 2026, 09:30:00 UTC`.
     pub exact: String,
-    /// The day of it: `24 Nov 2026`.
+    /// The day: `24 Nov 2026`.
     pub day: String,
-    /// How long until then: in days, as lives are chosen, or in the words of [`span_in_words`].
+    /// How long it is until then: in days up to 120 days, otherwise in the words of [`span_in_words`].
     pub ahead: String,
 }
 
 impl Due {
-    /// `time` as seen at `now`. What lies in the past is as good as now.
+    /// `time` as seen at `now`. A time in the past counts as now.
     pub fn new(time: Timestamp, now: Timestamp) -> Self {
         Self { iso: iso8601(time), exact: exact(time), day: day(time), ahead: span_to_come(now, time) }
     }
 }
 
-/// "30 days" is what was chosen for a key, and "about 1 month" would say less.
+/// Counts days because people choose lifetimes in days: a key for "30 days" should not end in "about 1 month".
 fn span_to_come(now: Timestamp, time: Timestamp) -> String {
     let minutes = ((time - now).num_milliseconds() + 30_000) / 60_000;
     match minutes {
@@ -65,13 +65,13 @@ const HOUR: i64 = 60;
 const DAY: i64 = 24 * HOUR;
 const MONTH: i64 = 30 * DAY;
 const YEAR: i64 = 365 * DAY;
-/// Up to here, what is to come is counted in days.
+/// Up to this span, future times are counted in days.
 const DAYS: i64 = 120 * DAY;
 
-/// The time from `from` to `to` in the words of Rails' `distance_of_time_in_words`, which Redmine's people know.
+/// The time from `from` to `to` in the words of Rails' `distance_of_time_in_words`, which people know from Redmine.
 pub fn span_in_words(from: Timestamp, to: Timestamp) -> String {
     let to = to.max(from);
-    // To the nearest minute, halves upwards.
+    // Round to the nearest minute, halves up.
     let minutes = ((to - from).num_milliseconds() + 30_000) / 60_000;
     let nearest = |unit: i64| (minutes + unit / 2) / unit;
     match minutes {
@@ -87,7 +87,7 @@ pub fn span_in_words(from: Timestamp, to: Timestamp) -> String {
     }
 }
 
-/// `minutes` are those of years of 365 days.
+/// The words for a span of a year or more. `minutes` counts 365 days a year.
 fn years(minutes: i64) -> String {
     let (years, rest) = (minutes.div_euclid(YEAR), minutes.rem_euclid(YEAR));
     match rest {
@@ -97,7 +97,7 @@ fn years(minutes: i64) -> String {
     }
 }
 
-/// How many 29ths of February lie between, as Rails counts them.
+/// The number of leap days between the two times, counted as Rails does.
 fn leap_days(from: Timestamp, to: Timestamp) -> i64 {
     let first = from.year() + i32::from(from.month() >= 3);
     let last = to.year() - i32::from(to.month() < 3);

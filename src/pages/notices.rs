@@ -1,4 +1,4 @@
-//! What a person is told on *My account* until they say that they have seen it.
+//! Notices on *My account*, which stay until the person dismisses them.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
@@ -12,22 +12,22 @@ use crate::http::address::id_of;
 use crate::http::error::AppError;
 use crate::models::keys::notice::Notice;
 
-/// A key that was revoked because its secret was reported as leaked.
+/// The notice that a key was revoked because its secret was reported as leaked.
 pub struct Banner {
-    /// Names what it is about.
+    /// The id of the notice.
     pub id: i64,
-    /// The key, in words.
+    /// The name of the key.
     pub key: String,
-    /// The last four characters of the secret that was reported.
+    /// The last four characters of the reported secret.
     pub hint: String,
-    /// When.
+    /// When the key was revoked.
     pub revoked: Moment,
-    /// Where the report came from.
+    /// The address that the report came from.
     pub address: String,
 }
 
 impl Banner {
-    /// The one that tells `notice`.
+    /// The banner for `notice`.
     pub fn new(app: &App, Notice { id, event }: Notice) -> Self {
         Self {
             id,
@@ -39,10 +39,10 @@ impl Banner {
     }
 }
 
-/// `POST /my/notices/ID`: it has been seen. Sent twice, it is done once.
+/// `POST /my/notices/ID`: dismisses a notice. The request is idempotent.
 ///
 /// # Errors
-/// Those of the database.
+/// Returns an error if a query fails.
 pub async fn seen(
     app: web::Data<App>,
     request: HttpRequest,

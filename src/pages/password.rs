@@ -1,4 +1,4 @@
-//! A new password: it ends every other session, and this one goes on with a new token.
+//! *Change password*: ends every other session and continues this one with a new token.
 
 use actix_session::Session;
 use actix_web::http::StatusCode;
@@ -55,7 +55,7 @@ pub struct PasswordForm {
 /// `GET /my/password`
 ///
 /// # Errors
-/// Those of the database.
+/// Returns an error if a query fails.
 pub async fn show(
     app: web::Data<App>,
     request: HttpRequest,
@@ -68,7 +68,7 @@ pub async fn show(
 /// `POST /my/password`
 ///
 /// # Errors
-/// Those of the database; too many wrong passwords.
+/// Returns 429 after too many wrong passwords, 503 if the hashing queue is full, or an error if a query fails.
 pub async fn change(
     app: web::Data<App>,
     request: HttpRequest,

@@ -1,4 +1,4 @@
-//! Where a key is used, as pages show it; and `/my/api_key/services`, which shows it of the API access key.
+//! The use of a key on services, as pages show it; and the page `/my/api_key/services` for the API access key.
 
 use actix_session::Session;
 use actix_web::http::StatusCode;
@@ -16,58 +16,58 @@ use crate::http::error::AppError;
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::services::uses::{DAYS, ServiceUsage};
 
-/// How a key is used on a service.
+/// The use of a key on one service.
 pub struct ShownUsage {
-    /// What people call the service.
+    /// The title of the service.
     pub title: String,
-    /// When it was last used there.
+    /// When the key was last used there.
     pub last_used: Moment,
-    /// From which address.
+    /// The address of the last use.
     pub address: String,
-    /// By whom; may be empty.
+    /// The user agent of the last use; may be empty.
     pub agent: String,
-    /// How often, in words.
+    /// The number of requests, in words.
     pub requests: String,
-    /// How often, as a picture.
+    /// The number of requests, as a chart.
     pub picture: Picture,
 }
 
-/// A bar for each of the last 90 days, today at the right.
+/// A bar chart of the last 90 days, with today on the right.
 pub struct Picture {
-    /// What it shows, in words.
+    /// A description of the chart in words.
     pub label: String,
-    /// Its first day.
+    /// The first day.
     pub since: String,
-    /// The days with use.
+    /// The days with requests.
     pub bars: Vec<Bar>,
 }
 
-/// A day with use; measures are those of [`Picture::WIDTH`] and [`Picture::HEIGHT`].
+/// The bar of a day with requests. Its measures relate to [`Picture::WIDTH`] and [`Picture::HEIGHT`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct Bar {
-    /// How far from the left.
+    /// The distance from the left.
     pub x: usize,
-    /// How far from the top.
+    /// The distance from the top.
     pub y: i64,
-    /// How high.
+    /// The height of the bar.
     pub height: i64,
 }
 
 impl Picture {
-    /// From one bar to the next.
+    /// The distance from one bar to the next.
     const STEP: usize = 4;
-    /// How wide a bar is.
+    /// The width of a bar.
     pub const BAR: usize = 3;
-    /// How wide it is.
+    /// The width of the chart.
     pub const WIDTH: usize = Self::STEP * DAYS - (Self::STEP - Self::BAR);
-    /// How high it is.
+    /// The height of the chart.
     pub const HEIGHT: i64 = 40;
 
     fn new(usage: &ServiceUsage) -> Self {
         let most = usage.busiest().map_or(1, |(_, requests)| requests);
         let used = usage.days.iter().enumerate().filter(|(_, (_, requests))| *requests > 0);
         let bars = used.map(|(place, (_, requests))| {
-            // One that is seen, however small beside the others.
+            // Every bar is visible, however small it is beside the others.
             let height = (requests.saturating_mul(Self::HEIGHT) / most).max(1);
             Bar { x: place * Self::STEP, y: Self::HEIGHT - height, height }
         });
@@ -89,7 +89,7 @@ impl Picture {
 }
 
 impl ShownUsage {
-    /// Each of `all` that was used at all, as seen at `now`.
+    /// The use of each service in `all` on which the key was used at all, as seen at `now`.
     pub fn of(all: &[ServiceUsage], now: Timestamp) -> Vec<Self> {
         let used = all.iter().filter_map(|usage| {
             let last = usage.last.as_ref()?;
@@ -116,10 +116,10 @@ impl ShownUsage {
         used.collect()
     }
 
-    /// Where the key with this id is used, by now.
+    /// The current use of the key with this id.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Returns an error if a query fails.
     pub async fn of_key(app: &App, key_id: i64) -> Result<Vec<Self>, AppError> {
         let now = app.clock.now();
         let all = app.recorder.service_uses.of(&app.database, key_id, now.date()).await?;
@@ -138,7 +138,7 @@ struct KeyServicesPage {
 /// `GET /my/api_key/services`
 ///
 /// # Errors
-/// 404 if one has no API access key; those of the database.
+/// Returns 404 if the person has no API access key, or an error if a query fails.
 pub async fn show(
     app: web::Data<App>,
     request: HttpRequest,
@@ -154,7 +154,7 @@ pub async fn show(
     page(StatusCode::OK, &KeyServicesPage { shell, panel, uses })
 }
 
-/// `12 November`: within 90 days the year goes without saying.
+/// `12 November`, without the year, which is clear within 90 days.
 fn in_words(day: NaiveDate) -> String {
     day.format("%-d %B").to_string()
 }
@@ -167,7 +167,7 @@ fn or_none(number: i64) -> String {
     if number == 0 { "none".to_owned() } else { grouped(number) }
 }
 
-/// `1,234`
+/// A number with separators, such as `1,234`.
 fn grouped(number: i64) -> String {
     let digits = number.to_string();
     let groups = digits.as_bytes().rchunks(3).rev().map(|group| String::from_utf8_lossy(group));

@@ -1,4 +1,4 @@
-//! What every page has around its content, and how a page becomes a response.
+//! The frame around every page, and how a page becomes a response.
 
 use actix_session::Session;
 use actix_web::http::StatusCode;
@@ -17,30 +17,30 @@ use crate::models::text_enum::text_enum;
 /// The frame of a page, as `templates/base.html` shows it.
 pub struct Shell {
     url: PublicUrl,
-    /// Who is signed in.
+    /// The login of the person who is signed in.
     pub login: Option<String>,
-    /// Whether they look after the others.
+    /// Whether that person is an administrator.
     pub is_admin: bool,
-    /// What proves that a form is ours.
+    /// The CSRF token that every form of the page carries.
     pub form_token: String,
-    /// What has just been done.
+    /// The result of the previous action, if the page announces one.
     pub notice: Option<&'static str>,
 }
 
 impl Shell {
-    /// The frame of the page that answers `request`, whose forms carry a token.
+    /// The frame of the page that answers `request`, with a CSRF token for its forms.
     ///
     /// # Errors
-    /// If the cookie cannot be written.
+    /// Returns an error if the cookie cannot be written.
     pub fn of(app: &App, request: &HttpRequest, session: &Session) -> Result<Self, AppError> {
         Ok(Self { form_token: form_token(session)?, ..Self::without_form(app, request) })
     }
 
-    /// The frame of a page that has no form but that to sign out. A stranger's cookie is left alone: a picture that is
-    /// missing must not replace the token of the form beside it.
+    /// The frame of an error page, whose only form signs out. A visitor who is not signed in gets no new cookie: the
+    /// 404 for a missing image must not replace the CSRF token of the page that shows it.
     ///
     /// # Errors
-    /// If the cookie cannot be written.
+    /// Returns an error if the cookie cannot be written.
     pub fn of_error(app: &App, request: &HttpRequest, session: &Session) -> Result<Self, AppError> {
         match Self::without_form(app, request) {
             stranger @ Self { login: None, .. } => Ok(stranger),
@@ -48,7 +48,7 @@ impl Shell {
         }
     }
 
-    /// Says what was done just before, if the address tells it and it is one of `notices`, those of this page.
+    /// Announces the result of the previous action, if the address names one and this page allows it in `notices`.
     pub fn saying(self, request: &HttpRequest, notices: &[Flash]) -> Self {
         let named = parameter(request.query_string(), "notice").and_then(|name| Flash::of_text(&name));
         let notice = named.filter(|notice| notices.contains(notice));
@@ -65,17 +65,18 @@ impl Shell {
         }
     }
 
-    /// The address of `path` as a page links to it.
+    /// The address of `path` for links on a page.
     pub fn path(&self, path: &str) -> String {
         self.url.path(path)
     }
 }
 
 text_enum! {
-    /// What a page says about what was done just before: carried in the address, as one of a few names.
+    /// The result of an action, which the next page announces. The redirect carries its name in the address (a flash
+    /// message).
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum Flash(as_str, text) {
-        /// Names and mail were saved.
+        /// Names and email were saved.
         AccountSaved = ("account_saved", "Your account has been saved."),
         /// The password was changed.
         PasswordChanged = ("password_changed", "Your password has been changed. Other sessions have been signed out."),
@@ -86,22 +87,22 @@ text_enum! {
             "leak_reported",
             "Thank you. If it was the secret of a key here, that has been revoked, and its owner is told."
         ),
-        /// Somebody was added.
+        /// A person was added.
         PersonAdded = ("person_added", "The account has been made. Tell them the login and password."),
-        /// Somebody was locked.
+        /// A person was locked.
         PersonLocked = ("person_locked", "The account has been locked. Sessions have ended, and keys no longer work."),
-        /// Somebody was let in again.
+        /// A person was unlocked or activated.
         PersonUnlocked = ("person_unlocked", "The account is active. Signing in and keys work again."),
-        /// Somebody was given a password.
+        /// An administrator set a person's password.
         PersonPasswordSet = (
             "person_password_set",
             "The password has been set. Tell it to them: their sessions have ended."
         ),
-        /// Name, note, scopes or expiry of an access token were changed.
+        /// The name, note, scopes or expiry of an access token were changed.
         TokenChanged = ("token_changed", "The access token has been changed."),
-        /// An access token was ended.
+        /// An access token was revoked.
         TokenRevoked = ("token_revoked", "The access token has been revoked. No program can use it any more."),
-        /// An access token was to be ended that there is not.
+        /// The access token to revoke does not exist.
         TokenGone = ("token_gone", "There is no such access token: it has been revoked already, or is long expired."),
         /// A service was added.
         ServiceAdded = ("service_added", "The service has been added. Point the reverse proxy at Latchkey for it."),
@@ -112,10 +113,10 @@ text_enum! {
     }
 }
 
-/// A page, for nobody's cache.
+/// Renders a page. No cache may store it.
 ///
 /// # Errors
-/// If the template cannot be filled in.
+/// Returns an error if the template cannot be rendered.
 pub fn page(status: StatusCode, template: &impl Template) -> Result<HttpResponse, AppError> {
     let html = template.render().map_err(AppError::internal)?;
     Ok(HttpResponse::build(status)
@@ -124,12 +125,12 @@ pub fn page(status: StatusCode, template: &impl Template) -> Result<HttpResponse
         .body(html))
 }
 
-/// Goes on to `location`, by GET.
+/// Redirects to `location` with 303, so that the browser follows with GET.
 pub fn see_other(location: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, location)).finish()
 }
 
-/// Goes on to the page at `path`, which says `notice`.
+/// Redirects to the page at `path`, which announces `notice`.
 pub fn see_other_with(app: &App, path: &str, notice: Flash) -> HttpResponse {
     see_other(&app.url.path(&format!("{path}?notice={}", notice.as_str())))
 }

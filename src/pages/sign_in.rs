@@ -1,4 +1,4 @@
-//! Signing in and out.
+//! Signing in and signing out.
 
 use actix_session::Session;
 use actix_web::http::StatusCode;
@@ -44,7 +44,7 @@ pub struct SignInForm {
 /// `GET /login`
 ///
 /// # Errors
-/// Those of the database.
+/// Returns an error if a query fails.
 pub async fn show(
     app: web::Data<App>,
     request: HttpRequest,
@@ -62,7 +62,7 @@ pub async fn show(
 /// `POST /login`
 ///
 /// # Errors
-/// Those of the database; too many wrong passwords, or too many that wait to be hashed.
+/// Returns 429 after too many wrong passwords, 503 if the hashing queue is full, or an error if a query fails.
 pub async fn sign_in(
     app: web::Data<App>,
     request: HttpRequest,
@@ -88,8 +88,8 @@ pub async fn sign_in(
     page(StatusCode::UNPROCESSABLE_ENTITY, &again)
 }
 
-/// A new session, in place of the one that this browser may have had; `false`: the password is another by now, or the
-/// person locked.
+/// Starts a new session in place of the one that this browser may have had. Returns `false` if the password was changed
+/// or the person locked in the meantime.
 async fn start_session(
     app: &web::Data<App>,
     request: &HttpRequest,
@@ -120,7 +120,7 @@ async fn start_session(
 /// `POST /logout`: ends this session and no other.
 ///
 /// # Errors
-/// Those of the database.
+/// Returns an error if a query fails.
 pub async fn sign_out(
     app: web::Data<App>,
     session: Session,
@@ -134,10 +134,11 @@ pub async fn sign_out(
     Ok(see_other_with(&app, "/login", Flash::SignedOut))
 }
 
-/// Where the person wanted to go, if that is a page of ours; else *My account*. Secrets do not go along.
+/// The page to return to, if it is one of ours, otherwise *My account*. Prevents an open redirect. Keys in the query
+/// are removed.
 fn way_back(app: &App, back_url: &str) -> String {
     let home = || app.url.path("/my/account");
-    // Browsers take a backslash for a slash, and leave control characters out.
+    // Browsers read a backslash as a slash, and ignore control characters.
     let odd = |c: char| c.is_control() || c.is_whitespace() || c == '\\' || !c.is_ascii();
     let below_us = back_url.strip_prefix(app.url.base_path()).is_some_and(|rest| rest.starts_with('/'));
     if !below_us || back_url.starts_with("//") || back_url.contains(odd) {

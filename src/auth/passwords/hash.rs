@@ -1,4 +1,4 @@
-//! How passwords are hashed: Argon2id.
+//! Password hashing with Argon2id.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,17 +8,19 @@ use argon2::password_hash::{PasswordHasher, SaltString};
 use crate::auth::credentials::Password;
 use crate::secret::{random_base62, random_bytes};
 
-/// Argon2id with the parameters that OWASP recommends (19 MiB, 2 passes, 1 lane), as a PHC string.
+/// Hashes a password with a random salt, by Argon2id with the parameters that OWASP recommends (19 MiB, 2 passes, 1
+/// lane). Returns a PHC string.
 ///
 /// # Panics
-/// If the operating system has no randomness to give.
+/// Panics if the operating system cannot provide randomness.
 pub fn hash(password: &Password) -> String {
     let salt = SaltString::encode_b64(&random_bytes::<16>()).expect("16 bytes are a salt");
     let hash = Argon2::default().hash_password(password.expose().as_bytes(), &salt);
     hash.expect("the default parameters are valid").to_string()
 }
 
-/// Of a password that nobody knows.
+/// The hash of a random password that nobody knows. A password for an unknown login is verified against it, so that the
+/// response time does not tell which logins exist (user enumeration).
 pub(super) fn hash_of_nobody() -> String {
     hash(&Password::new(random_base62(20)))
 }

@@ -1,6 +1,6 @@
-//! Passwords that were moved in from Redmine. It stores `SHA1(salt + SHA1(password))`, in lower-case hex: a hash that
-//! is guessed at billions a second. None of them stands in our database: they are hashed once more, by Argon2id, and
-//! replaced by the plain Argon2id hash of the password at the next sign-in.
+//! Passwords that were imported from Redmine, which stores `SHA1(salt + SHA1(password))` in lower-case hex: a hash that
+//! can be brute-forced at billions of guesses a second. Latchkey never stores it as it is. The import hashes it once
+//! more with Argon2id, and the next sign-in replaces that with the plain Argon2id hash of the password.
 
 use std::fmt;
 
@@ -9,10 +9,11 @@ use sha1::{Digest as _, Sha1};
 use super::hash::hash;
 use crate::auth::credentials::Password;
 
-/// What tells them apart from a PHC string. Releases that do not know them take them for no password.
+/// Marks a wrapped Redmine hash, which a PHC string never starts with. A release that does not know the prefix treats
+/// the value as no password.
 const PREFIX: &str = "redmine-sha1:";
 
-/// A hash as Redmine stores it, which must never be stored here. It prints as `RedmineHash(…)`.
+/// A hash as Redmine stores it. It must never be stored here. Its `Debug` output is `RedmineHash(…)`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RedmineHash {
     hex: String,
@@ -20,7 +21,7 @@ pub struct RedmineHash {
 }
 
 impl RedmineHash {
-    /// What stands in `hashed_password` and `salt`; `None`: no password has this hash.
+    /// Parses Redmine's columns `hashed_password` and `salt`; `None` if no password can have this hash.
     pub fn parse(hashed_password: &[u8], salt: &[u8]) -> Option<Self> {
         let is_lower_hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         let hex = std::str::from_utf8(hashed_password).ok()?;
@@ -28,18 +29,18 @@ impl RedmineHash {
             .then(|| Self { hex: hex.into(), salt: salt.into() })
     }
 
-    /// The hash of `password` with `salt`.
+    /// The hash that Redmine would store for `password` and `salt`.
     pub fn of(password: &Password, salt: &[u8]) -> Self {
         let inner = hex(&Sha1::digest(password.expose().as_bytes()));
         Self { hex: hex(&Sha1::new().chain_update(salt).chain_update(inner).finalize()), salt: salt.into() }
     }
 
-    /// The text that Argon2id is asked about.
+    /// The hash as the text that Argon2id hashes or verifies.
     pub(super) fn as_password(&self) -> Password {
         Password::new(self.hex.as_str())
     }
 
-    /// Hashed once more, as it is stored.
+    /// The hash wrapped in Argon2id, as the database stores it.
     pub fn wrap(&self) -> String {
         format!("{PREFIX}{}:{}", hex(&self.salt), hash(&self.as_password()))
     }
@@ -51,7 +52,7 @@ impl fmt::Debug for RedmineHash {
     }
 }
 
-/// The salt and the PHC string of what [`RedmineHash::wrap`] gave; `None`: `stored` is of another kind.
+/// The salt and the PHC string in a hash that [`RedmineHash::wrap`] returned; `None` if `stored` is of another kind.
 pub(super) fn unwrap(stored: &str) -> Option<(Vec<u8>, &str)> {
     let (salt, phc) = stored.strip_prefix(PREFIX)?.split_once(':')?;
     let digit = |at: usize| salt.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
@@ -69,7 +70,8 @@ mod tests {
 
     use super::*;
 
-    /// Made by Redmine's own `User.hash_password("#{salt}#{User.hash_password clear}")`, of its fixtures' admin.
+    /// Redmine's own `User.hash_password("#{salt}#{User.hash_password clear}")` returned this hash for the admin in its
+    /// fixtures.
     #[test]
     fn the_hash_is_that_of_redmine() {
         let fixture =

@@ -1,4 +1,4 @@
-//! What stands in the database for a password: an Argon2id hash, of the password or of the hash that Redmine had of it.
+//! The stored form of a password: an Argon2id hash, either of the password or of the hash that Redmine had stored.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,13 +8,14 @@ use argon2::password_hash::{PasswordHash, PasswordVerifier};
 use super::redmine::{self, RedmineHash};
 use crate::auth::credentials::Password;
 
-/// Whether `stored` is something that a password can be hashed against; that of another system is not.
+/// Whether `stored` is a hash that passwords can be verified against. The hash of another system is not.
 pub(super) fn is_ours(stored: &str) -> bool {
     let phc = redmine::unwrap(stored).map_or(stored, |(_, phc)| phc);
     PasswordHash::new(phc).is_ok_and(|stored| stored.algorithm == argon2::ARGON2ID_IDENT)
 }
 
-/// Counts in `calls` only what is really hashed: once, whichever kind of hash is stored.
+/// Whether `password` matches `stored`. Adds 1 to `calls` only if Argon2id really runs, which it does once for either
+/// kind of stored hash.
 pub(super) fn matches(password: &Password, stored: &str, calls: &AtomicU64) -> bool {
     let moved_in = redmine::unwrap(stored);
     let (asked, phc) = match &moved_in {

@@ -500,7 +500,7 @@ fn record_postgres(connection: &mut PgConnection, uses: &[TokenUse], record_if: 
              SELECT tokens.id, used.used_on
              FROM tokens JOIN unnest($1, $2) AS used (id, used_on) ON used.id = tokens.id
              WHERE tokens.updated_on IS NULL OR ({condition})
-             ORDER BY tokens.id FOR UPDATE OF tokens
+             ORDER BY tokens.id FOR NO KEY UPDATE OF tokens
          )
          UPDATE tokens SET updated_on = used.used_on FROM due AS used
          WHERE tokens.id = used.id AND (tokens.updated_on IS NULL OR ({condition}))

@@ -1,4 +1,4 @@
-//! `/admin/users/new`: somebody new.
+//! `/admin/users/new`: adds a person.
 
 use actix_session::Session;
 use actix_web::http::StatusCode;
@@ -77,7 +77,7 @@ pub struct AddForm {
 /// `GET /admin/users/new`
 ///
 /// # Errors
-/// 403 for others; if the cookie cannot be written.
+/// Returns 403 for anybody who is not an administrator, or an error if the cookie cannot be written.
 pub async fn show(
     app: web::Data<App>,
     request: HttpRequest,
@@ -91,7 +91,7 @@ pub async fn show(
 /// `POST /admin/users/new`
 ///
 /// # Errors
-/// 403 for others; too many wait to be hashed; those of the database.
+/// Returns 403 for anybody who is not an administrator, 503 if the hashing queue is full, or an error if a query fails.
 pub async fn add(
     app: web::Data<App>,
     request: HttpRequest,

@@ -1,4 +1,4 @@
-//! `/admin/users`: everybody, searched and by status.
+//! `/admin/users`: the list of people, with a search by name and a filter by status.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -19,9 +19,9 @@ use crate::pages::moment::Moment;
 use crate::pages::paging::{Pager, Paging};
 use crate::pages::shell::{Shell, page};
 
-/// Rows on a page.
+/// The number of people on a page.
 const PER_PAGE: i64 = 50;
-/// Nobody turns more pages than this.
+/// The last page that can be opened: nobody turns more pages than this.
 const LAST_PAGE: i64 = 1_000_000;
 
 #[derive(Template)]
@@ -30,10 +30,10 @@ struct ListPage {
     shell: Shell,
     name: String,
     statuses: Vec<StatusChoice>,
-    /// How many were found, and which of them are shown.
+    /// How many people were found, and which of them are shown.
     count: String,
     people: Vec<Row>,
-    /// Why there are none, where there are none.
+    /// Why the list is empty, if it is.
     empty: &'static str,
     is_filtered: bool,
     pager: Pager,
@@ -54,14 +54,14 @@ struct Row {
     status: Option<&'static str>,
     keys: String,
     has_keys: bool,
-    /// The latest use of any key, one that is still to be written included.
+    /// The latest use of any of the person's keys, including a use that is not yet written to the database.
     latest_use: Option<Moment>,
 }
 
-/// `GET /admin/users`: `name`, `status`, `page`.
+/// `GET /admin/users`, with the parameters `name`, `status` and `page`.
 ///
 /// # Errors
-/// 403 for others; those of the database.
+/// Returns 403 for anybody who is not an administrator, or an error if a query fails.
 pub async fn show(
     app: web::Data<App>,
     request: HttpRequest,
@@ -149,7 +149,7 @@ fn empty(total: i64, name: &str) -> &'static str {
     } else if !name.is_empty() {
         "Nobody's name, login or email matches."
     } else {
-        // Whoever looks at the list stands on it, so that it is only ever empty for a search.
+        // The administrator who looks is in the list, so it is empty only if it is filtered.
         "Nobody has this status."
     }
 }

@@ -1,4 +1,4 @@
-//! *People*, for administrators: who there is, whether their keys are used, and what can be done about them.
+//! *People*, for administrators: the list of people, the use of their keys, and changes to their accounts.
 
 pub mod add;
 pub mod list;
@@ -20,19 +20,19 @@ use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::administration::PersonChanges;
 use crate::models::people::user::{User, UserStatus};
 
-/// The person whom the address names.
+/// Finds the person whose id is in the address.
 async fn person(app: &App, request: &HttpRequest) -> Result<User, AppError> {
     let id = id_of(request)?;
     app.database.lookup(move |connection| User::find(connection, id)).await?.ok_or(AppError::NotFound)
 }
 
-/// What a person holds.
+/// The keys and sessions of a person.
 struct Holdings {
-    /// Both kinds of key of which there is one.
+    /// The API access key and the Atom access key.
     keys: [KeyPanel; 2],
-    /// Access tokens, latest first.
+    /// The access tokens, newest first.
     tokens: Vec<ShownToken>,
-    /// How many sessions.
+    /// The number of sessions.
     sessions: usize,
 }
 
@@ -50,7 +50,7 @@ async fn holdings(app: &App, user: &User) -> Result<Holdings, AppError> {
     })
 }
 
-/// Makes `changes` in the name of `me`, and goes back to the person's page, which says `notice`.
+/// Applies `changes` with the authority of `me`, and redirects to the person's page, which shows `notice`.
 async fn change(
     app: &App,
     me: &AdminSession,
@@ -62,7 +62,7 @@ async fn change(
     Ok(see_other_with(app, &path_of(user_id), notice))
 }
 
-/// Where a person's page is.
+/// The path of a person's page.
 fn path_of(user_id: i64) -> String {
     format!("/admin/users/{user_id}")
 }
@@ -71,7 +71,7 @@ fn full_name(user: &User) -> String {
     format!("{} {}", user.firstname, user.lastname)
 }
 
-/// What stands beside a person's name; `None`: nothing out of the ordinary.
+/// The label beside a person's name; `None` for an active account, which needs no label.
 fn status_label(status: UserStatus) -> Option<&'static str> {
     match status {
         UserStatus::Active => None,

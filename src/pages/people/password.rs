@@ -1,4 +1,4 @@
-//! `/admin/users/ID/password`: a new password for somebody, which ends their sessions.
+//! `/admin/users/ID/password`: sets a new password for somebody else, which ends their sessions.
 
 use actix_session::Session;
 use actix_web::http::StatusCode;
@@ -61,7 +61,7 @@ pub struct PasswordForm {
 /// `GET /admin/users/ID/password`
 ///
 /// # Errors
-/// 403 for others; nobody has this id; those of the database.
+/// Returns 403 for anybody who is not an administrator, 404 if nobody has this id, or an error if a query fails.
 pub async fn show(
     app: web::Data<App>,
     request: HttpRequest,
@@ -78,7 +78,8 @@ pub async fn show(
 /// `POST /admin/users/ID/password`
 ///
 /// # Errors
-/// 403 for others; nobody has this id; too many wait to be hashed; those of the database.
+/// Returns 403 for anybody who is not an administrator, 404 if nobody has this id, 503 if the hashing queue is full, or
+/// an error if a query fails.
 pub async fn set(
     app: web::Data<App>,
     request: HttpRequest,
@@ -105,7 +106,7 @@ pub async fn set(
     change(&app, &me, user.id, changes, Flash::PersonPasswordSet).await
 }
 
-/// Where the password that one has is asked for, and the session goes on.
+/// Redirects to the page for one's own password, which asks for the current one and keeps the session.
 fn to_ones_own(app: &App) -> HttpResponse {
     see_other(&app.url.path("/my/password"))
 }

@@ -1,4 +1,4 @@
-//! `/admin/users/ID`: one person, and what can be done about them.
+//! `/admin/users/ID`: one person, and the actions on their account.
 
 use actix_session::Session;
 use actix_web::http::StatusCode;
@@ -16,7 +16,7 @@ use crate::pages::moment::Moment;
 use crate::pages::shell::{Flash, Shell, page, see_other};
 use crate::pages::tokens::shown::ShownToken;
 
-/// What may have been done to somebody just before.
+/// The results of an action that this page can announce.
 const NOTICES: &[Flash] = &[Flash::PersonAdded, Flash::PersonLocked, Flash::PersonUnlocked, Flash::PersonPasswordSet];
 
 #[derive(Template)]
@@ -32,7 +32,7 @@ struct PersonPage {
     password_set: Option<Moment>,
     keys: [KeyPanel; 2],
     tokens: Vec<ShownToken>,
-    /// What lets them in, or shuts them out; `None`: it is the administrator's own account.
+    /// The button that locks or unlocks the account; `None` for the administrator's own account.
     action: Option<Action>,
 }
 
@@ -44,7 +44,7 @@ struct Action {
 /// `GET /admin/users/ID`
 ///
 /// # Errors
-/// 403 for others; nobody has this id; those of the database.
+/// Returns 403 for anybody who is not an administrator, 404 if nobody has this id, or an error if a query fails.
 pub async fn show(
     app: web::Data<App>,
     request: HttpRequest,
@@ -76,10 +76,10 @@ pub async fn show(
     page(StatusCode::OK, &shown)
 }
 
-/// `GET /users/ID`, to which the API's `Location` leads a browser.
+/// `GET /users/ID`: the page behind the API's `Location` header, for a browser that follows it.
 ///
 /// # Errors
-/// The address names no id.
+/// Returns 404 if the address contains no valid id.
 pub async fn home(app: web::Data<App>, request: HttpRequest) -> Result<HttpResponse, AppError> {
     let id = id_of(&request)?;
     Ok(see_other(&app.url.path(&path_of(id))))

@@ -1,4 +1,4 @@
-//! `/admin/users/ID/lock` and `/unlock`: each asks first, and says what stops working, or works again.
+//! `/admin/users/ID/lock` and `/unlock`: each asks for confirmation first, and lists what stops or resumes working.
 
 use actix_session::Session;
 use actix_web::http::StatusCode;
@@ -24,7 +24,7 @@ struct LockPage {
     name: String,
     keys: Vec<KeyPanel>,
     tokens: Vec<ShownToken>,
-    /// What becomes of where they are signed in.
+    /// What happens to the person's sessions, in words.
     sessions: String,
 }
 
@@ -36,14 +36,15 @@ struct UnlockPage {
     name: String,
     keys: Vec<KeyPanel>,
     tokens: Vec<ShownToken>,
-    /// "Unlock", or "Activate" somebody who was never let in.
+    /// "Unlock", or "Activate" for an account that was never active.
     verb: &'static str,
 }
 
 /// `GET /admin/users/ID/lock`
 ///
 /// # Errors
-/// One's own account; 403 for others; nobody has this id; those of the database.
+/// Returns 422 for one's own account, 403 for anybody who is not an administrator, 404 if nobody has this id, or an
+/// error if a query fails.
 pub async fn ask_lock(
     app: web::Data<App>,
     request: HttpRequest,
@@ -71,7 +72,8 @@ pub async fn ask_lock(
 /// `POST /admin/users/ID/lock`
 ///
 /// # Errors
-/// One's own account; 403 for others; nobody has this id; those of the database.
+/// Returns 422 for one's own account, 403 for anybody who is not an administrator, 404 if nobody has this id, or an
+/// error if a query fails.
 pub async fn lock(
     app: web::Data<App>,
     request: HttpRequest,
@@ -85,7 +87,7 @@ pub async fn lock(
 /// `GET /admin/users/ID/unlock`
 ///
 /// # Errors
-/// 403 for others; nobody has this id; those of the database.
+/// Returns 403 for anybody who is not an administrator, 404 if nobody has this id, or an error if a query fails.
 pub async fn ask_unlock(
     app: web::Data<App>,
     request: HttpRequest,
@@ -107,7 +109,7 @@ pub async fn ask_unlock(
 /// `POST /admin/users/ID/unlock`
 ///
 /// # Errors
-/// 403 for others; nobody has this id; those of the database.
+/// Returns 403 for anybody who is not an administrator, 404 if nobody has this id, or an error if a query fails.
 pub async fn unlock(
     app: web::Data<App>,
     request: HttpRequest,
@@ -118,7 +120,7 @@ pub async fn unlock(
     change(&app, &me, user.id, active, Flash::PersonUnlocked).await
 }
 
-/// What there is of all that programs can use while its owner is active.
+/// The keys and tokens that work while their owner is active.
 fn working(held: Holdings) -> (Vec<KeyPanel>, Vec<ShownToken>) {
     let keys = held.keys.into_iter().filter(|panel| panel.key.is_some() && panel.is_on);
     (keys.collect(), held.tokens.into_iter().filter(|token| !token.is_expired()).collect())

@@ -1,4 +1,4 @@
-//! The form that says what an access token is called, what it may do, and until when.
+//! The form for an access token: its name, note, scopes and expiry.
 
 use chrono::{NaiveDate, TimeDelta};
 use serde::Deserialize;
@@ -18,11 +18,11 @@ use crate::models::services::scopes_of_keys;
 use crate::pages::form::{Choice, Field, error_summary};
 use crate::pages::moment::Due;
 
-/// The lifetimes that are offered, in days.
+/// The lifetimes to choose from, in days.
 const LIFETIMES: [u16; 4] = [7, 30, 60, 90];
-/// The choice of how long that stands for what is usual here.
+/// The expiry choice that stands for the default lifetime.
 const USUAL: &str = "usual";
-/// The choice that leaves the expiry as it is.
+/// The expiry choice that keeps the current expiry.
 const KEEP: &str = "keep";
 const NEVER: &str = "never";
 const DATE: &str = "date";
@@ -36,7 +36,7 @@ pub struct TokenForm {
     scopes: Vec<String>,
     expiry: String,
     date: String,
-    /// The token that was made last when the form was shown; see [`Key::latest_made`].
+    /// The token that was created last when the form was shown; see [`Key::latest_made`].
     pub after: String,
 }
 
@@ -46,7 +46,7 @@ impl From<Fields> for TokenForm {
         for (name, value) in fields {
             match name.as_str() {
                 "name" => form.name = value,
-                // Browsers send the ends of lines as mail has them.
+                // Browsers send line breaks as CRLF.
                 "note" => form.note = value.replace("\r\n", "\n"),
                 "scopes" => form.scopes.push(value),
                 "expiry" => form.expiry = value,
@@ -60,12 +60,12 @@ impl From<Fields> for TokenForm {
 }
 
 impl TokenForm {
-    /// A form that nobody has touched yet.
+    /// A form that nobody has filled in yet.
     pub fn blank(app: &App) -> Self {
         Self { expiry: usual_choice(app), ..Self::default() }
     }
 
-    /// The form as it stands for `key`.
+    /// A form with the current values of `key`.
     pub fn of(key: &Key) -> Self {
         Self {
             name: key.name.clone().unwrap_or_default(),
@@ -76,11 +76,12 @@ impl TokenForm {
         }
     }
 
-    /// The token that it asks for, and what cannot be understood of its expiry. One that cannot is taken for `now`, which
-    /// no token may have: so nothing is made, and all else that is wrong is told with it.
+    /// The token that the form asks for, and the error in its expiry, if the expiry cannot be parsed. `now` then stands
+    /// in for it, which no token may have: nothing is created, and all other errors are reported together with this
+    /// one.
     ///
     /// # Errors
-    /// 400 for what no form of ours sends.
+    /// Returns 400 for values that our forms never send.
     pub fn new_key(&self, now: Timestamp) -> Result<(NewKey, Option<FieldError<KeyField>>), AppError> {
         let scopes = self.scopes()?;
         let (name, note) = (self.name.trim().to_owned(), self.note.trim().to_owned());
@@ -91,10 +92,10 @@ impl TokenForm {
         Ok((NewKey { name, note, scopes, expiry }, unclear))
     }
 
-    /// The changes that it asks for, in the same way.
+    /// The changes that the form asks for, with an expiry that cannot be parsed handled in the same way.
     ///
     /// # Errors
-    /// As [`TokenForm::new_key`].
+    /// Returns the same errors as [`TokenForm::new_key`].
     pub fn changes(&self, now: Timestamp) -> Result<(KeyChanges, Option<FieldError<KeyField>>), AppError> {
         let (new, unclear) = self.new_key(now)?;
         let (name, note, scopes) = (Some(new.name), Some(new.note), Some(new.scopes));
@@ -106,7 +107,7 @@ impl TokenForm {
         scopes.map_err(|unknown| AppError::BadRequest(format!("{unknown}.")))
     }
 
-    /// `None`: what is usual, or as it is.
+    /// The expiry; `None` for the default one, or to keep the current one.
     fn expiry(&self) -> Result<Option<Expiry>, FieldError<KeyField>> {
         let wrong = |problem: &str| FieldError::new(KeyField::Expiry, problem);
         match self.expiry.as_str() {
@@ -119,7 +120,7 @@ impl TokenForm {
     }
 }
 
-/// `errors` with what was `unclear` about the expiry, if anything was, in place of those about it.
+/// If the expiry is `unclear`, replaces the errors about it in `errors` with that one.
 pub fn in_place_of_expiry(
     errors: Vec<FieldError<KeyField>>,
     unclear: Option<FieldError<KeyField>>,
@@ -128,7 +129,7 @@ pub fn in_place_of_expiry(
     kept.chain(unclear.clone()).collect()
 }
 
-/// What somebody can choose that a token may do.
+/// The scopes that a person can choose for a token.
 pub struct Offered(Vec<OfferedScope>);
 
 struct OfferedScope {
@@ -137,10 +138,10 @@ struct OfferedScope {
 }
 
 impl Offered {
-    /// What `owner` can let a token do.
+    /// The scopes that `owner` can give to a token.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Returns an error if a query fails.
     pub async fn to(app: &App, owner: &User) -> Result<Self, AppError> {
         let (user_id, is_admin) = (owner.id, owner.admin);
         let of_services =
@@ -155,7 +156,8 @@ impl Offered {
         Ok(Self(own.chain(of_services).collect()))
     }
 
-    /// The same, and what `key` may do already, even if its owner could not let it do that any more: to take it away.
+    /// Adds the scopes that `key` has already, even if its owner could not give it those now, so that they can be
+    /// removed.
     fn with_those_of(self, key: Option<&Key>) -> Vec<OfferedScope> {
         let scopes = key.map(|key| &key.scopes).into_iter();
         let held = scopes.flat_map(|scopes| scopes.words().zip(scopes.descriptions()));
@@ -165,29 +167,29 @@ impl Offered {
     }
 }
 
-/// The same as the page shows it, with what is wrong.
+/// The fields as the page shows them, with their errors.
 pub struct TokenFields {
-    /// What it is called.
+    /// The name.
     pub name: Field,
-    /// What else there is to say.
+    /// The note.
     pub note: Field,
-    /// What it may do, with the box of each.
+    /// The errors about the scopes as a whole.
     pub scopes: Field,
-    /// The boxes.
+    /// A checkbox for each scope.
     pub scope_choices: Vec<Choice>,
-    /// Until when.
+    /// The errors about the expiry.
     pub expiry: Field,
-    /// The lifetimes to choose from, a date and none.
+    /// The lifetimes to choose from, a date, and no expiry.
     pub expiry_choices: Vec<Choice>,
     /// The date that was typed.
     pub date: String,
-    /// The first and the last that can be chosen; empty: any.
+    /// The first and the last date that can be chosen; empty if there is no limit.
     pub dates: (String, String),
 }
 
 impl TokenFields {
-    /// `form` as somebody sees it to whom so much is offered, with what is wrong with it. `kept` is the token that is
-    /// changed; `None`: a new one.
+    /// The fields of `form` for somebody who can choose the scopes `offered`. `kept` is the token that the form
+    /// changes; `None` for a new one.
     pub fn new(
         app: &App,
         offered: Offered,
@@ -217,7 +219,7 @@ impl TokenFields {
         }
     }
 
-    /// Everything that is wrong, with the ids of the fields that it is about.
+    /// Everything that is wrong with the form, with the ids of the fields concerned.
     pub fn error_summary(&self) -> Vec<(&'static str, String)> {
         let fields = [("name", &self.name), ("note", &self.note), ("scopes", &self.scopes), ("expiry", &self.expiry)];
         error_summary(&fields)
@@ -258,12 +260,12 @@ fn expiries(app: &App, kept: Option<&Key>, chosen: &str) -> Vec<Choice> {
     if policy.longest_lifetime.is_none() && kept.is_none_or(|key| key.expires_on.is_some()) {
         all.push(choice(NEVER, "No expiry".to_owned(), None));
     }
-    // Last: the field for it follows.
+    // The date comes last, because its field follows.
     all.push(choice(DATE, "Until a date".to_owned(), None));
     all
 }
 
-/// Which choice stands for what is usual here.
+/// The expiry choice that stands for the default lifetime: one of the lifetimes offered, if it is the same.
 fn usual_choice(app: &App) -> String {
     let (now, policy) = (app.clock.now(), KeyPolicy::of(&app.config));
     let Some(usual) = policy.usual_expiry(&Authority::OWNER, now) else { return NEVER.to_owned() };

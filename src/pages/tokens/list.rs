@@ -1,4 +1,4 @@
-//! `/my/tokens`: every access token that one has.
+//! `/my/tokens`: the list of a person's access tokens.
 
 use std::cmp::Reverse;
 
@@ -19,7 +19,7 @@ use crate::models::text_enum::text_enum;
 use crate::pages::paging::{Pager, Paging};
 use crate::pages::shell::{Flash, Shell, page};
 
-/// Rows on a page: as many as one person may have, unless a setting lets them have more.
+/// The number of tokens on a page: by default as many as one person may have.
 const PER_PAGE: i64 = 100;
 
 #[derive(Template)]
@@ -27,12 +27,12 @@ const PER_PAGE: i64 = 100;
 struct ListPage {
     shell: Shell,
     tokens: Vec<ShownToken>,
-    /// How many there are, and which of them are shown.
+    /// How many tokens there are, and which of them are shown.
     count: String,
     orders: Vec<OrderChoice>,
-    /// How many seem to be needed no more, in words; empty: none.
+    /// How many tokens look unused, in words; empty if none do.
     idle: String,
-    /// Why no more can be made; empty: they can.
+    /// Why no more tokens can be created; empty if they can.
     full: String,
     pager: Pager,
 }
@@ -44,7 +44,7 @@ struct OrderChoice {
 }
 
 text_enum! {
-    /// What comes first.
+    /// The order of the list.
     #[derive(Clone, Copy, PartialEq, Eq)]
     enum Order(as_str, label) {
         Newest = ("newest", "Newest first"),
@@ -62,10 +62,10 @@ impl Order {
     }
 }
 
-/// `GET /my/tokens`: `sort`, `page`.
+/// `GET /my/tokens`, with the parameters `sort` and `page`.
 ///
 /// # Errors
-/// Those of the database.
+/// Returns an error if a query fails.
 pub async fn show(
     app: web::Data<App>,
     request: HttpRequest,
@@ -114,7 +114,7 @@ fn idle(count: usize) -> String {
     }
 }
 
-/// Why somebody who has `held` tokens can make no more; empty: they can.
+/// Why somebody who has `held` tokens can create no more; empty if they can.
 pub(super) fn full(app: &App, held: usize) -> String {
     match KeyPolicy::of(&app.config).most_per_user {
         0 => "Access tokens are switched off here.".to_owned(),

@@ -1,4 +1,4 @@
-//! *Access tokens*: keys with a name, that may do what their scopes say, until they expire.
+//! *Access tokens*: named keys that can do only what their scopes allow, until they expire.
 
 mod form;
 pub mod list;
@@ -18,19 +18,19 @@ use crate::models::keys::scope::Scope;
 use crate::models::keys::token::TokenAction;
 use crate::secret::Secret;
 
-/// The access token of a person that the address names.
+/// Finds the person's access token whose id is in the address.
 async fn token(app: &App, request: &HttpRequest, user_id: i64) -> Result<Key, AppError> {
     let id = id_of(request)?;
     let found = app.database.lookup(move |connection| Key::find(connection, user_id, id)).await?;
     found.filter(|key| key.action == TokenAction::Access).ok_or(AppError::NotFound)
 }
 
-/// Where the page of a token is.
+/// The path of a token's page.
 fn path_of(id: i64) -> String {
     format!("/my/tokens/{id}")
 }
 
-/// A command that works with a new secret, whatever its scopes are.
+/// A command to try a new secret with, at an address chosen by its scopes.
 fn command_to_try(app: &App, key: &Key, secret: &Secret) -> String {
     let path = if key.scopes.own.grants(Scope::AccountRead) {
         "/users/current.json"

@@ -1,4 +1,4 @@
-//! `/my/tokens/new`: the form for another access token, and what comes of it.
+//! `/my/tokens/new`: the form for a new access token, and its result.
 
 use actix_session::Session;
 use actix_web::http::StatusCode;
@@ -21,7 +21,7 @@ use crate::models::rules::FieldError;
 use crate::pages::form::PasswordAgain;
 use crate::pages::shell::{Shell, page};
 
-/// Of the tokens that were made meanwhile, so many are shown: the form made the latest, if it made any.
+/// How many of the tokens created in the meantime are shown, at most. The form itself created the latest one, if any.
 const MOST_SHOWN: usize = 3;
 
 #[derive(Template)]
@@ -31,9 +31,10 @@ struct NewPage {
     fields: TokenFields,
     password: PasswordAgain,
     after: String,
-    /// Why no more can be made; empty: they can.
+    /// Why no more tokens can be created; empty if they can.
     full: String,
-    /// What was made meanwhile, perhaps by this very form; `None`: nothing was.
+    /// The tokens created in the meantime, perhaps by this same form; `None` if that is not why the form is shown
+    /// again.
     meanwhile: Option<Vec<ShownToken>>,
 }
 
@@ -44,13 +45,13 @@ impl NewPage {
     }
 }
 
-/// The page of a secret that has just been made.
+/// The page that shows a new secret.
 #[derive(Template)]
 #[template(path = "tokens/made.html")]
 pub(super) struct MadePage {
     pub shell: Shell,
     pub heading: String,
-    /// What became of the secret before; empty: there was none.
+    /// What happened to the previous secret; empty if there was none.
     pub before: String,
     pub secret: String,
     pub command: String,
@@ -60,7 +61,7 @@ pub(super) struct MadePage {
 /// `GET /my/tokens/new`
 ///
 /// # Errors
-/// Those of the database.
+/// Returns an error if a query fails.
 pub async fn show(
     app: web::Data<App>,
     request: HttpRequest,
@@ -79,10 +80,11 @@ pub async fn show(
     page(StatusCode::OK, &shown)
 }
 
-/// `POST /my/tokens`: makes it, and shows the secret.
+/// `POST /my/tokens`: creates the token and shows the secret. A form that is sent twice creates one token (it is
+/// idempotent, by the field `after`).
 ///
 /// # Errors
-/// Those of the database; too many wrong passwords, or too many that wait to be hashed.
+/// Returns 429 after too many wrong passwords, 503 if the hashing queue is full, or an error if a query fails.
 pub async fn create(
     app: web::Data<App>,
     request: HttpRequest,
@@ -155,7 +157,7 @@ pub async fn create(
     }
 }
 
-/// The tokens that somebody has, latest first, and what a form names that is to make one more.
+/// The person's access tokens, newest first, and the value of the field `after` for a new form.
 async fn held(app: &App, user_id: i64) -> Result<(Vec<Key>, String), AppError> {
     let held = app.database.read(move |connection| {
         let keys = Key::of_user(connection, user_id, &[TokenAction::Access])?;

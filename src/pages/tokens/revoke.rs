@@ -1,4 +1,4 @@
-//! `/my/tokens/ID/revoke`: asks first, and says whether anything still uses the token.
+//! `/my/tokens/ID/revoke`: asks for confirmation first, and says whether anything still uses the token.
 
 use actix_session::Session;
 use actix_web::http::StatusCode;
@@ -28,7 +28,7 @@ struct RevokePage {
 /// `GET /my/tokens/ID/revoke`
 ///
 /// # Errors
-/// 404 if one has no such token; those of the database.
+/// Returns 404 if the person has no such token, or an error if a query fails.
 pub async fn ask(
     app: web::Data<App>,
     request: HttpRequest,
@@ -43,7 +43,7 @@ pub async fn ask(
 /// `POST /my/tokens/ID/revoke`
 ///
 /// # Errors
-/// Those of the database.
+/// Returns an error if a query fails.
 pub async fn revoke(
     app: web::Data<App>,
     request: HttpRequest,
@@ -51,7 +51,7 @@ pub async fn revoke(
 ) -> Result<HttpResponse, AppError> {
     let (user_id, id) = (me.user.id, id_of(&request)?);
     let revoked = me.mandate.write(move |tx| {
-        // The other kinds of key have pages of their own.
+        // The API and Atom access keys have pages of their own.
         match Key::find(tx.connection, user_id, id)?.filter(|key| key.action == TokenAction::Access) {
             Some(_) => Key::revoke(tx, (UserId(user_id), KeyId(id))),
             None => Err(KeyRefusal::Gone),

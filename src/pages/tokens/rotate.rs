@@ -1,4 +1,4 @@
-//! `/my/tokens/ID/rotate`: a new secret for the same token, while the one before works on for a time.
+//! `/my/tokens/ID/rotate`: a new secret for the same token, while the previous one keeps working for a grace period.
 
 use actix_session::Session;
 use actix_web::http::StatusCode;
@@ -29,7 +29,7 @@ struct RotatePage {
     replaces: i64,
     graces: Vec<Choice>,
     password: PasswordAgain,
-    /// Why nothing was made, where it is not about a field; empty: nothing was asked for yet.
+    /// Why no secret was created, if no field is to blame; empty before the form is sent.
     refused: String,
 }
 
@@ -62,7 +62,7 @@ struct UnchangedPage {
 /// The fields of the form.
 #[derive(Deserialize)]
 pub struct RotateForm {
-    /// The id of the secret that is to be replaced: a form sent twice replaces it once.
+    /// The id of the secret to replace, as an optimistic lock: a form that is sent twice replaces it once.
     replaces: String,
     grace: String,
 }
@@ -70,7 +70,7 @@ pub struct RotateForm {
 /// `GET /my/tokens/ID/rotate`
 ///
 /// # Errors
-/// 404 if one has no such token; those of the database.
+/// Returns 404 if the person has no such token, or an error if a query fails.
 pub async fn ask(
     app: web::Data<App>,
     request: HttpRequest,
@@ -85,11 +85,11 @@ pub async fn ask(
     page(StatusCode::OK, &RotatePage::new(&app, shell, &key, Grace::default(), password))
 }
 
-/// `POST /my/tokens/ID/rotate`: makes the secret, and shows it.
+/// `POST /my/tokens/ID/rotate`: creates the secret and shows it.
 ///
 /// # Errors
-/// 404 if one has no such token; 422 if it has expired; those of the database; too many wrong passwords, or too many
-/// that wait to be hashed.
+/// Returns 404 if the person has no such token, 422 if it has expired, 429 after too many wrong passwords, 503 if the
+/// hashing queue is full, or an error if a query fails.
 pub async fn rotate(
     app: web::Data<App>,
     request: HttpRequest,

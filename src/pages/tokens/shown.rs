@@ -1,4 +1,4 @@
-//! An access token as pages show it.
+//! The access token as pages show it.
 
 use chrono::TimeDelta;
 
@@ -10,64 +10,65 @@ use crate::models::keys::scope::KeyScopes;
 use crate::models::keys::token::Token;
 use crate::pages::moment::{Due, Moment};
 
-/// An expiry that is as near as this stands out.
+/// An expiry within this time is highlighted.
 const SOON: TimeDelta = TimeDelta::days(7);
 
 /// An access token.
 pub struct ShownToken {
-    /// Where its page is.
+    /// The path of its page.
     pub path: String,
-    /// What it is called.
+    /// The name.
     pub name: String,
-    /// What else its owner wrote about it; may be empty.
+    /// The owner's note; may be empty.
     pub note: String,
-    /// The last four characters of its secret.
+    /// The last four characters of the current secret.
     pub hint: String,
-    /// What it may do, in words.
+    /// The permissions, in words.
     pub scopes: String,
-    /// When it was made.
+    /// When the token was created.
     pub created: Moment,
-    /// When it was last used, by any of its secrets; `None`: never, as far as is known.
+    /// When the token was last used, by any of its secrets; `None` if no use is recorded.
     pub last_used: Option<Moment>,
-    /// Whether that was by a secret that has been replaced.
+    /// Whether the last use was by a secret that has been replaced.
     pub by_earlier: bool,
-    /// Since when that is known, where it is not since it was made.
+    /// Since when uses have been recorded, if that is later than the creation of the token (as it is for an imported
+    /// key).
     pub recorded_since: Option<Moment>,
-    /// Whether it works, and until when.
+    /// Whether the token works, and until when.
     pub state: ShownState,
-    /// Whether nobody seems to need it any more.
+    /// Whether the token looks unused; see [`Key::is_idle`].
     pub is_idle: bool,
 }
 
 /// Whether a token works, and until when.
 pub enum ShownState {
-    /// For ever.
+    /// The token does not expire.
     Lasting,
-    /// Until then.
+    /// The token works until this time.
     Expiring(Due),
-    /// Until then, which is not far.
+    /// The token works until this time, which is near.
     ExpiringSoon(Due),
-    /// It is refused since then.
+    /// The token has been refused since this time.
     Expired(Moment),
 }
 
 /// A secret of a token.
 pub struct ShownSecret {
-    /// Its last four characters.
+    /// The last four characters of the secret.
     pub hint: String,
-    /// When it was made.
+    /// When the secret was created.
     pub created: Moment,
-    /// When it was last used; `None`: never.
+    /// When the secret was last used; `None` if never.
     pub last_used: Option<Moment>,
-    /// Until when it works, if it has been replaced; `None`: as long as the token.
+    /// When a replaced secret stops working; `None` if it works as long as the token.
     pub works_until: Option<Due>,
 }
 
-/// What is to be known of the secrets of a token that was rotated.
+/// The secrets of a rotated token that still work, and whether programs have switched.
 pub struct Rotation {
-    /// Those that work, latest first.
+    /// The secrets that work, newest first.
     pub secrets: Vec<ShownSecret>,
-    /// Whether programs have moved to the new one.
+    /// Whether programs have switched to the new secret, in words.
     pub progress: String,
 }
 
@@ -92,12 +93,12 @@ impl ShownToken {
         }
     }
 
-    /// Whether it is refused because of its age.
+    /// Whether the token has expired.
     pub fn is_expired(&self) -> bool {
         matches!(self.state, ShownState::Expired(_))
     }
 
-    /// What ends it: one that has expired ends nothing any more.
+    /// The verb for deleting the token: an expired one is removed, as there is nothing left to revoke.
     pub fn end_verb(&self) -> &'static str {
         if self.is_expired() { "Remove" } else { "Revoke" }
     }
@@ -127,7 +128,7 @@ impl ShownSecret {
 }
 
 impl Rotation {
-    /// That of `key`; `None`: it has one secret that works, and needs no explanation.
+    /// The rotation of `key`; `None` if only its current secret works, which needs no explanation.
     pub fn of(app: &App, key: &Key) -> Option<Self> {
         let now = app.clock.now();
         let in_grace: Vec<&Token> = key.in_grace(now).collect();
@@ -151,12 +152,12 @@ impl Rotation {
     }
 }
 
-/// What scopes let a program do, as a sentence without its full stop.
+/// The permissions that `scopes` give a program, as a sentence without its full stop.
 pub fn in_words(scopes: &KeyScopes) -> String {
     capitalized(&scopes.summary())
 }
 
-/// The same with a capital letter at its beginning.
+/// The text with a capital first letter.
 pub fn capitalized(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()

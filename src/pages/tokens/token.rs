@@ -1,4 +1,4 @@
-//! `/my/tokens/ID`: one access token, how its secrets are used, and the form that changes it.
+//! `/my/tokens/ID`: one access token, the use of its secrets, and the form that changes it.
 
 use actix_session::Session;
 use actix_web::http::StatusCode;
@@ -51,7 +51,7 @@ impl TokenPage {
 /// `GET /my/tokens/ID`
 ///
 /// # Errors
-/// 404 if one has no such token; those of the database.
+/// Returns 404 if the person has no such token, or an error if a query fails.
 pub async fn show(
     app: web::Data<App>,
     request: HttpRequest,
@@ -64,10 +64,10 @@ pub async fn show(
     page(StatusCode::OK, &TokenPage::of(&app, shell, offered, &key, TokenForm::of(&key), &[]).await?)
 }
 
-/// `POST /my/tokens/ID`: name, note, scopes, expiry.
+/// `POST /my/tokens/ID`: changes the name, note, scopes and expiry.
 ///
 /// # Errors
-/// 404 if one has no such token; 422 if it has expired; those of the database.
+/// Returns 404 if the person has no such token, 422 if it has expired, or an error if a query fails.
 pub async fn change(
     app: web::Data<App>,
     request: HttpRequest,
