@@ -157,7 +157,7 @@ impl World {
             Loss::Expired if by == By::Session => {
                 format!("UPDATE tokens SET created_on = '2026-01-01 00:00:00' WHERE id = {token}")
             }
-            Loss::Expired => format!("UPDATE tokens SET expires_on = '2026-01-01 00:00:00' WHERE id = {token}"),
+            Loss::Expired => format!("UPDATE tokens SET expires_on = '2026-11-24 09:00:00' WHERE id = {token}"),
             Loss::Locked => user("status = 'locked'"),
             Loss::Demoted => user("admin = false"),
             Loss::Deleted => format!("DELETE FROM tokens WHERE user_id = {root}; DELETE FROM users WHERE id = {root}"),

@@ -222,8 +222,9 @@ fn lines(connection: &mut DbConnection, table: &str, columns: &[&str], condition
 }
 
 fn written(connection: &mut DbConnection) -> String {
-    // The recorder tells of refusals and first uses, last uses and sign-ins by itself.
-    let told_behind = "action NOT IN ('scope_refused', 'expired_key_refused', 'sign_in_refused', 'key_first_used')";
+    // The recorder tells of refusals, first uses and keys that have expired by itself.
+    let told_behind = "action NOT IN ('scope_refused', 'expired_key_refused', 'sign_in_refused', 'key_first_used', \
+                       'key_expired', 'key_cleared')";
     let tables: [(&str, &[&str], &str); 8] = [
         (
             "users",

@@ -348,7 +348,8 @@ impl Token {
         tokens::table.find(id).select(Self::as_select()).first(connection).optional()
     }
 
-    /// The token with this id. It cannot be deleted until the transaction ends (on PostgreSQL by `FOR KEY SHARE`).
+    /// The token with this id. It cannot be deleted until the transaction ends: on PostgreSQL by `FOR KEY SHARE`, which
+    /// does not keep the recorder from writing its last use.
     ///
     /// # Errors
     /// Returns an error if the query fails.

@@ -250,7 +250,7 @@ async fn a_password_that_is_another_by_the_time_it_was_hashed_makes_nothing(
         held.release().await;
     };
     let (answer, ()) = tokio::join!(steps[1].send(&alice, Some(PASSWORD)), change);
-    assert_eq!((answer.status, answer.location()), (302, "/login"), "{meanwhile}");
+    assert_eq!((answer.status, answer.location()), (302, "/login?back_url=%2Fmy%2Faccount"), "{meanwhile}");
     let made = "SELECT count(*) AS number FROM tokens WHERE action <> 'session' AND id > ";
     assert_eq!(site.database.number(&format!("{made}{before}")), 0, "{meanwhile}");
 }
