@@ -202,20 +202,33 @@ fn described(ServiceOverview { service, settings, dependents }: &ServiceOverview
         KeptIn::File => "open; kept in the file that LATCHKEY_SERVICES names",
         KeptIn::LeftFile => "closed: it has left the file that LATCHKEY_SERVICES names",
     };
-    let methods = settings.reading_methods.join(" ");
+    // Each is named, so that none can be left out by mistake.
+    let ServiceSettings {
+        title,
+        host: _,
+        path: _,
+        reading_methods,
+        anonymous_reads,
+        classic_keys,
+        key_parameter,
+        requests_per_minute,
+        readers,
+        writers,
+    } = settings;
+    let methods = reading_methods.join(" ");
     let lines = [
         ("id", service.id.to_string()),
         ("name", service.name.clone()),
-        ("title", settings.title.clone()),
+        ("title", title.clone()),
         ("at", service.place()),
         ("state", state.to_owned()),
-        ("readers", settings.readers.in_full()),
-        ("writers", settings.writers.in_full()),
+        ("readers", readers.in_full()),
+        ("writers", writers.in_full()),
         ("reading methods", if methods.is_empty() { NONE.to_owned() } else { methods }),
-        ("anonymous reads", yes(settings.anonymous_reads)),
-        ("classic keys", yes(settings.classic_keys)),
-        ("key parameter", yes(settings.key_parameter)),
-        ("a minute", settings.requests_per_minute.map_or_else(|| "any number".to_owned(), |it| it.to_string())),
+        ("anonymous reads", yes(*anonymous_reads)),
+        ("classic keys", yes(*classic_keys)),
+        ("key parameter", yes(*key_parameter)),
+        ("a minute", requests_per_minute.map_or_else(|| "any number".to_owned(), |it| it.to_string())),
         ("keys", format!("{} of {} people", dependents.keys(), dependents.people)),
         ("last use", time_or(dependents.last_used_on, "never")),
         ("created", iso8601(service.created_on)),

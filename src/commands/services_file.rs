@@ -12,15 +12,16 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use crate::clock::Timestamp;
 use crate::db::{DbConnection, DbError, one_line, transaction};
-use crate::models::rules::{FieldError, Labelled};
+use crate::models::rules::FieldError;
 use crate::models::services::adoption::{Adopted, Adoption, AdoptionError};
 use crate::models::services::service::{KeptIn, Service};
-use crate::models::services::settings::{Admitted, ServiceChanges, ServiceField, ServiceSettings, service_name_errors};
+use crate::models::services::setting::SettingKind;
+use crate::models::services::setting_rules::service_name_errors;
+use crate::models::services::settings::{ServiceChanges, ServiceField, ServiceSettings};
 use crate::models::tx::Tx;
 
 /// The services of a file, each of which breaks no rule by itself.
@@ -166,6 +167,8 @@ impl FileService {
     }
 }
 
+/// Reads TOML's tables one by one, and not into structs of ours: what serde says of a table that is none, or of a name that
+/// is unknown, does not tell people what to write instead.
 fn services_of(text: &str) -> Result<Vec<FileService>, Mistake> {
     let line_of = |span: Range<usize>| text.get(..span.start).unwrap_or(text).matches('\n').count() + 1;
     let document = DeTable::parse(text).map_err(|error| {
@@ -217,12 +220,12 @@ fn service_of(
     let mut changes = ServiceChanges::default();
     for (key, value) in table {
         let setting = key.get_ref().as_ref();
-        let Some(field) = FIELDS.into_iter().find(|field| field.as_str() == setting) else {
-            let known = FIELDS.map(ServiceField::as_str).join(", ");
+        let Some(field) = ServiceField::SETTINGS.into_iter().find(|field| field.as_str() == setting) else {
+            let known = ServiceField::SETTINGS.map(ServiceField::as_str).join(", ");
             return Err(service.mistake(setting, format!("{setting:?} is unknown here: there are {known}")));
         };
-        let read = read_setting(&mut changes, field, value.get_ref());
-        read.map_err(|problem| service.mistake(setting, format!("{} {problem}", field.label())))?;
+        let set = changes.set(field, ValueDeserializer::from(value.clone()));
+        set.map_err(|kind| service.mistake(setting, format!("{} {}", field.label(), must_be(kind))))?;
     }
     service.settings = changes.applied_to(&service.settings).tidied();
     match first(service.settings.errors(), |field| service.line_of(field.as_str())) {
@@ -231,35 +234,14 @@ fn service_of(
     }
 }
 
-/// What a table can say. The name is its own.
-const FIELDS: [ServiceField; 10] = [
-    ServiceField::Title,
-    ServiceField::Host,
-    ServiceField::Path,
-    ServiceField::ReadingMethods,
-    ServiceField::AnonymousReads,
-    ServiceField::ClassicKeys,
-    ServiceField::KeyParameter,
-    ServiceField::RequestsPerMinute,
-    ServiceField::Readers,
-    ServiceField::Writers,
-];
-
-fn read_setting(changes: &mut ServiceChanges, field: ServiceField, value: &DeValue<'_>) -> Result<(), String> {
-    match field {
-        ServiceField::Name => {}
-        ServiceField::Title => changes.title = Some(text(value)?),
-        ServiceField::Host => changes.host = Some(text(value)?),
-        ServiceField::Path => changes.path = Some(text(value)?),
-        ServiceField::ReadingMethods => changes.reading_methods = Some(texts(value)?),
-        ServiceField::AnonymousReads => changes.anonymous_reads = Some(truth(value)?),
-        ServiceField::ClassicKeys => changes.classic_keys = Some(truth(value)?),
-        ServiceField::KeyParameter => changes.key_parameter = Some(truth(value)?),
-        ServiceField::RequestsPerMinute => changes.requests_per_minute = Some(Some(number(value)?)),
-        ServiceField::Readers => changes.readers = Some(admitted(value)?),
-        ServiceField::Writers => changes.writers = Some(admitted(value)?),
+fn must_be(kind: SettingKind) -> &'static str {
+    match kind {
+        SettingKind::Text => "must be text in quotes",
+        SettingKind::Texts => "must be an array of texts, such as [\"GET\", \"HEAD\"]",
+        SettingKind::Truth => "must be true or false",
+        SettingKind::Limit => "must be a whole number",
+        SettingKind::Admitted => "must be \"everyone\" or an array of logins, such as [\"alice\"]",
     }
-    Ok(())
 }
 
 /// That of `errors` which stands first.
@@ -268,33 +250,6 @@ fn first(
     line: impl Fn(ServiceField) -> usize,
 ) -> Option<FieldError<ServiceField>> {
     errors.into_iter().min_by_key(|error| line(error.field))
-}
-
-fn text(value: &DeValue<'_>) -> Result<String, String> {
-    value.as_str().map(str::to_owned).ok_or_else(|| "must be text in quotes".to_owned())
-}
-
-fn truth(value: &DeValue<'_>) -> Result<bool, String> {
-    value.as_bool().ok_or_else(|| "must be true or false".to_owned())
-}
-
-fn number(value: &DeValue<'_>) -> Result<i64, String> {
-    let number = value.as_integer().and_then(|it| i64::from_str_radix(it.as_str(), it.radix()).ok());
-    number.ok_or_else(|| "must be a whole number".to_owned())
-}
-
-fn texts(value: &DeValue<'_>) -> Result<Vec<String>, String> {
-    let wrong = || "must be an array of texts, such as [\"GET\", \"HEAD\"]".to_owned();
-    let items = value.as_array().ok_or_else(wrong)?;
-    items.iter().map(|item: &Spanned<DeValue<'_>>| text(item.get_ref()).map_err(|_| wrong())).collect()
-}
-
-fn admitted(value: &DeValue<'_>) -> Result<Admitted, String> {
-    if value.as_str() == Some(Admitted::EVERYONE) {
-        return Ok(Admitted::Everyone);
-    }
-    let wrong = |_| "must be \"everyone\" or an array of logins, such as [\"alice\"]".to_owned();
-    texts(value).map(Admitted::People).map_err(wrong)
 }
 
 #[cfg(test)]

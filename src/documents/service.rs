@@ -8,7 +8,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::clock::iso8601;
 use crate::models::services::overview::ServiceOverview;
 use crate::models::services::service::KeptIn;
-use crate::models::services::settings::Admitted;
+use crate::models::services::settings::{Admitted, ServiceField, ServiceSettings};
 
 /// A service. Times are RFC 3339 in UTC.
 #[derive(Serialize, ToSchema)]
@@ -19,13 +19,15 @@ pub struct ServiceDocument {
     /// What its scopes call it: `service:NAME:read` and `service:NAME:write`.
     pub name: String,
     /// What people call it.
+    #[schema(min_length = 1, max_length = 100)]
     pub title: String,
     /// Where it lives: a DNS name or an IP address, without a port.
     pub host: String,
-    /// What of that host belongs to it, with everything below; null: it is closed, and another service has that now.
+    /// What of that host belongs to it, `/` or plain segments with everything below; null: it is closed, and another service has that now.
     #[schema(required)]
     pub path: Option<String>,
     /// The methods that read; every other one writes.
+    #[schema(value_type = Vec<Method>, inline, max_items = 50)]
     pub reading_methods: Vec<String>,
     /// Whether whoever presents nothing may read.
     pub anonymous_reads: bool,
@@ -34,14 +36,15 @@ pub struct ServiceDocument {
     /// Whether a key may stand in the address as `key=`.
     pub key_parameter: bool,
     /// How many requests a key may send in a minute; null: any number.
-    #[schema(required)]
+    #[schema(required, minimum = 1, maximum = 1_000_000)]
     pub requests_per_minute: Option<i64>,
     /// Whom it admits to read.
-    pub readers: AdmittedDocument,
+    pub readers: Admitted,
     /// Whom it admits to write, and so to read.
-    pub writers: AdmittedDocument,
+    pub writers: Admitted,
     /// Where these settings are kept.
-    pub kept_in: KeptInDocument,
+    #[schema(value_type = KeptIn)]
+    pub kept_in: &'static str,
     /// How many keys have scopes of it.
     pub keys: usize,
     /// When a key was last used on it; null: never.
@@ -55,46 +58,35 @@ pub struct ServiceDocument {
     pub updated_on: String,
 }
 
-/// Whom a service admits: `everyone`, or the people with these logins.
-#[derive(Serialize)]
-#[serde(untagged)]
-pub enum AdmittedDocument {
-    /// The word.
-    Everyone(&'static str),
-    /// The logins.
-    People(Vec<String>),
-}
-
-/// Where the settings of a service are kept: administrators change them; they stand in the file that `serve` reads; or
-/// they have left it, and the service is closed.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[schema(as = KeptIn)]
-pub enum KeptInDocument {
-    /// Administrators change them.
-    Database,
-    /// They stand in the file.
-    File,
-    /// They have left it.
-    LeftFile,
-}
-
 impl From<ServiceOverview> for ServiceDocument {
     fn from(ServiceOverview { service, settings, dependents }: ServiceOverview) -> Self {
+        // Each setting is named here, so that none can be left out of the document by mistake.
+        let ServiceSettings {
+            title,
+            host,
+            path: _,
+            reading_methods,
+            anonymous_reads,
+            classic_keys,
+            key_parameter,
+            requests_per_minute,
+            readers,
+            writers,
+        } = settings;
         Self {
             id: service.id,
             path: service.path_if_any().map(str::to_owned),
             name: service.name,
-            title: settings.title,
-            host: settings.host,
-            reading_methods: settings.reading_methods,
-            anonymous_reads: settings.anonymous_reads,
-            classic_keys: settings.classic_keys,
-            key_parameter: settings.key_parameter,
-            requests_per_minute: settings.requests_per_minute,
-            readers: settings.readers.into(),
-            writers: settings.writers.into(),
-            kept_in: service.kept_in.into(),
+            title,
+            host,
+            reading_methods,
+            anonymous_reads,
+            classic_keys,
+            key_parameter,
+            requests_per_minute,
+            readers,
+            writers,
+            kept_in: service.kept_in.as_str(),
             keys: dependents.keys(),
             last_used_on: dependents.last_used_on.map(iso8601),
             created_on: iso8601(service.created_on),
@@ -103,36 +95,51 @@ impl From<ServiceOverview> for ServiceDocument {
     }
 }
 
-impl From<Admitted> for AdmittedDocument {
-    fn from(admitted: Admitted) -> Self {
-        match admitted {
-            Admitted::Everyone => Self::Everyone(Admitted::EVERYONE),
-            Admitted::People(logins) => Self::People(logins),
-        }
+impl ServiceDocument {
+    /// What programs may say about a service, with the limits of each: every setting, as it is read.
+    pub fn settings_schema() -> ObjectBuilder {
+        let RefOr::T(Schema::Object(document)) = Self::schema() else { return ObjectBuilder::new() };
+        let settings = ServiceField::SETTINGS.into_iter().filter_map(|field| {
+            let schema = document.properties.get(field.as_str())?.clone();
+            Some((field.as_str(), schema))
+        });
+        let all = settings.fold(ObjectBuilder::new(), |all, (name, schema)| all.property(name, schema));
+        // Only what is closed has no path.
+        all.property("path", text().description(Some("`/`, or plain segments: what is below belongs to it, too")))
     }
 }
 
-impl From<KeptIn> for KeptInDocument {
-    fn from(kept_in: KeptIn) -> Self {
-        match kept_in {
-            KeptIn::Database => Self::Database,
-            KeptIn::File => Self::File,
-            KeptIn::LeftFile => Self::LeftFile,
-        }
-    }
-}
+/// For descriptions only: a method of HTTP, in any case.
+struct Method;
 
-impl PartialSchema for AdmittedDocument {
+impl PartialSchema for Method {
     fn schema() -> RefOr<Schema> {
-        let text = || ObjectBuilder::new().schema_type(Type::String);
+        text().pattern(Some("^[A-Za-z0-9_-]{1,40}$")).into()
+    }
+}
+
+impl ToSchema for Method {}
+
+impl PartialSchema for Admitted {
+    fn schema() -> RefOr<Schema> {
         let everyone = text().enum_values(Some([Admitted::EVERYONE]));
         let people = ArrayBuilder::new().items(text()).description(Some("The people with these logins"));
         AnyOfBuilder::new().item(everyone).item(people).into()
     }
 }
 
-impl ToSchema for AdmittedDocument {
-    fn name() -> std::borrow::Cow<'static, str> {
-        "Admitted".into()
+impl ToSchema for Admitted {}
+
+impl PartialSchema for KeptIn {
+    fn schema() -> RefOr<Schema> {
+        let about = "Where the settings of a service are kept: administrators change them; they stand in the file that \
+                     `serve` reads; or they have left it, and the service is closed.";
+        text().enum_values(Some(Self::ALL.map(Self::as_str))).description(Some(about)).into()
     }
+}
+
+impl ToSchema for KeptIn {}
+
+fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
 }

@@ -120,7 +120,9 @@ async fn admit(app: &App, request: &HttpRequest, question: Question) -> Result<A
     let credentials = match key_parameter {
         Ok(None) => credentials,
         // Only the service says whether a key in the query counts.
-        key if find(app, &host, &path, None).await?.0.key_parameter => key?.map_or(credentials, Credentials::Key),
+        key if find(app, &host, &path, None).await?.0.settings.key_parameter => {
+            key?.map_or(credentials, Credentials::Key)
+        }
         _ => credentials,
     };
     let caller = match credentials {
@@ -134,7 +136,7 @@ async fn admit(app: &App, request: &HttpRequest, question: Question) -> Result<A
     let (service, permission) = find(app, &host, &path, visitor).await?;
     let asked = service.access_of(&method);
     let Some((token, user)) = caller else {
-        let may_go_on = service.anonymous_reads && asked == Access::Read;
+        let may_go_on = service.settings.anonymous_reads && asked == Access::Read;
         return if may_go_on { Ok(Admitted::default()) } else { Err(challenge(app)) };
     };
     let scopes = authorize(app, request, (&service, permission), asked, &token)?;
@@ -206,7 +208,7 @@ fn authorize(
     asked: Access,
     token: &Token,
 ) -> Result<String, AppError> {
-    if token.action == TokenAction::Api && !service.classic_keys {
+    if token.action == TokenAction::Api && !service.settings.classic_keys {
         return Err(AppError::Forbidden("This service takes access tokens only, no API access keys."));
     }
     let is_enough = |access: Option<Access>| access.is_some_and(|access| access.includes(asked));
@@ -226,7 +228,7 @@ fn authorize(
 
 /// Counts the request against the key's rate limit on this service, if there is one, and returns what is left.
 fn rate(app: &App, service: &Service, token: &Token) -> Result<Option<Rate>, AppError> {
-    let most = service.requests_per_minute.and_then(|most| u32::try_from(most).ok()).and_then(NonZeroU32::new);
+    let most = service.settings.requests_per_minute.and_then(|most| u32::try_from(most).ok()).and_then(NonZeroU32::new);
     let taken = most.map(|most| app.rates.take(token.key(), service.id, most)).transpose();
     taken.map_err(|exceeded| AppError::RateExceeded { service: service.name.clone(), exceeded })
 }

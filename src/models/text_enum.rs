@@ -24,7 +24,7 @@ macro_rules! text_enum {
     (
         $(#[$about:meta])*
         $visibility:vis enum $name:ident {
-            $($(#[$variant_about:meta])* $variant:ident = $text:literal,)+
+            $($(#[$variant_about:meta])* $variant:ident = $text:expr,)+
         }
     ) => {
         $(#[$about])*
@@ -52,7 +52,7 @@ macro_rules! text_enum {
     (
         $(#[$about:meta])*
         $visibility:vis enum $name:ident(as_str, $words:ident) {
-            $($(#[$variant_about:meta])* $variant:ident = ($text:literal, $in_words:literal),)+
+            $($(#[$variant_about:meta])* $variant:ident = ($text:expr, $in_words:literal),)+
         }
     ) => {
         $crate::models::text_enum::text_enum! {

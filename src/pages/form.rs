@@ -8,13 +8,20 @@ use crate::models::keys::token::Token;
 use crate::models::people::user::UserField;
 use crate::models::rules::{FieldError, Labelled};
 
-/// One field.
-#[derive(Default)]
+/// One field. As it is sent, nothing is known to be wrong with it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(from = "String")]
 pub struct Field {
     /// What was typed.
     pub value: String,
     /// What is wrong with it, in whole sentences.
     pub errors: Vec<String>,
+}
+
+impl From<String> for Field {
+    fn from(value: String) -> Self {
+        Self { value, errors: Vec::new() }
+    }
 }
 
 impl Field {

@@ -107,16 +107,16 @@ mod tests {
     #[test]
     fn a_page_tells_which_rows_it_shows_and_where_the_others_are() {
         let words = ("person", "people");
-        let (previous, next) = (|it: i64| Some(format!("?page={it}")), |it: i64| Some(format!("?page={it}")));
+        let at = |number: i64| Some(format!("?page={number}"));
         for (number, total, count, pager) in [
             (1, 0, "0 people", (None, None)),
             (1, 1, "1 person", (None, None)),
             (1, 50, "50 people", (None, None)),
-            (1, 51, "51 people, 1 to 50 shown", (None, next(2))),
-            (2, 130, "130 people, 51 to 100 shown", (previous(1), next(3))),
-            (3, 130, "130 people, 101 to 130 shown", (previous(2), None)),
-            (4, 130, "130 people", (previous(3), None)),
-            (9, 1000, "1000 people, 401 to 450 shown", (previous(8), None)),
+            (1, 51, "51 people, 1 to 50 shown", (None, at(2))),
+            (2, 130, "130 people, 51 to 100 shown", (at(1), at(3))),
+            (3, 130, "130 people, 101 to 130 shown", (at(2), None)),
+            (4, 130, "130 people", (at(3), None)),
+            (9, 1000, "1000 people, 401 to 450 shown", (at(8), None)),
         ] {
             let paging = Paging::asked(&format!("page={number}"), 50, 9);
             assert_eq!(paging.count(total, words), count);

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use diesel::prelude::*;
 
 use super::service::{KeptIn, Service};
-use super::settings::{ServiceChanges, ServiceField, ServiceSettings, host_errors, path_errors, service_name_errors};
+use super::setting_rules::{host_errors, path_errors, service_name_errors};
+use super::settings::{ServiceChanges, ServiceField, ServiceSettings};
 use crate::clock::Timestamp;
 use crate::db::schema::{services, token_services, tokens, users};
 use crate::db::{DbConnection, DbError, write_error};
@@ -155,7 +156,7 @@ impl Service {
         for (token, accesses) in losses.iter().filter(|(token, _)| there.contains(&token.user_id)) {
             let scope = |access: &Access| ServiceScope { service: self.name.clone(), access: *access }.to_string();
             let scopes = accesses.iter().map(scope).collect::<Vec<_>>().join(" and ");
-            let detail = format!("may no longer do {scopes}: the service “{}” was removed", self.title);
+            let detail = format!("may no longer do {scopes}: the service “{}” was removed", self.settings.title);
             let by = tx.other_than(token.user_id).map(str::to_owned);
             NewEvent::of_key(token, EventAction::KeyChanged).with(by.as_deref()).detail(detail).record(tx)?;
         }
@@ -169,7 +170,8 @@ impl Service {
         kept_in: KeptIn,
         now: Timestamp,
     ) -> QueryResult<Self> {
-        let values = (services::name.eq(name), services::created_on.eq(now), settings.row(kept_in, now));
+        let when = (services::created_on.eq(now), services::updated_on.eq(now));
+        let values = (services::name.eq(name), settings.stored(), services::kept_in.eq(kept_in), when);
         diesel::insert_into(services::table).values(values).execute(connection)?;
         let made: Self = services::table.filter(services::name.eq(name)).select(Self::as_select()).first(connection)?;
         settings.store_admissions(connection, made.id)?;
@@ -183,7 +185,9 @@ impl Service {
         kept_in: KeptIn,
         now: Timestamp,
     ) -> QueryResult<Self> {
-        diesel::update(services::table.find(self.id)).set(&settings.row(kept_in, now)).execute(connection)?;
+        diesel::update(services::table.find(self.id))
+            .set((settings.stored(), services::kept_in.eq(kept_in), services::updated_on.eq(now)))
+            .execute(connection)?;
         settings.store_admissions(connection, self.id)?;
         services::table.find(self.id).select(Self::as_select()).first(connection)
     }
@@ -217,7 +221,8 @@ fn place_errors(
     }
     let on_host = services::table.filter(services::host.eq(&settings.host)).select(Service::as_select());
     let on_host: Vec<Service> = on_host.load(connection)?;
-    let other = on_host.into_iter().find(|other| Some(other.id) != id && settings.are_at(&other.host, &other.path));
+    let is_there = |other: &Service| settings.are_at(&other.settings.host, &other.settings.path);
+    let other = on_host.into_iter().find(|other| Some(other.id) != id && is_there(other));
     Ok(other.into_iter().map(|other| FieldError::new(ServiceField::Path, taken(&other.name, other.kept_in))).collect())
 }
 

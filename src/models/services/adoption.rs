@@ -63,7 +63,8 @@ impl Service {
         let existing = ServiceSettings::of_all(connection)?;
         let in_file = |name: &str| file.iter().any(|(of_file, _)| of_file == name);
         for (name, settings) in file {
-            let clashes = |it: &Service| it.kept_in == KeptIn::Database && settings.are_at(&it.host, &it.path);
+            let clashes =
+                |it: &Service| it.kept_in == KeptIn::Database && settings.are_at(&it.settings.host, &it.settings.path);
             if let Some((other, _)) = existing.iter().find(|(it, _)| clashes(it) && !in_file(&it.name)) {
                 return Err(AdoptionError::Clash { name: name.clone(), other: other.name.clone() });
             }

@@ -8,6 +8,7 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Nullable, Text};
 
+use super::settings::StoredSettings;
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
 use crate::db::lookups::Batched;
@@ -43,26 +44,9 @@ pub struct Service {
     pub id: i64,
     /// What its scopes call it: see [`is_service_name`].
     pub name: String,
-    /// What people call it.
-    pub title: String,
-    /// In lower case, without a port.
-    pub host: String,
-    /// `/`, or segments without a slash at the end; everything below belongs to it, too.
-    pub path: String,
-    /// The methods that read, with blanks between.
-    reading_methods: String,
-    /// Whether whoever presents nothing may read.
-    pub anonymous_reads: bool,
-    /// Whether API access keys, which may do everything their owners may, are good for it.
-    pub classic_keys: bool,
-    /// Whether a key may stand in the address as `key=`.
-    pub key_parameter: bool,
-    /// How many requests a key may send in a minute; `None`: any number.
-    pub requests_per_minute: Option<i64>,
-    /// Whether it admits everyone to read.
-    pub everyone_reads: bool,
-    /// Whether it admits everyone to write.
-    pub everyone_writes: bool,
+    /// Its settings.
+    #[diesel(embed)]
+    pub settings: StoredSettings,
     /// Where these settings are kept.
     pub kept_in: KeptIn,
     /// When it was added.
@@ -106,27 +90,20 @@ impl Permission {
 }
 
 impl Service {
-    /// The methods that read unless something else is said.
-    pub const READING_METHODS: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
-
-    /// The methods that read; every other one writes.
-    pub fn reading_methods(&self) -> impl Iterator<Item = &str> {
-        self.reading_methods.split(' ').filter(|method| !method.is_empty())
-    }
-
     /// How a request with `method`, whose case counts, uses it.
     pub fn access_of(&self, method: &str) -> Access {
-        if self.reading_methods().any(|reading| reading == method) { Access::Read } else { Access::Write }
+        if self.settings.reading_methods().any(|reading| reading == method) { Access::Read } else { Access::Write }
     }
 
     /// Whether `path` is its own or below.
     pub fn has_path(&self, path: &[u8]) -> bool {
-        self.path == "/" || is_below(path, self.path.as_bytes())
+        self.settings.path == "/" || is_below(path, self.settings.path.as_bytes())
     }
 
     /// The same for a server to which upper and lower case are one.
     pub fn has_path_in_any_case(&self, path: &[u8]) -> bool {
-        self.path == "/" || is_below(&path.to_ascii_lowercase(), self.path.to_ascii_lowercase().as_bytes())
+        let own = self.settings.path.to_ascii_lowercase();
+        own == "/" || is_below(&path.to_ascii_lowercase(), own.as_bytes())
     }
 
     /// The services that are open on the host of `visit`, those with the longest path first, each with what the visitor
@@ -213,22 +190,22 @@ impl Service {
 
     /// Its path; `None`: it is closed, and another service has that now.
     pub fn path_if_any(&self) -> Option<&str> {
-        Some(self.path.as_str()).filter(|path| !path.starts_with(NOWHERE))
+        Some(self.settings.path.as_str()).filter(|path| !path.starts_with(NOWHERE))
     }
 
     /// Where it lives, or did, as people write it.
     pub fn place(&self) -> String {
         match self.path_if_any() {
-            None | Some("/") => self.host.clone(),
-            Some(path) => format!("{}{path}", self.host),
+            None | Some("/") => self.settings.host.clone(),
+            Some(path) => format!("{}{path}", self.settings.host),
         }
     }
 
     /// What it admits everyone to.
     pub fn admits_everyone_to(&self) -> Option<Access> {
-        match self {
-            Self { everyone_writes: true, .. } => Some(Access::Write),
-            Self { everyone_reads: true, .. } => Some(Access::Read),
+        match self.settings {
+            StoredSettings { everyone_writes: true, .. } => Some(Access::Write),
+            StoredSettings { everyone_reads: true, .. } => Some(Access::Read),
             _ => None,
         }
     }
@@ -331,7 +308,7 @@ impl ServiceLookup {
                 (service, Permission { scope: scope.or(may_all), admission })
             })
             .collect();
-        decided.sort_by_key(|(service, _)| std::cmp::Reverse(service.path.len()));
+        decided.sort_by_key(|(service, _)| std::cmp::Reverse(service.settings.path.len()));
         decided
     }
 }

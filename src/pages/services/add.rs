@@ -5,8 +5,8 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use super::form::{ServiceFields, ServiceForm};
 use super::path_of;
+use super::settings::ServiceForm;
 use crate::app::App;
 use crate::callers::posted_form::Posted;
 use crate::callers::session_user::AdminSession;
@@ -19,7 +19,7 @@ use crate::pages::shell::{Flash, Shell, page, see_other_with};
 #[template(path = "services/add.html")]
 struct AddPage {
     shell: Shell,
-    fields: ServiceFields,
+    fields: ServiceForm,
 }
 
 /// `GET /admin/services/new`
@@ -32,8 +32,7 @@ pub async fn show(
     session: Session,
     _: AdminSession,
 ) -> Result<HttpResponse, AppError> {
-    let fields = ServiceFields::new(ServiceForm::blank(), &[]);
-    page(StatusCode::OK, &AddPage { shell: Shell::of(&app, &request, &session)?, fields })
+    page(StatusCode::OK, &AddPage { shell: Shell::of(&app, &request, &session)?, fields: ServiceForm::blank() })
 }
 
 /// `POST /admin/services/new`
@@ -46,11 +45,11 @@ pub async fn add(
     session: Session,
     Posted { who: me, form }: Posted<AdminSession, ServiceForm>,
 ) -> Result<HttpResponse, AppError> {
-    let (name, settings) = (form.name.trim().to_owned(), form.settings());
+    let (name, settings) = (form.name.value.trim().to_owned(), form.settings());
     match me.mandate.write(move |tx| Service::add(tx, &name, &settings)).await? {
         Ok(service) => Ok(see_other_with(&app, &path_of(service.id), Flash::ServiceAdded)),
         Err(ServiceRefusal::Invalid(errors)) => {
-            let (shell, fields) = (Shell::of(&app, &request, &session)?, ServiceFields::new(form, &errors));
+            let (shell, fields) = (Shell::of(&app, &request, &session)?, form.with_errors(&errors));
             page(StatusCode::UNPROCESSABLE_ENTITY, &AddPage { shell, fields })
         }
         Err(refusal) => Err(refusal.into()),

@@ -5,7 +5,8 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use super::{keys_in_words, path_of, state_label, who_reads};
+use super::settings::who_reads;
+use super::{keys_in_words, path_of, state_label};
 use crate::app::App;
 use crate::callers::session_user::AdminSession;
 use crate::clock::Timestamp;

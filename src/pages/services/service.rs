@@ -5,8 +5,8 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use super::form::{ServiceFields, ServiceForm};
-use super::{Fact, facts, keys_in_words, path_of, service};
+use super::settings::{Fact, ServiceForm, facts};
+use super::{keys_in_words, path_of, service};
 use crate::app::App;
 use crate::callers::posted_form::Posted;
 use crate::callers::session_user::AdminSession;
@@ -33,7 +33,7 @@ struct ServicePage {
     keys: String,
     last_used: Option<Moment>,
     /// The form; `None`: it is kept in the file.
-    fields: Option<ServiceFields>,
+    fields: Option<ServiceForm>,
     /// The settings where they are not in the form, or are others there.
     facts: Vec<Fact>,
     is_closed: bool,
@@ -66,13 +66,13 @@ impl ServicePage {
             is_outdated: false,
             fields: is_kept_here.then(|| {
                 let form = form.unwrap_or_else(|| ServiceForm::of(&service, settings));
-                ServiceFields::new(form.seeing(&service), errors)
+                form.seeing(&service).with_errors(errors)
             }),
         }
     }
 
-    fn error_summary(&self) -> Vec<(&'static str, String)> {
-        self.fields.as_ref().map(ServiceFields::error_summary).unwrap_or_default()
+    fn error_summary(&self) -> &[(&'static str, String)] {
+        self.fields.as_ref().map_or(&[], |fields| &fields.error_summary)
     }
 }
 

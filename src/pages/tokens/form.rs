@@ -151,7 +151,7 @@ impl Offered {
             own.map(|scope| OfferedScope { word: scope.to_string(), description: scope.description().to_owned() });
         let of_services = of_services.into_iter().map(|(service, scope)| OfferedScope {
             word: scope.to_string(),
-            description: scope.description_on(&service.title),
+            description: scope.description_on(&service.settings.title),
         });
         Ok(Self(own.chain(of_services).collect()))
     }
