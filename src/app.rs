@@ -59,21 +59,32 @@ impl App {
         let no_thread = |error| StartError(format!("cannot start: {error}"));
         let metrics = Metrics::default();
         let patience = config.first_use_patience.duration();
-        let recorder = Recorder::start(database.clone(), clock.clone(), patience, metrics.flushes.clone());
+        let recorder = Recorder::start(database.clone(), clock.clone(), patience, &metrics);
         Ok(Self {
             url: config.public_url(bound),
             addresses: ClientAddresses::new(config.trusted_proxies.clone()),
-            passwords: Passwords::start(clock.clone()).map_err(no_thread)?,
+            passwords: Passwords::start(clock.clone(), &metrics.panics).map_err(no_thread)?,
             leak_reports: RateLimit::new(clock.clone()),
             rates: Rates::new(clock.clone()),
             recorder: recorder.map_err(no_thread)?,
-            tokens: Lookups::start(database.clone()).map_err(no_thread)?,
-            services: Lookups::start(database.clone()).map_err(no_thread)?,
+            tokens: Lookups::start(database.clone(), &metrics.panics).map_err(no_thread)?,
+            services: Lookups::start(database.clone(), &metrics.panics).map_err(no_thread)?,
             metrics,
             database,
             clock,
             config,
         })
+    }
+
+    /// The names of those threads of which one has ended, which none of them does by itself: what they do for requests
+    /// waits, or is done by fewer, until the process is started anew.
+    pub fn gone_threads(&self) -> Vec<&'static str> {
+        let all = [
+            ("recorder", self.recorder.is_running()),
+            ("hashing", self.passwords.threads().are_all_there()),
+            ("lookups", self.tokens.are_threads_there() && self.services.are_threads_there()),
+        ];
+        all.into_iter().filter(|(_, is_there)| !is_there).map(|(name, _)| name).collect()
     }
 
     /// The one that serves `request`.

@@ -38,8 +38,12 @@ pub mod models;
 #[doc(hidden)]
 pub mod pages;
 #[doc(hidden)]
+pub mod panics;
+#[doc(hidden)]
 pub mod recorder;
 #[doc(hidden)]
 pub mod secret;
 #[doc(hidden)]
 pub mod server;
+#[doc(hidden)]
+pub mod threads;

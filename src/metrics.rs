@@ -9,6 +9,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
 use crate::auth::passwords::PasswordRefusal;
 use crate::http::error::AppError;
+use crate::panics::Panics;
 
 /// Counters that the parts of a process share.
 #[derive(Clone, Default)]
@@ -19,6 +20,8 @@ pub struct Metrics {
     pub(crate) authentications: Family<AuthenticationLabels, Counter>,
     /// How writing behind goes.
     pub flushes: Flushes,
+    /// Panics that were caught, by thread.
+    pub panics: Panics,
 }
 
 /// How writing behind goes.

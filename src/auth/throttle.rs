@@ -24,6 +24,10 @@ const COUNTERS: NonZeroUsize = NonZeroUsize::new(50_000).unwrap();
 type LoginCounter = Arc<tokio::sync::Mutex<Counter>>;
 
 /// The counters. A login is never refused because of what other addresses do.
+///
+/// A crate for rate limiting such as governor, which [`Rates`](super::rates::Rates) uses, cannot do this: it takes one off
+/// when something begins, and here it is known only at the end whether it counts. Until then an attempt counts as wrong,
+/// and if it was right it is given back.
 pub struct Throttle {
     clock: Clock,
     addresses: Mutex<LruCache<IpAddr, AddressCounter>>,
@@ -157,6 +161,10 @@ impl Drop for Attempt<'_> {
 }
 
 /// Requests that anybody may send: 60 a minute and 600 an hour from one address.
+///
+/// These are fixed windows, each of which begins with the first request in it. The token bucket of governor, which
+/// [`Rates`](super::rates::Rates) uses, gives one back every second: an address could send 119 in its first minute, where
+/// 60 are promised, and whoever is refused would be told to come back in a second, for one more.
 pub struct RateLimit {
     clock: Clock,
     addresses: Mutex<LruCache<IpAddr, [Counter; RATES.len()]>>,

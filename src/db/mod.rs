@@ -18,6 +18,7 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use tokio::sync::Semaphore;
 
 use self::url::DatabaseUrl;
+use crate::panics::catch;
 
 diesel::define_sql_function! {
     /// Folds ASCII letters, and only those, on both databases where the column is a login or mail (see the migration).
@@ -50,7 +51,7 @@ mod either {
 }
 
 /// Why the database could not do what was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum DbError {
     /// It is away; this connection is of no more use.
     #[error("the database is not available: {0}")]
@@ -66,20 +67,7 @@ pub enum DbError {
     Full(String),
     /// A mistake of ours.
     #[error("the query failed: {0}")]
-    Query(QueryError),
-}
-
-impl DbError {
-    /// The same error, for another who wanted to know the same.
-    pub(crate) fn again(&self) -> Self {
-        match self {
-            Self::Unavailable(text) => Self::Unavailable(text.clone()),
-            Self::Busy(text) => Self::Busy(text.clone()),
-            Self::ReadOnly(text) => Self::ReadOnly(text.clone()),
-            Self::Full(text) => Self::Full(text.clone()),
-            Self::Query(error) => Self::Query(QueryError::QueryBuilderError(error.to_string().into())),
-        }
-    }
+    Query(Arc<QueryError>),
 }
 
 impl From<QueryError> for DbError {
@@ -101,7 +89,7 @@ impl From<QueryError> for DbError {
         } else if matches!(kind, Some(SerializationFailure)) || says(BUSY) {
             Self::Busy(text)
         } else {
-            Self::Query(error)
+            Self::Query(error.into())
         }
     }
 }
@@ -565,9 +553,14 @@ impl Database {
         let done = actix_web::web::block(move || {
             // Until the end of the work, even if nobody waits for it any more.
             let _turn = turn;
-            work(&this)
+            catch(|| work(&this))
         });
-        done.await.unwrap_or_else(|_| Err(DbError::Unavailable("the thread that asked it is gone".into()).into()))
+        match done.await {
+            Ok(Ok(done)) => done,
+            // A mistake of whoever asked for the work, and no state of the database.
+            Ok(Err(panic)) => panic.resume(),
+            Err(_) => Err(DbError::Unavailable("the thread that asked it is gone".into()).into()),
+        }
     }
 
     fn checkout(&self, pool: &Pool) -> Result<CheckedOut<'_>, DbError> {

@@ -17,6 +17,7 @@ use crate::models::people::administration::PersonRefusal;
 use crate::models::people::user::SaveError;
 use crate::models::rules::messages;
 use crate::models::services::administration::ServiceRefusal;
+use crate::panics::Panic;
 
 /// What everybody else is told where administrators look after people.
 pub const FOR_ADMINISTRATORS: &str = "This is for administrators only.";
@@ -94,6 +95,9 @@ pub enum AppError {
     /// 500
     #[error("Something went wrong here. It has been logged.")]
     Internal(String),
+    /// 500
+    #[error("Something went wrong here. It has been logged.")]
+    Panicked(Panic),
 }
 
 /// Rounded up: coming back when it says must be late enough.
@@ -146,14 +150,28 @@ impl AppError {
         }
     }
 
-    fn log(&self) {
+    /// What the log has to say about it; `None`: it is the client's to look after.
+    pub fn cause(&self) -> Option<Cause> {
         match self {
-            Self::Internal(cause) => tracing::error!(cause, "internal error"),
-            Self::Database(error @ DbError::Query(_)) => tracing::error!(%error, "internal error"),
-            Self::Database(error) => tracing::warn!(%error, "the database"),
-            _ => {}
+            Self::Internal(cause) => Some(Cause::Mistake(cause.clone())),
+            Self::Panicked(panic) => Some(Cause::Panic(panic.clone())),
+            Self::Database(error @ DbError::Query(_)) => Some(Cause::Mistake(error.to_string())),
+            Self::Database(error) => Some(Cause::Database(error.to_string())),
+            _ => None,
         }
     }
+}
+
+/// Why an answer is an error that no client can help. It goes with the answer, as an extension, to where that is known
+/// together with its request, and is logged there; the answer itself says nothing of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A mistake of ours.
+    Mistake(String),
+    /// One that made a handler panic.
+    Panic(Panic),
+    /// The database cannot do it at the moment.
+    Database(String),
 }
 
 impl ResponseError for AppError {
@@ -173,14 +191,18 @@ impl ResponseError for AppError {
             Self::TooManyAttempts(_) | Self::TooManyRequests(_) | Self::RateExceeded { .. } => {
                 StatusCode::TOO_MANY_REQUESTS
             }
-            Self::Database(DbError::Query(_)) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Database(DbError::Query(_)) | Self::Internal(_) | Self::Panicked(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             Self::Busy(_) | Self::TimedOut | Self::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
     fn error_response(&self) -> HttpResponse {
-        self.log();
         let mut response = HttpResponse::build(self.status_code());
+        if let Some(cause) = self.cause() {
+            response.extensions_mut().insert(cause);
+        }
         match self {
             Self::Redirect { location } => {
                 response.insert_header((LOCATION, location.as_str()));

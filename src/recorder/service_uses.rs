@@ -252,19 +252,21 @@ impl ServiceUses {
             let uses = batch.iter().filter_map(|of| Some(state.unwritten.of.get(of)?.to_write(*of)));
             uses.collect::<Vec<_>>()
         };
-        let mut id = None;
         let written = write(connection, Timestamp::default(), |tx| {
             wait_for_locks(tx.connection, patience)?;
             ServiceUse::record(tx.connection, &uses)?;
             // Last, so that it is known only of one whose commit was tried.
-            id = TransactionId::current(tx.connection)?;
-            self.state().committing = batch.first().zip(batch.last()).map(|(first, last)| *first..=*last);
+            let id = TransactionId::current(tx.connection)?;
+            let mut state = self.state();
+            state.committing = batch.first().zip(batch.last()).map(|(first, last)| *first..=*last);
+            // Until it is known that it has been committed: whoever commits it may not come back, but panic.
+            state.in_doubt = id.map(|id| (id, batch.to_vec()));
             Ok(())
         });
         let mut state = self.state();
-        match written {
-            Ok(()) => state.forget(batch),
-            Err(_) => state.in_doubt = id.map(|id| (id, batch.to_vec())),
+        if written.is_ok() {
+            state.forget(batch);
+            state.in_doubt = None;
         }
         state.committing = None;
         drop(state);
@@ -272,9 +274,15 @@ impl ServiceUses {
         written
     }
 
-    /// A connection that breaks during a commit leaves open what came of it: counted twice is as wrong as lost.
+    /// A connection that breaks during a commit, or a panic, leaves open what came of it: counted twice is as wrong as lost.
     fn settle_doubt(&self, connection: &mut DbConnection) -> QueryResult<()> {
-        let Some(id) = self.state().in_doubt.as_ref().map(|(id, _)| *id) else { return Ok(()) };
+        let id = {
+            let mut state = self.state();
+            // Whoever committed something may have panicked: nobody does now.
+            state.committing = None;
+            state.in_doubt.as_ref().map(|(id, _)| *id)
+        };
+        let Some(id) = id else { return Ok(()) };
         let found = id.state(connection)?;
         let mut state = self.state();
         match found {

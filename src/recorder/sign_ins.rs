@@ -51,31 +51,51 @@ impl SignIns {
 
     /// Writes everything. What cannot be written stays.
     pub(crate) fn write(&self, connection: &mut DbConnection) -> QueryResult<()> {
-        let mut unwritten = std::mem::take(&mut *self.unwritten());
-        let key_refusals = std::mem::take(&mut unwritten.key_refusals);
-        let written = self.write_sign_ins(connection, unwritten);
-        let mut key_refusals = key_refusals.into_iter();
-        let refused = key_refusals.try_for_each(|(key, refusal)| {
-            Self::tell_refused(connection, &refusal).inspect_err(|_| {
-                // The earlier one is the one to tell.
-                self.unwritten().key_refusals.insert(key, refusal.clone());
-            })
-        });
-        self.unwritten().key_refusals.extend(key_refusals);
-        written.and(refused)
+        let unwritten = std::mem::take(&mut *self.unwritten());
+        let mut taken = Taken { from: self, unwritten };
+        let written = taken.write_sign_ins(connection);
+        written.and(taken.write_key_refusals(connection))
     }
 
-    /// Tells of a refused key in a transaction of its own: so that of several processes one tells it, and none waits for
-    /// another while it holds more than one person's row, which could end in a deadlock.
-    fn tell_refused(connection: &mut DbConnection, refused: &RefusedKey) -> QueryResult<()> {
-        match refused.is_told(connection)? {
-            true => Ok(()),
-            false => write(connection, refused.at, |tx| refused.record(tx)),
+    fn unwritten(&self) -> MutexGuard<'_, Unwritten> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What was taken out to be written. What is left of it goes back, also if writing it panics.
+struct Taken<'a> {
+    from: &'a SignIns,
+    unwritten: Unwritten,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.from.unwritten().merge(std::mem::take(&mut self.unwritten));
+    }
+}
+
+/// Tells of a refused key in a transaction of its own: so that of several processes one tells it, and none waits for
+/// another while it holds more than one person's row, which could end in a deadlock.
+fn tell_refused(connection: &mut DbConnection, refused: &RefusedKey) -> QueryResult<()> {
+    match refused.is_told(connection)? {
+        true => Ok(()),
+        false => write(connection, refused.at, |tx| refused.record(tx)),
+    }
+}
+
+impl Taken<'_> {
+    fn write_key_refusals(&mut self, connection: &mut DbConnection) -> QueryResult<()> {
+        let refusals = &mut self.unwritten.key_refusals;
+        for key in refusals.keys().copied().collect::<Vec<_>>() {
+            tell_refused(connection, &refusals[&key])?;
+            refusals.remove(&key);
         }
+        Ok(())
     }
 
-    fn write_sign_ins(&self, connection: &mut DbConnection, unwritten: Unwritten) -> QueryResult<()> {
-        if unwritten.is_empty() {
+    fn write_sign_ins(&mut self, connection: &mut DbConnection) -> QueryResult<()> {
+        let unwritten = &mut self.unwritten;
+        if unwritten.refusals.is_empty() && unwritten.logins.is_empty() {
             return Ok(());
         }
         let written = write(connection, Timestamp::default(), |tx| {
@@ -90,26 +110,16 @@ impl SignIns {
         match written {
             Err(DatabaseError(ForeignKeyViolation, _)) => {
                 tracing::warn!("a person is gone: what was to be told of sign-ins in the last second is not");
-                Ok(())
             }
-            Err(error) => {
-                self.unwritten().merge(unwritten);
-                Err(error)
-            }
-            Ok(()) => Ok(()),
+            written => written?,
         }
-    }
-
-    fn unwritten(&self) -> MutexGuard<'_, Unwritten> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        unwritten.refusals.clear();
+        unwritten.logins.clear();
+        Ok(())
     }
 }
 
 impl Unwritten {
-    fn is_empty(&self) -> bool {
-        self.refusals.is_empty() && self.logins.is_empty()
-    }
-
     fn count(&mut self, more: Refusals) {
         let key = (more.user_id, more.address().to_owned(), Refusals::hour(more.first_on));
         if let Some(refusals) = self.refusals.get_mut(&key) {
@@ -130,5 +140,7 @@ impl Unwritten {
             let later = self.logins.entry(user_id).or_insert(at);
             *later = at.max(*later);
         }
+        // The earlier one is the one to tell.
+        self.key_refusals.extend(earlier.key_refusals);
     }
 }

@@ -11,15 +11,16 @@ use tokio::sync::oneshot;
 use super::last_use::LastUse;
 use super::service_uses::ServiceUses;
 use super::sign_ins::SignIns;
-use super::wake_up::{TICK, WakeUp};
+use super::wake_up::{Listening, TICK, WakeUp};
 use super::write::write;
 use crate::clock::Clock;
 use crate::db::url::DatabaseUrl;
 use crate::db::{BUSY_TIMEOUT, Database, DbConnection, DbError, connect};
-use crate::metrics::Flushes;
+use crate::metrics::{Flushes, Metrics};
 use crate::models::keys::idempotency::OnceOnly;
 use crate::models::keys::key::Key;
 use crate::models::services::uses::ServiceUse;
+use crate::panics::{Panic, ThreadPanics};
 
 /// How often it looks for keys that have expired.
 const EXPIRY_TICK: Duration = Duration::from_secs(60);
@@ -47,8 +48,9 @@ impl Recorder {
     ///
     /// # Errors
     /// If the operating system gives no thread.
-    pub fn start(database: Database, clock: Clock, patience: Duration, flushes: Flushes) -> std::io::Result<Self> {
+    pub fn start(database: Database, clock: Clock, patience: Duration, metrics: &Metrics) -> std::io::Result<Self> {
         let wake_up = Arc::new(WakeUp::default());
+        let (flushes, panics) = (metrics.flushes.clone(), metrics.panics.of("recorder"));
         let last_use = Arc::new(LastUse::new(clock.clone(), patience, wake_up.clone(), flushes.clone()));
         let sign_ins = Arc::new(SignIns::default());
         let service_uses = Arc::new(ServiceUses::new(wake_up.clone()));
@@ -60,11 +62,15 @@ impl Recorder {
             service_uses: service_uses.clone(),
             clock,
             flushes,
+            panics,
             read_only: false,
         };
         let thread = std::thread::Builder::new().name("recorder".into()).spawn({
             let wake_up = wake_up.clone();
-            move || writer.run(&wake_up)
+            move || {
+                let listening = Listening(wake_up);
+                writer.run(&listening.0)
+            }
         })?;
         Ok(Self { last_use, sign_ins, service_uses, wake_up, thread: Mutex::new(Some(thread)) })
     }
@@ -72,10 +78,21 @@ impl Recorder {
     /// Writes what is due, and returns when that is done or has failed.
     pub async fn flush(&self) {
         let (done, wait) = oneshot::channel();
-        self.wake_up.flags().flushes.push(done);
+        {
+            let mut flags = self.wake_up.flags();
+            if flags.ended {
+                return;
+            }
+            flags.flushes.push(done);
+        }
         self.wake_up.condition.notify_one();
-        // An error says that the thread has stopped, which is what was waited for.
+        // An error says that it is done, or that the thread has ended.
         let _ = wait.await;
+    }
+
+    /// Whether the thread is there.
+    pub fn is_running(&self) -> bool {
+        !self.wake_up.flags().ended
     }
 
     /// Writes everything that is pending, and ends the thread. Blocks until that is done; `false`: it could not be.
@@ -92,6 +109,21 @@ impl Recorder {
     }
 }
 
+/// Why something is not written, and waits.
+#[derive(Debug, thiserror::Error)]
+enum Unwritten {
+    #[error(transparent)]
+    Database(#[from] DbError),
+    #[error("{0}")]
+    Panicked(Panic),
+}
+
+impl From<Panic> for Unwritten {
+    fn from(panic: Panic) -> Self {
+        Self::Panicked(panic)
+    }
+}
+
 struct Writer {
     database: Database,
     connection: Option<DbConnection>,
@@ -100,6 +132,7 @@ struct Writer {
     service_uses: Arc<ServiceUses>,
     clock: Clock,
     flushes: Flushes,
+    panics: ThreadPanics,
     /// The last attempt found the database read-only.
     read_only: bool,
 }
@@ -197,10 +230,13 @@ impl Writer {
         false
     }
 
-    fn write(&mut self, work: impl FnOnce(&Self, &mut DbConnection) -> diesel::QueryResult<()>) -> Result<(), DbError> {
-        let written = self.try_write(work);
+    fn write(
+        &mut self,
+        work: impl FnOnce(&Self, &mut DbConnection) -> diesel::QueryResult<()>,
+    ) -> Result<(), Unwritten> {
+        let written = self.attempt(work);
         let was_read_only = self.read_only;
-        self.read_only = matches!(written, Err(DbError::ReadOnly(_)));
+        self.read_only = matches!(written, Err(Unwritten::Database(DbError::ReadOnly(_))));
         // On SQLite nothing can be written until every connection from that time is closed; on PostgreSQL each of them
         // would still refuse its next write.
         let is_sqlite = matches!(self.database.url(), DatabaseUrl::Sqlite(_));
@@ -213,8 +249,17 @@ impl Writer {
         written
     }
 
-    /// Does `work` on the connection, which is made when there is none and given up when it fails.
-    fn try_write(
+    /// Tries to do `work`. Its panic is one more reason why it is not done.
+    fn attempt(
+        &mut self,
+        work: impl FnOnce(&Self, &mut DbConnection) -> diesel::QueryResult<()>,
+    ) -> Result<(), Unwritten> {
+        let panics = self.panics.clone();
+        Ok(panics.survive(|| self.with_connection(work))??)
+    }
+
+    /// Does `work` on the connection, which is made when there is none and given up when it fails or panics.
+    fn with_connection(
         &mut self,
         work: impl FnOnce(&Self, &mut DbConnection) -> diesel::QueryResult<()>,
     ) -> Result<(), DbError> {
@@ -232,14 +277,16 @@ impl Writer {
         let mut wal = file.as_os_str().to_owned();
         wal.push("-wal");
         let grown = std::fs::metadata(&wal).is_ok_and(|wal| wal.len() > WAL_BYTES);
-        let Some(connection) = self.connection.as_mut().filter(|_| grown) else { return };
+        if !grown || self.connection.is_none() {
+            return;
+        }
         // Without waiting for anybody: it would keep other writers away for as long as somebody reads, as a backup does.
-        let emptied = connection
-            .batch_execute("PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)")
-            .and_then(|()| connection.batch_execute(BUSY_TIMEOUT));
+        let emptied = self.attempt(|_, connection| {
+            connection.batch_execute("PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)")?;
+            connection.batch_execute(BUSY_TIMEOUT)
+        });
         if let Err(error) = emptied {
             tracing::debug!(%error, "the write-ahead log could not be emptied yet");
-            self.connection = None;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Wakes the thread that writes behind.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -21,6 +21,20 @@ pub(super) struct Flags {
     pub service_uses: bool,
     pub flushes: Vec<oneshot::Sender<()>>,
     pub stop: bool,
+    /// Nobody listens any more.
+    pub ended: bool,
+}
+
+/// Whoever is woken by the wake_up holds this for as long as they listen to it.
+pub(super) struct Listening(pub Arc<WakeUp>);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let mut flags = self.0.flags();
+        flags.ended = true;
+        // Whoever waits for these has waited long enough.
+        flags.flushes.clear();
+    }
 }
 
 impl WakeUp {

@@ -9,6 +9,7 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 
+use super::request_log;
 use crate::app::App;
 use crate::callers::session_user::signed_in;
 use crate::callers::verify::{Authenticated, SignedInAs};
@@ -18,6 +19,7 @@ use crate::http::format::Format;
 use crate::http::problem;
 use crate::models::keys::token::Token;
 use crate::pages::error_page;
+use crate::panics::catch_async;
 
 /// When the key that was used expires, or the secret of it that was.
 const TOKEN_EXPIRES: HeaderName = HeaderName::from_static("x-latchkey-token-expires");
@@ -33,27 +35,42 @@ pub(super) enum ErrorFormat {
     Problems,
 }
 
-/// Ends what takes too long, says until when the key is valid that was used, and gives errors a body.
+/// Ends what takes too long, catches what panics (actix would close the connection without an answer), says until when the key is valid that was used, gives errors a body, and logs the causes of
+/// those that are not the client's.
 pub(super) async fn answer(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
     errors: ErrorFormat,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let original = request.request().clone();
-    let mut response = match tokio::time::timeout(TIME_LIMIT, next.call(request)).await {
-        Ok(response) => response?.map_into_boxed_body(),
+    // A call may panic before it has anything to wait for.
+    let called = catch_async(async { next.call(request).await });
+    let mut response = match tokio::time::timeout(TIME_LIMIT, called).await {
+        Ok(Ok(response)) => response?.map_into_boxed_body(),
+        Ok(Err(panic)) => {
+            if let Ok(app) = App::of(&original) {
+                app.metrics.panics.count_request();
+            }
+            ServiceResponse::new(original, HttpResponse::from_error(AppError::Panicked(panic)))
+        }
         Err(_) => ServiceResponse::new(original, HttpResponse::from_error(AppError::TimedOut)),
     };
     tell_expiry(&mut response);
-    if !is_bare_error(&response) {
-        return Ok(response);
+    if is_bare_error(&response) {
+        response = with_text(response, errors).await;
     }
+    request_log::log_cause(&response);
+    Ok(response)
+}
+
+/// Gives an error its body.
+async fn with_text(response: ServiceResponse<BoxBody>, errors: ErrorFormat) -> ServiceResponse<BoxBody> {
     let (request, response) = response.into_parts();
     if response.status().is_client_error() {
         know_who_is_signed_in(&request).await;
     }
     let response = with_body(&request, response, errors);
-    Ok(ServiceResponse::new(request, response))
+    ServiceResponse::new(request, response)
 }
 
 /// Says when the key that was used expires, if it does.

@@ -65,6 +65,7 @@ fn registry(app: web::Data<App>) -> Registry {
     let duration = metrics.flushes.duration.clone();
     registry.register_with_unit("flush_duration", "Time to write a batch of last uses", seconds, duration);
     registry.register("flush_failures", "Attempts to write last uses that failed", metrics.flushes.failures.clone());
+    registry.register("panics", "Panics that were caught, by the threads that went on", metrics.panics.counters());
     registry.register_collector(Box::new(Gauges(app)));
     registry
 }

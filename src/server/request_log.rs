@@ -1,15 +1,17 @@
-//! One line a request in the log. What stands in addresses, headers and bodies may be secret: none of it does.
+//! One line a request in the log, and one more for why it failed if that was not the client's doing. What stands in
+//! addresses, headers and bodies may be secret: none of it is logged.
 
 use std::time::Instant;
 
-use actix_web::HttpMessage;
-use actix_web::body::MessageBody;
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
+use actix_web::{HttpMessage, HttpRequest};
 
 use crate::app::App;
 use crate::callers::verify::Authenticated;
+use crate::http::error::Cause;
 use crate::http::request_id::RequestId;
 use crate::logging::REQUESTS;
 
@@ -34,7 +36,7 @@ pub async fn log(
     let extensions = request.extensions();
     let who = extensions.get::<Authenticated>();
     let app = App::of(request)?;
-    let route = request.match_pattern().unwrap_or_else(|| "-".to_owned());
+    let route = route_of(request);
     let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     tracing::info!(
         target: REQUESTS,
@@ -51,6 +53,42 @@ pub async fn log(
     app.metrics.count_request(route, response.status().as_u16());
     drop(extensions);
     Ok(response)
+}
+
+/// Writes why an answer is an error 500, or a 503 of the database, if it is, at once: with the request, and the id that
+/// the client was given for it.
+pub(super) fn log_cause(response: &ServiceResponse<BoxBody>) {
+    let of_response = response.response().extensions();
+    let Some(cause) = of_response.get::<Cause>() else { return };
+    let request = response.request();
+    let extensions = request.extensions();
+    let who = extensions.get::<Authenticated>();
+    // The same for both levels, each of which is a place of its own to the log.
+    macro_rules! log {
+        ($level:ident, $cause:expr, $backtrace:expr, $message:literal) => {
+            tracing::$level!(
+                request_id = extensions.get::<RequestId>().map(tracing::field::display),
+                method = known_method(request.method().as_str()),
+                route = route_of(request),
+                status = response.status().as_u16(),
+                user_id = who.map(|who| who.user_id),
+                token_id = who.and_then(|who| who.credential.token()).map(|token| token.id),
+                cause = %$cause,
+                backtrace = $backtrace,
+                $message
+            )
+        };
+    }
+    match cause {
+        Cause::Mistake(cause) => log!(error, cause, None::<&str>, "internal error"),
+        Cause::Panic(panic) => log!(error, panic, panic.backtrace(), "internal error"),
+        Cause::Database(cause) => log!(warn, cause, None::<&str>, "the database"),
+    }
+}
+
+/// The pattern of the route, never the path.
+fn route_of(request: &HttpRequest) -> String {
+    request.match_pattern().unwrap_or_else(|| "-".to_owned())
 }
 
 /// A method is text of the client's choice, too.

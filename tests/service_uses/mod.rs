@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use latchkey::clock::{Clock, Timestamp};
 use latchkey::db::Database;
-use latchkey::metrics::Flushes;
+use latchkey::metrics::Metrics;
 use latchkey::models::services::uses::ServiceUsage;
 use latchkey::recorder::Recorder;
 use latchkey::recorder::service_uses::{ServiceCall, ServiceUses};
@@ -67,7 +67,7 @@ impl Counting {
         let clock = Clock::standing(start_time());
         let database = Database::open(&database.url).expect("a database");
         let patience = Duration::from_secs(30);
-        let recorder = Recorder::start(database.clone(), clock.clone(), patience, Flushes::default());
+        let recorder = Recorder::start(database.clone(), clock.clone(), patience, &Metrics::default());
         Self { clock, database, recorder: recorder.expect("a recorder") }
     }
 

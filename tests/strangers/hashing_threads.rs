@@ -17,7 +17,7 @@ async fn there_is_a_hashing_thread_for_two_cores_and_it_makes_way_for_requests(#
     assert_eq!(threads.count(), (cores / 2).max(1));
     // On Linux a nice value is that of one thread.
     let nice = || rustix::process::getpriority_process(None).expect("a priority");
-    let theirs = threads.submit(nice).expect("room in the queue").await.expect("an answer");
+    let theirs = threads.submit(nice).expect("room in the queue").await.expect("an answer").expect("no panic");
     assert!(theirs > nice(), "hashing: {theirs}, this: {}", nice());
 }
 

@@ -3,15 +3,19 @@
 use std::sync::mpsc;
 
 use latchkey::auth::passwords::threads::HashingThreads;
+use latchkey::panics::Panic;
 use tokio::sync::oneshot;
 
 use super::Site;
 
+/// Comes when a job is done.
+type Done = oneshot::Receiver<Result<(), Panic>>;
+
 /// Every hashing thread of a site, at work on something that ends when this is dropped.
 pub struct HeldThreads<'a> {
     threads: &'a HashingThreads,
-    held: Vec<(mpsc::Sender<()>, oneshot::Receiver<()>)>,
-    queued: Vec<oneshot::Receiver<()>>,
+    held: Vec<(mpsc::Sender<()>, Done)>,
+    queued: Vec<Done>,
 }
 
 impl<'a> HeldThreads<'a> {
@@ -43,10 +47,10 @@ impl<'a> HeldThreads<'a> {
     pub async fn release(self) {
         for (release, done) in self.held {
             drop(release);
-            done.await.expect("a thread that ends its work");
+            done.await.expect("a thread that ends its work").expect("no panic");
         }
         for waiting in self.queued {
-            waiting.await.expect("a thread that works the queue off");
+            waiting.await.expect("a thread that works the queue off").expect("no panic");
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod log;
 pub mod machine;
 pub mod mariadb;
 pub mod nginx;
+pub mod panics;
 pub mod process;
 pub mod proxied;
 pub mod redmine;

@@ -130,6 +130,26 @@ impl Site {
         answer.await.expect("an answer").noted()
     }
 
+    /// What is counted, as Prometheus reads it.
+    pub async fn metrics(&self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (app, (send_handle, handle)) = (self.app.clone(), std::sync::mpsc::channel());
+        let thread = std::thread::spawn(move || {
+            actix_web::rt::System::new().block_on(async move {
+                let server = server::metrics::serve(app, listener).expect("a server");
+                send_handle.send(server.handle()).expect("the test still there");
+                server.await.expect("a server that ends well");
+            });
+        });
+        let handle: ServerHandle = handle.recv().expect("a server that starts");
+        let text = Answer::of(self.http.get(format!("http://{address}/metrics"))).await.text;
+        // Sent at once; the thread ends when it is done.
+        drop(handle.stop(false));
+        thread.join().expect("a server that ends well");
+        text
+    }
+
     /// Moves the clock on.
     pub fn later(&self, span: TimeDelta) {
         self.clock.set(self.clock.now() + span);

@@ -35,8 +35,12 @@ pub mod metrics;
 pub mod models;
 #[path = "../../../src/pages/mod.rs"]
 pub mod pages;
+#[path = "../../../src/panics.rs"]
+pub mod panics;
 pub mod recorder;
 #[path = "../../../src/secret.rs"]
 pub mod secret;
 #[path = "../../../src/server/mod.rs"]
 pub mod server;
+#[path = "../../../src/threads.rs"]
+pub mod threads;

@@ -24,6 +24,7 @@ use super::credentials::Password;
 use super::throttle::{RetryAfter, Throttle};
 use crate::clock::{Clock, Timestamp};
 use crate::models::people::user::User;
+use crate::panics::Panics;
 use crate::secret::random_bytes;
 
 /// How long a right password is not hashed again.
@@ -76,8 +77,8 @@ impl Passwords {
     ///
     /// # Errors
     /// If the operating system gives no thread.
-    pub fn start(clock: Clock) -> std::io::Result<Self> {
-        let threads = HashingThreads::start()?;
+    pub fn start(clock: Clock, panics: &Panics) -> std::io::Result<Self> {
+        let threads = HashingThreads::start(panics)?;
         let nobodys_hash = Arc::<OnceLock<String>>::default();
         // The start does not wait for it; a hashing thread that needs it does.
         std::thread::Builder::new().name("hashing".into()).spawn({
@@ -164,8 +165,7 @@ impl Passwords {
         password: Password,
         work: impl FnOnce(Password) -> T + Send + 'static,
     ) -> Result<T, PasswordRefusal> {
-        let done = self.threads.submit(move || work(password)).ok_or(PasswordRefusal::Busy(QUEUE_RETRY))?;
-        done.await.map_err(|_| PasswordRefusal::Busy(QUEUE_RETRY))
+        self.threads.run(move || work(password)).await.ok_or(PasswordRefusal::Busy(QUEUE_RETRY))
     }
 
     fn remembers(&self, user: &User, password: &Password) -> bool {

@@ -1,15 +1,18 @@
 //! Threads of their own for hashing.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use tokio::sync::oneshot;
+
+use crate::panics::{Panic, Panics, ThreadPanics};
+use crate::threads::Threads;
 
 /// Passwords that wait for a hashing thread, at most; the next is told to come back.
 const QUEUE: usize = 16;
 
-type Job = Box<dyn FnOnce() + Send>;
+type Job = Box<dyn FnOnce(&ThreadPanics) + Send>;
 
 /// Threads of lower priority, one for every two cores and at least one, with a short queue: a flood of sign-ins leaves
 /// the cores to requests with keys.
@@ -17,19 +20,18 @@ pub struct HashingThreads {
     queue: SyncSender<Job>,
     count: usize,
     waiting: Arc<AtomicUsize>,
+    threads: Threads,
 }
 
 impl HashingThreads {
-    pub(super) fn start() -> std::io::Result<Self> {
+    pub(super) fn start(panics: &Panics) -> std::io::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let count = (cores / 2).max(1);
         let (queue, jobs) = sync_channel(QUEUE);
-        let jobs = Arc::new(Mutex::new(jobs));
-        for _ in 0..count {
-            let jobs = jobs.clone();
-            std::thread::Builder::new().name("hashing".into()).spawn(move || work_off(&jobs))?;
-        }
-        Ok(Self { queue, count, waiting: Arc::default() })
+        // One at a time: what a thread has taken, no other can do.
+        let work = |panics: &ThreadPanics, jobs: Vec<Job>| jobs.into_iter().for_each(|job| job(panics));
+        let threads = Threads::start(count, (jobs, 1), &panics.of("hashing"), lower_priority, work)?;
+        Ok(Self { queue, count, waiting: Arc::default(), threads })
     }
 
     /// How many there are.
@@ -37,23 +39,41 @@ impl HashingThreads {
         self.count
     }
 
+    /// Whether none of them has ended.
+    pub fn are_all_there(&self) -> bool {
+        self.threads.are_all_there()
+    }
+
     /// How many passwords wait for one.
     pub fn waiting(&self) -> usize {
         self.waiting.load(Ordering::SeqCst)
     }
 
-    /// Has `work` done by the next thread that is free; `None` if too many wait for one already.
-    pub fn submit<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<oneshot::Receiver<T>> {
-        let (done, result) = oneshot::channel();
+    /// Has `work` done by the next thread that is free; `None` if too many wait for one already. Where it panics, so does
+    /// this.
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        match self.submit(work)?.await {
+            Ok(Ok(done)) => Some(done),
+            Ok(Err(panic)) => panic.resume(),
+            Err(_) => None,
+        }
+    }
+
+    /// The same, to be waited for later.
+    pub fn submit<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<oneshot::Receiver<Result<T, Panic>>> {
+        let (answer, done) = oneshot::channel();
         let place = Place::taken(&self.waiting);
-        let job = Box::new(move || {
+        let job = move |panics: &ThreadPanics| {
             drop(place);
             // Nobody waits any more for what a client gave up on: that is not hashed.
-            if !done.is_closed() {
-                let _ = done.send(work());
+            if !answer.is_closed() {
+                let _ = answer.send(panics.survive(work));
             }
-        });
-        self.queue.try_send(job).ok().map(|()| result)
+        };
+        self.queue.try_send(Box::new(job)).ok().map(|()| done)
     }
 }
 
@@ -73,14 +93,9 @@ impl Drop for Place {
     }
 }
 
-fn work_off(jobs: &Mutex<Receiver<Job>>) {
+fn lower_priority() {
     // On Linux this is the priority of the calling thread, though it says process.
     if let Err(error) = rustix::process::setpriority_process(None, 10) {
         tracing::debug!(%error, "hashing runs at the usual priority");
-    }
-    loop {
-        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = job else { return };
-        job();
     }
 }

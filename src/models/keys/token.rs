@@ -11,7 +11,7 @@ use diesel::sql_types::{Array, BigInt, Text, Timestamp as SqlTimestamp};
 use super::scope::Scopes;
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
-use crate::db::lookups::Batched;
+use crate::db::lookups::Lookup;
 use crate::db::schema::{tokens, users};
 use crate::models::people::user::{User, UserStatus};
 use crate::models::text_enum::{stored_as_text, text_enum};
@@ -134,7 +134,7 @@ impl Claim {
     }
 }
 
-impl Batched for Claim {
+impl Lookup for Claim {
     type Answer = Option<Presented>;
 
     fn answer(&self, connection: &mut DbConnection) -> QueryResult<Self::Answer> {

@@ -167,8 +167,9 @@ impl From<DbError> for SaveError {
     /// Only the unique indexes can decide about uniqueness: a check beforehand would miss a concurrent insert (TOCTOU).
     fn from(error: DbError) -> Self {
         use diesel::result::{DatabaseErrorKind::UniqueViolation, Error::DatabaseError};
-        let taken = match &error {
-            DbError::Query(DatabaseError(UniqueViolation, information)) => {
+        let query = if let DbError::Query(query) = &error { Some(&**query) } else { None };
+        let taken = match query {
+            Some(DatabaseError(UniqueViolation, information)) => {
                 let named =
                     |index| information.constraint_name() == Some(index) || information.message().contains(index);
                 let fields = [("users_login_unique", UserField::Login), ("users_mail_unique", UserField::Mail)];

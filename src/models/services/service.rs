@@ -11,7 +11,7 @@ use diesel::sql_types::{Array, BigInt, Nullable, Text};
 use super::settings::StoredSettings;
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
-use crate::db::lookups::Batched;
+use crate::db::lookups::Lookup;
 use crate::db::schema::{service_admissions, services, token_services};
 use crate::models::keys::scope::{Access, is_service_name};
 use crate::models::text_enum::{stored_as_text, text_enum};
@@ -233,7 +233,7 @@ impl Service {
     }
 }
 
-impl Batched for ServiceLookup {
+impl Lookup for ServiceLookup {
     type Answer = Vec<(Service, Permission)>;
 
     fn answer(&self, connection: &mut DbConnection) -> QueryResult<Self::Answer> {
