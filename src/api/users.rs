@@ -1,4 +1,6 @@
 //! `/users`: the caller's own account and, for administrators, everybody's, as in Redmine's REST API.
+//!
+//! It is a long file because the description of each operation stands above its handler.
 
 use actix_web::http::header::{CONTENT_TYPE, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, web};

@@ -1,4 +1,6 @@
 //! Applies a page of people: finds who is new, compares what was changed in the source and here, and writes the rows.
+//!
+//! It is a long file because a person, their password and their keys are compared and written in one pass.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,5 +1,7 @@
 //! Reads people and their keys from Redmine's database, and applies Latchkey's rules to them. A note says what had to
 //! be adapted.
+//!
+//! It is a long file because what each column of Redmine's tables means is decided in one place.
 
 use chrono::{DateTime, NaiveDateTime, SubsecRound};
 use chrono_tz::Tz;

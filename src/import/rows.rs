@@ -1,4 +1,6 @@
 //! The rows that an import reads and writes, many at a time, and the record of what was imported before.
+//!
+//! It is a long file because every query of an import stands here, each of them short.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,7 @@
 //! The whole life of a key as its owner sees it: created, changed, rotated, expired, revoked. An access token can have
 //! several secrets at a time, each a row of `tokens`; an API or Atom access key has one.
+//!
+//! It is a long file because the whole life of a key stands here: a verb is read beside those that it must agree with.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,6 @@
 //! The whole life of a token: issued, found, used, deleted.
+//!
+//! It is a long file because the whole life of a row stands here, with the statement that records its use.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,6 @@
 //! People: their rows, and the rules for their logins, names and mail addresses.
+//!
+//! It is a long file because the row, its rules and its queries stand together.
 
 use std::collections::{BTreeMap, BTreeSet};
 
