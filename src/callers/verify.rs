@@ -153,7 +153,7 @@ pub async fn verify_password(
 
 /// Stores `hash`, that of the given `password`, in place of the imported one, and returns `user` with it. If it cannot
 /// be stored, the person is let in all the same: the next sign-in tries again.
-#[expect(clippy::disallowed_methods, reason = "this is nobody's wish, and asks itself whether the hash is still there")]
+#[expect(clippy::disallowed_methods, reason = "nobody asked for this, and the statement compares the stored hash")]
 async fn with_hash(app: &App, mut user: User, password: &Password, hash: String) -> User {
     let (id, Some(old), new) = (user.id, user.password_hash.clone(), hash.clone()) else { return user };
     let replaced =

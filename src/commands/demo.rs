@@ -27,9 +27,16 @@ use crate::models::services::service::Service;
 use crate::models::services::settings::{Admitted, ServiceSettings};
 use crate::models::services::uses::{KeyOnService, LastServiceUse, ServiceUse};
 use crate::models::tx::Tx;
-use crate::secret::Secret;
+use crate::secret::{Secret, random_base62};
 
 const PASSWORD: &str = "open-sesame";
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Fill the database that DATABASE_URL names, which must be empty, instead of a throwaway one; it stays afterwards
+    #[arg(long)]
+    fill_database: bool,
+}
 
 /// A key: how long ago it was made and last used; `None`: never.
 struct DemoKey {
@@ -200,17 +207,38 @@ fn people() -> Vec<DemoPerson> {
     ]
 }
 
-pub fn run(mut config: Config) -> Result<(), Failure> {
+pub fn run(mut config: Config, arguments: &Arguments) -> Result<(), Failure> {
     let _log = logging::start(if config.log == "info" { "warn" } else { &config.log }).map_err(Failure)?;
+    if arguments.fill_database {
+        refuse_used_database(&config)?;
+        // Sessions of a demo need not outlive it.
+        config.secret_key.get_or_insert(random_base62(64).parse().map_err(Failure)?);
+        return serve_filled(config, "Press Ctrl-C to end it; the database stays.");
+    }
     let failed = |error: std::io::Error| Failure(format!("cannot make a throwaway database: {error}"));
     let folder = tempfile::Builder::new().prefix("latchkey-demo-").tempdir().map_err(failed)?;
     config.database_url = DatabaseUrl::Sqlite(folder.path().join("latchkey.db"));
+    serve_filled(config, "Everything is thrown away when this ends: press Ctrl-C.")?;
+    folder.close().map_err(|error| Failure(format!("cannot remove the throwaway database: {error}")))
+}
+
+/// A database that has ever been migrated may hold real people.
+fn refuse_used_database(config: &Config) -> Result<(), Failure> {
+    let states = migrations::states(&config.database_url).map_err(|error| cannot_open(config, &error))?;
+    if states.iter().any(|state| state.applied) {
+        let url = &config.database_url;
+        return Err(Failure(format!("the database {url} is not empty; name a new one with DATABASE_URL for the demo")));
+    }
+    Ok(())
+}
+
+/// Makes everybody and their keys in the database, and serves it; the greeting ends with `farewell`.
+fn serve_filled(config: Config, farewell: &str) -> Result<(), Failure> {
     // The port of the settings if it is free, else any: a demo should just start.
     let listener = listen(config.bind, BIND).or_else(|_| listen(SocketAddr::new(config.bind.ip(), 0), BIND))?;
     migrations::run(&config.database_url).map_err(|error| cannot_open(&config, &error))?;
     let secret = fill(&Database::open(&config.database_url)?)?;
-    serve(config, listener, |app| print(&greeting(app, &secret)))?;
-    folder.close().map_err(|error| Failure(format!("cannot remove the throwaway database: {error}")))
+    serve(config, listener, |app| print(&greeting(app, &secret, farewell)))
 }
 
 /// Makes everybody and their keys, and gives the secret of Alice's API access key.
@@ -327,14 +355,13 @@ fn use_secret(tx: &mut Tx<'_>, secret: &Token, used_on: Timestamp) -> diesel::Qu
     NewEvent::of_key(secret, EventAction::KeyFirstUsed).done_by(&client(), used_on).record(tx)
 }
 
-fn greeting(app: &App, secret: &Secret) -> String {
+fn greeting(app: &App, secret: &Secret, farewell: &str) -> String {
     let mut text = format!("Latchkey is at {}\n\nSign in with the password {PASSWORD} as\n", app.url.join("/"));
     for person in people() {
         text += &format!("  {:6} {}\n", person.login, person.about);
     }
     text += &format!(
-        "\nUse Alice's key, then look at her account again:\n  curl -H 'X-Redmine-API-Key: {}' {}\n\n\
-         Everything is thrown away when this ends: press Ctrl-C.\n",
+        "\nUse Alice's key, then look at her account again:\n  curl -H 'X-Redmine-API-Key: {}' {}\n\n{farewell}\n",
         secret.expose(),
         app.url.join("/users/current.json")
     );

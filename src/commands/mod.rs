@@ -43,7 +43,7 @@ enum Command {
     /// Serve the pages and the API; applies pending migrations first
     Serve,
     /// Serve a throwaway database with a few people and keys, to look around
-    Demo,
+    Demo(demo::Arguments),
     /// Apply, take back or list the changes to the database's tables
     #[command(subcommand)]
     Migrate(migrate::Command),
@@ -84,7 +84,7 @@ pub fn run() -> ExitCode {
     };
     let done = match command {
         Command::Serve => serve::run(config),
-        Command::Demo => demo::run(config),
+        Command::Demo(arguments) => demo::run(config, &arguments),
         Command::Migrate(command) => migrate::run(&config, &command),
         Command::User(command) => user::run(&config, command),
         Command::Import(command) => import::run(&config, command),

@@ -98,19 +98,19 @@ macro_rules! write_error {
     ($name:ty) => {
         impl From<diesel::result::Error> for $name {
             fn from(error: diesel::result::Error) -> Self {
-                crate::db::DbError::from(error).into()
+                crate::db::error::DbError::from(error).into()
             }
         }
 
-        impl crate::db::WriteError for $name {
-            fn database_error(&self) -> Option<&crate::db::DbError> {
+        impl crate::db::error::WriteError for $name {
+            fn database_error(&self) -> Option<&crate::db::error::DbError> {
                 match self {
                     Self::Database(error) => Some(error),
                     _ => None,
                 }
             }
 
-            fn into_database_error(self) -> Result<crate::db::DbError, Self> {
+            fn into_database_error(self) -> Result<crate::db::error::DbError, Self> {
                 match self {
                     Self::Database(error) => Ok(error),
                     refusal => Err(refusal),

@@ -1,7 +1,7 @@
 //! The database: connections to SQLite or PostgreSQL, shared by all requests, and what can go wrong with them.
 
 mod connection;
-mod error;
+pub(crate) mod error;
 pub mod lookups;
 pub mod migrations;
 mod pool;

@@ -1,41 +1,73 @@
 //! `latchkey demo`: the README's first command.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+
+use rstest::rstest;
 
 use crate::support::command_line::binary;
+use crate::support::database::TestDatabase;
 use crate::support::*;
+
+/// `latchkey demo` that runs, and what it said first.
+struct Demo {
+    child: Child,
+    greeting: String,
+}
+
+impl Demo {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary");
+        let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let mut greeting = String::new();
+        for line in lines {
+            greeting += &(line.expect("a line") + "\n");
+            if greeting.contains("Ctrl-C") {
+                break;
+            }
+        }
+        let demo = Self { child, greeting };
+        log::note_secret(demo.secret());
+        demo
+    }
+
+    fn after(&self, word: &str) -> &str {
+        self.greeting.split_once(word).map(|(_, rest)| rest).expect(word)
+    }
+
+    fn url(&self) -> &str {
+        self.after("Latchkey is at ").lines().next().expect("an address").trim_end_matches('/')
+    }
+
+    fn password(&self) -> &str {
+        self.after("password ").split_whitespace().next().expect("a password")
+    }
+
+    /// That of Alice's key.
+    fn secret(&self) -> &str {
+        self.after("X-Redmine-API-Key: ").split('\'').next().expect("a secret")
+    }
+
+    /// Presses Ctrl-C, and waits for its end.
+    fn end(mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("Ctrl-C");
+        assert_eq!(self.child.wait().expect("its end").code(), Some(0));
+    }
+}
 
 #[tokio::test]
 async fn the_demo_says_where_to_go_and_its_curl_line_works() {
     let temp = tempfile::tempdir().expect("a folder");
-    let mut demo = binary()
-        .args(["demo", "--bind=127.0.0.1:0"])
-        .env("TMPDIR", temp.path())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary");
-    let lines = BufReader::new(demo.stdout.take().expect("its output")).lines();
-    let mut greeting = String::new();
-    for line in lines {
-        greeting += &(line.expect("a line") + "\n");
-        if greeting.contains("Ctrl-C") {
-            break;
-        }
-    }
-    let after = |word: &str| greeting.split_once(word).map(|(_, rest)| rest).expect(word);
-    let url = after("Latchkey is at ").lines().next().expect("an address").trim_end_matches('/');
-    let password = after("password ").split_whitespace().next().expect("a password");
-    let secret = after("X-Redmine-API-Key: ").split('\'').next().expect("a secret");
-    log::note_secret(secret);
+    let demo = Demo::start(binary().args(["demo", "--bind=127.0.0.1:0"]).env("TMPDIR", temp.path()));
+    let (url, password) = (demo.url(), demo.password());
 
     let alice = Visitor::new(url);
     alice.sign_in("alice", password).await;
     let account = alice.get("/my/account").await;
     assert!(account.shows("API access key Last used: 5 minutes ago"), "{}", account.text());
     assert!(account.shows("Atom access key Last used: 4 months ago"), "{}", account.text());
-    let curl = greeting.lines().find(|line| line.contains("curl")).expect("a curl line");
+    let curl = demo.greeting.lines().find(|line| line.contains("curl")).expect("a curl line");
     let answer = Command::new("sh").args(["-c", &format!("{curl} -s")]).output().expect("curl");
     assert!(String::from_utf8_lossy(&answer.stdout).contains("\"login\":\"alice\""), "{answer:?}");
     assert!(alice.get("/my/account").await.shows("API access key Last used: less than a minute ago"));
@@ -81,8 +113,25 @@ async fn the_demo_says_where_to_go_and_its_curl_line_works() {
     }
     assert_eq!(Visitor::new(url).try_sign_in("erin", password).await.status, 422, "erin is locked");
 
-    let pid = rustix::process::Pid::from_child(&demo);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("Ctrl-C");
-    assert_eq!(demo.wait().expect("its end").code(), Some(0));
+    demo.end();
     assert_eq!(std::fs::read_dir(temp.path()).expect("the folder").count(), 0, "everything is thrown away");
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_demo_fills_a_database_that_is_named_if_it_is_empty(#[values(Sqlite, Postgres)] db: Db) {
+    let database = TestDatabase::empty(db);
+    let command_line = CommandLine::on(&database);
+    let arguments = ["demo", "--bind=127.0.0.1:0", "--fill-database"];
+    let demo = Demo::start(&mut command_line.command(&arguments));
+    let alice = Visitor::new(demo.url());
+    alice.sign_in("alice", demo.password()).await;
+    assert!(alice.get("/my/account").await.shows("API access key Last used: 5 minutes ago"));
+    demo.end();
+
+    let people = database.dump("users");
+    assert_eq!(people.lines().count(), 5, "it stays: {people}");
+    let refused = command_line.run(&arguments).refused(1);
+    assert!(refused.contains("is not empty; name a new one with DATABASE_URL"), "{refused}");
+    assert_eq!(database.dump("users"), people);
 }

@@ -1,5 +1,6 @@
 //! Password hashing with Argon2id.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use argon2::Argon2;
@@ -19,10 +20,11 @@ pub fn hash(password: &Password) -> String {
     hash.expect("the default parameters are valid").to_string()
 }
 
-/// The hash of a random password that nobody knows. A password for an unknown login is verified against it, so that the
-/// response time does not tell which logins exist (user enumeration).
-pub(super) fn hash_of_nobody() -> String {
-    hash(&Password::new(random_base62(20)))
+/// The hash of a password that nobody knows. It is verified against if there is no such login, so that an attempt costs
+/// the same and takes as long (user enumeration). One for the process: it takes a while to make.
+pub(super) fn nobodys_hash() -> &'static str {
+    static HASH: OnceLock<String> = OnceLock::new();
+    HASH.get_or_init(|| hash(&Password::new(random_base62(20))))
 }
 
 pub(super) fn counted_hash(password: &Password, calls: &AtomicU64) -> String {

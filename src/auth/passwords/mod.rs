@@ -9,7 +9,7 @@ pub mod threads;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -17,7 +17,7 @@ use hmac::{Hmac, Mac};
 use lru::LruCache;
 use sha2::Sha256;
 
-use self::hash::{counted_hash, hash_of_nobody};
+use self::hash::{counted_hash, nobodys_hash};
 use self::stored::{is_ours, matches};
 use self::threads::HashingThreads;
 use super::credentials::Password;
@@ -62,8 +62,6 @@ pub struct Passwords {
     remembered: Mutex<LruCache<i64, Remembered>>,
     /// Keys the MACs of what is remembered; new in each process.
     mac_key: [u8; 32],
-    /// Hashed against where nobody is found, so that it costs the same.
-    nobodys_hash: Arc<OnceLock<String>>,
     hash_calls: Arc<AtomicU64>,
 }
 
@@ -79,19 +77,14 @@ impl Passwords {
     /// If the operating system gives no thread.
     pub fn start(clock: Clock, panics: &Panics) -> std::io::Result<Self> {
         let threads = HashingThreads::start(panics)?;
-        let nobodys_hash = Arc::<OnceLock<String>>::default();
         // The start does not wait for it; a hashing thread that needs it does.
-        std::thread::Builder::new().name("hashing".into()).spawn({
-            let nobodys_hash = nobodys_hash.clone();
-            move || nobodys_hash.get_or_init(hash_of_nobody).len()
-        })?;
+        std::thread::Builder::new().name("hashing".into()).spawn(|| nobodys_hash().len())?;
         Ok(Self {
             threads,
             throttle: Throttle::new(clock.clone()),
             clock,
             remembered: Mutex::new(LruCache::new(REMEMBERED)),
             mac_key: random_bytes(),
-            nobodys_hash,
             hash_calls: Arc::default(),
         })
     }
@@ -121,9 +114,9 @@ impl Passwords {
         let has_password = stored.is_some();
         // Only where it opens the door: everything that is refused is hashed once, whatever is stored.
         let opens = welcome.is_some_and(|user| user.twofa_scheme.is_none());
-        let (calls, nobodys) = (self.hash_calls.clone(), self.nobodys_hash.clone());
+        let calls = self.hash_calls.clone();
         let verified = self.hashing(password.clone(), move |password| {
-            let stored = stored.as_deref().unwrap_or_else(|| nobodys.get_or_init(hash_of_nobody));
+            let stored = stored.as_deref().unwrap_or_else(|| nobodys_hash());
             let right = matches(&password, stored, &calls);
             let renewed = right && opens && redmine::unwrap(stored).is_some();
             (right, renewed.then(|| counted_hash(&password, &calls)))
