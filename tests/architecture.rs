@@ -93,7 +93,9 @@ fn target(module: &[String], path: Vec<&str>, all: &BTreeMap<Vec<String>, String
     for part in path {
         match part {
             "crate" | "self" => {}
-            "super" => drop(base.pop()),
+            "super" => {
+                base.pop();
+            }
             name => base.push(name.to_owned()),
         }
     }
@@ -120,7 +122,9 @@ fn no_files_import_each_other_in_a_circle() {
         }
         for end in ends {
             left.remove(&end);
-            left.values_mut().for_each(|to| drop(to.remove(&end)));
+            for imports in left.values_mut() {
+                imports.remove(&end);
+            }
         }
     }
     let circles: Vec<String> = left
