@@ -7,7 +7,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 
-use super::mandate::{CHANGE_PASSWORD_FIRST, Grant, Mandate, Rows};
+use super::mandate::{CHANGE_PASSWORD_FIRST, Grant, Mandate};
 use super::refusals::{basic_challenge, refused_bearer, refused_key};
 use super::verify::{Authenticated, Credential, TokenRefusal, verify_password, verify_token};
 use crate::app::App;
@@ -144,8 +144,7 @@ impl FromRequest for CurrentKey {
                 let about_a_key = "This is about the key that is used: use one instead of the password.";
                 return Err(AppError::Forbidden(about_a_key));
             };
-            let rows = Rows { caller: Some(&owner), token: Some(&token), other: None };
-            let mandate = Mandate::of(&app, &request, grant, &rows)?;
+            let mandate = Mandate::of(&app, &request, &owner, grant)?;
             Ok(Self { owner, token, mandate })
         })
     }
@@ -181,9 +180,7 @@ impl Argument for FeedUser {
 async fn authorize(request: &HttpRequest, asked: Scope) -> Result<(User, Mandate), AppError> {
     let app = App::of(request)?;
     let (caller, grant) = authenticate(&app, request).await?;
-    let token = grant.token().cloned();
-    let rows = Rows { caller: Some(&caller), token: token.as_ref(), other: None };
-    let mandate = Mandate::of(&app, request, grant.with_scope(asked), &rows)?;
+    let mandate = Mandate::of(&app, request, &caller, grant.with_scope(asked))?;
     let Some(login) = user_to_act_as(request, &caller) else { return Ok((caller, mandate)) };
     let other = app.database.lookup(move |connection| User::find_by_login(connection, &login)).await?;
     let mandate = mandate.acting_as(&caller, other.as_ref())?;

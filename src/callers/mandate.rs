@@ -68,13 +68,13 @@ struct Required {
 }
 
 /// The current rows that a grant is checked against. A row that the grant needs and that is `None` was deleted.
-pub(super) struct Rows<'a> {
+struct Rows<'a> {
     /// The person who was let in.
-    pub caller: Option<&'a User>,
+    caller: Option<&'a User>,
     /// The key or session that let them in.
-    pub token: Option<&'a Token>,
+    token: Option<&'a Token>,
     /// The person they act as.
-    pub other: Option<&'a User>,
+    other: Option<&'a User>,
 }
 
 /// Why a grant is not valid, or not valid any more.
@@ -194,27 +194,24 @@ impl Grant {
 
     /// The id of the session, if the password was given in it with this request.
     fn confirmed_session(&self) -> Option<i64> {
-        let session = self.credential.token().filter(|token| token.action == TokenAction::Session)?;
+        let session = self.token().filter(|token| token.action == TokenAction::Session)?;
         self.password.as_ref().map(|_| session.id)
     }
 }
 
 impl Mandate {
-    /// The mandate of a request that has just been authenticated, if `grant` is valid for `rows`, which were just read.
+    /// The mandate of a request that has just been authenticated, if `grant` is valid. The rows of `caller` and of the
+    /// token in `grant` were just read.
     ///
     /// # Errors
     /// Returns the refusal to send to the client.
     pub(super) fn of(
         app: &web::Data<App>,
         request: &HttpRequest,
+        caller: &User,
         grant: Grant,
-        rows: &Rows<'_>,
     ) -> Result<Self, AppError> {
-        let mandate = Self { app: app.clone(), request: request.clone(), grant };
-        match mandate.grant.check(app, rows, app.clock.now()) {
-            Ok(_) => Ok(mandate),
-            Err(lapse) => Err(mandate.told(lapse)),
-        }
+        Self { app: app.clone(), request: request.clone(), grant }.checked(caller, None)
     }
 
     /// The mandate of `user`, whose password was sent with the sign-in form and is right.
@@ -230,9 +227,16 @@ impl Mandate {
     pub(super) fn acting_as(mut self, caller: &User, other: Option<&User>) -> Result<Self, AppError> {
         // If there is no such person, use an id that nobody has, so that the check fails.
         self.grant.acting_as = Some(other.map_or(0, |other| other.id));
-        let Self { app, request, grant } = self;
-        let token = grant.credential.token().cloned();
-        Self::of(&app, &request, grant, &Rows { caller: Some(caller), token: token.as_ref(), other })
+        self.checked(caller, other)
+    }
+
+    /// Returns this mandate if its grant is valid for the rows that were read when the request arrived.
+    fn checked(self, caller: &User, other: Option<&User>) -> Result<Self, AppError> {
+        let rows = Rows { caller: Some(caller), token: self.grant.token(), other };
+        if let Err(lapse) = self.grant.check(&self.app, &rows, self.app.clock.now()) {
+            return Err(self.told(lapse));
+        }
+        Ok(self)
     }
 
     /// Also requires that `user`, whom the request is for, is an administrator.
@@ -317,7 +321,7 @@ impl Mandate {
         let written = self.app.database.write(move |connection| {
             let ids: BTreeSet<i64> = [grant.caller].into_iter().chain(grant.acting_as).chain(person).collect();
             let locked = User::lock_rows(connection, &ids, whom)?;
-            let token = match grant.credential.token() {
+            let token = match grant.token() {
                 Some(token) => Token::hold(connection, token.id)?,
                 None => None,
             };

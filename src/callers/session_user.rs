@@ -5,7 +5,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 
-use super::mandate::{Grant, Mandate, Rows};
+use super::mandate::{Grant, Mandate};
 use super::refusals::sign_in_first;
 use super::session_limits::is_current;
 use super::verify::{Credential, SignedInAs, verify_token};
@@ -94,8 +94,7 @@ impl FromRequest for SessionUser {
             let found = session(&app, &request).await?;
             let (user, token) = found.ok_or_else(|| sign_in_first(&app, &request))?;
             let grant = Grant::new(&user, Credential::Token(token.clone())).with_chosen_password();
-            let rows = Rows { caller: Some(&user), token: Some(&token), other: None };
-            let mandate = Mandate::of(&app, &request, grant, &rows)?;
+            let mandate = Mandate::of(&app, &request, &user, grant)?;
             Ok(Self { user, token, mandate })
         })
     }
@@ -136,8 +135,7 @@ impl Argument for AdminSession {
 pub async fn signed_in(app: &web::Data<App>, request: &HttpRequest) -> Result<Option<SignedIn>, AppError> {
     let Some((user, token)) = session(app, request).await? else { return Ok(None) };
     let grant = Grant::new(&user, Credential::Token(token.clone()));
-    let rows = Rows { caller: Some(&user), token: Some(&token), other: None };
-    let mandate = Mandate::of(app, request, grant, &rows)?;
+    let mandate = Mandate::of(app, request, &user, grant)?;
     Ok(Some(SignedIn { user, token, mandate }))
 }
 
