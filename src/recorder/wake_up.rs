@@ -25,7 +25,7 @@ pub(super) struct Flags {
     pub ended: bool,
 }
 
-/// Whoever is woken by the wake_up holds this for as long as they listen to it.
+/// The thread that a wake-up wakes holds this for as long as it listens.
 pub(super) struct Listening(pub Arc<WakeUp>);
 
 impl Drop for Listening {
