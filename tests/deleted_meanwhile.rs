@@ -22,7 +22,7 @@ async fn the_api_knows_their_key_no_more(#[values(Sqlite, Postgres)] db: Db) {
     site.add_admin("root").await;
     let key_is_gone = "The key is missing, wrong or no longer valid.";
     let token_is_gone = "The token is wrong or no longer valid.";
-    let none = "An API access key, or a login and password, is needed.";
+    let none = "Send an API access key, or a login and password.";
     let wish = json!({ "name": "a", "scopes": ["account:read"], "expires_on": "1d" }).to_string();
     let service = json!({ "name": "wiki", "host": "wiki.example.org" }).to_string();
     let name = json!({ "user": { "firstname": "Al" } }).to_string();
@@ -71,7 +71,7 @@ async fn an_administrator_acts_as_nobody_who_is_gone(#[values(Sqlite, Postgres)]
         .body(json!({ "user": { "firstname": "Al" } }).to_string());
     let answer = deleted_during(&site, &alice, key.id, request.header("Content-Type", "application/json")).await;
     assert_eq!(answer.status, 412, "{}", answer.text);
-    assert!(answer.text.contains("X-Redmine-Switch-User names nobody who may sign in."), "{}", answer.text);
+    assert!(answer.text.contains("X-Redmine-Switch-User does not name an active account."), "{}", answer.text);
 }
 
 #[rstest]

@@ -71,7 +71,7 @@ impl Document for AccountChanges {
     get,
     path = "/my/account.{format}",
     operation_id = "showAccount",
-    summary = "One's own account",
+    summary = "Get your account",
     params(SwitchUser),
     responses(
         (status = 200, description = "The account", content(
@@ -93,10 +93,10 @@ pub async fn show(format: Format, me: ApiUser<AccountRead>) -> Result<HttpRespon
     put,
     path = "/my/account.{format}",
     operation_id = "updateAccount",
-    summary = "Change one's own names and mail",
+    summary = "Change your name and email",
     params(SwitchUser),
     request_body(content((inline(JsonAccountChanges) = "application/json"), (AccountChanges = "application/xml"))),
-    responses((status = 204, description = "It is changed."), NotLetIn, NotTaken),
+    responses((status = 204, description = "The account was changed."), NotLetIn, NotTaken),
 )]
 pub async fn update(
     request: HttpRequest,

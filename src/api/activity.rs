@@ -66,7 +66,7 @@ struct Content {
     get,
     path = "/activity.atom",
     operation_id = "showActivity",
-    summary = "One's own security activity",
+    summary = "Get your security activity as an Atom feed",
     security(("atomKey" = [])),
     responses(
         (status = 200, description = "An Atom feed (RFC 4287)", body = String, content_type = "application/atom+xml"),

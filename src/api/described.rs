@@ -39,7 +39,9 @@ impl IntoParams for SwitchUser {
             .name(SWITCH_USER_HEADER)
             .parameter_in(ParameterIn::Header)
             .required(Required::False)
-            .description(Some("The login of an active person as whom an administrator acts; ignored from others."))
+            .description(Some(
+                "The login of the active person to act as. Only administrators can do this; for others it is ignored.",
+            ))
             .schema(Some(text()));
         vec![parameter.build()]
     }
@@ -58,7 +60,7 @@ impl IntoResponses for NotLetIn {
                 "403",
                 response("This is for others, the key lacks the scope, or the password must be changed first.", None),
             ),
-            ("412", response("X-Redmine-Switch-User names nobody who may sign in.", None)),
+            ("412", response("X-Redmine-Switch-User does not name an active account.", None)),
             ("429", response("Too many wrong passwords.", Some(&retry))),
             ("503", response("Something is busy or not available at the moment.", Some(&retry))),
         ]
@@ -119,7 +121,7 @@ impl PartialSchema for Scope {
     fn schema() -> RefOr<Schema> {
         let own = text().enum_values(Some(Self::ALL.map(Self::as_str)));
         let pattern = format!("^service:[a-z0-9]([a-z0-9-]{{0,{}}}[a-z0-9])?:(read|write)$", LONGEST_SERVICE_NAME - 2);
-        let of_services = text().pattern(Some(pattern)).description(Some("To use the service of this name"));
+        let of_services = text().pattern(Some(pattern)).description(Some("Use the service with this name"));
         AnyOfBuilder::new().item(own).item(of_services).into()
     }
 }

@@ -54,7 +54,7 @@ fn body_format(request: &HttpRequest) -> Option<Format> {
 }
 
 fn from_json<T: Document>(body: &[u8]) -> Result<T, AppError> {
-    let unreadable = |error| AppError::BadRequest(format!("The JSON could not be read: {error}."));
+    let unreadable = |error| AppError::BadRequest(format!("The JSON is invalid: {error}."));
     let document: Value = serde_json::from_slice(body).map_err(unreadable)?;
     let mut texts = serde_json::Map::new();
     for name in T::FIELDS {

@@ -12,9 +12,9 @@ use crate::http::error::{AppError, Cause};
     get,
     path = "/healthz",
     operation_id = "isHealthy",
-    summary = "Whether the process answers",
+    summary = "Check that the process answers",
     security(()),
-    responses((status = 200, description = "It does.", body = String, content_type = "text/plain")),
+    responses((status = 200, description = "All is well.", body = String, content_type = "text/plain")),
 )]
 pub async fn healthz() -> &'static str {
     "ok\n"
@@ -26,11 +26,11 @@ pub async fn healthz() -> &'static str {
     get,
     path = "/readyz",
     operation_id = "isReady",
-    summary = "Whether the database answers, with every migration that this release needs, and no thread is gone",
+    summary = "Check that Latchkey can serve requests: the database answers, has every migration, and all threads run",
     security(()),
     responses(
-        (status = 200, description = "It does.", body = String, content_type = "text/plain"),
-        (status = 503, description = "It does not, or lacks some, or one is gone.", body = String, content_type = "text/plain"),
+        (status = 200, description = "All is well.", body = String, content_type = "text/plain"),
+        (status = 503, description = "The database does not answer or lacks migrations, or a thread has ended.", body = String, content_type = "text/plain"),
     ),
 )]
 pub async fn readyz(app: web::Data<App>) -> HttpResponse {

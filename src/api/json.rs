@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::document::body_error;
 use crate::http::error::AppError;
 use crate::http::format::Format;
+use crate::models::rules::Problem;
 
 /// The body of a request.
 pub struct Body {
@@ -61,7 +62,7 @@ impl Body {
     /// Returns 400 if it is not an object, or has a member twice.
     pub fn members(&self) -> Result<Members, AppError> {
         let Object(left) = serde_json::from_slice(&self.bytes)
-            .map_err(|error| AppError::BadRequest(format!("The JSON could not be read: {error}.")))?;
+            .map_err(|error| AppError::BadRequest(format!("The JSON is invalid: {error}.")))?;
         Ok(Members { left, ..Members::default() })
     }
 
@@ -81,15 +82,15 @@ fn is_json(request: &HttpRequest) -> bool {
 
 impl Members {
     /// Takes a member and converts it with `read`; errors name it `label`. Returns `None` if it is missing or wrong.
-    pub fn take<T>(
+    pub fn take<T, P: Into<Problem>>(
         &mut self,
         name: &'static str,
         label: &str,
-        read: impl FnOnce(Value) -> Result<T, String>,
+        read: impl FnOnce(Value) -> Result<T, P>,
     ) -> Option<T> {
         self.known.push(name);
         let value = self.left.remove(name)?;
-        read(value).map_err(|problem| self.errors.push(format!("{label} {problem}"))).ok()
+        read(value).map_err(|problem| self.errors.push(problem.into().about(label))).ok()
     }
 
     /// Checks that no unknown member is left and that there were no errors.
@@ -98,7 +99,7 @@ impl Members {
     /// Returns 422 with the errors, including one about an unknown member.
     pub fn finish(mut self) -> Result<(), AppError> {
         if let Some((name, _)) = self.left.first_key_value() {
-            self.errors.push(format!("{name:?} is unknown here: there are {}", self.known.join(", ")));
+            self.errors.push(format!("Unknown field {name:?}: use {}", self.known.join(", ")));
         }
         if self.errors.is_empty() { Ok(()) } else { Err(AppError::Invalid(self.errors)) }
     }
@@ -111,7 +112,7 @@ impl Members {
 pub fn text(value: Value) -> Result<String, String> {
     match value {
         Value::String(text) => Ok(text),
-        _ => Err("must be text".into()),
+        _ => Err("must be a string".into()),
     }
 }
 
@@ -120,7 +121,7 @@ pub fn text(value: Value) -> Result<String, String> {
 /// # Errors
 /// Returns the problem, worded to follow the name of the member.
 pub fn texts(value: Value) -> Result<Vec<String>, String> {
-    let wrong = || "must be an array of texts".to_owned();
+    let wrong = || "must be an array of strings".to_owned();
     match value {
         Value::Array(items) => items.into_iter().map(|item| text(item).map_err(|_| wrong())).collect(),
         _ => Err(wrong()),
@@ -145,7 +146,7 @@ impl<'de> Deserialize<'de> for Object {
                 let mut members = BTreeMap::new();
                 while let Some((name, value)) = map.next_entry::<String, Value>()? {
                     if members.contains_key(&name) {
-                        return Err(serde::de::Error::custom(format_args!("{name:?} is there twice")));
+                        return Err(serde::de::Error::custom(format_args!("{name:?} appears twice")));
                     }
                     members.insert(name, value);
                 }

@@ -74,7 +74,7 @@ struct Described;
     get,
     path = "/openapi.json",
     operation_id = "describe",
-    summary = "This document",
+    summary = "Get this document",
     security(()),
     responses((status = 200, description = "OpenAPI 3.1", body = Object, content_type = "application/json")),
 )]

@@ -180,10 +180,10 @@ impl Document for PersonDocument {
     get,
     path = "/users/current.{format}",
     operation_id = "showCurrentUser",
-    summary = "Who the caller is",
+    summary = "Get the current user",
     params(SwitchUser),
     responses(
-        (status = 200, description = "The caller", content(
+        (status = 200, description = "The current user", content(
             (inline(JsonPerson) = "application/json"),
             (Person = "application/xml"),
         )),
@@ -202,21 +202,21 @@ pub async fn current(format: Format, me: ApiUser<AccountRead>) -> Result<HttpRes
     get,
     path = "/users.{format}",
     operation_id = "listUsers",
-    summary = "People, by login; for administrators",
+    summary = "List people (administrators only)",
     params(
         SwitchUser,
         ("status" = Option<String>, Query, pattern = "^[123*]?$", nullable = false,
-            description = "1 active, which is usual, 2 registered, 3 locked; empty: everybody"),
+            description = "1: active (the default), 2: registered, 3: locked, empty: all"),
         ("name" = Option<String>, Query, nullable = false,
-            description = "A part of login or mail, or words that each are a part of first or last name"),
-        ("offset" = Option<i64>, Query, minimum = 0, nullable = false, description = "How many are left out"),
+            description = "Part of a login or email, or words that are each part of the first or last name"),
+        ("offset" = Option<i64>, Query, minimum = 0, nullable = false, description = "The number of items to skip"),
         ("limit" = Option<i64>, Query, minimum = 1, nullable = false,
-            description = "How many come: usually 25, at most 100"),
+            description = "The number of items to return: 25 by default, 100 at most"),
         ("page" = Option<i64>, Query, minimum = 1, nullable = false,
-            description = "From 1, where there is no `offset`"),
+            description = "The page to return, from 1; ignored with `offset`"),
     ),
     responses(
-        (status = 200, description = "A part of the list", content(
+        (status = 200, description = "One page of the list", content(
             (JsonList = "application/json"),
             (XmlList = "application/xml"),
         )),
@@ -279,14 +279,14 @@ fn offset_and_limit(query: &str) -> (i64, i64) {
     get,
     path = "/users/{id}.{format}",
     operation_id = "showUser",
-    summary = "A person; for administrators, and for themself",
+    summary = "Get a person (administrators, or the person themselves)",
     params(("id" = i64, Path, minimum = 1), SwitchUser),
     responses(
         (status = 200, description = "The person", content(
             (inline(JsonPerson) = "application/json"),
             (Person = "application/xml"),
         )),
-        (status = 404, description = "Nobody has this id."),
+        (status = 404, description = "No account has this id."),
         NotLetIn,
     ),
 )]
@@ -313,14 +313,14 @@ pub async fn show(
     post,
     path = "/users.{format}",
     operation_id = "createUser",
-    summary = "Add a person; for administrators",
+    summary = "Add a person (administrators only)",
     params(SwitchUser),
     request_body(content((inline(JsonNewPerson) = "application/json"), (NewPerson = "application/xml"))),
     responses(
         (status = 201, description = "The person", content(
             (inline(JsonPerson) = "application/json"),
             (Person = "application/xml"),
-        ), headers(("Location" = String, description = "The person's address, without an ending")), links(
+        ), headers(("Location" = String, description = "The address of the person, without `.json` or `.xml`")), links(
             ("show" = (operation_id = "showUser", parameters(("id" = "$response.body#/user/id")))),
             ("update" = (operation_id = "updateUser", parameters(("id" = "$response.body#/user/id")))),
             ("delete" = (operation_id = "deleteUser", parameters(("id" = "$response.body#/user/id")))),
@@ -375,12 +375,12 @@ pub async fn create(
     put,
     path = "/users/{id}.{format}",
     operation_id = "updateUser",
-    summary = "Change a person; for administrators",
+    summary = "Change a person (administrators only)",
     params(("id" = i64, Path, minimum = 1), SwitchUser),
     request_body(content((inline(JsonPersonDocument) = "application/json"), (PersonDocument = "application/xml"))),
     responses(
-        (status = 204, description = "What was named is changed."),
-        (status = 404, description = "Nobody has this id."),
+        (status = 204, description = "The person was changed."),
+        (status = 404, description = "No account has this id."),
         NotLetIn,
         NotTaken,
     ),
@@ -426,12 +426,12 @@ pub async fn update(
     delete,
     path = "/users/{id}.{format}",
     operation_id = "deleteUser",
-    summary = "Delete a person, with their sessions, keys and activity; for administrators",
+    summary = "Delete a person with their sessions, keys and activity (administrators only)",
     params(("id" = i64, Path, minimum = 1), SwitchUser),
     responses(
-        (status = 204, description = "The person is gone."),
-        (status = 404, description = "Nobody has this id."),
-        (status = 422, description = "One's own account, or that of the last administrator."),
+        (status = 204, description = "The person was deleted."),
+        (status = 404, description = "No account has this id."),
+        (status = 422, description = "You cannot delete your own account or the last administrator."),
         NotLetIn,
     ),
 )]

@@ -125,7 +125,7 @@ impl<S> ApiUser<S> {
     /// Returns 403 if X-Redmine-Switch-User is in use.
     pub fn in_person(self) -> Result<Self, AppError> {
         match self.mandate.is_acting() {
-            true => Err(AppError::Forbidden("No key is made, changed or rotated with X-Redmine-Switch-User.")),
+            true => Err(AppError::Forbidden("You cannot create, change or rotate keys with X-Redmine-Switch-User.")),
             false => Ok(self),
         }
     }
@@ -141,7 +141,7 @@ impl FromRequest for CurrentKey {
             let app = App::of(&request)?;
             let (owner, grant) = authenticate(&app, &request).await?;
             let Some(token) = grant.token().cloned() else {
-                let about_a_key = "This is about the key that is used: use one instead of the password.";
+                let about_a_key = "This address is about the key that you use: send a key instead of a password.";
                 return Err(AppError::Forbidden(about_a_key));
             };
             let mandate = Mandate::of(&app, &request, &owner, grant)?;

@@ -36,7 +36,7 @@ pub struct Sensitive<Form> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unconfirmed {
     /// The password was empty or not in the form.
-    #[error("Your password is needed again: you gave it more than 15 minutes ago")]
+    #[error("Enter your password: you last entered it more than 15 minutes ago")]
     Missing,
     /// The password is wrong.
     #[error("Your password is wrong")]

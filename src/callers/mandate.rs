@@ -25,7 +25,7 @@ use crate::models::people::user::{Locked, User};
 use crate::models::tx::{Author, Tx};
 
 /// The message for programs that use Basic authentication while the person must choose a new password.
-pub(super) const CHANGE_PASSWORD_FIRST: &str = "The password must be changed first, by signing in with a browser.";
+pub(super) const CHANGE_PASSWORD_FIRST: &str = "You must change the password first: sign in with a browser.";
 
 /// The authority to write: in whose name a request acts, and by which credential it was let in. Every extractor that
 /// authenticates somebody carries one, and [`Mandate::write`] is the only way to write in their name.
@@ -374,14 +374,14 @@ impl Mandate {
             (Lapse::PasswordToChange, _) if is_session => AppError::Redirect { location: app.url.path("/my/password") },
             (Lapse::PasswordToChange, _) => AppError::Forbidden(CHANGE_PASSWORD_FIRST),
             (Lapse::PasswordNeeded, _) => {
-                AppError::Forbidden("Your password is needed again: open the page again and send the form from there.")
+                AppError::Forbidden("Enter your password again: reload the page and send the form from there.")
             }
             (Lapse::MissingScope(scope), Credential::Token(token)) => {
                 refused_scope(app, request, token, scope.to_string())
             }
             (Lapse::MissingScope(scope), Credential::Password) => AppError::InsufficientScope(scope.to_string()),
             (Lapse::NobodyToActAs, _) => {
-                AppError::PreconditionFailed("X-Redmine-Switch-User names nobody who may sign in.")
+                AppError::PreconditionFailed("X-Redmine-Switch-User does not name an active account.")
             }
             (Lapse::NoAdministrator, _) => AppError::Forbidden(FOR_ADMINISTRATORS),
         }

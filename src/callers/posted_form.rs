@@ -56,7 +56,7 @@ where
             let sent_from = sent_from(&request, &app);
             if sent_from == SentFrom::Elsewhere {
                 return Err(AppError::Forbidden(
-                    "This form was sent from another site. Open the page here and send it again.",
+                    "This form was sent from another site. Open the page on this site and send the form again.",
                 ));
             }
             let who = Who::from_request(&request, &mut Payload::None).await?;
@@ -83,7 +83,7 @@ impl<Who: Argument, Form> Argument for Posted<Who, Form> {
 /// Returns 400 if a field is missing or occurs more often than it may.
 pub(super) fn read_form<Form: DeserializeOwned>(fields: Fields) -> Result<Form, AppError> {
     Form::deserialize(MapDeserializer::<_, ValueError>::new(fields.into_iter()))
-        .map_err(|error| AppError::BadRequest(format!("The form is not complete: {error}.")))
+        .map_err(|error| AppError::BadRequest(format!("The form is incomplete: {error}.")))
 }
 
 fn sent_from(request: &HttpRequest, app: &App) -> SentFrom {

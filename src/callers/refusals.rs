@@ -29,7 +29,7 @@ pub fn refused_bearer(refusal: TokenRefusal) -> AppError {
 /// A 401 with a Basic challenge (RFC 7617): no credentials were presented, or Basic ones were refused.
 pub fn basic_challenge(app: &App) -> AppError {
     let challenge = Some(format!("Basic realm=\"{}\"", app.config.realm));
-    AppError::Unauthorized { challenge, message: "An API access key, or a login and password, is needed." }
+    AppError::Unauthorized { challenge, message: "Send an API access key, or a login and password." }
 }
 
 /// The 401 that fits the kind of credentials which the request presents.

@@ -33,7 +33,7 @@ const PASSWORD: &str = "open-sesame";
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Fill the database that DATABASE_URL names, which must be empty, instead of a throwaway one; it stays afterwards
+    /// Use the database that DATABASE_URL names, which must be empty, and keep it afterwards
     #[arg(long)]
     fill_database: bool,
 }
@@ -213,13 +213,13 @@ pub fn run(mut config: Config, arguments: &Arguments) -> Result<(), Failure> {
         refuse_used_database(&config)?;
         // Sessions of a demo need not outlive it.
         config.secret_key.get_or_insert(random_base62(64).parse().map_err(Failure)?);
-        return serve_filled(config, "Press Ctrl-C to end it; the database stays.");
+        return serve_filled(config, "Press Ctrl-C to stop. The database is kept.");
     }
-    let failed = |error: std::io::Error| Failure(format!("cannot make a throwaway database: {error}"));
+    let failed = |error: std::io::Error| Failure(format!("cannot create a temporary database: {error}"));
     let folder = tempfile::Builder::new().prefix("latchkey-demo-").tempdir().map_err(failed)?;
     config.database_url = DatabaseUrl::Sqlite(folder.path().join("latchkey.db"));
-    serve_filled(config, "Everything is thrown away when this ends: press Ctrl-C.")?;
-    folder.close().map_err(|error| Failure(format!("cannot remove the throwaway database: {error}")))
+    serve_filled(config, "Press Ctrl-C to stop. The database is deleted then.")?;
+    folder.close().map_err(|error| Failure(format!("cannot remove the temporary database: {error}")))
 }
 
 /// A database that has ever been migrated may hold real people.
@@ -227,7 +227,7 @@ fn refuse_used_database(config: &Config) -> Result<(), Failure> {
     let states = migrations::states(&config.database_url).map_err(|error| cannot_open(config, &error))?;
     if states.iter().any(|state| state.applied) {
         let url = &config.database_url;
-        return Err(Failure(format!("the database {url} is not empty; name a new one with DATABASE_URL for the demo")));
+        return Err(Failure(format!("the database {url} is not empty; set DATABASE_URL to a new one for the demo")));
     }
     Ok(())
 }

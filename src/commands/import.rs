@@ -19,9 +19,9 @@ use crate::import::{self};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Move people and their keys in from Redmine's own database, which is only read
+    /// Import people and their keys from Redmine's database, which is only read
     #[command(
-        after_help = "Run it again for what is new or has changed there. docs/moving-from-redmine.md says what to \
+        after_help = "Run it again to import what is new or has changed. docs/moving-from-redmine.md says what to \
                             do before and after."
     )]
     Redmine(FromRedmine),
@@ -33,29 +33,28 @@ pub const SOURCE: &str = "<SOURCE>";
 #[derive(clap::Args)]
 pub struct FromRedmine {
     /// Redmine's database: the path of a SQLite file, postgres://USER:PASSWORD@HOST/NAME or
-    /// mysql://USER:PASSWORD@HOST/NAME. Better set in the environment than as an argument, which others on the machine
-    /// can read
+    /// mysql://USER:PASSWORD@HOST/NAME. Set it in the environment: others on the machine can read arguments
     #[arg(env = "LATCHKEY_SOURCE", hide_env_values = true)]
     source: SourceUrl,
-    /// The time zone that Redmine's server writes its times in: Europe/Berlin, say, or UTC
+    /// The time zone in which Redmine's server writes its times, such as Europe/Berlin or UTC
     #[arg(long, value_name = "NAME", value_parser = parse_zone)]
     source_time_zone: Tz,
     /// What to do with passwords
     #[arg(long, value_enum, default_value = "move")]
     passwords: Passwords,
-    /// Take what Redmine says where something was changed here since the last import
+    /// Overwrite what was changed in Latchkey since the last import
     #[arg(long)]
     overwrite: bool,
-    /// Change nothing, but say what would happen
+    /// Change nothing, and show what would happen
     #[arg(long)]
     dry_run: bool,
-    /// Write everything there is to say about a row to this file, as JSON
+    /// Write a full report about every row to this file, as JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
 }
 
 fn parse_zone(text: &str) -> Result<Tz, String> {
-    text.parse().map_err(|_| "name a zone of the time zone database, such as Europe/Berlin or UTC".into())
+    text.parse().map_err(|_| "use a name from the time zone database, such as Europe/Berlin or UTC".into())
 }
 
 pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
@@ -79,7 +78,7 @@ pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
     let moved = import::run(redmine, &target.url, options, &mut report, &mut Progress::on_stderr());
     moved.map_err(|error| Failure(format!("{error}; nothing was changed")))?;
     if let Mode::DryRun = mode {
-        print("a dry run: nothing was changed\n")?;
+        print("dry run: nothing was changed\n")?;
     }
     print(&report.text())?;
     report.keep().map_err(no_report)
@@ -99,7 +98,7 @@ impl Target {
         let failed = |error: MigrationError| cannot_open(config, &error);
         match mode {
             Mode::DryRun if url.file().is_some_and(|file| !file.exists()) => {
-                let cannot = |error: std::io::Error| Failure(format!("cannot make a throwaway database: {error}"));
+                let cannot = |error: std::io::Error| Failure(format!("cannot create a temporary database: {error}"));
                 let folder = tempfile::Builder::new().prefix("latchkey-dry-run-").tempdir().map_err(cannot)?;
                 let url = DatabaseUrl::Sqlite(folder.path().join("latchkey.db"));
                 migrations::run(&url).map_err(failed)?;

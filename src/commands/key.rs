@@ -23,43 +23,43 @@ use crate::secret::Secret;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Make a key and print its secret, alone and this one time
+    /// Create a key and print its secret, which is not shown again
     ///
-    /// An api or feeds key takes the place of the one there may be. Access tokens are as many as one likes, each with a
-    /// name.
+    /// A person has one api key and one feeds key, so a new one replaces the old one. They can have many access tokens,
+    /// each with a name.
     #[command(after_help = "Examples:\n  KEY=$(latchkey key add alice)\n  \
                             latchkey key add alice --action access --name deploy --scope account:read --expires 90d")]
     Add {
-        /// Whose
+        /// The login of the owner
         login: String,
         #[command(flatten)]
         options: AddOptions,
-        /// Print the key as JSON, with the secret in it
+        /// Print the key with its secret as JSON
         #[arg(long)]
         json: bool,
     },
-    /// List keys: id, login, kind, the end of the secret, name, scopes, expiry, last use
+    /// List keys with their owner, kind, end of the secret, name, scopes, expiration and last use
     List {
-        /// Those of one person only
+        /// List only the keys of the person with this login
         login: Option<String>,
         /// Print an array of JSON
         #[arg(long)]
         json: bool,
     },
-    /// Show everything about a key: also which secrets of it still work, by which it was last used, and where it is used
+    /// Show a key, its active secrets, and the services that it is used on
     Show {
         #[command(flatten)]
         which: Which,
     },
-    /// Give an access token a new secret and print it, alone and this one time
+    /// Give an access token a new secret and print it; it is not shown again
     Rotate {
         #[command(flatten)]
         which: Which,
-        /// How long the secret before goes on working: 0, 1h, 1d or 7d
+        /// How long the old secret keeps working: 0, 1h, 1d or 7d
         #[arg(long, value_name = "SPAN", default_value = "1d", value_parser = str::parse::<Grace>)]
         grace: Grace,
     },
-    /// End a key at once, with every secret of it
+    /// Revoke a key with all its secrets, at once
     Revoke {
         #[command(flatten)]
         which: Which,
@@ -77,19 +77,19 @@ struct ShownKey {
 /// The key that is to be made.
 #[derive(clap::Args)]
 pub struct AddOptions {
-    /// Which kind: api for programs, feeds for feed readers, access for one program that may do no more than it must
+    /// The kind of key: api for programs, feeds for feed readers, access for one program with limited permissions
     #[arg(long, value_enum, default_value = "api")]
     action: KeyKind,
-    /// What the access token is called
+    /// The name of the access token
     #[arg(long, required_if_eq("action", "access"))]
     name: Option<String>,
-    /// What else there is to say about the access token
+    /// A note about the access token
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
-    /// What the access token may do, such as account:read or service:NAME:write; may be given several times
+    /// A scope of the access token, such as account:read or service:NAME:write; can be given several times
     #[arg(long, required_if_eq("action", "access"), value_name = "SCOPE", value_parser = scope_word)]
     scope: Vec<String>,
-    /// When the access token expires: never, a number of days such as 30d, or a date, at whose end it does
+    /// When the access token expires: never, a number of days such as 30d, or at the end of a date such as 2027-01-31
     #[arg(long, value_name = "WHEN", value_parser = str::parse::<Expiry>)]
     expires: Option<Expiry>,
 }
@@ -97,7 +97,7 @@ pub struct AddOptions {
 /// The key that something is to be done about.
 #[derive(clap::Args)]
 pub struct Which {
-    /// Its id, or that of a secret of it, as `key list` and the log show it
+    /// The id of the key or of one of its secrets, as `key list` and the log show it
     id: i64,
     /// Print the key as JSON
     #[arg(long)]
@@ -136,7 +136,7 @@ impl Command {
             ("--expires", expires.is_some()),
         ];
         given.into_iter().filter(|(_, is_given)| *is_given).try_for_each(|(flag, _)| {
-            let text = format!("{flag} is for access tokens only: say --action access");
+            let text = format!("{flag} is for access tokens only: add --action access");
             Err(clap::Error::raw(ErrorKind::ArgumentConflict, text))
         })
     }
@@ -169,7 +169,7 @@ pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
                 KeyKind::Access => add_access_token(config, &database, &user, options, now)?,
                 KeyKind::Api if !config.api_access_keys => {
                     return Err(Failure(
-                        "API access keys are switched off here (LATCHKEY_API_ACCESS_KEYS); make an access token with \
+                        "API access keys are turned off (LATCHKEY_API_ACCESS_KEYS); create an access token with \
                          --action access --name NAME --scope SCOPE"
                             .into(),
                     ));
@@ -210,7 +210,7 @@ fn add_access_token(
     };
     let made = write(database, now, |tx| Key::make(tx, user.id, &new, &KeyPolicy::of(config)))?;
     let (key, expiry) = (&made.0, made.0.expires_on.map_or_else(|| "never expires".to_owned(), expires_text));
-    eprintln!("{} {} of {} created: it may do {}, and {expiry}", key.title(), key.id, user.login, key.scopes);
+    eprintln!("{} {} of {} created with the scopes {}; it {expiry}", key.title(), key.id, user.login, key.scopes);
     Ok(made)
 }
 
@@ -229,7 +229,7 @@ fn add_only_key(
         let key = Key::find(tx.connection, user.id, token.id)?.ok_or(KeyRefusal::Gone)?;
         Ok::<_, KeyRefusal>((key, secret, is_reset))
     })?;
-    let what = if is_reset { "reset: the key before it has stopped working" } else { "created" };
+    let what = if is_reset { "reset: the old key has stopped working" } else { "created" };
     eprintln!("{} {} of {} {what}", key.title(), key.id, user.login);
     Ok((key, secret))
 }
@@ -278,12 +278,12 @@ fn last_use_text(key: &Key) -> String {
 fn described(key: &Key, owner: &User, now: Timestamp) -> String {
     let last_use = key.last_use(Token::recorded_use);
     let by = match last_use.map(|last_use| last_use.by) {
-        Some(UsedSecret::Earlier) => ", by an earlier secret",
-        Some(UsedSecret::Current) if !key.earlier.is_empty() => ", by the current secret",
+        Some(UsedSecret::Earlier) => ", with an old secret",
+        Some(UsedSecret::Current) if !key.earlier.is_empty() => ", with the current secret",
         _ => "",
     };
     let scopes = match key.action {
-        TokenAction::Api => "everything that its owner may".to_owned(),
+        TokenAction::Api => "all that the owner may do".to_owned(),
         TokenAction::Feeds => "read feeds".to_owned(),
         _ => key.scopes.to_string(),
     };
@@ -296,16 +296,16 @@ fn described(key: &Key, owner: &User, now: Timestamp) -> String {
         // Put a note of several lines on one line.
         ("note", key.note.split_whitespace().collect::<Vec<_>>().join(" ")),
         ("hint", key.current.hint.clone()),
-        ("may do", scopes),
+        ("scopes", scopes),
         ("created", iso8601(key.created_on)),
         ("expires", time_or(key.expires_on, "never")),
         ("state", state.to_owned()),
         ("last use", format!("{}{by}", last_use_text(key))),
-        ("idle", if key.is_idle(last_use, now) { "yes: nobody seems to need it" } else { "no" }.to_owned()),
+        ("idle", if key.is_idle(last_use, now) { "yes: it looks unused" } else { "no" }.to_owned()),
     ];
     for secret in key.in_grace(now) {
         let (until, used) = (time_or(secret.ends_on(), "-"), time_or(secret.recorded_use(), "never"));
-        lines.push(("earlier secret", format!("{}, works until {until}, last use {used}", secret.hint)));
+        lines.push(("old secret", format!("{}, works until {until}, last use {used}", secret.hint)));
     }
     lines.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| line(name, &value)).collect()
 }
@@ -330,7 +330,7 @@ fn rotate(database: &Database, id: i64, grace: Grace, json: bool, now: Timestamp
         Grace::None => "has stopped working".to_owned(),
         _ => format!("works until {}", iso8601(now + grace.span())),
     };
-    eprintln!("{} {} of {} rotated: the secret before {before}", key.title(), key.id, owner.login);
+    eprintln!("{} {} of {} rotated: the old secret {before}", key.title(), key.id, owner.login);
     print_made(&key, &owner, &secret, json, now)
 }
 
@@ -339,7 +339,7 @@ fn revoke(database: &Database, id: i64, json: bool, now: Timestamp) -> Result<()
     if json {
         return print_json(&document(&key, &owner.login, now));
     }
-    print(&format!("revoked {} {}, which ends in {}\n", key.title(), key.id, key.current.hint))
+    print(&format!("revoked {} {}, ending in {}\n", key.title(), key.id, key.current.hint))
 }
 
 fn find(database: &Database, id: i64) -> Result<(Key, User), Failure> {

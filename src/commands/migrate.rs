@@ -9,9 +9,9 @@ use crate::db::migrations;
 pub enum Command {
     /// Apply every pending migration; `serve` does so by itself
     Run,
-    /// Take back the newest migration, with what it stored
+    /// Revert the newest migration and delete the data that it stored
     Revert,
-    /// List the migrations, and which are applied
+    /// List the migrations and whether they are applied
     Status,
 }
 

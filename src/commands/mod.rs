@@ -27,8 +27,8 @@ use crate::models::tx::Tx;
 
 /// A self-hosted home for API keys that know when they were last used.
 ///
-/// `latchkey demo` shows it with a throwaway database. To run it for real: `latchkey user add LOGIN --mail MAIL`,
-/// then `latchkey serve`.
+/// Try it with `latchkey demo`, which uses a temporary database. To run it for real: `latchkey user add LOGIN --mail
+/// MAIL`, then `latchkey serve`.
 #[derive(Parser)]
 #[command(name = "latchkey", version, disable_help_subcommand = true)]
 struct Cli {
@@ -42,21 +42,21 @@ struct Cli {
 enum Command {
     /// Serve the pages and the API; applies pending migrations first
     Serve,
-    /// Serve a throwaway database with a few people and keys, to look around
+    /// Serve a temporary database with example people and keys
     Demo(demo::Arguments),
-    /// Apply, take back or list the changes to the database's tables
+    /// Apply, revert or list database migrations
     #[command(subcommand)]
     Migrate(migrate::Command),
     /// Add, list, lock and unlock people, and set their passwords
     #[command(subcommand)]
     User(user::Command),
-    /// Move people and keys in from elsewhere
+    /// Import people and keys from Redmine
     #[command(subcommand)]
     Import(import::Command),
     /// Add, list, show, rotate and revoke keys
     #[command(subcommand)]
     Key(key::Command),
-    /// Add, list, show, change and remove services that ask whether keys are good for them
+    /// Add, list, show, change and remove services, which are apps behind a reverse proxy
     #[command(subcommand)]
     Service(service::Command),
 }

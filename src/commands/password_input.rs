@@ -31,16 +31,14 @@ fn from_standard_input() -> Result<Password, Failure> {
 
 fn from_terminal() -> Result<Password, Failure> {
     if !std::io::stdin().is_terminal() {
-        return Err(Failure(
-            "there is no terminal to ask for the password on: pipe it in with --password-stdin".into(),
-        ));
+        return Err(Failure("there is no terminal to ask for the password: pipe it in with --password-stdin".into()));
     }
     let ask = |prompt: &str| {
         rpassword::prompt_password(prompt).map_err(|error| Failure(format!("cannot read the password: {error}")))
     };
     let password = ask("Password: ")?;
-    if ask("The same again: ")? != password {
-        return Err(Failure("the two passwords differ; nothing was done".into()));
+    if ask("Repeat the password: ")? != password {
+        return Err(Failure("the passwords do not match; nothing was changed".into()));
     }
     Ok(Password::new(password))
 }

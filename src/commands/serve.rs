@@ -108,7 +108,7 @@ pub fn serve(
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("stopping: requests in flight are ended first");
+        tracing::info!("stopping: waiting for open requests");
         tokio::select! {
             () = handle.stop(true) => {}
             _ = terminate.recv() => handle.stop(false).await,
@@ -119,7 +119,7 @@ pub fn serve(
     let all_written = app.recorder.stop();
     tracing::info!("stopped");
     if !all_written {
-        return Err(Failure("stopped with last uses that could not be written; the log says why".into()));
+        return Err(Failure("stopped, but some last uses could not be written; see the log".into()));
     }
     served
 }

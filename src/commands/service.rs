@@ -16,25 +16,25 @@ use crate::models::tx::Tx;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// List services: name, where they live, who may read and write, how many keys have their scopes, last use
+    /// List services with their address, who may use them, the number of keys and last use
     List {
         /// Print an array of JSON
         #[arg(long)]
         json: bool,
     },
-    /// Show everything about a service
+    /// Show a service with all its settings
     Show {
         #[command(flatten)]
         which: Which,
     },
-    /// Add a service; nobody is admitted of whom nothing is said
+    /// Add a service; nobody may use it unless you say so
     #[command(after_help = "Examples:\n  latchkey service add wiki --host wiki.example.org --readers everyone \
                             --writers alice,bob\n  latchkey service add files --host apps.example.org --path /files \
                             --title 'Shared files'")]
     Add {
-        /// What its scopes call it, for good: small letters, digits and hyphens
+        /// The name in its scopes, which cannot be changed later: lowercase letters, digits and hyphens
         name: String,
-        /// Where it lives: a DNS name or an IP address, without a port
+        /// The host: a DNS name or an IP address, without a port
         #[arg(long, value_name = "HOST")]
         host: String,
         #[command(flatten)]
@@ -43,19 +43,19 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Change a service; what is not named stays as it is
+    /// Change the given settings of a service
     #[command(after_help = "Examples:\n  latchkey service change wiki --writers alice\n  \
                             latchkey service change wiki --requests-per-minute none --readers nobody")]
     Change {
         #[command(flatten)]
         which: Which,
-        /// Where it lives: a DNS name or an IP address, without a port
+        /// The host: a DNS name or an IP address, without a port
         #[arg(long, value_name = "HOST")]
         host: Option<String>,
         #[command(flatten)]
         said: Said,
     },
-    /// Remove a service, and its scopes from all keys, for good
+    /// Remove a service and take its scopes from all keys; this cannot be undone
     Remove {
         #[command(flatten)]
         which: Which,
@@ -65,7 +65,7 @@ pub enum Command {
 /// The service that something is to be done about.
 #[derive(clap::Args)]
 pub struct Which {
-    /// Its name
+    /// The name of the service
     name: String,
     /// Print the service as JSON
     #[arg(long)]
@@ -75,34 +75,35 @@ pub struct Which {
 /// What else can be said about a service.
 #[derive(clap::Args)]
 pub struct Said {
-    /// What people call it [default: its name]
+    /// The title that people see [default: the name]
     #[arg(long, value_name = "TEXT")]
     title: Option<String>,
-    /// What of the host belongs to it, with everything below [default: /]
+    /// The path on the host; the service covers it and everything below [default: /]
     #[arg(long, value_name = "PATH")]
     path: Option<String>,
-    /// The methods that read, with commas between, or none; every other one writes [default: GET,HEAD,OPTIONS]
+    /// The methods that count as reading, separated by commas, or none; all others count as writing [default:
+    /// GET,HEAD,OPTIONS]
     #[arg(long, value_name = "METHODS")]
     read_methods: Option<String>,
-    /// Whether whoever presents nothing may read: on or off [default: off]
+    /// Allow reading without a key: on or off [default: off]
     #[arg(long, value_name = "on|off", num_args = 0..=1, default_missing_value = "on", require_equals = true)]
     #[arg(action = clap::ArgAction::Set, value_parser = BoolishValueParser::new())]
     anonymous_reads: Option<bool>,
-    /// Whether API access keys are good for it, which a rogue service could use elsewhere: on or off [default: off]
+    /// Accept API access keys (risky: a malicious service could reuse them elsewhere): on or off [default: off]
     #[arg(long, value_name = "on|off", num_args = 0..=1, default_missing_value = "on", require_equals = true)]
     #[arg(action = clap::ArgAction::Set, value_parser = BoolishValueParser::new())]
     classic_keys: Option<bool>,
-    /// Whether a key may stand in the address as key=, where logs keep it: on or off [default: off]
+    /// Accept keys in the address as key= (risky: addresses end up in logs): on or off [default: off]
     #[arg(long, value_name = "on|off", num_args = 0..=1, default_missing_value = "on", require_equals = true)]
     #[arg(action = clap::ArgAction::Set, value_parser = BoolishValueParser::new())]
     key_parameter: Option<bool>,
-    /// How many requests a key may send in a minute, or none for any number [default: none]
+    /// The most requests that a key may send per minute, or none for no limit [default: none]
     #[arg(long, value_name = "NUMBER", value_parser = limit)]
     requests_per_minute: Option<Limit>,
-    /// Who may read: everyone, nobody, or logins with commas between [default: nobody]
+    /// Who may read: everyone, nobody, or logins separated by commas [default: nobody]
     #[arg(long, value_name = "WHO")]
     readers: Option<String>,
-    /// Who may write, and so read: everyone, nobody, or logins with commas between [default: nobody]
+    /// Who may write, which includes reading: everyone, nobody, or logins separated by commas [default: nobody]
     #[arg(long, value_name = "WHO")]
     writers: Option<String>,
 }
@@ -199,8 +200,8 @@ fn described(ServiceOverview { service, settings, dependents }: &ServiceOverview
     let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
     let state = match service.kept_in {
         KeptIn::Database => "open",
-        KeptIn::File => "open; kept in the file that LATCHKEY_SERVICES names",
-        KeptIn::LeftFile => "closed: it has left the file that LATCHKEY_SERVICES names",
+        KeptIn::File => "open; defined in the file that LATCHKEY_SERVICES names",
+        KeptIn::LeftFile => "closed: it is no longer in the file that LATCHKEY_SERVICES names",
     };
     // Each is named, so that none can be left out by mistake.
     let ServiceSettings {
@@ -228,7 +229,7 @@ fn described(ServiceOverview { service, settings, dependents }: &ServiceOverview
         ("anonymous reads", yes(*anonymous_reads)),
         ("classic keys", yes(*classic_keys)),
         ("key parameter", yes(*key_parameter)),
-        ("a minute", requests_per_minute.map_or_else(|| "any number".to_owned(), |it| it.to_string())),
+        ("limit a minute", requests_per_minute.map_or_else(|| "no limit".to_owned(), |it| it.to_string())),
         ("keys", format!("{} of {} people", dependents.keys(), dependents.people)),
         ("last use", time_or(dependents.last_used_on, "never")),
         ("created", iso8601(service.created_on)),
@@ -247,9 +248,9 @@ fn remove(database: &Database, name: &str, json: bool, now: Timestamp) -> Result
         return print_json(&ServiceDocument::from(shown));
     }
     let lost = match shown.dependents.keys() {
-        0 => "no key had scopes of it".to_owned(),
-        1 => "one key has lost its scopes of it".to_owned(),
-        several => format!("{several} keys have lost their scopes of it"),
+        0 => "no key had its scopes".to_owned(),
+        1 => "1 key has lost its scopes on it".to_owned(),
+        several => format!("{several} keys have lost their scopes on it"),
     };
     print(&format!("removed {}, at {}: {lost}\n", shown.service.name, shown.service.place()))
 }

@@ -96,8 +96,8 @@ impl ServicesFile {
             AdoptionError::Clash { name, other } => {
                 let line = self.services.iter().find(|it| it.name == name).map_or(1, |it| it.line_of("path"));
                 let problem = format!(
-                    "service {name}: {other} has the same host and path, and administrators keep it: choose another path, \
-                     remove that one, or give this one its name to take it over"
+                    "service {name}: {other} has the same host and path and is not from the file: choose another path, \
+                     remove {other}, or name this one {other} to take it over"
                 );
                 FileError::Wrong { path: self.path.clone(), line, problem }
             }
@@ -112,18 +112,20 @@ impl ServicesFile {
             match done {
                 Adopted::Added => tracing::info!(service, %file, "service added"),
                 Adopted::Changed => tracing::info!(service, %file, "service changed"),
-                Adopted::TakenOver => tracing::info!(service, %file, "service taken over: it is kept in the file now"),
+                Adopted::TakenOver => {
+                    tracing::info!(service, %file, "service taken over: its settings now come from the file")
+                }
                 Adopted::Reopened => tracing::info!(service, %file, "service open again: it is back in the file"),
                 Adopted::Closed => tracing::warn!(
                     service,
                     %file,
-                    "service closed: it stands in the file no more; put it back, or remove it for good"
+                    "service closed: it is no longer in the file; put it back, or remove it"
                 ),
             }
         }
         for (service, logins) in &adoption.unknown {
             let logins = logins.join(", ");
-            tracing::warn!(service, logins, %file, "nobody has these logins, so they are not admitted; add them and restart");
+            tracing::warn!(service, logins, %file, "no accounts have these logins, so they may not use the service; add them and restart");
         }
     }
 }
@@ -150,7 +152,7 @@ pub fn warn_of_no_file(connection: &mut DbConnection) -> Result<(), FileError> {
         let services = kept.join(", ");
         tracing::warn!(
             services,
-            "LATCHKEY_SERVICES names no file: these stay as the file had them; an empty file closes them"
+            "LATCHKEY_SERVICES is not set: these services keep the settings from the file; an empty file closes them"
         );
     }
     Ok(())
@@ -173,13 +175,13 @@ fn services_of(text: &str) -> Result<Vec<FileService>, Mistake> {
     let line_of = |span: Range<usize>| text.get(..span.start).unwrap_or(text).matches('\n').count() + 1;
     let document = DeTable::parse(text).map_err(|error| {
         let line = error.span().map_or(1, line_of);
-        Mistake { line, problem: format!("this is not TOML: {}", one_line(error.message())) }
+        Mistake { line, problem: format!("this is not valid TOML: {}", one_line(error.message())) }
     })?;
     let mut services = Vec::new();
     for (key, value) in document.get_ref() {
         let line = line_of(key.span());
         if key.get_ref() != "services" {
-            let problem = format!("{:?} is unknown here: there are tables such as [services.wiki]", key.get_ref());
+            let problem = format!("unknown table {:?}: use tables such as [services.wiki]", key.get_ref());
             return Err(Mistake { line, problem });
         }
         let DeValue::Table(tables) = value.get_ref() else {
@@ -198,7 +200,7 @@ fn services_of(text: &str) -> Result<Vec<FileService>, Mistake> {
     for (at, service) in services.iter().enumerate() {
         let is_there = |other: &&FileService| service.settings.are_at(&other.settings.host, &other.settings.path);
         if let Some(other) = services.iter().take(at).find(is_there) {
-            let problem = format!("Path is that of the service {} on the same host: choose another", other.name);
+            let problem = format!("Path is already used by the service {} on this host: choose another", other.name);
             return Err(service.mistake("path", problem));
         }
     }
@@ -222,7 +224,7 @@ fn service_of(
         let setting = key.get_ref().as_ref();
         let Some(field) = ServiceField::SETTINGS.into_iter().find(|field| field.as_str() == setting) else {
             let known = ServiceField::SETTINGS.map(ServiceField::as_str).join(", ");
-            return Err(service.mistake(setting, format!("{setting:?} is unknown here: there are {known}")));
+            return Err(service.mistake(setting, format!("unknown setting {setting:?}: use {known}")));
         };
         let set = changes.set(field, ValueDeserializer::from(value.clone()));
         set.map_err(|kind| service.mistake(setting, format!("{} {}", field.label(), must_be(kind))))?;
@@ -236,8 +238,8 @@ fn service_of(
 
 fn must_be(kind: SettingKind) -> &'static str {
     match kind {
-        SettingKind::Text => "must be text in quotes",
-        SettingKind::Texts => "must be an array of texts, such as [\"GET\", \"HEAD\"]",
+        SettingKind::Text => "must be a string in quotes",
+        SettingKind::Texts => "must be an array of strings, such as [\"GET\", \"HEAD\"]",
         SettingKind::Truth => "must be true or false",
         SettingKind::Limit => "must be a whole number",
         SettingKind::Admitted => "must be \"everyone\" or an array of logins, such as [\"alice\"]",

@@ -13,46 +13,46 @@ use crate::models::people::user::{NewUser, Profile, SaveError, User, UserStatus}
 pub enum Command {
     /// Add a person; asks for the password
     Add {
-        /// What they sign in as: letters, digits and _ @ . -
+        /// The login: letters, digits and _ @ . -
         login: String,
-        /// Their mail address
+        /// The email address
         #[arg(long, value_name = "MAIL")]
         mail: String,
-        /// Their first name [default: the login]
+        /// The first name [default: the login]
         #[arg(long, value_name = "NAME")]
         firstname: Option<String>,
-        /// Their last name
+        /// The last name
         #[arg(long, value_name = "NAME", default_value = "-")]
         lastname: String,
-        /// Make them an administrator
+        /// Make the person an administrator
         #[arg(long)]
         admin: bool,
         #[command(flatten)]
         password: PasswordSource,
     },
-    /// List everybody
+    /// List all people
     List,
-    /// Shut a person out at once, with every session and key
+    /// Lock an account: its sessions end and its keys stop working at once
     Lock {
-        /// Who
+        /// The login
         login: String,
     },
-    /// Let a person in again; keys that were not revoked work again
+    /// Unlock an account: its keys work again, unless they were revoked
     Unlock {
-        /// Who
+        /// The login
         login: String,
     },
-    /// Let a password alone do again for a person who was asked for a second factor where they came from
+    /// Let an imported person sign in without the second factor that they had in Redmine
     Twofa {
-        /// Who
+        /// The login
         login: String,
-        /// Say that this is what you want
+        /// Remove the second factor (required, as a confirmation)
         #[arg(long, required = true)]
         clear: bool,
     },
-    /// Set a person's password, which ends their sessions; asks for it
+    /// Set a person's password and end their sessions; asks for the password
     Password {
-        /// Who
+        /// The login
         login: String,
         #[command(flatten)]
         password: PasswordSource,
@@ -64,7 +64,7 @@ pub struct PasswordSource {
     /// Read the password from standard input instead
     #[arg(long)]
     password_stdin: bool,
-    /// Make them choose another when they first sign in
+    /// Require a new password at the first sign-in
     #[arg(long)]
     must_change: bool,
 }
@@ -151,14 +151,14 @@ fn set_status(database: &Database, login: &str, to: UserStatus) -> Result<(), Fa
 fn clear_second_factor(database: &Database, login: &str) -> Result<(), Failure> {
     let user = find_user(database, login)?;
     if user.twofa_scheme.is_none() {
-        return print(&format!("{} is asked for no second factor\n", user.login));
+        return print(&format!("{} has no second factor\n", user.login));
     }
     let now = Clock::system().now();
     write(database, now, |tx| {
         User::clear_second_factor(tx.connection, user.id, tx.now)?;
         Ok::<_, DbError>(NewEvent::of_person(user.id, EventAction::SecondFactorCleared).record(tx)?)
     })?;
-    print(&format!("{} can sign in by password alone\n", user.login))
+    print(&format!("{} can sign in with only the password\n", user.login))
 }
 
 fn set_password(database: &Database, login: &str, password: &PasswordSource) -> Result<(), Failure> {

@@ -21,7 +21,7 @@ use crate::db::url::DatabaseUrl;
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Settings")]
 pub struct Config {
-    /// Where people and keys are kept: a path, sqlite://PATH or postgres://USER:PASSWORD@HOST/NAME
+    /// The database: a path, sqlite://PATH or postgres://USER:PASSWORD@HOST/NAME
     #[arg(long, global = true, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     #[arg(default_value = "latchkey.db")]
     pub database_url: DatabaseUrl,
@@ -31,32 +31,32 @@ pub struct Config {
     #[arg(default_value = "127.0.0.1:3000")]
     pub bind: SocketAddr,
 
-    /// The public base URL, path included, as browsers see it [default: http:// and the bind address]
+    /// The public URL, including the path, as browsers see it [default: http:// and the bind address]
     #[arg(long, global = true, env = "LATCHKEY_URL", value_name = "URL")]
     pub url: Option<PublicUrl>,
 
-    /// The key that cookies are encrypted with: 64 characters or more [default: made on first start and kept
-    /// beside the SQLite file; required with PostgreSQL]. Better set in the environment than as a flag, which
-    /// others on the machine can read
+    /// The key that encrypts cookies: 64 characters or more [default: created at the first start and stored
+    /// beside the SQLite file; required with PostgreSQL]. Set it in the environment: others on the machine can read
+    /// flags
     #[arg(long, global = true, env = "LATCHKEY_SECRET_KEY", value_name = "TEXT", hide_env_values = true)]
     pub secret_key: Option<SecretKey>,
 
-    /// How long a session lasts since the sign-in, such as 30d or 12h; 0: for ever
+    /// How long a session lasts after sign-in, such as 30d or 12h; 0: no limit
     #[arg(long, global = true, env = "LATCHKEY_SESSION_LIFETIME", value_name = "SPAN")]
     #[arg(default_value = "30d")]
     pub session_lifetime: Span,
 
-    /// How long a session lasts since it was last used; 0: for ever
+    /// How long a session lasts without being used; 0: no limit
     #[arg(long, global = true, env = "LATCHKEY_SESSION_TIMEOUT", value_name = "SPAN")]
     #[arg(default_value = "24h")]
     pub session_timeout: Span,
 
-    /// Proxies whose X-Forwarded-For is believed: addresses or networks, separated by commas
+    /// Proxies whose X-Forwarded-For is trusted: addresses or networks, separated by commas
     #[arg(long, global = true, env = "LATCHKEY_TRUSTED_PROXIES", value_name = "NETWORKS")]
     #[arg(value_delimiter = ',', value_parser = parse_network)]
     pub trusted_proxies: Vec<IpNet>,
 
-    /// Whether API access keys work, the one each person can have that may do everything: on or off
+    /// Whether API access keys work, which can do everything that their owners can: on or off
     #[arg(long, global = true, env = "LATCHKEY_API_ACCESS_KEYS", value_name = "on|off")]
     #[arg(default_value = "on", action = clap::ArgAction::Set, value_parser = BoolishValueParser::new())]
     pub api_access_keys: bool,
@@ -66,31 +66,31 @@ pub struct Config {
     #[arg(default_value = "100")]
     pub access_tokens_per_user: u16,
 
-    /// How long an access token is valid unless something else is chosen, such as 30d; 0: for ever
+    /// The default lifetime of an access token, such as 30d; 0: it does not expire
     #[arg(long, global = true, env = "LATCHKEY_ACCESS_TOKEN_LIFETIME", value_name = "SPAN")]
     #[arg(default_value = "30d")]
     pub access_token_lifetime: Span,
 
-    /// How long an access token may be valid at most; 0: for ever
+    /// The longest lifetime of an access token; 0: no limit
     #[arg(long, global = true, env = "LATCHKEY_ACCESS_TOKEN_LONGEST_LIFETIME", value_name = "SPAN")]
     #[arg(default_value = "0")]
     pub access_token_longest_lifetime: Span,
 
-    /// A file of TOML in which services stand, read at the start [default: none]
+    /// A TOML file that defines services, read at startup [default: none]
     #[arg(long, global = true, env = "LATCHKEY_SERVICES", value_name = "FILE")]
     pub services: Option<PathBuf>,
 
-    /// The realm that HTTP Basic's challenge names
+    /// The realm in the challenge of HTTP Basic authentication
     #[arg(long, global = true, env = "LATCHKEY_REALM", value_name = "TEXT")]
     #[arg(default_value = "Redmine API", value_parser = parse_realm)]
     pub realm: String,
 
-    /// How long the first use of a key may hold its request up until it is safely written, such as 250ms
+    /// How long the first request with a key may wait until its use is stored, such as 250ms
     #[arg(long, global = true, env = "LATCHKEY_FIRST_USE_PATIENCE", value_name = "SPAN")]
     #[arg(default_value = "250ms")]
     pub first_use_patience: Span,
 
-    /// The address and port of Prometheus' GET /metrics; keep it from strangers [default: none]
+    /// The address and port of GET /metrics for Prometheus; do not make it public [default: none]
     #[arg(long, global = true, env = "LATCHKEY_METRICS_BIND", value_name = "ADDRESS:PORT")]
     pub metrics_bind: Option<SocketAddr>,
 

@@ -56,11 +56,14 @@ pub fn load(given: Option<&SecretKey>, database: &DatabaseUrl) -> Result<SecretK
     };
     let file = file_beside(database);
     let cannot = |what: &str, error: &dyn std::fmt::Display| {
-        StartError(format!("cannot {what} the secret key {}: {error}; or set LATCHKEY_SECRET_KEY", file.display()))
+        StartError(format!(
+            "cannot {what} the secret key {}: {error}; you can also set LATCHKEY_SECRET_KEY",
+            file.display()
+        ))
     };
     let kept = match fs::read_to_string(&file) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            make(&file).map_err(|error| cannot("make", &error))?;
+            make(&file).map_err(|error| cannot("create", &error))?;
             fs::read_to_string(&file)
         }
         kept => kept,

@@ -29,7 +29,7 @@ impl FromStr for DatabaseUrl {
             return Err("write it as a URL: postgres://USER:PASSWORD@HOST/NAME".into());
         }
         if path.is_empty() || path.starts_with(':') || path.starts_with("file:") {
-            return Err("name a file: SQLite's in-memory and file: names cannot be shared by connections".into());
+            return Err("use the path of a file: in-memory databases and file: names are not supported".into());
         }
         Ok(Self::Sqlite(PathBuf::from(path)))
     }

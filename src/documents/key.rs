@@ -13,45 +13,45 @@ use crate::secret::Secret;
 #[derive(Serialize, ToSchema)]
 #[schema(as = Key)]
 pub struct KeyDocument {
-    /// Never given twice; the same after a rotation.
+    /// The id of the key. It stays the same after a rotation, and is never reused.
     pub id: i64,
-    /// Whose.
+    /// The login of the owner.
     pub login: String,
-    /// `access`, `api` or `feeds`.
+    /// The kind of key: `access` (access token), `api` (API access key) or `feeds` (Atom access key).
     #[schema(value_type = TokenAction)]
     pub action: &'static str,
-    /// What an access token is called; the other kinds have no name.
+    /// The name of an access token. The other kinds have no name.
     #[schema(required)]
     pub name: Option<String>,
-    /// What else its owner wrote about it; may be empty.
+    /// The owner's note; may be empty.
     pub note: String,
-    /// The last four characters of its secret.
+    /// The last four characters of the current secret.
     pub hint: String,
-    /// What it may do, of what its owner may.
+    /// What the key may do.
     #[schema(value_type = Vec<Scope>)]
     pub scopes: Vec<String>,
-    /// When it was made.
+    /// When the key was created.
     #[schema(format = DateTime)]
     pub created_on: String,
-    /// From then on it is refused; null: it does not expire.
+    /// When the key expires; null: never.
     #[schema(format = DateTime, required)]
     pub expires_on: Option<String>,
-    /// Whether it has expired.
+    /// Whether the key is active or has expired.
     pub state: KeyState,
-    /// The latest use of any of its secrets; null: none since `recorded_since`.
+    /// When any of its secrets was last used; null: not since `recorded_since`.
     #[schema(format = DateTime, required)]
     pub last_used_on: Option<String>,
-    /// By which secret that was.
+    /// Which secret was used then.
     #[schema(required)]
     pub last_used_by: Option<LastUsedBy>,
-    /// Since when uses are known: later than `created_on` only for a key that was moved in.
+    /// Since when uses are recorded. This is later than `created_on` only for an imported key.
     #[schema(format = DateTime)]
     pub recorded_since: String,
-    /// Whether nobody seems to need it any more: unused for 90 days, or never used in 30 days of recording.
+    /// Whether the key looks unused: no use in 90 days, or none in the first 30 days of recording.
     pub idle: bool,
-    /// Those that a rotation has replaced and that still work, latest first.
+    /// The replaced secrets that still work, latest first.
     pub earlier_secrets: Vec<EarlierSecret>,
-    /// The secret itself: only in the answer that made it.
+    /// The secret. Only the response that creates it contains it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub secret: Option<String>,
@@ -61,9 +61,9 @@ pub struct KeyDocument {
 #[derive(Serialize, ToSchema, Clone, Copy, Debug, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum KeyState {
-    /// It does.
+    /// The key works.
     Active,
-    /// It is refused because of its age.
+    /// The key has expired and is refused.
     Expired,
 }
 
@@ -71,21 +71,21 @@ pub enum KeyState {
 #[derive(Serialize, ToSchema, Clone, Copy, Debug, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum LastUsedBy {
-    /// The one that it has now.
+    /// The current secret.
     Current,
-    /// One that a rotation has replaced.
+    /// A secret that a rotation has replaced.
     Earlier,
 }
 
 /// A secret that a rotation has replaced and that still works.
 #[derive(Serialize, ToSchema)]
 pub struct EarlierSecret {
-    /// Its last four characters.
+    /// The last four characters of the secret.
     pub hint: String,
-    /// From then on it is refused.
+    /// When the secret stops working.
     #[schema(format = DateTime, required)]
     pub works_until: Option<String>,
-    /// Its latest use.
+    /// When the secret was last used; null: never.
     #[schema(format = DateTime, required)]
     pub last_used_on: Option<String>,
 }

@@ -14,46 +14,46 @@ use crate::models::services::settings::{Admitted, ServiceField, ServiceSettings}
 #[derive(Serialize, ToSchema)]
 #[schema(as = Service)]
 pub struct ServiceDocument {
-    /// Never given twice.
+    /// The id of the service, which is never reused.
     pub id: i64,
-    /// What its scopes call it: `service:NAME:read` and `service:NAME:write`.
+    /// The name in its scopes `service:NAME:read` and `service:NAME:write`.
     pub name: String,
-    /// What people call it.
+    /// The name that people see.
     #[schema(min_length = 1, max_length = 100)]
     pub title: String,
-    /// Where it lives: a DNS name or an IP address, without a port.
+    /// The host: a DNS name or an IP address, without a port.
     pub host: String,
-    /// What of that host belongs to it, `/` or plain segments with everything below; null: it is closed, and another service has that now.
+    /// The path on that host: the service covers it and everything below. null: the service is closed, and another service has its path.
     #[schema(required)]
     pub path: Option<String>,
-    /// The methods that read; every other one writes.
+    /// The methods that count as reading. All others count as writing.
     #[schema(value_type = Vec<Method>, inline, max_items = 50)]
     pub reading_methods: Vec<String>,
-    /// Whether whoever presents nothing may read.
+    /// Whether requests without a key may read.
     pub anonymous_reads: bool,
-    /// Whether API access keys are good for it.
+    /// Whether the service accepts API access keys.
     pub classic_keys: bool,
-    /// Whether a key may stand in the address as `key=`.
+    /// Whether the service accepts keys in the address, as `key=`.
     pub key_parameter: bool,
-    /// How many requests a key may send in a minute; null: any number.
+    /// The most requests that a key may send per minute; null: no limit.
     #[schema(required, minimum = 1, maximum = 1_000_000)]
     pub requests_per_minute: Option<i64>,
-    /// Whom it admits to read.
+    /// Who has read access.
     pub readers: Admitted,
-    /// Whom it admits to write, and so to read.
+    /// Who has write access, which includes read.
     pub writers: Admitted,
-    /// Where these settings are kept.
+    /// Where these settings are defined.
     #[schema(value_type = KeptIn)]
     pub kept_in: &'static str,
-    /// How many keys have scopes of it.
+    /// The number of keys that have its scopes.
     pub keys: usize,
-    /// When a key was last used on it; null: never.
+    /// When a key was last used on the service; null: never.
     #[schema(format = DateTime, required)]
     pub last_used_on: Option<String>,
-    /// When it was added.
+    /// When the service was added.
     #[schema(format = DateTime)]
     pub created_on: String,
-    /// When its settings were changed last.
+    /// When the settings were last changed.
     #[schema(format = DateTime)]
     pub updated_on: String,
 }
@@ -105,7 +105,7 @@ impl ServiceDocument {
         });
         let all = settings.fold(ObjectBuilder::new(), |all, (name, schema)| all.property(name, schema));
         // Only what is closed has no path.
-        all.property("path", text().description(Some("`/`, or plain segments: what is below belongs to it, too")))
+        all.property("path", text().description(Some("The service covers this path and everything below it")))
     }
 }
 

@@ -12,29 +12,29 @@ use crate::models::services::uses::ServiceUsage;
 pub struct ServiceUsageDocument {
     /// The name of the service.
     pub service: String,
-    /// What people call it.
+    /// The name that people see.
     pub title: String,
-    /// The latest use.
+    /// When the key was last used on the service.
     #[schema(format = DateTime)]
     pub last_used_on: String,
-    /// The address that it came from.
+    /// The address of that request.
     pub address: String,
-    /// What whoever used it says they are; may be empty.
+    /// The user agent of that request; may be empty.
     pub agent: String,
-    /// How many requests there were in the last 90 days, today included.
+    /// The number of requests in the last 90 days, including today.
     #[schema(minimum = 0)]
     pub requests: i64,
-    /// How many on each of these days, earliest first, without those that had none.
+    /// The number of requests per day, earliest first, without days that had none.
     pub days: Vec<DayOfUse>,
 }
 
 /// A day on which a key was used on a service.
 #[derive(Serialize, ToSchema)]
 pub struct DayOfUse {
-    /// In UTC.
+    /// The day in UTC.
     #[schema(format = Date)]
     pub day: String,
-    /// How many requests there were.
+    /// The number of requests on that day.
     #[schema(minimum = 1)]
     pub requests: i64,
 }

@@ -46,13 +46,13 @@ pub enum AppError {
     #[error("{0}")]
     Forbidden(&'static str),
     /// 403: the key may not do this
-    #[error("The key that was used may not do this: it needs the scope {0}.")]
+    #[error("This key does not have the scope {0}, which this request needs.")]
     InsufficientScope(String),
     /// 404
-    #[error("There is nothing at this address.")]
+    #[error("This address does not exist.")]
     NotFound,
     /// 405
-    #[error("This address does not answer this method.")]
+    #[error("This address does not support this method.")]
     MethodNotAllowed,
     /// 410
     #[error("{0}.")]
@@ -61,7 +61,7 @@ pub enum AppError {
     #[error("{0}")]
     PreconditionFailed(&'static str),
     /// 413
-    #[error("This is more than is accepted here.")]
+    #[error("The request is too large.")]
     TooLarge,
     /// 415
     #[error("{0}")]
@@ -76,7 +76,7 @@ pub enum AppError {
     #[error("Too many requests from this address. Try again in {}.", minutes(*.0))]
     TooManyRequests(Duration),
     /// 429: from one key to one service
-    #[error("This key has sent as many requests to this service as it may in a minute. Try again in {}.", seconds(.exceeded.wait))]
+    #[error("This key has reached its limit of requests per minute for this service. Try again in {}.", seconds(.exceeded.wait))]
     RateExceeded {
         /// The service's name.
         service: String,
@@ -120,7 +120,7 @@ fn database_text(error: &DbError) -> &'static str {
         DbError::Unavailable(_) => "The database is not available at the moment. Try again in a few seconds.",
         DbError::Busy(_) => "The database is busy at the moment. Try again in a few seconds.",
         DbError::ReadOnly(_) | DbError::Full(_) => {
-            "This cannot be saved at the moment: the database cannot be written to."
+            "The database is read-only or full at the moment, so nothing was saved."
         }
         DbError::Query(_) => "Something went wrong here. It has been logged.",
     }
@@ -230,8 +230,8 @@ impl ResponseError for AppError {
 }
 
 /// What is said to somebody whose password is right, and not enough.
-pub const SECOND_FACTOR: &str = "This account asks for a second factor, which is not possible here. Its keys still \
-                                 work; to sign in, ask an administrator.";
+pub const SECOND_FACTOR: &str = "This account needs a second factor, which Latchkey does not support. Its keys still \
+                                 work. To sign in, ask an administrator.";
 
 impl From<RetryAfter> for AppError {
     fn from(RetryAfter(wait): RetryAfter) -> Self {
@@ -266,7 +266,7 @@ impl From<KeyRefusal> for AppError {
         match refusal {
             KeyRefusal::Gone => Self::NotFound,
             KeyRefusal::Beyond => Self::Forbidden(
-                "This key may do more, or lives longer, than the one that you use, which must not make or change it.",
+                "This key can do more, or expires later, than the key you use, which cannot create or change it.",
             ),
             KeyRefusal::Invalid(errors) => Self::Invalid(messages(&errors)),
             KeyRefusal::TooMany(_)

@@ -97,7 +97,7 @@ impl Applied<'_> {
             let wanted = match arrival.here {
                 Here::Deleted => {
                     self.report.totals.people.deleted_here += 1;
-                    arrival.person.note(Kind::PersonDeleted, "was deleted here", "left out, with their keys");
+                    arrival.person.note(Kind::PersonDeleted, "was deleted in Latchkey", "left out, with their keys");
                     continue;
                 }
                 Here::New | Here::Known(_) => self.row(arrival, &mut logins, &mut mails),
@@ -222,21 +222,21 @@ impl Applied<'_> {
         let login = person.login.clone().filter(|login| {
             let free = logins.claim(login, user_id);
             if !free {
-                person.notes_taken(Kind::LoginTaken, "login", login, "came in under another login");
+                person.notes_taken(Kind::LoginTaken, "login", login, "imported with another login");
             }
             free
         });
         let mail = person.mail.clone().filter(|mail| {
             let free = mails.claim(mail, user_id);
             if !free {
-                person.notes_taken(Kind::MailTaken, "mail address", mail, "came in with a placeholder");
+                person.notes_taken(Kind::MailTaken, "mail address", mail, "imported with a placeholder");
             }
             free
         });
         let login = login.unwrap_or_else(|| claim_substitute(logins, user_id, &substitute_login(person.source_id)));
         let mail = mail.unwrap_or_else(|| claim_substitute(mails, user_id, &substitute_mail(person.source_id)));
         if person.login.as_ref() != Some(&login) {
-            person.note(Kind::Login, "has another login here", format!("signs in as {login}"));
+            person.note(Kind::Login, "has another login in Latchkey", format!("signs in as {login}"));
         }
         let password_hash = match (&person.password, self.options) {
             (_, Options { passwords: Passwords::Skip, .. }) => None,
@@ -287,15 +287,19 @@ impl Applied<'_> {
             } else {
                 person.note(
                     Kind::Conflict,
-                    format!("{} was changed here", field.label()),
-                    "kept; --overwrite takes Redmine's",
+                    format!("{} was changed in Latchkey", field.label()),
+                    "kept; use --overwrite to take Redmine's",
                 );
             }
         }
         match PasswordPlan::of(person, Some((&known.row, &known.moved)), self.options) {
             PasswordPlan::Keep => {}
             PasswordPlan::KeepChanged => {
-                person.note(Kind::Conflict, "password was changed here", "kept; --overwrite takes Redmine's");
+                person.note(
+                    Kind::Conflict,
+                    "password was changed in Latchkey",
+                    "kept; use --overwrite to take Redmine's",
+                );
             }
             PasswordPlan::Take => {
                 MovedField::PasswordHere.copy(&wanted, &mut row);
@@ -311,7 +315,7 @@ impl Applied<'_> {
             row.updated_on = row.updated_on.max(wanted.updated_on);
         }
         if !taken.is_empty() {
-            person.note(Kind::Changed, format!("{} changed", taken.join(", ")), "taken over");
+            person.note(Kind::Changed, format!("{} changed", taken.join(", ")), "updated");
         }
         Ok((row, digests))
     }
@@ -361,7 +365,7 @@ impl Applied<'_> {
             let there: HashSet<Vec<u8>> = moved.iter().map(|key| key.secret.digest().as_bytes().to_vec()).collect();
             for key in moved {
                 if !seen.insert(key.secret.digest().as_bytes().to_vec()) {
-                    self.leave_out(&mut arrival.person, &key, Kind::Key, "is the key of another, too");
+                    self.leave_out(&mut arrival.person, &key, Kind::Key, "is also the key of somebody else");
                     continue;
                 }
                 if self.key(arrival, key, &there, &keys, &mut changes)? {
@@ -403,7 +407,7 @@ impl Applied<'_> {
         let (source_id, user_id) = (arrival.person.source_id, arrival.user_id);
         if let Some(before) = keys.imported.get(&digest) {
             let Some(token) = held.iter().find(|token| token.id == before.token_id) else {
-                self.leave_out(&mut arrival.person, &key, Kind::KeyEnded, "was revoked or reset here");
+                self.leave_out(&mut arrival.person, &key, Kind::KeyEnded, "was revoked or reset in Latchkey");
                 return Ok(false);
             };
             let used = key.last_use.filter(|used| token.recorded_use().is_none_or(|recorded| recorded < *used));
@@ -419,7 +423,7 @@ impl Applied<'_> {
             return Ok(used.is_some());
         }
         if keys.digests_held.contains(&digest) {
-            self.leave_out(&mut arrival.person, &key, Kind::Key, "is the key of another, too");
+            self.leave_out(&mut arrival.person, &key, Kind::Key, "is also the key of somebody else");
             return Ok(false);
         }
         let came_before: Vec<&ImportedToken> =
@@ -429,7 +433,12 @@ impl Applied<'_> {
         let ended_here = came_before.iter().any(|it| !held.iter().any(|token| token.id == it.token_id))
             && !changes.replaced(user_id, key.action);
         if (made_here || (ended_here && held.is_empty())) && self.options.conflicts == Conflicts::Keep {
-            self.leave_out(&mut arrival.person, &key, Kind::Conflict, "is new there, but was reset or revoked here");
+            self.leave_out(
+                &mut arrival.person,
+                &key,
+                Kind::Conflict,
+                "is new in Redmine, but was reset or revoked in Latchkey",
+            );
             return Ok(false);
         }
         // A key that is gone from the source was reset there. A key that was created here is only replaced with
@@ -443,11 +452,11 @@ impl Applied<'_> {
         match (&arrival.here, replaced.is_empty()) {
             (Here::Known(_), false) => {
                 self.report.totals.keys.replaced += 1;
-                arrival.person.note(Kind::Changed, format!("{named} is new there"), "took the place of the one before");
+                arrival.person.note(Kind::Changed, format!("{named} is new in Redmine"), "replaced the old one");
             }
             (Here::Known(_), true) => {
                 self.report.totals.keys.added += 1;
-                arrival.person.note(Kind::Changed, format!("{named} is new there"), "added");
+                arrival.person.note(Kind::Changed, format!("{named} is new in Redmine"), "added");
             }
             _ => self.report.totals.keys.added += 1,
         }
@@ -531,6 +540,6 @@ fn claim_substitute(held: &mut Held, user_id: i64, substitute: &str) -> String {
 
 impl SourcePerson {
     fn notes_taken(&mut self, kind: Kind, what: &str, wanted: &str, done: &str) {
-        self.note(kind, format!("another has the {what} {wanted}"), done);
+        self.note(kind, format!("another account has the {what} {wanted}"), done);
     }
 }

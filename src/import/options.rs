@@ -66,8 +66,8 @@ pub enum ImportError {
     Report(#[from] std::io::Error),
     /// The source is not the Redmine that was imported before.
     #[error(
-        "user {0} was made at another time than the one who was moved in with this id: this is not the Redmine that was \
-         imported before; each needs a database of its own"
+        "user {0} has another creation time than the person who was imported with this id: this is another Redmine than \
+         before, and each needs a database of its own"
     )]
     OtherSource(i64),
 }

@@ -159,7 +159,7 @@ impl Redmine {
             match needed.iter().find(|needed| !columns.iter().any(|it| it == *needed)) {
                 None => Ok(columns),
                 Some(missing) => Err(SourceError::new(format!(
-                    "it is not a database of Redmine 3.4 or later: there is no {table}.{missing}"
+                    "this is not a database of Redmine 3.4 or later: {table}.{missing} is missing"
                 ))),
             }
         };
@@ -221,7 +221,7 @@ impl Redmine {
             kind: Kind::KeyOfNobody,
             user_id: number(&user_id).unwrap_or_default(),
             login: String::new(),
-            found: format!("the {} key with the id {} belongs to no person", lossy(&action), lossy(&id)),
+            found: format!("the {} key with the id {} belongs to no imported person", lossy(&action), lossy(&id)),
             done: "left out".into(),
         };
         Ok(rows.into_iter().map(entry).collect())
@@ -335,7 +335,7 @@ impl Reader {
         let language = self.language(&language);
         let created = self.time("created_on", &created_on, Of::Earlier).unwrap_or(self.now);
         if parse_time(&created_on).is_none() {
-            self.note(Kind::Time, format!("created_on is {}", quoted(&created_on)), "taken as now");
+            self.note(Kind::Time, format!("created_on is {}", quoted(&created_on)), "set to now");
         }
         let updated = self.time("updated_on", &updated_on, Of::Earlier).unwrap_or(created);
         let last_login_on = self.time("last_login_on", &last_login_on, Of::Later);
@@ -344,8 +344,8 @@ impl Reader {
         if let Some(scheme) = &twofa_scheme {
             self.note(
                 Kind::SecondFactor,
-                format!("asked for a second factor ({scheme})"),
-                "keys work, a password alone does not until latchkey user twofa LOGIN --clear",
+                format!("has a second factor ({scheme})"),
+                "keys work; to let them sign in with only the password, run latchkey user twofa LOGIN --clear",
             );
         }
         let password = password(&hashed_password, &salt, &auth_source_id);
@@ -353,16 +353,12 @@ impl Reader {
             SourcePassword::Elsewhere => {
                 self.note(
                     Kind::NoPassword,
-                    "the password is kept elsewhere (auth_source_id)",
-                    "needs a new password here",
+                    "the password is stored elsewhere (auth_source_id)",
+                    "needs a new password",
                 );
             }
             SourcePassword::Unusable => {
-                self.note(
-                    Kind::NoPassword,
-                    "no password matches what stands in hashed_password",
-                    "needs a new password here",
-                );
+                self.note(Kind::NoPassword, "hashed_password is not a valid hash", "needs a new password");
             }
             SourcePassword::Absent | SourcePassword::Hash(_) => {}
         }
@@ -383,8 +379,8 @@ impl Reader {
         for action in [TokenAction::Api, TokenAction::Feeds] {
             let count = keys.iter().filter(|key: &&MovedKey| key.action == action).count();
             if count > action.most_per_user() {
-                let found = format!("has {count} keys of the kind {}", action.as_str());
-                self.note(Kind::Key, found, "all work; the pages show the oldest, and resetting it ends them all");
+                let found = format!("has {count} {} keys", action.as_str());
+                self.note(Kind::Key, found, "all work; pages show the oldest, and resetting it ends all of them");
             }
         }
         SourcePerson {
@@ -422,7 +418,7 @@ impl Reader {
             Ok(text) => (text, true),
             Err(error) => {
                 let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-                self.note(Kind::InvalidUtf8, format!("{what} is not UTF-8"), format!("read as {text:?}"));
+                self.note(Kind::InvalidUtf8, format!("{what} is not UTF-8"), format!("changed to {text:?}"));
                 (text, false)
             }
         }
@@ -432,7 +428,7 @@ impl Reader {
         let (login, _) = self.text("login", cell);
         let errors = login_errors(&login);
         if let Some(error) = errors.first() {
-            self.note(Kind::Login, format!("{} ({})", quoted(cell), error.message()), "came in under another login");
+            self.note(Kind::Login, format!("{} ({})", quoted(cell), error.message()), "imported with another login");
             return None;
         }
         Some(login)
@@ -440,16 +436,16 @@ impl Reader {
 
     fn mail(&mut self, mails: &[(i64, Cell)]) -> Option<String> {
         if mails.len() > 1 {
-            self.note(Kind::Mail, format!("has {} default addresses", mails.len()), "the first is taken");
+            self.note(Kind::Mail, format!("has {} default addresses", mails.len()), "the first is used");
         }
         let Some((_, cell)) = mails.first() else {
-            self.note(Kind::Mail, "has no default address", "came in with a placeholder");
+            self.note(Kind::Mail, "has no default address", "imported with a placeholder");
             return None;
         };
         let (mail, valid) = self.text("mail", cell);
         let mail = mail.trim().to_owned();
         if !valid || !mail_errors(&mail).is_empty() {
-            self.note(Kind::Mail, format!("{} is not valid", quoted(cell)), "came in with a placeholder");
+            self.note(Kind::Mail, format!("{} is not valid", quoted(cell)), "imported with a placeholder");
             return None;
         }
         Some(mail)
@@ -460,13 +456,13 @@ impl Reader {
         let printable: String = whole.chars().filter(|c| !unprintable(*c)).collect();
         let name: String = printable.trim().chars().take(longest).collect::<String>().trim_end().to_owned();
         if printable != whole {
-            self.note(Kind::Name, format!("{what} has characters that cannot be printed"), "left out");
+            self.note(Kind::Name, format!("{what} has unprintable characters"), "left out");
         }
         if printable.trim().chars().count() > longest {
             self.note(Kind::Name, format!("{what} is longer than {longest} characters"), format!("cut to {name:?}"));
         }
         if name.is_empty() {
-            self.note(Kind::Name, format!("{what} is missing"), "taken as \"-\"");
+            self.note(Kind::Name, format!("{what} is missing"), "set to \"-\"");
             return "-".to_owned();
         }
         name
@@ -490,7 +486,7 @@ impl Reader {
             && tag.len() <= 35
             && tag.split('-').all(|part| !part.is_empty() && part.bytes().all(|it| it.is_ascii_alphanumeric()));
         if !known && !tag.is_empty() {
-            self.note(Kind::Account, format!("language is {}", quoted(cell)), "taken as en");
+            self.note(Kind::Account, format!("language is {}", quoted(cell)), "set to en");
         }
         if known { tag } else { "en".to_owned() }
     }
@@ -499,35 +495,31 @@ impl Reader {
     fn time(&mut self, what: &str, cell: &Cell, of: Of) -> Option<Timestamp> {
         let local = parse_time(cell);
         if local.is_none() && cell.as_ref().is_some_and(|text| !text.is_empty()) && !what.starts_with("created_on") {
-            self.note(Kind::Time, format!("{what} is {}", quoted(cell)), "taken as unknown");
+            self.note(Kind::Time, format!("{what} is {}", quoted(cell)), "left empty");
         }
         let local = local?;
         let time = match zone::read(self.zone, local) {
             Reading::Once(time) => time,
             Reading::Twice { earlier, later } => {
                 let time = if let Of::Earlier = of { earlier } else { later };
-                self.note(
-                    Kind::TimeTwice,
-                    format!("{what} is {local} in {}", self.zone),
-                    format!("taken as {time} UTC"),
-                );
+                self.note(Kind::TimeTwice, format!("{what} is {local} in {}", self.zone), format!("set to {time} UTC"));
                 time
             }
             Reading::Never(time) => {
                 self.note(
                     Kind::TimeSkipped,
                     format!("{what} is {local} in {}", self.zone),
-                    format!("taken as {time} UTC"),
+                    format!("set to {time} UTC"),
                 );
                 time
             }
         };
         if time < epoch() {
-            self.note(Kind::Time, format!("{what} is {local}, before 1970"), "taken as 1970-01-01");
+            self.note(Kind::Time, format!("{what} is {local}, before 1970"), "set to 1970-01-01");
             return Some(epoch());
         }
         if time > self.now {
-            self.note(Kind::Time, format!("{what} is {local}, in the future"), "taken as now");
+            self.note(Kind::Time, format!("{what} is {local}, in the future"), "set to now");
             return Some(self.now);
         }
         Some(time)
@@ -540,12 +532,12 @@ impl Reader {
         let text = std::str::from_utf8(value.as_deref().unwrap_or_default());
         let usable = |text: &&str| !text.is_empty() && text.trim() == *text && !text.contains(char::is_control);
         let Some(text) = text.ok().filter(usable) else {
-            self.note(Kind::Key, format!("{named} is nothing that a client can present"), "left out");
+            self.note(Kind::Key, format!("{named} is not a usable key"), "left out");
             return None;
         };
         let created = self.time(&format!("created_on of {named}"), created_on, Of::Earlier);
         if created.is_none() {
-            self.note(Kind::Time, format!("created_on of {named} is missing"), "taken as now");
+            self.note(Kind::Time, format!("created_on of {named} is missing"), "set to now");
         }
         let created = created.unwrap_or(self.now);
         // Redmine sets both times when it creates a key, and older versions never changed `updated_on`. If they are

@@ -57,23 +57,23 @@ impl Kind {
     fn heading(self) -> &'static str {
         match self {
             Self::InvalidUtf8 => "Text that is not UTF-8",
-            Self::Login => "Logins that are missing or cannot be",
-            Self::LoginTaken => "Logins that another has",
-            Self::Name => "Names that break a rule",
-            Self::Mail => "Mail addresses that are missing or not valid",
-            Self::MailTaken => "Mail addresses that another has",
-            Self::Time => "Times that cannot be",
-            Self::TimeTwice => "Times that came twice, when clocks went back",
-            Self::TimeSkipped => "Times that never came, when clocks went forward",
-            Self::Account => "Accounts with something unknown",
+            Self::Login => "Missing or invalid logins",
+            Self::LoginTaken => "Logins that are already taken",
+            Self::Name => "Invalid names",
+            Self::Mail => "Missing or invalid email addresses",
+            Self::MailTaken => "Email addresses that are already taken",
+            Self::Time => "Invalid times",
+            Self::TimeTwice => "Times that occurred twice, when clocks went back",
+            Self::TimeSkipped => "Times that did not exist, when clocks went forward",
+            Self::Account => "Accounts with unknown values",
             Self::NoPassword => "People who need a new password",
-            Self::SecondFactor => "People who are asked for a second factor",
-            Self::Key => "Keys with something to say about",
-            Self::KeyOfNobody => "Keys of nobody who was moved in",
-            Self::Conflict => "Changed here since",
-            Self::PersonDeleted => "People deleted here since",
-            Self::KeyEnded => "Keys revoked or reset here since",
-            Self::Changed => "Changed there since",
+            Self::SecondFactor => "People with a second factor",
+            Self::Key => "Keys with problems",
+            Self::KeyOfNobody => "Keys without an imported owner",
+            Self::Conflict => "Changed in Latchkey since",
+            Self::PersonDeleted => "People deleted in Latchkey since",
+            Self::KeyEnded => "Keys revoked or reset in Latchkey since",
+            Self::Changed => "Changed in Redmine since",
         }
     }
 }
@@ -214,7 +214,7 @@ impl Report {
     pub fn text(&self) -> String {
         let Totals { people, keys, left_behind } = &self.totals;
         let mut text = format!(
-            "people: {} found, {} added, {} changed, {} unchanged, {} deleted here; {} passwords moved in\n\
+            "people: {} found, {} added, {} changed, {} unchanged, {} deleted in Latchkey; {} passwords imported\n\
              keys: {} found, {} added, {} replaced, {} used since, {} unchanged, {} left out\n",
             people.found,
             people.added,
@@ -239,7 +239,7 @@ impl Report {
                 text += &format!("  user {user_id} ({login}): {found}; {done}\n");
             }
             if let Some(more) = count.checked_sub(SHOWN as u64).filter(|more| *more > 0) {
-                text += &format!("  and {more} more; --report FILE has all\n");
+                text += &format!("  and {more} more; use --report FILE to see all\n");
             }
         }
         text

@@ -118,7 +118,7 @@ impl Source {
             SourceUrl::Postgres(url) => {
                 let connection = db::connect(&DatabaseUrl::Postgres(url.clone())).map_err(SourceError::failed)?;
                 let DbConnection::Postgres(mut postgres) = connection else {
-                    return Err(SourceError::new("it is no PostgreSQL"));
+                    return Err(SourceError::new("the server is not PostgreSQL"));
                 };
                 let settings = "SET statement_timeout = 0; SET default_transaction_read_only = on; SET DateStyle = ISO";
                 postgres.batch_execute(settings).map_err(SourceError::failed)?;

@@ -39,7 +39,7 @@ text_enum! {
         /// The key expired: requests with it are refused from now on.
         KeyExpired = ("key_expired", "{key} expired"),
         /// A key that expired long ago was removed automatically.
-        KeyCleared = ("key_cleared", "{key}, long expired, removed"),
+        KeyCleared = ("key_cleared", "{key} deleted: it expired long ago"),
         /// A program presented an expired key.
         ExpiredKeyRefused = ("expired_key_refused", "{key} refused: it has expired"),
         /// A program asked for something that the scopes of the key do not allow.
@@ -61,7 +61,7 @@ text_enum! {
         /// The person became an administrator.
         AdminGranted = ("admin_granted", "Made an administrator"),
         /// The person is no longer an administrator.
-        AdminRevoked = ("admin_revoked", "Administrator no more"),
+        AdminRevoked = ("admin_revoked", "No longer an administrator"),
         /// The second factor was cleared: a password alone is enough again.
         SecondFactorCleared = ("second_factor_cleared", "Second factor cleared"),
         /// The administrator added a service.
@@ -71,7 +71,7 @@ text_enum! {
         /// The administrator removed a service for good.
         ServiceRemoved = ("service_removed", "Service removed"),
         /// A kind of event that only a newer release knows.
-        Unknown = ("unknown", "Something that this release does not know"),
+        Unknown = ("unknown", "An event that this release does not know"),
     }
 }
 

@@ -11,19 +11,49 @@ pub trait Labelled: Copy + PartialEq {
 pub struct FieldError<Field> {
     /// The field that is wrong.
     pub field: Field,
-    /// The problem, worded to follow the name of the field.
-    pub problem: String,
+    /// The problem.
+    pub problem: Problem,
+}
+
+/// What is wrong with a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// Words that follow the name of the field, such as "is invalid".
+    OfField(String),
+    /// A sentence of its own, where one that begins with the name of the field would be hard to read.
+    Sentence(String),
+}
+
+impl Problem {
+    /// A sentence of its own, without a full stop.
+    pub fn sentence(text: impl Into<String>) -> Self {
+        Self::Sentence(text.into())
+    }
+
+    /// The whole sentence, as people read it about the field named `label`.
+    pub fn about(&self, label: &str) -> String {
+        match self {
+            Self::OfField(words) => format!("{label} {words}"),
+            Self::Sentence(text) => text.clone(),
+        }
+    }
+}
+
+impl<Text: Into<String>> From<Text> for Problem {
+    fn from(words: Text) -> Self {
+        Self::OfField(words.into())
+    }
 }
 
 impl<Field: Labelled> FieldError<Field> {
     /// A validation error of `field`.
-    pub fn new(field: Field, problem: impl Into<String>) -> Self {
+    pub fn new(field: Field, problem: impl Into<Problem>) -> Self {
         Self { field, problem: problem.into() }
     }
 
     /// The whole sentence, as people read it.
     pub fn message(&self) -> String {
-        format!("{} {}", self.field.label(), self.problem)
+        self.problem.about(self.field.label())
     }
 }
 

@@ -34,13 +34,13 @@ pub fn render(request: &HttpRequest, status: StatusCode, message: String) -> Res
 
 fn title(status: StatusCode) -> &'static str {
     match status.as_u16() {
-        400 => "This request could not be read",
+        400 => "Bad request",
         403 => "This is not allowed",
         404 => "Page not found",
-        405 => "This cannot be done here",
-        413 => "This is too large",
+        405 => "This method is not supported",
+        413 => "Request too large",
         422 => "This could not be saved",
-        429 => "Please wait a while",
+        429 => "Too many requests",
         503 => "Not available at the moment",
         500.. => "Something went wrong",
         _ => "This did not work",

@@ -111,7 +111,7 @@ impl ResetPage {
 }
 
 const SWITCHED_OFF: AppError =
-    AppError::Forbidden("API access keys are switched off here. Make an access token instead, on My account.");
+    AppError::Forbidden("API access keys are turned off on this server. Create an access token on My account instead.");
 
 #[derive(Template)]
 #[template(path = "key_made.html")]
@@ -227,7 +227,7 @@ async fn make(
     let Sensitive { user, session: token, form, .. } = sensitive;
     let replaces = match form.replaces.as_str() {
         "" => None,
-        id => Some(id.parse().map_err(|_| AppError::BadRequest("The form names no key of yours.".into()))?),
+        id => Some(id.parse().map_err(|_| AppError::BadRequest("The form does not name one of your keys.".into()))?),
     };
     let user_id = user.id;
     let confirmed = match sensitive.confirm(app, request).await? {

@@ -85,31 +85,31 @@ text_enum! {
         /// A secret was reported as leaked.
         LeakReported = (
             "leak_reported",
-            "Thank you. If it was the secret of a key here, that has been revoked, and its owner is told."
+            "Thank you. If it was the secret of a key, the key has been revoked and its owner is told."
         ),
         /// A person was added.
-        PersonAdded = ("person_added", "The account has been made. Tell them the login and password."),
+        PersonAdded = ("person_added", "The account has been created. Tell them the login and password."),
         /// A person was locked.
-        PersonLocked = ("person_locked", "The account has been locked. Sessions have ended, and keys no longer work."),
+        PersonLocked = ("person_locked", "The account has been locked. Its sessions have ended, and its keys no longer work."),
         /// A person was unlocked or activated.
-        PersonUnlocked = ("person_unlocked", "The account is active. Signing in and keys work again."),
+        PersonUnlocked = ("person_unlocked", "The account is active. They can sign in, and their keys work."),
         /// An administrator set a person's password.
         PersonPasswordSet = (
             "person_password_set",
-            "The password has been set. Tell it to them: their sessions have ended."
+            "The password has been set and their sessions have ended. Tell them the new password."
         ),
         /// The name, note, scopes or expiry of an access token were changed.
         TokenChanged = ("token_changed", "The access token has been changed."),
         /// An access token was revoked.
         TokenRevoked = ("token_revoked", "The access token has been revoked. No program can use it any more."),
         /// The access token to revoke does not exist.
-        TokenGone = ("token_gone", "There is no such access token: it has been revoked already, or is long expired."),
+        TokenGone = ("token_gone", "This access token no longer exists: it was already revoked, or it expired long ago."),
         /// A service was added.
-        ServiceAdded = ("service_added", "The service has been added. Point the reverse proxy at Latchkey for it."),
+        ServiceAdded = ("service_added", "The service has been added. Now set up the reverse proxy: see docs/forward-auth.md."),
         /// The settings of a service were saved.
-        ServiceChanged = ("service_changed", "The service has been saved. It holds from the next request on."),
+        ServiceChanged = ("service_changed", "The service has been saved. The changes apply from the next request."),
         /// A service was removed.
-        ServiceRemoved = ("service_removed", "The service has been removed, and its scopes from all keys."),
+        ServiceRemoved = ("service_removed", "The service has been removed. No key has its scopes any more."),
     }
 }
 

@@ -133,9 +133,9 @@ async fn logins_have_their_rules(#[values(Sqlite, Postgres)] db: Db) {
     for (login, told) in [
         ("", "Login cannot be blank"),
         (&"x".repeat(61), "Login is too long (maximum is 60 characters)"),
-        ("two words", "Login may hold letters, digits and _ @ . - only"),
-        ("zoë", "Login may hold letters, digits and _ @ . - only"),
-        ("a/b", "Login may hold letters, digits and _ @ . - only"),
+        ("two words", "Login can only have letters, digits and _ @ . -"),
+        ("zoë", "Login can only have letters, digits and _ @ . -"),
+        ("a/b", "Login can only have letters, digits and _ @ . -"),
         ("A", "Login has already been taken"),
         ("ALICE@example.ORG", "Login has already been taken"),
     ] {

@@ -14,9 +14,9 @@ async fn an_error_comes_in_the_format_of_the_address(#[values(Sqlite, Postgres)]
     let xml =
         |text| format!(r#"<?xml version="1.0" encoding="UTF-8"?><errors type="array"><error>{text}</error></errors>"#);
     let json = |text| format!(r#"{{"errors":["{text}"]}}"#);
-    let needed = "An API access key, or a login and password, is needed.";
+    let needed = "Send an API access key, or a login and password.";
     let wrong = "The key is missing, wrong or no longer valid.";
-    let nothing = "There is nothing at this address.";
+    let nothing = "This address does not exist.";
     for (address, status, media_type, body) in [
         ("/users/current.json", 401, "application/json; charset=utf-8", json(needed)),
         ("/users/current.xml", 401, "application/xml; charset=utf-8", xml(needed)),
@@ -51,7 +51,7 @@ async fn other_methods_are_refused_with_those_that_are_allowed(#[values(Sqlite, 
     let site = Site::start(db).await;
     let alice = site.add_user("alice").await;
     let key = site.add_key(&alice, TokenAction::Api).await;
-    let told = r#"{"errors":["This address does not answer this method."]}"#;
+    let told = r#"{"errors":["This address does not support this method."]}"#;
     for (address, allowed) in [
         ("/users/current.json", "GET, HEAD"),
         ("/users/current.xml", "GET, HEAD"),
@@ -88,7 +88,7 @@ async fn a_body_that_is_too_large_is_refused(#[values(Sqlite, Postgres)] db: Db)
     let fits = format!(r#"{{"user":{{"firstname":"Ann"}}}}{}"#, " ".repeat(60_000));
     assert_eq!(Answer::of(put("/my/account.json").body(fits)).await.status, 204);
     let large = format!(r#"{{"user":{{"firstname":"Eve"}}}}{}"#, " ".repeat(64 * 1024));
-    let told = "This is more than is accepted here.";
+    let told = "The request is too large.";
     let json = Answer::of(put("/my/account.json").body(large.clone())).await;
     assert_eq!((json.status, json.text.as_str()), (413, format!(r#"{{"errors":["{told}"]}}"#).as_str()));
     let xml = Answer::of(put("/my/account.xml").body(large)).await;

@@ -102,7 +102,7 @@ async fn a_key_may_do_what_its_scope_says_and_nothing_else(
                     assert_eq!(answer.header("WWW-Authenticate"), Some(&*challenge), "{case}");
                     if method != Method::HEAD {
                         assert!(
-                            answer.text.contains(&format!("it needs the scope {asked}")),
+                            answer.text.contains(&format!("does not have the scope {asked}")),
                             "{case}: {}",
                             answer.text
                         );

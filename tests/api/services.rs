@@ -125,19 +125,19 @@ async fn all_that_is_wrong_is_told_and_nothing_is_added(#[values(Sqlite, Postgre
         "requests_per_minute": 0, "readers": ["carol", "dave"], "writers": ["a b\u{0}"],
     });
     let expected = [
-        "Name may hold small letters, digits and, between them, hyphens only",
+        "Name can only have lowercase letters, digits and, between them, hyphens",
         "Title cannot be blank",
-        "Host is written without a scheme: wiki.example.org, not https://wiki.example.org",
+        "Host must not have a scheme: write wiki.example.org, not https://wiki.example.org",
         "Path must begin with a slash, such as /wiki",
         "Reading methods must be methods such as GET, HEAD and OPTIONS",
         "Requests per minute must be a whole number from 1 to 1000000, or none",
-        "Readers cannot be carol, dave: nobody has these logins",
-        "Writers cannot be a b\u{0}: nobody has this login",
+        "No account has one of the logins carol, dave",
+        "No account has the login a b\u{0}",
     ];
     assert_eq!(errors(&post(&site, &key, wrong).await), expected);
     for (body, told) in [
         (json!({}), "Name cannot be blank"),
-        (json!({"name": "wiki", "host": 1}), "Host must be text"),
+        (json!({"name": "wiki", "host": 1}), "Host must be a string"),
         (json!({"name": "wiki", "host": "h", "anonymous_reads": "yes"}), "Anonymous reads must be true or false"),
         (
             json!({"name": "wiki", "host": "h", "requests_per_minute": 1.5}),
@@ -147,7 +147,7 @@ async fn all_that_is_wrong_is_told_and_nothing_is_added(#[values(Sqlite, Postgre
             json!({"name": "wiki", "host": "h", "readers": "nobody"}),
             "Readers must be \"everyone\" or an array of logins",
         ),
-        (json!({"name": "wiki", "host": "h", "reader": "everyone"}), "\"reader\" is unknown here"),
+        (json!({"name": "wiki", "host": "h", "reader": "everyone"}), "Unknown field \"reader\""),
     ] {
         let told_now = errors(&post(&site, &key, body.clone()).await);
         assert!(told_now.iter().any(|error| error.starts_with(told)), "{body}: {told_now:?}");
@@ -155,7 +155,7 @@ async fn all_that_is_wrong_is_told_and_nothing_is_added(#[values(Sqlite, Postgre
     assert_eq!(send(&site, &key, Method::GET, LIST, Value::Null).await.json(), json!({"services": []}));
     let id = add(&site, &key, json!({"name": "wiki", "host": "h"})).await;
     let fixed = errors(&patch(&site, &key, id, json!({"name": "docs"})).await);
-    assert_eq!(fixed, ["Name cannot be changed: it is part of the scopes of keys"]);
+    assert_eq!(fixed, ["Name cannot be changed: scopes of keys contain it"]);
     assert_eq!(errors(&patch(&site, &key, id, json!({"title": ""})).await), ["Title cannot be blank"]);
 }
 
@@ -165,7 +165,7 @@ async fn a_name_and_a_place_are_those_of_one_service(#[values(Sqlite, Postgres)]
     let (site, _, key) = with_root(db).await;
     add(&site, &key, json!({"name": "wiki", "host": "apps.example.org", "path": "/wiki"})).await;
     let id = add(&site, &key, json!({"name": "files", "host": "apps.example.org", "path": "/files"})).await;
-    let taken = "Path is that of the service wiki on the same host: choose another path, or another host";
+    let taken = "Path is already used by the service wiki on this host: choose another path, or another host";
     let again = json!({"name": "wiki", "host": "APPS.example.org", "path": "/Wiki/"});
     assert_eq!(errors(&post(&site, &key, again).await), ["Name has already been taken", taken]);
     assert_eq!(errors(&patch(&site, &key, id, json!({"path": "/wiki"})).await), [taken]);
@@ -212,7 +212,7 @@ async fn scopes_are_offered_only_to_whom_the_service_admits(#[values(Sqlite, Pos
                 let case = format!("{scope} for {who} with {admitted}: {}", made.text);
                 assert_eq!(made.status, if may { 201 } else { 422 }, "{case}");
                 if !may {
-                    assert!(made.text.contains("no service offers it to"), "{case}");
+                    assert!(made.text.contains("No service offers the scope"), "{case}");
                 }
             }
         }

@@ -130,7 +130,7 @@ async fn activity_is_sound_full_and_empty(#[case] db: Db, #[case] options: Optio
     browser.shows("Signed in less than a minute ago").await;
 
     browser.goto(&format!("{}/activity?page=9", site.url)).await;
-    browser.shows("Nothing older has been recorded.").await;
+    browser.shows("There is nothing older.").await;
     assert_sound(&browser, "activity after the last page").await;
 
     forget_events(&site, &alice);
@@ -157,7 +157,7 @@ async fn error_pages_wear_the_same_dress_and_show_a_way_on(#[case] db: Db, #[cas
         assert_eq!(site.visitor().try_sign_in("alice", "a-wrong-password").await.status, 422);
     }
     sign_in(&browser, &site.url, "alice").await;
-    browser.shows("Error 429 Please wait a while Too many wrong passwords. Try again in 15 minutes.").await;
+    browser.shows("Error 429 Too many requests Too many wrong passwords. Try again in 15 minutes.").await;
     assert_sound_but_for(&browser, "429", &[429]).await;
     site.later(TimeDelta::seconds(14 * 60 + 30));
     sign_in(&browser, &site.url, "alice").await;
@@ -168,7 +168,7 @@ async fn error_pages_wear_the_same_dress_and_show_a_way_on(#[case] db: Db, #[cas
     sign_in(&browser, &site.url, "alice").await;
     browser.shows("Missing an API access key").await;
     browser.goto(&format!("{}/logout", site.url)).await;
-    browser.shows("Error 405 This cannot be done here").await;
+    browser.shows("Error 405 This method is not supported").await;
     assert_sound_but_for(&browser, "405", &[405]).await;
     browser.click("Go to my account").await;
     browser.shows("Missing an API access key").await;
@@ -187,7 +187,9 @@ async fn a_form_that_came_too_late_says_that_nothing_was_made(#[case] db: Db, #[
     browser.shows("Missing an API access key").await;
     let key = site.add_key(&alice, TokenAction::Api).await;
     browser.click("Create API access key").await;
-    browser.shows("Nothing was made: this form was already sent, or the key has changed since.").await;
+    browser
+        .shows("No new key was created: you have already sent this form, or the key has changed since you opened it.")
+        .await;
     browser.shows("Never used").await;
     assert_sound_but_for(&browser, "key unchanged", &[409]).await;
     assert_eq!(site.get_with_key("/users/current.json", &key).await.status, 200);
@@ -201,7 +203,7 @@ async fn who_must_change_the_password_is_shown_nothing_else(#[values(Sqlite, Pos
     site.set_user(&alice, "must_change_password = true");
     let browser = Browser::start(Options::desktop()).await;
     sign_in(&browser, &site.url, "alice").await;
-    browser.shows("A new password is needed before you can go on.").await;
+    browser.shows("You must change your password before you can continue.").await;
     assert!(!browser.offers("My account").await && !browser.offers("Activity").await, "{}", browser.text().await);
     assert_sound(&browser, "password that must be changed").await;
     let new = "another-test-password";

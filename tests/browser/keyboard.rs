@@ -70,7 +70,7 @@ async fn the_keyboard_alone_does_the_main_job(#[values(Sqlite, Postgres)] db: Db
     browser.shows("This cannot be undone.").await;
     tab_to(&browser, "Reset API access key").await;
     browser.press("Enter").await;
-    browser.shows("The key before it has stopped working.").await;
+    browser.shows("The old key has stopped working.").await;
     assert_ne!(new_secret(&browser).await, secret);
 
     browser.goto(&site.url).await;
@@ -90,7 +90,7 @@ async fn the_keyboard_alone_makes_an_access_token(#[values(Sqlite, Postgres)] db
     sign_in(&browser, &site.url, "alice").await;
     tab_to(&browser, "Create access token").await;
     browser.press("Enter").await;
-    browser.shows("How long it works").await;
+    browser.shows("Expiration").await;
     tab_to(&browser, "Name").await;
     browser.type_text("Backup").await;
     assert_eq!(tab_to(&browser, "See your account account:read").await.len(), 2, "the note is between");

@@ -26,7 +26,7 @@ async fn a_stranger_reports_it_and_its_owner_sees_that(#[case] db: Db, #[case] o
     };
     browser.goto(&format!("{}/login", site.url)).await;
     browser.click("Report a leaked key").await;
-    browser.shows("Have you found the secret of a key where it should not be").await;
+    browser.shows("Have you found the secret of a key in a repository").await;
     sound("report", &[]).await;
     browser.click("Revoke the key").await;
     browser.shows("Secret cannot be blank").await;
@@ -39,14 +39,14 @@ async fn a_stranger_reports_it_and_its_owner_sees_that(#[case] db: Db, #[case] o
     sound("reported", &[]).await;
 
     sign_in(&browser, &site.url, "alice").await;
-    browser.shows("A key of yours was leaked").await;
+    browser.shows("One of your keys was leaked").await;
     browser.shows(&format!("Access token “deploy” (····{}) was revoked on 24 Nov 2026", &key.secret[45..])).await;
     sound("My account, told", &[]).await;
     browser.click("Activity").await;
     browser.shows("Access token “deploy” revoked: its secret was reported as leaked").await;
     sound("activity", &[]).await;
     browser.goto(&format!("{}/my/account", site.url)).await;
-    browser.click("I have seen this").await;
+    browser.click("Dismiss").await;
     browser.shows("Missing an API access key").await;
     assert!(!browser.text().await.contains("leaked"), "{}", browser.text().await);
     sound("My account, seen", &[]).await;
@@ -70,7 +70,7 @@ async fn what_the_owner_is_told_fits_any_width(#[values(Sqlite, Postgres)] db: D
         assert!(!browser.scrolls_sideways().await, "the report scrolls sideways at {width} px");
     }
     sign_in(&browser, &site.url, LONG_LOGIN).await;
-    for (path, text) in [("/my/account", "A key of yours was leaked"), ("/activity", "reported as leaked")] {
+    for (path, text) in [("/my/account", "One of your keys was leaked"), ("/activity", "reported as leaked")] {
         browser.goto(&format!("{}{path}", site.url)).await;
         browser.shows(text).await;
         for width in [320, 719, 720, 1600] {

@@ -55,7 +55,7 @@ async fn a_new_key_reads_never_used_until_a_program_uses_it(#[case] db: Db, #[ca
     assert_eq!(status_with(&site, &secret).await, 200, "asking has reset the key");
 
     browser.click("Reset API access key").await;
-    browser.shows("The key before it has stopped working.").await;
+    browser.shows("The old key has stopped working.").await;
     assert_sound(&browser, "key reset").await;
     let new = new_secret(&browser).await;
     assert_ne!(new, secret);
@@ -63,7 +63,7 @@ async fn a_new_key_reads_never_used_until_a_program_uses_it(#[case] db: Db, #[ca
     assert_eq!(status_with(&site, &new).await, 200);
 
     browser.click("Activity").await;
-    browser.shows("What has happened to your account and its keys").await;
+    browser.shows("What happened to your account and its keys").await;
     browser.shows("API access key first used").await;
     assert_sound(&browser, "activity").await;
 
@@ -119,7 +119,7 @@ async fn a_reset_that_was_thought_better_of_leaves_the_key_alone(#[values(Sqlite
     let secret = new_secret(&browser).await;
     browser.goto(&format!("{}/my/api_key", site.url)).await;
     browser.shows("Never used: nothing seems to depend on it.").await;
-    browser.click("Keep the key").await;
+    browser.click("Cancel").await;
     browser.shows("Missing an Atom access key").await;
     assert_eq!(status_with(&site, &secret).await, 200);
     assert_sound(&browser, "back at My account").await;

@@ -39,7 +39,7 @@ async fn every_form_works_on_the_local_network_and_copy_is_not_offered(#[values(
     browser.click("Reset API access key").await;
     browser.shows("Programs that use this key will stop working at once.").await;
     browser.click("Reset API access key").await;
-    browser.shows("The key before it has stopped working.").await;
+    browser.shows("The old key has stopped working.").await;
     assert_ne!(new_secret(&browser).await, secret);
     browser.click("Sign out").await;
     browser.shows("You have signed out.").await;

@@ -43,13 +43,13 @@ async fn where_a_key_is_used_is_sound_to_look_at(#[case] db: Db, #[case] options
     let api = site.add_key(&alice, TokenAction::Api).await;
     let browser = Browser::start(options).await;
     sign_in(&browser, &site.url, "alice").await;
-    browser.click("Where it is used").await;
-    browser.shows("Where your API access key is used").await;
-    browser.shows("It has not been used on any service yet.").await;
+    browser.click("Use on services").await;
+    browser.shows("Use of your API access key").await;
+    browser.shows("This key has not been used on a service yet.").await;
     assert_sound(&browser, "an API access key that was used nowhere").await;
     let token_page = format!("{}/my/tokens/{}", site.url, token.id);
     browser.goto(&token_page).await;
-    browser.shows("It has not been used on any service yet.").await;
+    browser.shows("This key has not been used on a service yet.").await;
     assert_sound(&browser, "a token that was used nowhere").await;
 
     use_everywhere(&site, token.id);
@@ -93,7 +93,7 @@ async fn on_paper_the_picture_is_black(#[values(Sqlite, Postgres)] db: Db) {
     let browser = Browser::start(Options::desktop().dark()).await;
     sign_in(&browser, &site.url, "alice").await;
     browser.goto(&format!("{}/my/tokens/{}", site.url, token.id)).await;
-    browser.shows("Where it is used").await;
+    browser.shows("Use on services").await;
     browser.print_preview().await;
     let fill = "return getComputedStyle(document.querySelector('svg.uses')).fill";
     assert_eq!(browser.evaluate(fill).await, "rgb(0, 0, 0)");

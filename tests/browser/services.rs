@@ -27,23 +27,23 @@ async fn an_administrator_adds_changes_and_removes_a_service(#[case] db: Db, #[c
     };
     sign_in(&browser, &site.url, "root").await;
     browser.click("Services").await;
-    browser.shows("A service is anything behind your reverse proxy").await;
+    browser.shows("Protect any app behind your reverse proxy with Latchkey keys.").await;
     sound("services, none").await;
     browser.click("Add your first service").await;
-    browser.shows("For its scopes, and for good").await;
+    browser.shows("Used in scopes; cannot be changed later.").await;
     sound("add a service").await;
     browser.fill("Name", "wiki").await;
     browser.fill("Title", "Team wiki").await;
     browser.fill("Host", "wiki.example.org:443").await;
     browser.click("Add service").await;
-    browser.shows("Host is written without a port").await;
+    browser.shows("Host must not have a port").await;
     match options.javascript {
         JavaScript::On => assert_sound_but_for(&browser, "add a service with an error", &[422]).await,
         JavaScript::Off => assert_console(&browser, "add a service with an error", &[422]).await,
     }
     assert_eq!(browser.value_of("Title").await, "Team wiki");
     browser.fill("Host", "wiki.example.org").await;
-    browser.fill("Writers (logins, one a line)", "alice").await;
+    browser.fill("Writers (logins, one per line)", "alice").await;
     browser.click("Add service").await;
     browser.shows("The service has been added.").await;
     browser.shows("Never used").await;
@@ -55,18 +55,18 @@ async fn an_administrator_adds_changes_and_removes_a_service(#[case] db: Db, #[c
     browser.shows("The service has been saved.").await;
     browser.click("Back to all services").await;
     browser.shows("Wiki of the team wiki · wiki.example.org").await;
-    browser.shows("May write: alice").await;
+    browser.shows("Write access: alice").await;
     sound("services").await;
 
     browser.click("Wiki of the team").await;
     browser.click("Remove Wiki of the team").await;
     browser.shows("1 key of 1 person loses service:wiki:write.").await;
     sound("remove asks").await;
-    browser.click("Keep it").await;
+    browser.click("Cancel").await;
     browser.click("Remove Wiki of the team").await;
     browser.shows("nothing seems to depend on it").await;
     browser.click("Remove Wiki of the team").await;
-    browser.shows("The service has been removed, and its scopes from all keys.").await;
+    browser.shows("The service has been removed. No key has its scopes any more.").await;
     assert_eq!(site.database.number("SELECT count(*) AS number FROM services"), 0);
 }
 
@@ -80,7 +80,7 @@ async fn a_service_of_the_file_and_one_that_left_it_are_sound(#[case] db: Db, #[
     let service = site.add_service("wiki", ServiceSettings::new("Team wiki", "wiki.example.org")).await;
     let browser = Browser::start(options).await;
     sign_in(&browser, &site.url, "root").await;
-    for (kept_in, told) in [("file", "It stands in the file"), ("left_file", "It is closed:")] {
+    for (kept_in, told) in [("file", "This service is defined in the file"), ("left_file", "This service is closed:")] {
         site.database.execute(&format!("UPDATE services SET kept_in = '{kept_in}'"));
         browser.goto(&format!("{}/admin/services/{}", site.url, service.id)).await;
         browser.shows(told).await;

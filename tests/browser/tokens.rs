@@ -64,7 +64,7 @@ async fn a_token_is_made_used_rotated_renamed_and_revoked(#[case] db: Db, #[case
     sign_in(&browser, &site.url, "alice").await;
     browser.shows("No access token").await;
     browser.goto(&format!("{}/my/tokens", site.url)).await;
-    browser.shows("An access token is a key for one program.").await;
+    browser.shows("An access token lets one program act for you.").await;
     sound("no token", &[]).await;
 
     browser.click("Create your first access token").await;
@@ -73,7 +73,7 @@ async fn a_token_is_made_used_rotated_renamed_and_revoked(#[case] db: Db, #[case
     assert_eq!(told, matches!(options.javascript, JavaScript::On), "{}", browser.text().await);
     sound("new token", &[]).await;
     browser.click("Create access token").await;
-    browser.shows("There is a problem Name cannot be blank Scopes cannot be empty: choose what it may do").await;
+    browser.shows("There is a problem Name cannot be blank Choose at least one scope").await;
     sound("new token with errors", &[422]).await;
 
     browser.fill("Name", "Backup").await;
@@ -90,12 +90,12 @@ async fn a_token_is_made_used_rotated_renamed_and_revoked(#[case] db: Db, #[case
     let first = new_token(&browser).await;
     assert_eq!(status(&site, &first).await, 200);
 
-    browser.click("See this one").await;
+    browser.click("View token").await;
     browser.shows("Last used: less than a minute ago").await;
     browser.shows("Expires in 7 days").await;
     sound("a token", &[]).await;
     browser.click("Rotate secret").await;
-    browser.shows("How long the secret before goes on working").await;
+    browser.shows("Keep the old secret working for").await;
     sound("rotate asks", &[]).await;
     browser.click("1 hour until 24 Nov 2026, 10:30:00 UTC").await;
     browser.click("Rotate Backup").await;
@@ -103,8 +103,8 @@ async fn a_token_is_made_used_rotated_renamed_and_revoked(#[case] db: Db, #[case
     sound("token rotated", &[]).await;
     let second = new_token(&browser).await;
     assert_eq!((status(&site, &first).await, status(&site, &second).await), (200, 200));
-    browser.click("See this one").await;
-    browser.shows("2 secrets work").await;
+    browser.click("View token").await;
+    browser.shows("2 active secrets").await;
     sound("a token with two secrets", &[]).await;
 
     browser.fill("Name", "").await;
@@ -119,11 +119,11 @@ async fn a_token_is_made_used_rotated_renamed_and_revoked(#[case] db: Db, #[case
     browser.click("Revoke").await;
     browser.shows("Programs that use it stop working at once").await;
     sound("revoke asks", &[]).await;
-    browser.click("Keep it").await;
+    browser.click("Cancel").await;
     browser.click("Revoke").await;
     browser.click("Revoke Night watch").await;
     browser.shows("The access token has been revoked.").await;
-    browser.shows("An access token is a key for one program.").await;
+    browser.shows("An access token lets one program act for you.").await;
     assert_eq!((status(&site, &first).await, status(&site, &second).await), (401, 401));
 }
 
@@ -141,11 +141,11 @@ async fn the_table_tells_what_needs_looking_after(#[case] db: Db, #[case] option
     sign_in(&browser, &site.url, "root").await;
     browser.shows("5 access tokens, 1 expired").await;
     assert_sound(&browser, "My account with tokens").await;
-    browser.click("See access tokens").await;
-    browser.shows("1 of them seems to be needed no more").await;
+    browser.click("View access tokens").await;
+    browser.shows("1 token looks unused").await;
     browser.shows("Expires in 3 days").await;
     browser.shows("Expired 5 days ago").await;
-    browser.shows("Seems to be needed no more").await;
+    browser.shows("Looks unused").await;
     assert_sound(&browser, "tokens").await;
     browser.click("Last used first").await;
     let first = "return document.querySelector('.tokens .what a').textContent";
@@ -191,7 +191,7 @@ async fn a_date_that_is_typed_is_the_one_chosen_and_said(#[values(Sqlite, Postgr
     let browser = Browser::start(Options::desktop()).await;
     sign_in(&browser, &site.url, "alice").await;
     browser.goto(&format!("{}/my/tokens/new", site.url)).await;
-    browser.click("No expiry").await;
+    browser.click("No expiration").await;
     browser.shows("It will work until you revoke it.").await;
     let today = "const day = days => new Date(Date.now() + days * 86400000).toISOString().slice(0, 10);
                  const date = document.querySelector('#date'); date.value = day(40);
@@ -220,7 +220,7 @@ async fn the_password_is_asked_for_again_where_it_was_given_long_ago(#[case] db:
     browser.shows("Missing an API access key").await;
     site.later(TimeDelta::minutes(16));
     browser.click("Create API access key").await;
-    browser.shows("Your password is needed again: you gave it more than 15 minutes ago").await;
+    browser.shows("Enter your password: you last entered it more than 15 minutes ago").await;
     sound("make a key, too late", &[422]).await;
     browser.goto(&format!("{}/my/account", site.url)).await;
     browser.click("Create API access key").await;
@@ -229,20 +229,20 @@ async fn the_password_is_asked_for_again_where_it_was_given_long_ago(#[case] db:
 
     for path in ["/my/tokens/new".to_owned(), format!("{}/rotate", made.path())] {
         browser.goto(&format!("{}{path}", site.url)).await;
-        browser.shows("You gave it more than 15 minutes ago.").await;
+        browser.shows("You last entered it more than 15 minutes ago.").await;
         sound(&path, &[]).await;
     }
-    browser.fill("Your password, again", "a-wrong-password").await;
+    browser.fill("Your password", "a-wrong-password").await;
     browser.click("Rotate Backup").await;
     browser.shows("There is a problem Your password is wrong").await;
     sound("a wrong password", &[422]).await;
-    browser.fill("Your password, again", PASSWORD).await;
+    browser.fill("Your password", PASSWORD).await;
     browser.click("Rotate Backup").await;
     browser.shows("“Backup” has a new secret").await;
     new_token(&browser).await;
     browser.goto(&format!("{}/my/tokens/new", site.url)).await;
-    browser.shows("How long it works").await;
-    assert!(!browser.text().await.contains("Your password, again"));
+    browser.shows("Expiration").await;
+    assert!(!browser.text().await.contains("Your password"));
 }
 
 #[rstest]
@@ -259,21 +259,21 @@ async fn forms_that_came_too_late_say_that_nothing_was_made(#[case] db: Db, #[ca
     browser.click("See your account account:read").await;
     let made = add(&site, &alice, "Meanwhile", "account:read", Expiry::Never).await;
     browser.click("Create access token").await;
-    browser.shows("This form was already sent, or another access token was made since it was opened.").await;
+    browser.shows("You have already sent this form, or created another access token since you opened it.").await;
     assert_eq!(browser.value_of("Name").await, "Backup");
     assert_sound_but_for(&browser, "no token made", &[409]).await;
 
     browser.click("Rotate Meanwhile").await;
-    browser.shows("How long the secret before goes on working").await;
+    browser.shows("Keep the old secret working for").await;
     rotate(&site, &alice, made.id, Grace::Day).await;
     browser.click("Rotate Meanwhile").await;
-    browser.shows("or “Meanwhile” was rotated since it was opened.").await;
+    browser.shows("or rotated “Meanwhile” since you opened it.").await;
     assert_sound_but_for(&browser, "no secret made", &[409]).await;
 
     add(&site, &alice, "The last", "account:read", Expiry::Never).await;
     for path in ["/my/tokens", "/my/tokens/new"] {
         browser.goto(&format!("{}{path}", site.url)).await;
-        browser.shows("You have 2 access tokens, as many as one person may have.").await;
+        browser.shows("You have 2 access tokens, the most that one person may have.").await;
         assert_sound(&browser, path).await;
     }
 }

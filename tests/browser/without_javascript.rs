@@ -31,7 +31,7 @@ async fn the_main_job_needs_no_javascript(#[values(Sqlite, Postgres)] db: Db) {
     browser.click("Reset API access key").await;
     browser.shows("Programs that use this key will stop working at once.").await;
     browser.click("Reset API access key").await;
-    browser.shows("The key before it has stopped working.").await;
+    browser.shows("The old key has stopped working.").await;
     assert_ne!(new_secret(&browser).await, secret);
     browser.click("Sign out").await;
     browser.shows("You have signed out.").await;

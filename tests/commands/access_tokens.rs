@@ -114,13 +114,13 @@ fn a_new_secret_is_printed_alone(#[values(Sqlite, Postgres)] db: Db) {
     let told = alone(latchkey.run(&[&flags[..], &["--scope", "account:read", "--expires", "never"]].concat()).done());
     let id = database.number("SELECT id AS number FROM tokens").to_string();
     let made = format!(
-        "Access token “deploy” {id} of alice created: it may do account:read tokens:write, and never expires\n"
+        "Access token “deploy” {id} of alice created with the scopes account:read tokens:write; it never expires\n"
     );
     assert_eq!(told, made);
     let told = alone(latchkey.run(&["key", "rotate", &id, "--grace", "0"]).done());
-    assert_eq!(told, format!("Access token “deploy” {id} of alice rotated: the secret before has stopped working\n"));
+    assert_eq!(told, format!("Access token “deploy” {id} of alice rotated: the old secret has stopped working\n"));
     let told = alone(latchkey.run(&["key", "rotate", &id]).done());
-    assert!(told.contains("rotated: the secret before works until 20"), "{told}");
+    assert!(told.contains("rotated: the old secret works until 20"), "{told}");
 }
 
 #[rstest]
@@ -149,10 +149,10 @@ async fn a_rotated_key_shows_which_secret_is_still_in_use(#[values(Sqlite, Postg
     for line in [
         "name            deploy\n".to_owned(),
         format!("hint            {}\n", &new[45..]),
-        "may do          account:read\n".to_owned(),
+        "scopes          account:read\n".to_owned(),
         "state           active\n".to_owned(),
-        "by the current secret\n".to_owned(),
-        format!("earlier secret  {}, works until {}", &old[45..], earlier[0]["works_until"].as_str().expect("a time")),
+        "with the current secret\n".to_owned(),
+        format!("old secret      {}, works until {}", &old[45..], earlier[0]["works_until"].as_str().expect("a time")),
     ] {
         assert!(described.contains(&line), "{line} in {described}");
     }
@@ -184,7 +184,7 @@ async fn a_key_is_rotated_and_revoked_by_the_id_of_any_of_its_secrets(#[values(S
     let bobs = latchkey.add_key("bob");
     let told = latchkey.run(&["key", "revoke", &of_secret]).done().stdout;
     let hint = &secrets[2][45..];
-    assert_eq!(told, format!("revoked Access token “deploy” {}, which ends in {hint}\n", id_of(&made)));
+    assert_eq!(told, format!("revoked Access token “deploy” {}, ending in {hint}\n", id_of(&made)));
     for secret in secrets {
         assert_eq!(process.get_with_key(CURRENT, secret).await.status, 401);
     }
@@ -237,10 +237,10 @@ fn what_the_rules_forbid_is_told_in_a_line(#[values(Sqlite, Postgres)] db: Db) {
     };
     let named = ["--name", "x", "--scope"];
     let with = |scope: &'static str, expires: &'static str| [&named[..], &[scope, "--expires", expires]].concat();
-    assert_eq!(refused(&with("users:read", "30d")), "Scopes of users and services are for administrators only");
-    assert_eq!(refused(&with("account:read", "2020-01-31")), "Expiry must be in the future");
-    assert_eq!(refused(&with("account:read", "90d")), "Expiry cannot be more than 60 days away");
-    assert_eq!(refused(&with("account:read", "never")), "Expiry cannot be more than 60 days away");
+    assert_eq!(refused(&with("users:read", "30d")), "Only administrators can use the scopes of users and services");
+    assert_eq!(refused(&with("account:read", "2020-01-31")), "Expiration must be in the future");
+    assert_eq!(refused(&with("account:read", "90d")), "Expiration cannot be more than 60 days away");
+    assert_eq!(refused(&with("account:read", "never")), "Expiration cannot be more than 60 days away");
     assert_eq!(refused(&["--name", " ", "--scope", "account:read"]), "Name cannot be blank");
     let long = "n".repeat(101);
     assert_eq!(
@@ -250,15 +250,15 @@ fn what_the_rules_forbid_is_told_in_a_line(#[values(Sqlite, Postgres)] db: Db) {
     assert_eq!(database.number("SELECT count(*) AS number FROM tokens"), 0, "nothing was made");
 
     let made = add(&latchkey, "alice", &with("account:read", "60d"));
-    let too_many = "There are 1 access tokens, as many as one person may have: revoke one first";
+    let too_many = "There are already 1 access tokens, the most that one person may have: revoke one first";
     assert_eq!(refused(&with("account:read", "30d")), too_many);
     latchkey.add_key("bob");
     let of_bob = database.number("SELECT max(id) AS number FROM tokens").to_string();
     let line = latchkey.run(&["key", "rotate", &of_bob]).refused(1);
-    assert!(line.contains("This is no access token: it can be reset or revoked"), "{line}");
+    assert!(line.contains("This is not an access token: you can reset or revoke it"), "{line}");
     database.execute("UPDATE tokens SET expires_on = '2026-01-31 10:00:00' WHERE action = 'access'");
     let line = latchkey.run(&["key", "rotate", &id_of(&made)]).refused(1);
-    assert_eq!(line, "latchkey: This access token has expired: make a new one");
+    assert_eq!(line, "latchkey: This access token has expired: create a new one");
     for command in ["show", "rotate", "revoke"] {
         let line = latchkey.run(&["key", command, "999999"]).refused(1);
         assert_eq!(line, "latchkey: no key has the id 999999; latchkey key list shows them");
@@ -271,7 +271,7 @@ fn no_api_access_key_is_made_where_they_are_switched_off(#[values(Sqlite, Postgr
     let database = TestDatabase::migrated(db);
     let latchkey = people(&database).with("LATCHKEY_API_ACCESS_KEYS", "off");
     let line = latchkey.run(&["key", "add", "alice"]).refused(1);
-    assert!(line.contains("switched off") && line.contains("--action access --name NAME --scope SCOPE"), "{line}");
+    assert!(line.contains("turned off") && line.contains("--action access --name NAME --scope SCOPE"), "{line}");
     assert_eq!(database.number("SELECT count(*) AS number FROM tokens"), 0);
     latchkey.run(&["key", "add", "alice", "--action", "feeds"]).done();
     add(&latchkey, "alice", &["--name", "deploy", "--scope", "account:read"]);
@@ -294,7 +294,7 @@ fn a_key_that_moved_in_never_reads_as_never_used(#[values(Sqlite, Postgres)] db:
     let scopes = Scope::ALL.map(Scope::as_str);
     assert_eq!(document["scopes"], json!(scopes));
     let shown = latchkey.run(&["key", "show", &id_of(document)]).done().stdout;
-    assert!(shown.contains("may do          everything that its owner may\n"), "{shown}");
+    assert!(shown.contains("scopes          all that the owner may do\n"), "{shown}");
     assert!(shown.contains("last use        none since 2026-01-31\n"), "{shown}");
     assert!(!shown.contains("name ") && !shown.contains("note "), "{shown}");
 }

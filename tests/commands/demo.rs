@@ -79,23 +79,23 @@ async fn the_demo_says_where_to_go_and_its_curl_line_works() {
         "Last used 4 minutes ago",
         "Expires in 3 days",
         "Expired 5 days ago",
-        "1 of them seems to be needed no more",
-        "Last used 4 months ago Seems to be needed no more",
+        "1 token looks unused",
+        "Last used 4 months ago Looks unused",
     ] {
         assert!(tokens.shows(shown), "{shown} is not in {}", tokens.text());
     }
     let rotated = tokens.html.split("<a href=\"").find(|link| link.contains("Backup on the NAS")).expect("a link");
     let rotated = alice.get(rotated.split('"').next().expect("an address")).await;
     for shown in
-        ["2 secrets work The new one was used last.", "Last used: 20 minutes ago", "Last used: about 2 hours ago"]
+        ["2 active secrets The new secret was used last.", "Last used: 20 minutes ago", "Last used: about 2 hours ago"]
     {
         assert!(rotated.shows(shown), "{shown} is not in {}", rotated.text());
     }
 
     let services = alice.get("/admin/services").await;
     for shown in [
-        "Shared files files · apps.example.org/files May read: alice, carol May write: nobody 1 key of 1 person",
-        "Team wiki wiki · wiki.example.org May read: anybody, even without a key May write: alice, bob 1 key of 1 person",
+        "Shared files files · apps.example.org/files Read access: alice, carol Write access: nobody 1 key of 1 person",
+        "Team wiki wiki · wiki.example.org Read access: anybody, even without a key Write access: alice, bob 1 key of 1 person",
     ] {
         assert!(services.shows(shown), "{shown} is not in {}", services.text());
     }
@@ -132,6 +132,6 @@ async fn the_demo_fills_a_database_that_is_named_if_it_is_empty(#[values(Sqlite,
     let people = database.dump("users");
     assert_eq!(people.lines().count(), 5, "it stays: {people}");
     let refused = command_line.run(&arguments).refused(1);
-    assert!(refused.contains("is not empty; name a new one with DATABASE_URL"), "{refused}");
+    assert!(refused.contains("is not empty; set DATABASE_URL to a new one"), "{refused}");
     assert_eq!(database.dump("users"), people);
 }

@@ -38,7 +38,7 @@ async fn a_key_is_added_listed_used_and_revoked(#[values(Sqlite, Postgres)] db: 
 
     let id = row[0].as_str();
     let revoked = latchkey.run(&["key", "revoke", id]).done().stdout;
-    assert_eq!(revoked, format!("revoked API access key {id}, which ends in {}\n", &secret[45..]));
+    assert_eq!(revoked, format!("revoked API access key {id}, ending in {}\n", &secret[45..]));
     assert_eq!(process.get_with_key("/users/current.json", secret).await.status, 401);
     let line = latchkey.run(&["key", "revoke", id]).refused(1);
     assert_eq!(line, format!("latchkey: no key has the id {id}; latchkey key list shows them"));

@@ -64,7 +64,7 @@ fn no_command_at_all_is_told_which_there_are() {
 #[case(&["key", "add", "alice", "--action", "access", "--name", "deploy"], "--scope")]
 #[case(&["key", "add", "alice", "--action", "access", "--name", "x", "--scope", "admin"], "account:read account:write")]
 #[case(&["key", "add", "alice", "--action", "access", "--name", "x", "--expires", "soon"], "2027-01-31")]
-#[case(&["key", "add", "alice", "--name", "deploy"], "--name is for access tokens only: say --action access")]
+#[case(&["key", "add", "alice", "--name", "deploy"], "--name is for access tokens only: add --action access")]
 #[case(&["key", "add", "alice", "--action", "feeds", "--scope", "account:read"], "--scope is for access tokens only")]
 #[case(&["key", "add", "alice", "--note", "x"], "--note is for access tokens only")]
 #[case(&["key", "add", "alice", "--expires", "30d"], "--expires is for access tokens only")]

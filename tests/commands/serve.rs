@@ -75,7 +75,7 @@ fn what_stands_in_the_way_is_told_in_one_line_with_exit_code_1(#[values(Sqlite, 
         ("mysql://root@localhost/x", "use a path, sqlite://PATH or postgres://"),
         ("/nowhere/at/all/latchkey.db", "DATABASE_URL is /nowhere/at/all/latchkey.db"),
         ("postgres://u:hidden@127.0.0.1:1/x", "DATABASE_URL is postgres://127.0.0.1:1/x"),
-        (":memory:", "name a file"),
+        (":memory:", "use the path of a file"),
         ("dbname=latchkey password=hidden", "write it as a URL"),
     ] {
         let line = serve(command_line(&database).with("DATABASE_URL", url), &["--bind=127.0.0.1:0"]).refused(1);

@@ -53,7 +53,7 @@ fn services_are_added_listed_shown_changed_and_removed(#[values(Sqlite, Postgres
         "anonymous reads yes",
         "classic keys    yes",
         "key parameter   yes",
-        "a minute        60",
+        "limit a minute  60",
         "keys            0 of 0 people",
         "last use        never",
     ] {
@@ -63,7 +63,7 @@ fn services_are_added_listed_shown_changed_and_removed(#[values(Sqlite, Postgres
     let wiki = shown(&latchkey, "wiki");
     let now = (&wiki["requests_per_minute"], &wiki["reading_methods"], &wiki["anonymous_reads"], &wiki["classic_keys"]);
     assert_eq!(now, (&json!(null), &json!([]), &json!(false), &json!(true)));
-    assert_eq!(run(&["remove", "wiki"]), "removed wiki, at wiki.example.org/w: no key had scopes of it\n");
+    assert_eq!(run(&["remove", "wiki"]), "removed wiki, at wiki.example.org/w: no key had its scopes\n");
     assert_eq!(run(&["list"]).lines().count(), 2);
 }
 
@@ -76,13 +76,9 @@ fn what_cannot_be_done_is_told_in_one_line(#[values(Sqlite, Postgres)] db: Db) {
         (1, &["change", "a b", "--title=x"], "no service has the name a b"),
         (1, &["remove", "docs"], "no service has the name docs"),
         (1, &["add", "wiki", "--host=h"], "Name has already been taken"),
-        (1, &["add", "docs", "--host=wiki.example.org"], "Path is that of the service wiki on the same host"),
-        (1, &["add", "docs", "--host=h:80"], "Host is written without a port"),
-        (
-            1,
-            &["add", "docs", "--host=h", "--readers=bob,carol"],
-            "Readers cannot be bob, carol: nobody has these logins",
-        ),
+        (1, &["add", "docs", "--host=wiki.example.org"], "Path is already used by the service wiki on this host"),
+        (1, &["add", "docs", "--host=h:80"], "Host must not have a port"),
+        (1, &["add", "docs", "--host=h", "--readers=bob,carol"], "No account has one of the logins bob, carol"),
         (
             1,
             &["change", "wiki", "--requests-per-minute=0"],

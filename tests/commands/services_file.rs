@@ -150,7 +150,7 @@ fn what_stands_in_the_file_is_changed_there_only(#[values(Sqlite, Postgres)] db:
     kept.serve(WIKI);
     for arguments in [&["service", "change", "wiki", "--readers=everyone"][..], &["service", "remove", "wiki"]] {
         let line = kept.latchkey.run(arguments).refused(1);
-        let told = "The service wiki stands in the file that LATCHKEY_SERVICES names: change it there, and restart";
+        let told = "The service wiki is defined in the file that LATCHKEY_SERVICES names: change it there and restart Latchkey";
         assert!(line.contains(told), "{line}");
     }
     assert_eq!(kept.service("wiki")["readers"], json!([]));
@@ -167,11 +167,14 @@ fn a_service_that_leaves_the_file_is_closed_and_opens_again_with_its_scopes(#[va
     assert_eq!(kept.service("wiki")["kept_in"], "left_file");
     assert_eq!(kept.serve(""), [""; 0]);
     let line = kept.latchkey.run(&["service", "change", "wiki", "--readers=everyone"]).refused(1);
-    assert!(line.contains("has left the file that LATCHKEY_SERVICES names: put it back there, or remove it"), "{line}");
+    assert!(
+        line.contains("is no longer in the file that LATCHKEY_SERVICES names: put it back there, or remove it"),
+        "{line}"
+    );
     assert_eq!(kept.scopes(), json!(["account:read", "service:wiki:write"]));
     // A closed service offers nothing.
     let token = ["key", "add", "alice", "--action=access", "--name=late", "--scope=service:wiki:write"];
-    assert!(kept.latchkey.run(&token).refused(1).contains("no service offers it to alice"));
+    assert!(kept.latchkey.run(&token).refused(1).contains("No service offers the scope service:wiki:write to alice"));
     // A name that was mistyped takes the place meanwhile, and gives it back.
     let mistyped = WIKI.replace("wiki]", "wkii]");
     assert_eq!(kept.serve(&mistyped), ["wkii service added"]);
@@ -218,12 +221,12 @@ fn two_services_of_the_file_can_change_places(#[values(Sqlite, Postgres)] db: Db
 fn logins_that_nobody_has_are_told_and_admitted_when_somebody_has_them(#[values(Sqlite, Postgres)] db: Db) {
     let kept = Kept::new(db);
     let text = "[services.wiki]\nhost = \"h\"\nreaders = [\"alice\", \"bob\"]\nwriters = [\"carol\", \"b c\"]\n";
-    let told = "wiki nobody has these logins bob, carol, b c";
+    let told = "wiki no accounts have these logins bob, carol, b c";
     assert_eq!(kept.serve(text), ["wiki service added", told]);
     assert_eq!(kept.serve(text), [told]);
     assert_eq!((&kept.service("wiki")["readers"], &kept.service("wiki")["writers"]), (&json!(["alice"]), &json!([])));
     kept.latchkey.add_user("bob", PASSWORD);
-    assert_eq!(kept.serve(text), ["wiki service changed", "wiki nobody has these logins carol, b c"]);
+    assert_eq!(kept.serve(text), ["wiki service changed", "wiki no accounts have these logins carol, b c"]);
     assert_eq!(kept.service("wiki")["readers"], json!(["alice", "bob"]));
 }
 
@@ -234,19 +237,19 @@ fn a_file_that_is_wrong_stops_the_start_and_changes_nothing(#[values(Sqlite, Pos
     let before = kept.services();
     kept.run(&["service", "add", "files", "--host=files.example.org"]);
     for (text, told) in [
-        ("[services.wiki\n", "FILE, line 1: this is not TOML: "),
-        ("\n[service.wiki]\n", "FILE, line 2: \"service\" is unknown here: there are tables such as [services.wiki]"),
+        ("[services.wiki\n", "FILE, line 1: this is not valid TOML: "),
+        ("\n[service.wiki]\n", "FILE, line 2: unknown table \"service\": use tables such as [services.wiki]"),
         ("services = 1", "FILE, line 1: services must be tables such as [services.wiki]"),
         ("[services]\nwiki = 1", "FILE, line 2: \"wiki\" must be a table such as [services.wiki]"),
-        ("[services.Wiki]\nhost = \"h\"", "FILE, line 1: service Wiki: Name may hold small letters"),
+        ("[services.Wiki]\nhost = \"h\"", "FILE, line 1: service Wiki: Name can only have lowercase letters"),
         ("[services.wiki]\npath = \"/a\"", "FILE, line 1: service wiki: Host cannot be blank"),
         (
             "[services.wiki]\nhost = \"h\"\nreader = \"x\"",
-            "FILE, line 3: service wiki: \"reader\" is unknown here: there are title, host, path,",
+            "FILE, line 3: service wiki: unknown setting \"reader\": use title, host, path,",
         ),
         ("[services.wiki]\nhost = \"h\"\n\npath = \"a\"", "FILE, line 4: service wiki: Path must begin with a slash"),
-        ("[services.wiki]\nhost = \"h:80\"", "FILE, line 2: service wiki: Host is written without a port"),
-        ("[services.wiki]\nhost = 1", "FILE, line 2: service wiki: Host must be text in quotes"),
+        ("[services.wiki]\nhost = \"h:80\"", "FILE, line 2: service wiki: Host must not have a port"),
+        ("[services.wiki]\nhost = 1", "FILE, line 2: service wiki: Host must be a string in quotes"),
         (
             "[services.wiki]\nhost = \"h\"\nclassic_keys = \"no\"",
             "FILE, line 3: service wiki: Classic keys must be true or false",
@@ -259,14 +262,14 @@ fn a_file_that_is_wrong_stops_the_start_and_changes_nothing(#[values(Sqlite, Pos
             "[services.wiki]\nhost = \"h\"\nrequests_per_minute = 0",
             "FILE, line 3: service wiki: Requests per minute must be a whole number from 1",
         ),
-        ("[services.wiki]\nhost = \"h\"\nhost = \"h\"", "FILE, line 3: this is not TOML: duplicate key"),
+        ("[services.wiki]\nhost = \"h\"\nhost = \"h\"", "FILE, line 3: this is not valid TOML: duplicate key"),
         (
             "[services.a]\nhost = \"h\"\n[services.b]\nhost = \"H\"\npath = \"/\"",
-            "FILE, line 5: service b: Path is that of the service a on the same host",
+            "FILE, line 5: service b: Path is already used by the service a on this host",
         ),
         (
             "[services.a]\nhost = \"files.example.org\"",
-            "FILE, line 1: service a: files has the same host and path, and administrators keep it",
+            "FILE, line 1: service a: files has the same host and path and is not from the file",
         ),
     ] {
         let line = kept.refused(text);
@@ -296,7 +299,7 @@ fn a_server_without_a_file_leaves_them_as_they_are_and_says_so(#[values(Sqlite, 
     let kept = Kept::new(db);
     kept.serve(WIKI);
     let before = kept.services();
-    assert_eq!(kept.serve_with(&[]), ["wiki LATCHKEY_SERVICES names no file"]);
+    assert_eq!(kept.serve_with(&[]), ["wiki LATCHKEY_SERVICES is not set"]);
     assert_eq!(kept.services(), before);
 }
 

@@ -97,7 +97,7 @@ fn what_cannot_be_is_refused_in_one_line_and_changes_nothing(#[values(Sqlite, Po
         (&add("Alice", mail)[..], PASSWORD, "Login has already been taken"),
         (&add("bob", "--mail=ALICE@example.org"), PASSWORD, "Email has already been taken"),
         (&add("bob", "--mail=bob"), PASSWORD, "Email is invalid"),
-        (&add("b ob", mail), PASSWORD, "Login may hold letters, digits and _ @ . - only"),
+        (&add("b ob", mail), PASSWORD, "Login can only have letters, digits and _ @ . -"),
         (&add("", mail), PASSWORD, "Login cannot be blank"),
         (&add("bob", mail), "1234567", "Password is too short (minimum is 8 characters)"),
         (&add("bob", mail)[..4], PASSWORD, "--password-stdin"),

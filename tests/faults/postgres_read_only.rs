@@ -26,7 +26,7 @@ async fn known_keys_work_while_postgresql_is_read_only_and_uses_are_written_afte
     }
     let sign_in = process.visitor().try_sign_in("alice", PASSWORD).await;
     assert_eq!(sign_in.status, 503);
-    assert!(sign_in.shows("This cannot be saved at the moment: the database cannot be written to."));
+    assert!(sign_in.shows("The database is read-only or full at the moment, so nothing was saved."));
     assert!(keys.iter().all(|(id, _)| is_unused(&database, *id)));
 
     let mut session = database.connect();

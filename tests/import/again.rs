@@ -53,13 +53,10 @@ async fn what_is_new_or_changed_comes_in_and_is_told(#[values(Sqlite, Postgres)]
     let said = import(&site.database, &redmine, &[]).done().stdout;
     assert!(said.contains("people: 5 found, 1 added, 2 changed, 2 unchanged"), "{said}");
     assert!(said.contains("keys: 6 found, 2 added, 1 replaced, 0 used since, 3 unchanged, 0 left out"), "{said}");
-    assert!(said.contains("user 5 (Bob): first name, administrator, language, password changed; taken over"), "{said}");
-    assert!(said.contains("user 1 (alice): status changed; taken over"), "{said}");
+    assert!(said.contains("user 5 (Bob): first name, administrator, language, password changed; updated"), "{said}");
+    assert!(said.contains("user 1 (alice): status changed; updated"), "{said}");
     let hint = key("bob api 2")[36..].to_owned();
-    assert!(
-        said.contains(&format!("API access key ····{hint} is new there; took the place of the one before")),
-        "{said}"
-    );
+    assert!(said.contains(&format!("API access key ····{hint} is new in Redmine; replaced the old one")), "{said}");
 
     let bob = site.user("Bob");
     assert_eq!((bob.firstname.as_str(), bob.language.as_str(), bob.admin), ("Robert", "fr", true));
@@ -125,7 +122,7 @@ fn another_redmine_is_refused(#[values(Sqlite, Postgres)] db: Db) {
     other.add_user(&RedmineUser { created_on: "2019-01-01 00:00:00", ..RedmineUser::new(5, "mallory") });
     let said = import(&database, &other, &["--overwrite"]);
     assert_eq!(said.code, 1);
-    assert!(said.stderr.contains("this is not the Redmine that was imported before"), "{}", said.stderr);
+    assert!(said.stderr.contains("this is another Redmine than before"), "{}", said.stderr);
     assert_eq!(everything(&database), before);
 }
 

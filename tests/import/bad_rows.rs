@@ -34,62 +34,62 @@ fn bad_rows(redmine: &Redmine) -> Vec<(i64, Vec<&'static str>)> {
     expect(
         2,
         &[
-            "login-taken: another has the login tWIN; came in under another login",
-            "login: has another login here; signs in as redmine-2",
+            "login-taken: another account has the login tWIN; imported with another login",
+            "login: has another login in Latchkey; signs in as redmine-2",
         ],
     );
     add(RedmineUser { mail: Some("TWIN@EXAMPLE.ORG"), ..RedmineUser::new(3, "third") });
-    expect(3, &["mail-taken: another has the mail address TWIN@EXAMPLE.ORG; came in with a placeholder"]);
+    expect(3, &["mail-taken: another account has the mail address TWIN@EXAMPLE.ORG; imported with a placeholder"]);
     add(RedmineUser { mail: Some("nologin@example.org"), ..RedmineUser::new(4, "") });
     expect(
         4,
         &[
-            "login: \"\" (Login cannot be blank); came in under another login",
-            "login: has another login here; signs in as redmine-4",
+            "login: \"\" (Login cannot be blank); imported with another login",
+            "login: has another login in Latchkey; signs in as redmine-4",
         ],
     );
     add(RedmineUser { mail: Some("blank@example.org"), ..RedmineUser::new(5, "with blank") });
     expect(
         5,
         &[
-            "login: \"with blank\" (Login may hold letters, digits and _ @ . - only); came in under another login",
-            "login: has another login here; signs in as redmine-5",
+            "login: \"with blank\" (Login can only have letters, digits and _ @ . -); imported with another login",
+            "login: has another login in Latchkey; signs in as redmine-5",
         ],
     );
     add(RedmineUser { mail: Some(""), ..RedmineUser::new(6, "nomail") });
-    expect(6, &["mail: has no default address; came in with a placeholder"]);
+    expect(6, &["mail: has no default address; imported with a placeholder"]);
     add(RedmineUser { mail: Some("not an address"), ..RedmineUser::new(7, "badmail") });
-    expect(7, &["mail: \"not an address\" is not valid; came in with a placeholder"]);
+    expect(7, &["mail: \"not an address\" is not valid; imported with a placeholder"]);
     add(RedmineUser::new(8, "manymails"));
     redmine.add_mail(8, "second@example.org", true);
     redmine.add_mail(8, "third@example.org", false);
-    expect(8, &["mail: has 2 default addresses; the first is taken"]);
+    expect(8, &["mail: has 2 default addresses; the first is used"]);
     add(RedmineUser { firstname: &long_first, lastname: &long_last, ..RedmineUser::new(9, "longname") });
     expect(9, &["name: first name is longer than 30 characters; cut to \"ffffffffffffffffffffffffffffff\""]);
     add(RedmineUser { firstname: "", lastname: " ", ..RedmineUser::new(10, "noname") });
-    expect(10, &["name: first name is missing; taken as \"-\"", "name: last name is missing; taken as \"-\""]);
+    expect(10, &["name: first name is missing; set to \"-\"", "name: last name is missing; set to \"-\""]);
     add(RedmineUser { firstname: "a\u{7}b", ..RedmineUser::new(11, "wake_up") });
-    expect(11, &["name: first name has characters that cannot be printed; left out"]);
+    expect(11, &["name: first name has unprintable characters; left out"]);
     add(RedmineUser { created_on: "1969-12-31 23:59:59", ..RedmineUser::new(12, "old") });
     expect(
         12,
         &[
-            "time: created_on is 1969-12-31 23:59:59, before 1970; taken as 1970-01-01",
-            "time: updated_on is 1969-12-31 23:59:59, before 1970; taken as 1970-01-01",
-            "time: passwd_changed_on is 1969-12-31 23:59:59, before 1970; taken as 1970-01-01",
+            "time: created_on is 1969-12-31 23:59:59, before 1970; set to 1970-01-01",
+            "time: updated_on is 1969-12-31 23:59:59, before 1970; set to 1970-01-01",
+            "time: passwd_changed_on is 1969-12-31 23:59:59, before 1970; set to 1970-01-01",
         ],
     );
     add(RedmineUser { status: 9, ..RedmineUser::new(13, "status") });
     expect(13, &["account: status is \"9\"; locked"]);
     add(RedmineUser::new(14, "language"));
     redmine.execute("UPDATE users SET language = '?!' WHERE id = 14");
-    expect(14, &["account: language is \"?!\"; taken as en"]);
+    expect(14, &["account: language is \"?!\"; set to en"]);
     add(RedmineUser::new(15, "nocreation"));
     redmine.execute("UPDATE users SET created_on = NULL WHERE id = 15");
-    expect(15, &["time: created_on is missing; taken as now"]);
+    expect(15, &["time: created_on is missing; set to now"]);
     add(RedmineUser::new(16, "future"));
     redmine.execute("UPDATE users SET last_login_on = '2999-01-01 00:00:00' WHERE id = 16");
-    expect(16, &["time: last_login_on is 2999-01-01 00:00:00, in the future; taken as now"]);
+    expect(16, &["time: last_login_on is 2999-01-01 00:00:00, in the future; set to now"]);
     told
 }
 
@@ -166,19 +166,18 @@ async fn bad_keys_are_named(#[values(SqliteFile, Postgresql, Mariadb)] from: Fro
     let database = TestDatabase::migrated(db);
     let report = import_and_read(&database, &redmine);
     let one = |id: i64| told(&report, id).join("\n");
-    assert_eq!(one(1), "key: the api key with the id 1 is nothing that a client can present; left out");
-    let several =
-        "key: has 2 keys of the kind api; all work; the pages show the oldest, and resetting it ends them all";
+    assert_eq!(one(1), "key: the api key with the id 1 is not a usable key; left out");
+    let several = "key: has 2 api keys; all work; pages show the oldest, and resetting it ends all of them";
     assert_eq!(one(2), several);
-    let future = "time: updated_on of the api key with the id 4 is 2999-01-01 00:00:00, in the future; taken as now";
+    let future = "time: updated_on of the api key with the id 4 is 2999-01-01 00:00:00, in the future; set to now";
     assert_eq!(one(3), future);
     assert!(
         one(4).contains("created_on of the api key with the id 5 is 1950-01-01 00:00:00, before 1970"),
         "{}",
         one(4)
     );
-    assert_eq!(one(900_001), "key-of-nobody: the feeds key with the id 6 belongs to no person; left out");
-    assert_eq!(one(4711), "key-of-nobody: the api key with the id 7 belongs to no person; left out");
+    assert_eq!(one(900_001), "key-of-nobody: the feeds key with the id 6 belongs to no imported person; left out");
+    assert_eq!(one(4711), "key-of-nobody: the api key with the id 7 belongs to no imported person; left out");
     let keys = &report["totals"]["keys"];
     assert_eq!((&keys["found"], &keys["added"], &keys["left_out"]), (&7.into(), &4.into(), &3.into()));
 
@@ -219,16 +218,16 @@ async fn text_that_is_not_utf_8_is_named(
     redmine.execute(&format!("UPDATE tokens SET value = {} WHERE user_id = 2", bytes("f6f6f6f6")));
     let database = TestDatabase::migrated(db);
     let report = import_and_read(&database, &redmine);
-    assert_eq!(told(&report, 1), ["invalid-utf8: first name is not UTF-8; read as \"J\u{fffd}rg\""]);
+    assert_eq!(told(&report, 1), ["invalid-utf8: first name is not UTF-8; changed to \"J\u{fffd}rg\""]);
     let second = told(&report, 2).join("\n");
     assert!(
         second.contains("invalid-utf8: login is not UTF-8") && second.contains("signs in as redmine-2"),
         "{second}"
     );
-    assert!(second.contains("is nothing that a client can present; left out"), "{second}");
+    assert!(second.contains("is not a usable key; left out"), "{second}");
     let third = told(&report, 3).join("\n");
     assert!(
-        third.contains("invalid-utf8: mail is not UTF-8") && third.contains("came in with a placeholder"),
+        third.contains("invalid-utf8: mail is not UTF-8") && third.contains("imported with a placeholder"),
         "{third}"
     );
     let process = Process::serve(&command_line(&database), &[]);
@@ -247,8 +246,8 @@ fn the_day_zero_is_no_time(#[values(Sqlite, Postgres)] db: Db) {
     assert_eq!(
         told(&report, 1),
         [
-            "time: created_on is \"0000-00-00 00:00:00\"; taken as now",
-            "time: last_login_on is \"0000-00-00 00:00:00\"; taken as unknown"
+            "time: created_on is \"0000-00-00 00:00:00\"; set to now",
+            "time: last_login_on is \"0000-00-00 00:00:00\"; left empty"
         ]
     );
     assert_eq!(time(&database, "last_login_on", "users", "login = 'zero'"), "none");

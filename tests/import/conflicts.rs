@@ -35,11 +35,11 @@ async fn what_was_changed_here_is_kept_and_told(#[values(Sqlite, Postgres)] db: 
         let said = import(&site.database, &redmine, &[]).done().stdout;
         for what in ["first name", "last name", "mail", "password"] {
             assert!(
-                said.contains(&format!("user 5 (Bob): {what} was changed here; kept; --overwrite takes")),
+                said.contains(&format!("user 5 (Bob): {what} was changed in Latchkey; kept; use --overwrite to take")),
                 "{what}: {said}"
             );
         }
-        assert!(said.contains("user 6 (locked): status was changed here; kept"), "{said}");
+        assert!(said.contains("user 6 (locked): status was changed in Latchkey; kept"), "{said}");
         assert!(said.contains("4 unchanged"), "{said}");
         assert_eq!(site.database.dump("users"), before);
     }
@@ -47,7 +47,7 @@ async fn what_was_changed_here_is_kept_and_told(#[values(Sqlite, Postgres)] db: 
     // What they changed to the same there is none any more.
     redmine.execute("UPDATE users SET firstname = 'Bobby', lastname = 'Here' WHERE id = 5");
     let said = import(&site.database, &redmine, &[]).done().stdout;
-    assert!(!said.contains("name was changed here") && said.contains("mail was changed here"), "{said}");
+    assert!(!said.contains("name was changed in Latchkey") && said.contains("mail was changed in Latchkey"), "{said}");
 }
 
 #[rstest]
@@ -56,7 +56,7 @@ async fn overwrite_takes_what_redmine_says(#[values(Sqlite, Postgres)] db: Db) {
     let (redmine, site) = changed_here(db).await;
     redmine.execute("UPDATE users SET firstname = 'Robert' WHERE id = 5");
     let said = import(&site.database, &redmine, &["--overwrite"]).done().stdout;
-    assert!(said.contains("user 5 (Bob): first name, last name, mail, password changed; taken over"), "{said}");
+    assert!(said.contains("user 5 (Bob): first name, last name, mail, password changed; updated"), "{said}");
     let bob = site.user("bob");
     assert_eq!(
         (bob.firstname.as_str(), bob.lastname.as_str(), bob.mail.as_str()),
@@ -66,7 +66,7 @@ async fn overwrite_takes_what_redmine_says(#[values(Sqlite, Postgres)] db: Db) {
     site.visitor().sign_in("bob", "bobs-old-password").await;
     assert_eq!(site.visitor().try_sign_in("bob", "bobs-password-here").await.status, 422);
     let said = import(&site.database, &redmine, &[]).done().stdout;
-    assert!(said.contains("0 changed, 4 unchanged") && !said.contains("was changed here"), "{said}");
+    assert!(said.contains("0 changed, 4 unchanged") && !said.contains("was changed in Latchkey"), "{said}");
 }
 
 /// Keys of alice: her API key reset here, her Atom key revoked here.
@@ -89,7 +89,8 @@ async fn a_key_that_was_reset_or_revoked_here_never_comes_back(
     let before = site.database.dump("tokens");
     let said = import(&site.database, &redmine, flags).done().stdout;
     for (label, seed) in [("API access key", "alice api"), ("Atom access key", "alice feeds")] {
-        let line = format!("user 1 (alice): {label} ····{} was revoked or reset here; left out", &key(seed)[36..]);
+        let line =
+            format!("user 1 (alice): {label} ····{} was revoked or reset in Latchkey; left out", &key(seed)[36..]);
         assert!(said.contains(&line), "{line}: {said}");
     }
     assert_eq!(site.database.dump("tokens"), before);
@@ -103,10 +104,10 @@ async fn a_key_that_was_reset_or_revoked_here_never_comes_back(
     redmine.add_token(1, "api", &key("alice api 2"), MADE, MADE);
     let said = import(&site.database, &redmine, flags).done().stdout;
     if overwrite {
-        assert!(said.contains("is new there; took the place of the one before"), "{said}");
+        assert!(said.contains("is new in Redmine; replaced the old one"), "{said}");
         assert_eq!((status(&key("alice api 2")).await, status(&made_here).await), (200, 401));
     } else {
-        assert!(said.contains("is new there, but was reset or revoked here; left out"), "{said}");
+        assert!(said.contains("is new in Redmine, but was reset or revoked in Latchkey; left out"), "{said}");
         assert_eq!((status(&key("alice api 2")).await, status(&made_here).await), (401, 200));
     }
 }
@@ -125,8 +126,8 @@ async fn a_person_who_was_deleted_here_never_comes_back(
     redmine.add_token(5, "feeds", &key("bob feeds"), MADE, MADE);
     let flags: &[&str] = if overwrite { &["--overwrite"] } else { &[] };
     let said = import(&site.database, &redmine, flags).done().stdout;
-    assert!(said.contains("user 5 (Bob): was deleted here; left out, with their keys"), "{said}");
-    assert!(said.contains("4 found, 0 added, 0 changed, 3 unchanged, 1 deleted here"), "{said}");
+    assert!(said.contains("user 5 (Bob): was deleted in Latchkey; left out, with their keys"), "{said}");
+    assert!(said.contains("4 found, 0 added, 0 changed, 3 unchanged, 1 deleted in Latchkey"), "{said}");
     assert!(said.contains("keys: 5 found, 0 added, 0 replaced, 0 used since, 3 unchanged, 2 left out"), "{said}");
     assert_eq!(site.database.number("SELECT count(*) AS number FROM users"), 3);
     let request = site.get("/users/current.json").header("X-Redmine-API-Key", key("bob api"));
@@ -144,9 +145,15 @@ async fn people_who_were_here_before_are_left_alone(#[values(Sqlite, Postgres)] 
     let own = site.add_key(&before, TokenAction::Api).await;
     for flags in [&[][..], &["--overwrite"]] {
         let said = import(&site.database, &redmine, flags).done().stdout;
-        assert!(said.contains("user 1 (alice): another has the login alice; came in under another login"), "{said}");
-        assert!(said.contains("user 1 (alice): has another login here; signs in as redmine-1"), "{said}");
-        assert!(said.contains("another has the mail address alice@example.org; came in with a placeholder"), "{said}");
+        assert!(
+            said.contains("user 1 (alice): another account has the login alice; imported with another login"),
+            "{said}"
+        );
+        assert!(said.contains("user 1 (alice): has another login in Latchkey; signs in as redmine-1"), "{said}");
+        assert!(
+            said.contains("another account has the mail address alice@example.org; imported with a placeholder"),
+            "{said}"
+        );
         let is = async |secret: &str| {
             Answer::of(site.get("/users/current.json").header("X-Redmine-API-Key", secret)).await.json()["user"].clone()
         };

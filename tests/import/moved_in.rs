@@ -16,7 +16,7 @@ async fn everybody_moves_in_from_every_kind_of_database(
     let database = TestDatabase::empty(db);
     let said = import(&database, &redmine, &[]).done().stdout;
     assert!(
-        said.contains("people: 4 found, 4 added, 0 changed, 0 unchanged, 0 deleted here; 2 passwords moved in"),
+        said.contains("people: 4 found, 4 added, 0 changed, 0 unchanged, 0 deleted in Latchkey; 2 passwords imported"),
         "{said}"
     );
     assert!(said.contains("keys: 4 found, 4 added, 0 replaced, 0 used since, 0 unchanged, 0 left out"), "{said}");
@@ -114,9 +114,9 @@ async fn those_whose_password_alone_must_not_do_need_an_admin(#[values(Sqlite, P
     redmine.execute("UPDATE users SET auth_source_id = 3 WHERE id = 5");
     let site = Site::start(db).await;
     let said = import(&site.database, &redmine, &[]).done().stdout;
-    assert!(said.contains("user 1 (alice): asked for a second factor (totp); keys work"), "{said}");
+    assert!(said.contains("user 1 (alice): has a second factor (totp); keys work"), "{said}");
     assert!(
-        said.contains("user 5 (Bob): the password is kept elsewhere (auth_source_id); needs a new password"),
+        said.contains("user 5 (Bob): the password is stored elsewhere (auth_source_id); needs a new password"),
         "{said}"
     );
     let current = async |seed: &str| {
@@ -133,9 +133,9 @@ async fn those_whose_password_alone_must_not_do_need_an_admin(#[values(Sqlite, P
     assert!(latchkey.run(&["user", "twofa", "alice"]).refused(2).contains("--clear"));
     assert_eq!(
         latchkey.run(&["user", "twofa", "alice", "--clear"]).done().stdout,
-        "alice can sign in by password alone\n"
+        "alice can sign in with only the password\n"
     );
-    assert_eq!(latchkey.run(&["user", "twofa", "Bob", "--clear"]).done().stdout, "Bob is asked for no second factor\n");
+    assert_eq!(latchkey.run(&["user", "twofa", "Bob", "--clear"]).done().stdout, "Bob has no second factor\n");
     let alice = site.visitor();
     alice.sign_in("alice", PASSWORD).await;
     assert!(alice.get("/activity").await.shows("Second factor cleared"));

@@ -47,9 +47,9 @@ async fn local_time_is_read_across_the_changes_of_summer_time(
         "written at once with the creation"
     );
     for line in [
-        "user 4 (never): created_on is 2025-03-30 02:30:00 in Europe/Berlin; taken as 2025-03-30 01:30:00 UTC",
-        "user 6 (twice): created_on is 2024-10-27 02:30:00 in Europe/Berlin; taken as 2024-10-27 00:30:00 UTC",
-        "is 2024-10-27 02:15:00 in Europe/Berlin; taken as 2024-10-27 01:15:00 UTC",
+        "user 4 (never): created_on is 2025-03-30 02:30:00 in Europe/Berlin; set to 2025-03-30 01:30:00 UTC",
+        "user 6 (twice): created_on is 2024-10-27 02:30:00 in Europe/Berlin; set to 2024-10-27 00:30:00 UTC",
+        "is 2024-10-27 02:15:00 in Europe/Berlin; set to 2024-10-27 01:15:00 UTC",
     ] {
         assert!(said.contains(line), "{line}: {said}");
     }
@@ -79,6 +79,6 @@ fn another_zone_corrects_what_the_first_one_made(#[values(Sqlite, Postgres)] db:
     let database = TestDatabase::migrated(db);
     import(&database, &redmine, &[]).done();
     let said = import(&database, &redmine, &[BERLIN]).done().stdout;
-    assert!(said.contains("user 1 (alice): creation changed; taken over"), "{said}");
+    assert!(said.contains("user 1 (alice): creation changed; updated"), "{said}");
     assert_eq!(time(&database, "created_on", "users", "login = 'alice'"), "2020-02-03 03:05:06");
 }

@@ -17,7 +17,7 @@ fn a_dry_run_says_the_same_and_changes_nothing(#[values(Sqlite, Postgres)] db: D
         let report = database.folder().join("report.json");
         let dry = import(&database, &redmine, &["--dry-run", "--report", report.to_str().expect("a path")]).done();
         assert_eq!(everything(&database), before);
-        let rest = dry.stdout.strip_prefix("a dry run: nothing was changed\n").expect("that it was dry").to_owned();
+        let rest = dry.stdout.strip_prefix("dry run: nothing was changed\n").expect("that it was dry").to_owned();
         assert!(!dry.stderr.contains("hashing passwords"), "{}", dry.stderr);
         let report: serde_json::Value =
             serde_json::from_slice(&std::fs::read(report).expect("a report")).expect("JSON");
@@ -130,8 +130,8 @@ fn what_cannot_be_read_is_told_in_one_line(#[values(Sqlite, Postgres)] db: Db) {
     for (source, says) in [
         ("/nowhere/redmine.sqlite3", "cannot read /nowhere/redmine.sqlite3"),
         (file.to_str().expect("a path"), "file is not a database"),
-        (&empty.setting(), "it is not a database of Redmine 3.4 or later: there is no users.id"),
-        (&own.setting(), "it is not a database of Redmine 3.4 or later: there is no users.type"),
+        (&empty.setting(), "this is not a database of Redmine 3.4 or later: users.id is missing"),
+        (&own.setting(), "this is not a database of Redmine 3.4 or later: users.type is missing"),
         ("postgres://redmine:hunter2hunter2@127.0.0.1:1/redmine", "cannot read postgres://127.0.0.1:1/redmine: "),
         ("mysql://redmine:hunter2hunter2@127.0.0.1:1/redmine", "cannot read mysql://127.0.0.1:1/redmine: "),
     ] {
@@ -154,13 +154,13 @@ fn the_report_is_short_on_the_screen_and_whole_in_the_file(#[values(SqliteFile, 
     let database = TestDatabase::migrated(Sqlite);
     let file = database.folder().join("report.json");
     let said = import(&database, &redmine, &["--report", file.to_str().expect("a path")]).done().stdout;
-    assert!(said.contains("Mail addresses that are missing or not valid (25):\n  user 1 (user1): "), "{said}");
+    assert!(said.contains("Missing or invalid email addresses (25):\n  user 1 (user1): "), "{said}");
     assert!(said.contains("user 20 (user20)") && !said.contains("user 21 (user21)"), "{said}");
-    assert!(said.contains("  and 5 more; --report FILE has all\n"), "{said}");
+    assert!(said.contains("  and 5 more; use --report FILE to see all\n"), "{said}");
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).expect("a report")).expect("JSON");
     assert_eq!(report["entries"].as_array().expect("entries").len(), 25);
     let first = serde_json::json!({"kind": "mail", "user_id": 1, "login": "user1",
-        "found": "has no default address", "done": "came in with a placeholder"});
+        "found": "has no default address", "done": "imported with a placeholder"});
     assert_eq!(report["entries"][0], first);
 
     // No import without its report.

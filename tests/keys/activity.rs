@@ -156,7 +156,7 @@ async fn that_a_key_expires_is_refused_and_cleared_away_is_told(#[values(Sqlite,
     site.flush().await;
     let hint = &key.secret[45..];
     let told = [
-        format!("Access token “deploy”, long expired, removed ····{hint} less than a minute ago Latchkey itself"),
+        format!("Access token “deploy” deleted: it expired long ago ····{hint} less than a minute ago Latchkey itself"),
         format!("Access token “deploy” refused: it has expired ····{hint} about 1 month ago 127.0.0.1 curl/8"),
         format!("Access token “deploy” expired ····{hint} about 1 month ago Latchkey itself"),
         format!(

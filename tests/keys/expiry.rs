@@ -84,7 +84,7 @@ async fn that_it_expired_and_was_cleared_away_is_told_once(#[values(Sqlite, Post
     for _ in 0..2 {
         site.flush().await;
         assert!(owned(&site, &alice, &key).is_none(), "it is removed");
-        let cleared = ("Access token “deploy”, long expired, removed".to_owned(), String::new());
+        let cleared = ("Access token “deploy” deleted: it expired long ago".to_owned(), String::new());
         assert_eq!((told(&site, &alice).len(), told(&site, &alice)[0].clone()), (4, cleared));
     }
     assert_eq!(status(&site, &forever).await, 200);
@@ -113,7 +113,7 @@ async fn two_processes_tell_it_once(#[values(Sqlite, Postgres)] db: Db) {
     });
     let told = told(&site, &alice);
     let times = |what: &str| told.iter().filter(|(headline, _)| headline.ends_with(what)).count();
-    assert_eq!((times("expired"), times("removed"), times("created")), (20, 20, 20));
+    assert_eq!((times("expired"), times("long ago"), times("created")), (20, 20, 20));
 }
 
 /// "refused because expired or out of scope at most once an hour"

@@ -230,7 +230,7 @@ async fn the_page_takes_a_secret_from_anybody_and_thanks(#[values(Sqlite, Postgr
     assert_eq!((sent.status, sent.location()), (303, "/revoke?notice=leak_reported"));
     assert_eq!(status(&site, &key).await, 401);
     let thanks = stranger.get(sent.location()).await;
-    assert!(thanks.shows("Thank you. If it was the secret of a key here, that has been revoked"), "{}", thanks.text());
+    assert!(thanks.shows("Thank you. If it was the secret of a key, the key has been revoked"), "{}", thanks.text());
 }
 
 /// A page elsewhere has no business with this form; a program has an address of its own.
@@ -282,7 +282,7 @@ async fn the_owner_is_told_until_they_have_seen_it(#[values(Sqlite, Postgres)] d
     let banner = |key: &str, secret: &str| {
         format!(
             "{key} (····{}) was revoked on 24 Nov 2026 because its secret was reported as leaked, from 127.0.0.1. \
-                 Make a new one, and find out where it was published.",
+                 Create a new one, and find out where the old one was published.",
             &secret[45..]
         )
     };
@@ -354,7 +354,7 @@ async fn a_report_that_cannot_be_read_is_a_problem_that_repeats_nothing(#[values
         (json!({ secret: secret }).to_string(), 400, "The body could not be read: send {\"secret\": \"…\"}."),
         (json!({ "secret": "" }).to_string(), 422, "Secret cannot be blank"),
         (json!({ "secret": secret.repeat(30) }).to_string(), 422, "Secret is too long (maximum is 1000 characters)"),
-        (large, 413, "This is more than is accepted here."),
+        (large, 413, "The request is too large."),
     ] {
         let answer = Answer::of(site.request(Method::POST, "/revoke.json").body(body.clone())).await;
         assert_eq!(answer.status, status, "{body:.80}: {}", answer.text);
@@ -393,7 +393,7 @@ async fn an_address_reports_so_many_and_then_waits(#[values(Sqlite, Postgres)] d
     assert_eq!((refused.status, refused.header("Retry-After")), (429, Some("45")));
     assert_eq!(refused.json()["detail"], "Too many requests from this address. Try again in 1 minute.");
     let refused = on_the_page("2001:db8:0:7::99", &key.secret).await;
-    assert!(refused.status == 429 && refused.shows("Please wait a while"), "{}", refused.text());
+    assert!(refused.status == 429 && refused.shows("Too many requests"), "{}", refused.text());
     assert_eq!(status(&site, &key).await, 200, "what was refused has ended nothing");
     assert_eq!(reported_from(&site, "2001:db8:0:8::1").await.status, 204, "from another network");
     site.later(TimeDelta::seconds(45));

@@ -147,7 +147,7 @@ async fn of_one_key_five_secrets_work_at_a_time(#[values(Sqlite, Postgres)] db: 
     let id = (UserId(alice.id), KeyId(keys[0].id));
     let more = site.try_write(move |tx| OwnedKey::rotate(tx, id, Grace::Week)).await;
     let refusal = more.map(|_| ()).expect_err("a refusal");
-    let text = "5 secrets of this access token still work: wait until the first of them stops, or revoke it";
+    let text = "This access token already has 5 active secrets: wait until one stops working, or revoke the token";
     assert_eq!(refusal.to_string(), text);
     site.later(TimeDelta::days(7));
     rotate(&site, &alice, &keys[0], Grace::Week).await;

@@ -41,7 +41,7 @@ async fn a_person_has_as_many_access_tokens_as_the_setting_says(#[values(Sqlite,
     let (alice, bob) = (site.add_user("alice").await, site.add_user("bob").await);
     let first = site.add_access_token(&alice, "account:read", "30d").await;
     make(&site, &alice, None).await.expect("a second");
-    let text = "There are 2 access tokens, as many as one person may have: revoke one first";
+    let text = "There are already 2 access tokens, the most that one person may have: revoke one first";
     assert_eq!(make(&site, &alice, None).await, Err(text.to_owned()));
     make(&site, &bob, None).await.expect("another person's");
     rotate(&site, &alice, &first, Grace::Week).await;
@@ -61,7 +61,7 @@ async fn the_settings_say_how_long_an_access_token_lives(#[values(Sqlite, Postgr
     let site = Site::start_with(db, &flags).await;
     let alice = site.add_user("alice").await;
     assert_eq!(make(&site, &alice, None).await, Ok(Some(now + TimeDelta::days(90))), "as long as it may");
-    let refused = Err("Expiry cannot be more than 90 days away".to_owned());
+    let refused = Err("Expiration cannot be more than 90 days away".to_owned());
     assert_eq!(make(&site, &alice, Some("never")).await, refused);
     assert_eq!(make(&site, &alice, Some("92d")).await, refused);
     let end_of_the_day = "2027-02-23T00:00:00".parse().expect("a time");
@@ -69,11 +69,11 @@ async fn the_settings_say_how_long_an_access_token_lives(#[values(Sqlite, Postgr
 }
 
 #[rstest]
-#[case("0d", "Expiry must be in the future")]
-#[case("2026-11-23", "Expiry must be in the future")]
-#[case("2026-11-24T09:30:00Z", "Expiry must be in the future")]
-#[case("65535d", "Expiry cannot be more than 100 years away: never is possible, too")]
-#[case("9999-12-31", "Expiry cannot be more than 100 years away: never is possible, too")]
+#[case("0d", "Expiration must be in the future")]
+#[case("2026-11-23", "Expiration must be in the future")]
+#[case("2026-11-24T09:30:00Z", "Expiration must be in the future")]
+#[case("65535d", "Expiration cannot be more than 100 years away; use never for no expiration")]
+#[case("9999-12-31", "Expiration cannot be more than 100 years away; use never for no expiration")]
 #[tokio::test]
 async fn an_expiry_lies_ahead_and_within_reach(
     #[case] expiry: &str,

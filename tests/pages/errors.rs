@@ -33,17 +33,23 @@ async fn who_is_signed_in_sees_what_went_wrong_and_where_to_go(#[values(Sqlite, 
     site.add_user("alice").await;
     let alice = site.signed_in("alice").await;
     let post = |path: &str| alice.request(Method::POST, path).header("Sec-Fetch-Site", "same-origin");
-    let unread = "This request could not be read";
+    let unread = "Bad request";
     for (what, request, status, title, message) in [
-        ("no field", post("/my/api_key").form(&[("x", "y")]), 400, unread, "The form is not complete: missing field"),
+        ("no field", post("/my/api_key").form(&[("x", "y")]), 400, unread, "The form is incomplete: missing field"),
         ("no form", post("/my/account").body("{}"), 400, unread, "The form could not be read."),
-        ("no key", post("/my/api_key").form(&[("replaces", "x")]), 400, unread, "The form names no key of yours."),
+        (
+            "no key",
+            post("/my/api_key").form(&[("replaces", "x")]),
+            400,
+            unread,
+            "The form does not name one of your keys.",
+        ),
         (
             "another site",
             alice.request(Method::POST, "/my/account").header("Origin", "http://evil.example").form(&[("x", "y")]),
             403,
             "This is not allowed",
-            "This form was sent from another site. Open the page here and send it again.",
+            "This form was sent from another site. Open the page on this site and send the form again.",
         ),
         (
             "an old form",
@@ -57,28 +63,28 @@ async fn who_is_signed_in_sees_what_went_wrong_and_where_to_go(#[values(Sqlite, 
             alice.request(Method::GET, "/nothing-here"),
             404,
             "Page not found",
-            "There is nothing at this address.",
+            "This address does not exist.",
         ),
         (
             "nothing there to send",
             post("/my/nothing-here").form(&[("x", "y")]),
             404,
             "Page not found",
-            "There is nothing at this address.",
+            "This address does not exist.",
         ),
         (
             "another method",
             alice.request(Method::PUT, "/my/account"),
             405,
-            "This cannot be done here",
-            "This address does not answer this method.",
+            "This method is not supported",
+            "This address does not support this method.",
         ),
         (
             "too much",
             post("/my/account").form(&[("firstname", "x".repeat(70_000))]),
             413,
-            "This is too large",
-            "This is more than is accepted here.",
+            "Request too large",
+            "The request is too large.",
         ),
     ] {
         let answer = page(request).await;
@@ -101,7 +107,7 @@ async fn a_stranger_sees_the_same_and_where_to_sign_in(#[values(Sqlite, Postgres
         ("nothing there", Method::GET, "/nothing-here", 404, "Page not found"),
         ("no file", Method::GET, "/static/nothing-here.png", 404, "Page not found"),
         ("a way up", Method::GET, "/static/..%2f..%2fCargo.toml", 404, "Page not found"),
-        ("another method", Method::DELETE, "/login", 405, "This cannot be done here"),
+        ("another method", Method::DELETE, "/login", 405, "This method is not supported"),
         ("a form from nowhere", Method::POST, "/logout", 403, "This is not allowed"),
     ] {
         let answer = page(stranger.request(method, path).form(&[("x", "y")])).await;
@@ -122,7 +128,7 @@ async fn who_guesses_too_often_sees_how_long_to_wait(#[values(Sqlite, Postgres)]
     }
     let answer = site.visitor().try_sign_in("alice", "a-wrong-password").await;
     let message = "Too many wrong passwords. Try again in 15 minutes.";
-    assert_dressed("too many", &answer, 429, "Please wait a while", message);
+    assert_dressed("too many", &answer, 429, "Too many requests", message);
     site.later(chrono::TimeDelta::seconds(14 * 60 + 30));
     let answer = site.visitor().try_sign_in("alice", "a-wrong-password").await;
     assert!(answer.shows("Try again in 1 minute."), "{}", answer.text());
@@ -191,7 +197,7 @@ async fn an_address_that_is_markup_stays_out_of_the_page(#[values(Sqlite, Postgr
         ["/%3Cscript%3Ealert(1)%3C/script%3E", "/x?%3Cscript%3E=%3Cscript%3E", "/%00", "/%ff%fe", "//x", "/a//b"]
     {
         let answer = site.visitor().get(path).await;
-        assert_dressed(path, &answer, 404, "Page not found", "There is nothing at this address.");
+        assert_dressed(path, &answer, 404, "Page not found", "This address does not exist.");
         assert!(!answer.html.contains("<script>") && !answer.html.contains("alert(1)"), "{path}: {}", answer.html);
     }
 }

@@ -61,7 +61,7 @@ async fn a_reset_asks_first_and_says_when_the_key_was_last_used(#[values(Sqlite,
     assert!(asked.shows("Never used: nothing seems to depend on it."), "{}", asked.text());
     assert!(asked.shows(&format!("····{}", &key.secret[45..])));
     assert_eq!(asked.value_of("replaces"), key.id.to_string());
-    assert!(asked.html.contains("<a class=\"action-link\" href=\"/my/account\">Keep the key</a>"));
+    assert!(asked.html.contains("<a class=\"action-link\" href=\"/my/account\">Cancel</a>"));
     assert_eq!(site.get_with_key("/users/current.json", &key).await.status, 200, "asking changes nothing");
     site.later(TimeDelta::hours(3));
     let asked = alice.get("/my/api_key").await;
@@ -81,7 +81,7 @@ async fn a_reset_ends_the_old_key_and_shows_the_new_one(#[values(Sqlite, Postgre
     let made = alice.post("/my/api_key", &[("replaces", &replaces)]).await;
     assert_eq!(made.status, 200);
     assert!(made.html.contains("<title>API access key reset · Latchkey</title>"));
-    assert!(made.shows("The key before it has stopped working."));
+    assert!(made.shows("The old key has stopped working."));
     let new = Key { id: 0, secret: made.secret() };
     assert_ne!(new.secret, api.secret);
     assert_eq!(site.get_with_key("/users/current.json", &api).await.status, 401, "the old one");
@@ -114,8 +114,12 @@ async fn the_page_that_says_that_nothing_was_made_shows_the_key_that_there_is(#[
     let alice = site.signed_in("alice").await;
     let answer = alice.post("/my/api_key", &[("replaces", "")]).await;
     assert_eq!(answer.status, 409);
-    assert!(answer.html.contains("<title>Nothing was made · Latchkey</title>"));
-    assert!(answer.shows("Nothing was made: this form was already sent, or the key has changed since."));
+    assert!(answer.html.contains("<title>No new key · Latchkey</title>"));
+    assert!(
+        answer.shows(
+            "No new key was created: you have already sent this form, or the key has changed since you opened it."
+        )
+    );
     assert!(answer.shows("API access key Never used API access key created less than a minute ago"));
     assert!(answer.shows(&format!("····{}", &key.secret[45..])));
     assert_eq!(answer.header("Cache-Control"), Some("no-store"));

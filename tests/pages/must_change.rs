@@ -27,7 +27,7 @@ async fn who_must_change_the_password_sees_only_that_page(#[values(Sqlite, Postg
     assert_eq!(site.database.number("SELECT count(*) AS number FROM tokens"), 1, "nothing was made");
     let form = alice.get("/my/password").await;
     assert_eq!(form.status, 200);
-    assert!(form.shows("A new password is needed before you can go on."), "{}", form.text());
+    assert!(form.shows("You must change your password before you can continue."), "{}", form.text());
     assert!(!form.shows("My account") && !form.shows("Activity"), "no link that leads back here: {}", form.text());
     assert!(form.shows("Sign out"));
 }
@@ -43,7 +43,7 @@ async fn having_changed_it_they_go_on(#[values(Sqlite, Postgres)] db: Db) {
     let unchanged = [("password", PASSWORD), ("new_password", PASSWORD), ("new_password_confirmation", PASSWORD)];
     let refused = alice.post("/my/password", &unchanged).await;
     assert_eq!(refused.status, 422, "the same again is no change");
-    assert!(refused.shows("A new password is needed before you can go on."));
+    assert!(refused.shows("You must change your password before you can continue."));
     assert!(site.user("alice").must_change_password);
     let fields = [("password", PASSWORD), ("new_password", NEW), ("new_password_confirmation", NEW)];
     let answer = alice.post("/my/password", &fields).await;

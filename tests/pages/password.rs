@@ -31,7 +31,7 @@ async fn it_asks_for_the_current_password_and_twice_for_the_new_one(#[values(Sql
         assert!(field.contains(&format!("autocomplete=\"{autocomplete}\"")), "{field}");
     }
     assert!(field(&form, "new_password").contains("At least 8 characters."), "the rule is told before it is broken");
-    assert!(!form.shows("A new password is needed") && form.shows("Back to my account"));
+    assert!(!form.shows("You must change your password") && form.shows("Back to my account"));
 }
 
 #[rstest]

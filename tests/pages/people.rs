@@ -148,10 +148,10 @@ async fn people_are_searched_by_name_and_status_and_the_form_keeps_both(#[values
     let list = root.get("/admin/users?name=%22S%C3%B6hne%22%3C&status=locked").await;
     assert_eq!(list.value_of("name"), "\"Söhne\"<");
     assert!(list.html.contains("<option value=\"locked\" selected>Locked</option>"), "{}", list.html);
-    assert!(list.shows("0 people Nobody's name, login or email matches. Show everybody"), "{}", list.text());
+    assert!(list.shows("0 people No name, login or email matches. Show all people"), "{}", list.text());
     let list = root.get("/admin/users?status=registered").await;
-    assert!(list.shows("Nobody has this status. Show everybody"));
-    assert!(!root.get("/admin/users").await.shows("Show everybody"));
+    assert!(list.shows("No account has this status. Show all people"));
+    assert!(!root.get("/admin/users").await.shows("Show all people"));
 }
 
 #[rstest]
@@ -175,8 +175,8 @@ async fn long_lists_come_in_pages_that_keep_the_search(#[values(Sqlite, Postgres
     assert!(last.html.contains("rel=\"prev\""));
     for number in ["4", "9223372036854775807"] {
         let after = root.get(&format!("/admin/users?name=user&page={number}")).await;
-        assert!(after.shows("130 people There is nobody on this page: the list ends before it."), "{}", after.text());
-        assert!(after.html.contains("rel=\"prev\"") && after.shows("Show everybody"));
+        assert!(after.shows("130 people This page is empty: the list ends before it."), "{}", after.text());
+        assert!(after.html.contains("rel=\"prev\"") && after.shows("Show all people"));
     }
     for number in ["0", "-1", "x"] {
         assert!(root.get(&format!("/admin/users?page={number}")).await.shows("131 people, 1 to 50 shown"), "{number}");
@@ -206,9 +206,12 @@ async fn a_persons_page_tells_what_matters_about_them(#[values(Sqlite, Postgres)
     let more = "status = 'locked', password_hash = NULL, twofa_scheme = 'totp', admin = true, last_login_on = NULL";
     site.set_user(&user, more);
     let page = root.get(&path_of(&user, "")).await;
-    for wanted in
-        ["Status Locked, administrator", "Last sign-in never", "none: no sign-in by password; a second", "Unlock"]
-    {
+    for wanted in [
+        "Status Locked, administrator",
+        "Last sign-in never",
+        "none, so they cannot sign in with a password; the account needs a second",
+        "Unlock",
+    ] {
         assert!(page.shows(wanted), "{wanted} is not in {}", page.text());
     }
     let own = root.get(&path_of(&site.user("root"), "")).await;
@@ -232,7 +235,7 @@ async fn a_lock_asks_first_and_says_what_stops_working(#[values(Sqlite, Postgres
     let (bob, other) = (site.signed_in("bob").await, site.signed_in("bob").await);
     site.later(TimeDelta::minutes(5));
     let asked = root.get(&path_of(&user, "/lock")).await;
-    assert!(asked.shows("Lock Test Person bob?") && asked.shows("The 2 sessions they have end."), "{}", asked.text());
+    assert!(asked.shows("Lock Test Person bob?") && asked.shows("Their 2 sessions end."), "{}", asked.text());
     assert!(asked.shows("programs that use these keys stop working at once."));
     assert!(asked.shows("What stops working API access key Last used: 5 minutes ago"), "{}", asked.text());
     assert!(!asked.shows("Atom access key"), "there is none");
@@ -275,9 +278,9 @@ async fn a_lock_of_somebody_without_keys_says_so(#[values(Sqlite, Postgres)] db:
     let (site, root) = with_admin(db).await;
     let user = site.add_user("bob").await;
     let asked = root.get(&path_of(&user, "/lock")).await;
-    assert!(asked.shows("They are signed in nowhere. They have no key, so no program stops working."));
+    assert!(asked.shows("They have no open session. They have no key, so no program stops working."));
     site.signed_in("bob").await;
-    assert!(root.get(&path_of(&user, "/lock")).await.shows("The one session they have ends."));
+    assert!(root.get(&path_of(&user, "/lock")).await.shows("Their session ends."));
     site.set_user(&user, "status = 'registered'");
     let asked = root.get(&path_of(&user, "/unlock")).await;
     assert!(asked.shows("Activate Test Person bob? They can sign in. They have no key."), "{}", asked.text());
@@ -322,8 +325,8 @@ async fn a_new_password_ends_sessions_and_leaves_keys(#[values(Sqlite, Postgres)
     assert!(bob.is_signed_in().await);
     let fields = [("new_password", NEW), ("new_password_confirmation", NEW), ("must_change", "1")];
     let set = root.post(&path, &fields).await;
-    assert!(root.get(set.location()).await.shows("The password has been set."));
-    assert!(root.get(set.location()).await.shows("to be changed at the next sign-in"));
+    assert!(root.get(set.location()).await.shows("The password has been set and their sessions have ended."));
+    assert!(root.get(set.location()).await.shows("must be changed at the next sign-in"));
     assert!(!bob.is_signed_in().await && root.is_signed_in().await);
     assert_eq!(site.get_with_key("/users/current.json", &key).await.status, 200);
     assert_eq!(site.visitor().try_sign_in("bob", PASSWORD).await.status, 422);
@@ -351,7 +354,7 @@ async fn somebody_is_added(#[values(Sqlite, Postgres)] db: Db) {
     let refused = root.post("/admin/users/new", &[("login", "a b"), ("firstname", "<Dora>"), ("admin", "1")]).await;
     assert_eq!(refused.status, 422);
     for told in [
-        "Login may hold letters, digits and",
+        "Login can only have letters, digits and",
         "Last name cannot be blank",
         "Email cannot be blank",
         "Password is too short (minimum is 8 characters)",
@@ -372,7 +375,7 @@ async fn somebody_is_added(#[values(Sqlite, Postgres)] db: Db) {
     let added = root.post("/admin/users/new", &fields(" dora", "dora@example.org")).await;
     let dora = site.user("dora");
     assert_eq!((added.status, added.location().to_owned()), (303, path_of(&dora, "?notice=person_added")));
-    assert!(root.get(added.location()).await.shows("The account has been made. Tell them the login and password."));
+    assert!(root.get(added.location()).await.shows("The account has been created. Tell them the login and password."));
     assert!(dora.firstname == "Dora" && !dora.admin && dora.must_change_password);
     let visitor = site.visitor();
     visitor.sign_in("dora", NEW).await;

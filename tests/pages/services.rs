@@ -96,7 +96,11 @@ async fn others_see_no_link_and_are_refused(#[values(Sqlite, Postgres)] db: Db) 
 async fn the_list_tells_what_a_service_is_while_there_is_none(#[values(Sqlite, Postgres)] db: Db) {
     let (_site, root, _) = with_admin(db).await;
     let page = root.get("/admin/services").await;
-    for shown in ["A service is anything behind your reverse proxy", "docs/forward-auth.md", "Add your first service"] {
+    for shown in [
+        "Protect any app behind your reverse proxy with Latchkey keys.",
+        "docs/forward-auth.md",
+        "Add your first service",
+    ] {
         assert!(page.shows(shown), "{shown}: {}", page.text());
     }
 }
@@ -123,14 +127,14 @@ async fn the_list_tells_who_may_do_what_and_when_it_was_used(#[values(Sqlite, Po
     let page = root.get("/admin/services").await;
     assert!(page.shows("2 services"), "{}", page.text());
     let expected = [
-        "Files files · h/files May read: anybody, even without a key May write: nobody No key never used",
-        "Team wiki wiki · wiki.example.org May read: whoever may write May write: alice, root 2 keys of 1 person last used \
+        "Files files · h/files Read access: anybody, even without a key Write access: nobody No key never used",
+        "Team wiki wiki · wiki.example.org Read access: everyone with write access Write access: alice, root 2 keys of 1 person last used \
          5 minutes ago",
     ];
     assert_eq!(rows(&page), expected);
     let page = root.get(&path_of(&service, "")).await;
     assert!(
-        page.shows("Last used: 5 minutes ago 2 keys of 1 person with scopes of it: service:wiki:read"),
+        page.shows("Last used: 5 minutes ago 2 keys of 1 person with its scopes service:wiki:read"),
         "{}",
         page.text()
     );
@@ -196,10 +200,10 @@ async fn what_is_wrong_is_told_and_what_was_typed_stays(#[values(Sqlite, Postgre
     let told = [
         "There is a problem",
         "Title cannot be blank",
-        "Host is written without a scheme",
+        "Host must not have a scheme",
         "Path must begin with a slash, such as /wiki",
         "Reading methods must be methods such as GET, HEAD and OPTIONS",
-        "Readers cannot be carol, <b>: nobody has these logins",
+        "No account has one of the logins carol, <b>",
         "Requests per minute must be a whole number from 1 to 1000000, or none",
     ];
     let seen = root.get(&path_of(&service, "")).await.value_of("seen");
@@ -216,11 +220,11 @@ async fn what_is_wrong_is_told_and_what_was_typed_stays(#[values(Sqlite, Postgre
         assert_eq!((area(&page, "readers"), area(&page, "writers")), ("alice carol &#60;b&#62;", "bob"));
         assert!(page.html.contains("id=\"may_write\" name=\"may_write\" type=\"radio\" value=\"everyone\" checked"));
         assert!(page.html.contains("id=\"classic_keys\" name=\"classic_keys\" type=\"checkbox\" value=\"1\" checked"));
-        assert!(page.html.contains("<a href=\"#readers\">Readers cannot be"), "it leads to the field");
+        assert!(page.html.contains("<a href=\"#readers\">No account has"), "it leads to the field");
     }
     let page = root.post("/admin/services/new", &form(&[("name", "wiki")])).await;
     assert!(page.shows("Name has already been taken"), "{}", page.text());
-    assert!(page.shows("Path is that of the service wiki on the same host"), "{}", page.text());
+    assert!(page.shows("Path is already used by the service wiki on this host"), "{}", page.text());
     assert!(field(&page, "name").contains("aria-invalid=\"true\""));
     assert_eq!(settings_of(&site, &service), wiki());
     assert_eq!(site.database.number("SELECT count(*) AS number FROM services"), 1);
@@ -241,7 +245,7 @@ async fn a_form_that_is_out_of_date_saves_nothing_and_says_so(#[values(Sqlite, P
     let page = root.post(&path, &late).await;
     assert_eq!(page.status, 409, "{}", page.text());
     assert!(page.shows("Nothing was saved Somebody else has changed this service"), "{}", page.text());
-    assert!(page.shows("May read nobody"), "as it is now: {}", page.text());
+    assert!(page.shows("Read access nobody"), "as it is now: {}", page.text());
     assert_eq!((page.value_of("title"), area(&page, "readers")), ("Docs".into(), "alice"));
     assert_eq!(settings_of(&site, &service).readers, Admitted::nobody());
     let seen = page.value_of("seen");
@@ -277,7 +281,7 @@ async fn to_remove_a_service_asks_first_and_says_which_keys_lose_what(#[values(S
 
     let removed = root.post(&path, &[]).await;
     assert_eq!(removed.location(), "/admin/services?notice=service_removed");
-    assert!(root.get(removed.location()).await.shows("The service has been removed, and its scopes from all keys."));
+    assert!(root.get(removed.location()).await.shows("The service has been removed. No key has its scopes any more."));
     for table in ["services", "token_services", "service_uses"] {
         assert_eq!(site.database.number(&format!("SELECT count(*) AS number FROM {table}")), 0, "{table}");
     }
@@ -304,15 +308,17 @@ async fn a_service_of_the_file_is_shown_and_not_changed(#[values(Sqlite, Postgre
 
     site.database.execute("UPDATE services SET kept_in = 'file'");
     let page = root.get(&path).await;
-    for shown in ["It stands in the file that LATCHKEY_SERVICES names, so it is changed there", "May read alice"] {
+    for shown in
+        ["This service is defined in the file that LATCHKEY_SERVICES names. Change it there", "Read access alice"]
+    {
         assert!(page.shows(shown), "{shown}: {}", page.text());
     }
     assert!(!page.html.contains("<textarea") && !page.html.contains("/remove"), "{}", page.html);
-    assert!(root.get("/admin/services").await.shows("Team wiki In the file"));
+    assert!(root.get("/admin/services").await.shows("Team wiki From file"));
     for refused in [root.post(&path, &post).await, root.get(&remove).await, root.post(&remove, &[]).await] {
         assert_eq!(refused.status, 422);
         assert!(
-            refused.shows("stands in the file that LATCHKEY_SERVICES names: change it there"),
+            refused.shows("is defined in the file that LATCHKEY_SERVICES names: change it there"),
             "{}",
             refused.text()
         );
@@ -320,7 +326,11 @@ async fn a_service_of_the_file_is_shown_and_not_changed(#[values(Sqlite, Postgre
 
     site.database.execute("UPDATE services SET kept_in = 'left_file'");
     let page = root.get(&path).await;
-    assert!(page.shows("It is closed: it has left the file that LATCHKEY_SERVICES names"), "{}", page.text());
+    assert!(
+        page.shows("This service is closed: it is no longer in the file that LATCHKEY_SERVICES names"),
+        "{}",
+        page.text()
+    );
     assert!(!page.html.contains("<textarea"), "{}", page.html);
     assert!(root.get("/admin/services").await.shows("Team wiki Closed"));
     assert_eq!(root.post(&path, &post).await.status, 422);

@@ -96,7 +96,7 @@ async fn locking_ends_sessions_at_once_and_unlocking_brings_none_back(#[values(S
     assert!(bob.is_signed_in().await);
     command_line.run(&["user", "unlock", "alice"]).done();
     assert!(!alice.is_signed_in().await, "the session has ended");
-    assert_eq!(site.get_with_key("/users/current.json", &key).await.status, 200, "keys work again");
+    assert_eq!(site.get_with_key("/users/current.json", &key).await.status, 200, "their keys work");
     alice.sign_in("alice", PASSWORD).await;
 }
 

@@ -93,7 +93,7 @@ async fn a_second_factor_is_not_waived(#[values(Sqlite, Postgres)] db: Db) {
     let wrong = visitor.try_sign_in("alice", "a-wrong-password").await;
     assert!(wrong.status == 422 && wrong.shows(WRONG) && !wrong.shows("second factor"), "{}", wrong.text());
     let right = visitor.try_sign_in("alice", PASSWORD).await;
-    assert!(right.status == 422 && right.shows("This account asks for a second factor"), "{}", right.text());
+    assert!(right.status == 422 && right.shows("This account needs a second factor"), "{}", right.text());
     assert!(!visitor.is_signed_in().await);
     assert_eq!(site.database.number("SELECT count(*) AS number FROM tokens"), 0);
     site.flush().await;

@@ -66,7 +66,7 @@ async fn the_page_of_a_token_says_where_it_is_used(#[values(Sqlite, Postgres)] d
     for written in [false, true] {
         let page = alice.get(&scene.path()).await;
         let text = page.text();
-        let (_, section) = text.split_once("Where it is used").expect("the section");
+        let (_, section) = text.split_once("Use on services").expect("the section");
         let (wiki, git) = section.split_once("Git Last used").expect("both services, the latest first");
         assert!(wiki.starts_with(" Wiki Last used 3 minutes ago from 192.0.2.7 by curl/8.5.0"), "{written}: {wiki}");
         assert!(wiki.contains("1,234 requests in the last 90 days, most on 12 November (987)"), "{written}: {wiki}");
@@ -122,14 +122,14 @@ async fn a_key_that_was_used_nowhere_says_what_this_is_for(#[values(Sqlite, Post
     let alice = scene.site.signed_in("alice").await;
     let page = alice.get(&scene.path()).await;
     assert!(page.shows(
-        "Where it is used It has not been used on any service yet. A service is what stands behind a reverse proxy"
+        "Use on services This key has not been used on a service yet. A service is an app behind a reverse proxy"
     ));
     assert!(page.shows("docs/forward-auth.md") && !page.html.contains("<svg"), "{}", page.text());
     assert_eq!(scene.json().await.json(), json!([]));
     // A form with an error shows it just as well.
     let page = alice.post(&scene.path(), &[("name", ""), ("scopes", "account:read"), ("expiry", "never")]).await;
     assert_eq!(page.status, 422);
-    assert!(page.shows("Where it is used"), "{}", page.text());
+    assert!(page.shows("Use on services"), "{}", page.text());
 }
 
 /// Whatever a client says it is stays text.
@@ -155,15 +155,13 @@ async fn an_agent_is_shown_as_text(#[values(Sqlite, Postgres)] db: Db) {
 async fn the_api_access_key_has_a_page_of_it(#[values(Sqlite, Postgres)] db: Db) {
     let scene = Scene::set(db).await;
     let alice = scene.site.signed_in("alice").await;
-    assert!(!alice.get("/my/account").await.shows("Where it is used"));
+    assert!(!alice.get("/my/account").await.shows("Use on services"));
     assert_eq!(alice.get("/my/api_key/services").await.status, 404, "there is no such key");
     let api = scene.site.add_key(&scene.alice, TokenAction::Api).await;
     let page = alice.get("/my/account").await;
-    assert!(page.html.contains(r#"href="/my/api_key/services">Where it is used</a>"#), "{}", page.html);
+    assert!(page.html.contains(r#"href="/my/api_key/services">Use on services</a>"#), "{}", page.html);
     let page = alice.get("/my/api_key/services").await;
-    assert!(
-        page.shows("Where your API access key is used Never used Services It has not been used on any service yet.")
-    );
+    assert!(page.shows("Use of your API access key Never used Services This key has not been used on a service yet."));
     scene.site.app.recorder.service_uses.count(&call(api.id, scene.wiki, scene.site.clock.now()));
     let page = alice.get("/my/api_key/services").await;
     assert!(
@@ -175,7 +173,7 @@ async fn the_api_access_key_has_a_page_of_it(#[values(Sqlite, Postgres)] db: Db)
     assert_eq!(answer.json()[0]["requests"], 1);
     // A new key starts with nothing.
     let api = scene.site.add_key(&scene.alice, TokenAction::Api).await;
-    assert!(alice.get("/my/api_key/services").await.shows("It has not been used on any service yet."));
+    assert!(alice.get("/my/api_key/services").await.shows("This key has not been used on a service yet."));
     assert_eq!(scene.site.get_with_key(&format!("/my/tokens/{}/services.json", api.id), &api).await.json(), json!([]));
 }
 

@@ -52,7 +52,11 @@ async fn a_form_that_is_sent_twice_makes_one_key_and_says_so(#[values(Sqlite, Po
     let first = alice.make_key("/my/api_key", "").await;
     let again = alice.post("/my/api_key", &[("replaces", "")]).await;
     assert_eq!(again.status, 409);
-    assert!(again.shows("Nothing was made: this form was already sent, or the key has changed since."));
+    assert!(
+        again.shows(
+            "No new key was created: you have already sent this form, or the key has changed since you opened it."
+        )
+    );
     assert!(!again.html.contains("id=\"secret\""), "no secret is shown");
     assert_eq!(keys(&site, "api"), 1);
     let first = Key { id: 0, secret: first };

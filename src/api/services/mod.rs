@@ -36,9 +36,9 @@ type Refused = AsProblems<NotLetIn>;
     get,
     path = "/admin/services.json",
     operation_id = "listServices",
-    summary = "Every service, by name; for administrators",
+    summary = "List all services by name (administrators only)",
     params(SwitchUser),
-    responses((status = 200, description = "All of them", body = ServiceList), Refused),
+    responses((status = 200, description = "All services", body = ServiceList), Refused),
 )]
 pub async fn list(app: web::Data<App>, _: AdminUser<ServicesRead>) -> Result<HttpResponse, AppError> {
     let pending = app.recorder.service_uses.latest();
@@ -55,12 +55,12 @@ pub async fn list(app: web::Data<App>, _: AdminUser<ServicesRead>) -> Result<Htt
     post,
     path = "/admin/services.json",
     operation_id = "createService",
-    summary = "Add a service; nobody is admitted of whom nothing is said. For administrators",
+    summary = "Add a service (administrators only)",
     params(SwitchUser),
     request_body(content = ServiceRequest),
     responses(
         (status = 201, description = "The service", body = ServiceDocument,
-            headers(("Location" = String, description = "The service's address")),
+            headers(("Location" = String, description = "The address of the service")),
             links(
                 ("show" = (operation_id = "showService", parameters(("id" = "$response.body#/id")))),
                 ("update" = (operation_id = "updateService", parameters(("id" = "$response.body#/id")))),
@@ -97,7 +97,7 @@ pub async fn create(
     get,
     path = "/admin/services/{id}.json",
     operation_id = "showService",
-    summary = "A service; for administrators",
+    summary = "Get a service (administrators only)",
     params(("id" = i64, Path, minimum = 1), SwitchUser),
     responses(
         (status = 200, description = "The service", body = ServiceDocument),
@@ -128,7 +128,7 @@ pub async fn show(
     patch,
     path = "/admin/services/{id}.json",
     operation_id = "updateService",
-    summary = "Change a service; what is not named stays as it is. For administrators",
+    summary = "Change the given settings of a service (administrators only)",
     params(("id" = i64, Path, minimum = 1), SwitchUser),
     request_body(content = ServiceChangesRequest),
     responses(
@@ -163,12 +163,12 @@ pub async fn update(
     delete,
     path = "/admin/services/{id}.json",
     operation_id = "removeService",
-    summary = "Remove a service, and its scopes from all keys, for good; for administrators",
+    summary = "Remove a service and take its scopes from all keys; this cannot be undone (administrators only)",
     params(("id" = i64, Path, minimum = 1), SwitchUser),
     responses(
-        (status = 204, description = "It is removed."),
+        (status = 204, description = "The service was removed."),
         (status = 404, description = "No service has this id."),
-        (status = 422, description = "It stands in the file that `serve` reads, and nothing is changed."),
+        (status = 422, description = "The service is defined in the services file, so nothing was changed."),
         Refused,
     ),
 )]

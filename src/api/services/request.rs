@@ -36,8 +36,8 @@ impl ServiceChangesRequest {
     /// # Errors
     /// As [`ServiceRequest::read`].
     pub fn read(mut members: Members) -> Result<ServiceChanges, AppError> {
-        let fixed = |_| Err("cannot be changed: it is part of the scopes of keys".to_owned());
-        members.take::<()>("name", ServiceField::Name.label(), fixed);
+        let fixed = |_| Err("cannot be changed: scopes of keys contain it".to_owned());
+        members.take::<(), _>("name", ServiceField::Name.label(), fixed);
         let changes = changes(&mut members);
         members.finish().map(|()| changes)
     }
@@ -53,10 +53,10 @@ fn changes(members: &mut Members) -> ServiceChanges {
 
 fn must_be(kind: SettingKind) -> String {
     match kind {
-        SettingKind::Text => "must be text".to_owned(),
-        SettingKind::Texts => "must be an array of texts".to_owned(),
+        SettingKind::Text => "must be a string".to_owned(),
+        SettingKind::Texts => "must be an array of strings".to_owned(),
         SettingKind::Truth => "must be true or false".to_owned(),
-        SettingKind::Limit => "must be a whole number, or null for any number".to_owned(),
+        SettingKind::Limit => "must be a whole number, or null for no limit".to_owned(),
         SettingKind::Admitted => format!("must be {:?} or an array of logins", Admitted::EVERYONE),
     }
 }
@@ -69,7 +69,7 @@ fn settings() -> ObjectBuilder {
 impl PartialSchema for ServiceRequest {
     fn schema() -> RefOr<Schema> {
         let pattern = format!("^[a-z0-9]([a-z0-9-]{{0,{}}}[a-z0-9])?$", LONGEST_SERVICE_NAME - 2);
-        let about = "A new service: what is not said is as usual, and nobody is admitted.";
+        let about = "A new service. Settings that are not given get their defaults, which let nobody in.";
         settings()
             .property("name", described::text().pattern(Some(pattern)))
             .required("name")
@@ -87,7 +87,7 @@ impl ToSchema for ServiceRequest {
 
 impl PartialSchema for ServiceChangesRequest {
     fn schema() -> RefOr<Schema> {
-        settings().description(Some("What is to change about a service.")).into()
+        settings().description(Some("The settings to change. The others stay the same.")).into()
     }
 }
 

@@ -53,7 +53,7 @@ impl Filter {
         for (name, value) in form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "key") {
             let wrong = |what: &str| AppError::BadRequest(format!("{name} must be {what}."));
             if seen.contains(&name) {
-                return Err(AppError::BadRequest(format!("{name} is there twice.")));
+                return Err(AppError::BadRequest(format!("{name} appears twice.")));
             }
             match &*name {
                 "action" => {
@@ -66,7 +66,7 @@ impl Filter {
                 "limit" => filter.limit = number(&value, 1..=LARGEST_LIMIT).map_err(|it| wrong(&it))?,
                 _ => {
                     let known = "action, unused_since, expires_before, offset and limit";
-                    return Err(AppError::BadRequest(format!("{name} is unknown here: there are {known}.")));
+                    return Err(AppError::BadRequest(format!("Unknown parameter {name}: use {known}.")));
                 }
             }
             seen.push(name);

@@ -11,7 +11,7 @@ use crate::http::error::AppError;
 
 use crate::models::keys::key_request::{Expiry, Grace, KeyChanges, KeyField, LONGEST_NAME, LONGEST_NOTE, NewKey};
 use crate::models::keys::scope::{KeyScopes, Scope};
-use crate::models::rules::Labelled;
+use crate::models::rules::{Labelled, Problem};
 
 /// A request to create a key.
 pub struct KeyRequest;
@@ -79,7 +79,7 @@ fn note(members: &mut Members) -> Option<String> {
 fn scopes(members: &mut Members) -> Option<KeyScopes> {
     members.take("scopes", KeyField::Scopes.label(), |value| {
         let words = texts(value)?;
-        KeyScopes::of_words(words.iter().map(String::as_str)).map_err(|unknown| format!("cannot be these: {unknown}"))
+        KeyScopes::of_words(words.iter().map(String::as_str)).map_err(|unknown| Problem::sentence(unknown.to_string()))
     })
 }
 
@@ -97,10 +97,11 @@ fn closed() -> ObjectBuilder {
 
 fn key() -> ObjectBuilder {
     let or_null = || ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Null]));
-    let days = described::text().pattern(Some("^[0-9]{1,5}d$")).description(Some("So many days from now"));
+    let days = described::text().pattern(Some("^[0-9]{1,5}d$")).description(Some("A number of days from now"));
     let never = ObjectBuilder::new().schema_type(Type::Null).description(Some("Never"));
     let expires_on = AnyOfBuilder::new().item(days).item(Time::schema()).item(never);
-    let expires_on = expires_on.description(Some("From when on it is refused; a date: from its end on, in UTC"));
+    let expires_on =
+        expires_on.description(Some("When the key expires. A date means the end of that day in UTC. null: never"));
     closed()
         .property("name", described::text().min_length(Some(1)).max_length(Some(LONGEST_NAME)))
         .property("note", or_null().max_length(Some(LONGEST_NOTE)))
@@ -110,8 +111,7 @@ fn key() -> ObjectBuilder {
 
 impl PartialSchema for KeyRequest {
     fn schema() -> RefOr<Schema> {
-        let about =
-            "What a new access token is called, what it may do and until when: as is usual, if nothing is said.";
+        let about = "A new access token. Without `expires_on`, it gets the default lifetime of the server.";
         key().required("name").required("scopes").description(Some(about)).into()
     }
 }
@@ -128,7 +128,7 @@ impl ToSchema for KeyRequest {
 
 impl PartialSchema for KeyChangesRequest {
     fn schema() -> RefOr<Schema> {
-        key().description(Some("What is to change about an access token.")).into()
+        key().description(Some("The fields to change. The others stay the same.")).into()
     }
 }
 
@@ -145,7 +145,7 @@ impl ToSchema for KeyChangesRequest {
 impl PartialSchema for RotationRequest {
     fn schema() -> RefOr<Schema> {
         let grace = described::text().enum_values(Some(Grace::ALL.map(Grace::as_str)));
-        let grace = grace.description(Some("How long the secret before works on; usually a day"));
+        let grace = grace.description(Some("How long the old secret keeps working; 1d by default"));
         closed().property("grace", grace).into()
     }
 }

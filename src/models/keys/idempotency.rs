@@ -42,10 +42,12 @@ pub enum OnceRefusal {
     #[error(transparent)]
     Key(KeyRefusal),
     /// The idempotency key belongs to another request; nothing was changed.
-    #[error("The Idempotency-Key was used for another request: give each request one of its own")]
+    #[error("This Idempotency-Key was used for another request: use a new one for each request")]
     AnotherRequest,
     /// The request was done before, but the key that it made has been revoked since.
-    #[error("This has been done before, and the key was revoked since: to do it again, give another Idempotency-Key")]
+    #[error(
+        "This request was already done, and its key has been revoked since: to repeat it, use another Idempotency-Key"
+    )]
     RevokedSince,
     /// The database failed.
     #[error(transparent)]

@@ -69,7 +69,7 @@ pub struct Key {
 pub enum UsedSecret {
     /// The current one.
     Current,
-    /// One that a rotation has replaced.
+    /// A secret that a rotation has replaced.
     Earlier,
 }
 
@@ -92,19 +92,21 @@ pub enum KeyRefusal {
     #[error("{}", messages(.0).join("; "))]
     Invalid(Vec<FieldError<KeyField>>),
     /// The person already has as many access tokens as allowed.
-    #[error("There are {0} access tokens, as many as one person may have: revoke one first")]
+    #[error("There are already {0} access tokens, the most that one person may have: revoke one first")]
     TooMany(usize),
     /// A key must not create or change a key that may do more, or expires later, than itself.
-    #[error("This key may do more, or lives longer, than the one that you use")]
+    #[error("This key can do more, or expires later, than the key you use")]
     Beyond,
     /// The key has expired.
-    #[error("This access token has expired: make a new one")]
+    #[error("This access token has expired: create a new one")]
     Expired,
     /// Only access tokens have names, scopes, and secrets that overlap.
-    #[error("This is no access token: it can be reset or revoked, not changed or rotated")]
+    #[error("This is not an access token: you can reset or revoke it, but not change or rotate it")]
     NotAnAccessToken,
     /// Too many secrets are still active to keep track of them.
-    #[error("{MOST_SECRETS} secrets of this access token still work: wait until the first of them stops, or revoke it")]
+    #[error(
+        "This access token already has {MOST_SECRETS} active secrets: wait until one stops working, or revoke the token"
+    )]
     TooManySecrets,
     /// The database failed.
     #[error(transparent)]

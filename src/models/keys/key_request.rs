@@ -11,7 +11,7 @@ use super::scope::KeyScopes;
 use crate::clock::{Timestamp, iso8601};
 use crate::config::Config;
 use crate::models::people::user::User;
-use crate::models::rules::{FieldError, Labelled, unprintable};
+use crate::models::rules::{FieldError, Labelled, Problem, unprintable};
 use crate::models::services::scopes_of_keys;
 use crate::models::text_enum::text_enum;
 use crate::models::tx::Tx;
@@ -40,7 +40,7 @@ impl Labelled for KeyField {
             Self::Name => "Name",
             Self::Note => "Note",
             Self::Scopes => "Scopes",
-            Self::Expiry => "Expiry",
+            Self::Expiry => "Expiration",
         }
     }
 }
@@ -186,15 +186,15 @@ pub(super) fn scope_errors(
     scopes: &KeyScopes,
     kept: &KeyScopes,
 ) -> QueryResult<Vec<FieldError<KeyField>>> {
-    let wrong = |problem: String| Ok(vec![FieldError::new(KeyField::Scopes, problem)]);
+    let wrong = |problem: String| Ok(vec![FieldError::new(KeyField::Scopes, Problem::Sentence(problem))]);
     if scopes.is_empty() {
-        return wrong("cannot be empty: choose what it may do".into());
+        return wrong("Choose at least one scope".into());
     }
     if scopes.own.are_for_administrators() && !owner.admin {
-        return wrong("of users and services are for administrators only".into());
+        return wrong("Only administrators can use the scopes of users and services".into());
     }
     if let Some(own) = tx.authority().exceeded_by(scopes) {
-        return wrong(format!("cannot be more than those of the key that you use: {own}"));
+        return wrong(format!("A key cannot create or change a key with more scopes than its own, which are {own}"));
     }
     let mut added = scopes.services.difference(&kept.services).peekable();
     if added.peek().is_none() {
@@ -204,7 +204,7 @@ pub(super) fn scope_errors(
     let offered: BTreeSet<_> =
         scopes_of_keys::offered_to(tx.connection, owner.id)?.into_iter().map(|it| it.1).collect();
     match added.find(|scope| !offered.contains(*scope)) {
-        Some(scope) => wrong(format!("cannot be {scope}: no service offers it to {}", owner.login)),
+        Some(scope) => wrong(format!("No service offers the scope {scope} to {}", owner.login)),
         None => Ok(Vec::new()),
     }
 }
@@ -221,11 +221,11 @@ pub(super) fn expiry_errors(
         return wrong("must be in the future".into());
     }
     if expires_on.is_some_and(|expires_on| expires_on > now + FARTHEST) {
-        return wrong("cannot be more than 100 years away: never is possible, too".into());
+        return wrong("cannot be more than 100 years away; use never for no expiration".into());
     }
     if !authority.outlives(expires_on) {
         let own = authority.expires_on.map(iso8601).unwrap_or_default();
-        return wrong(format!("cannot be later than that of the key that you use: {own}"));
+        return wrong(format!("cannot be later than that of the key you use: {own}"));
     }
     match policy.longest_lifetime {
         Some(longest) if expires_on.is_none_or(|it| it > now + longest + DAY) => {

@@ -20,7 +20,7 @@ text_enum! {
         /// See the owner's keys.
         TokensRead = ("tokens:read", "see your keys"),
         /// Create, change, rotate and revoke the owner's keys.
-        TokensWrite = ("tokens:write", "make, change and revoke your keys"),
+        TokensWrite = ("tokens:write", "create, change and revoke your keys"),
         /// See everybody's account.
         UsersRead = ("users:read", "see everybody's accounts"),
         /// Add, change and delete people, and act as one of them (Switch-User).
@@ -66,7 +66,7 @@ pub struct Scopes(u16);
 
 /// A word that is not a scope.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} is no scope; there are {all}, and service:NAME:read and service:NAME:write", all = Scopes::ALL)]
+#[error("Unknown scope: {0}. The scopes are {all}, and service:NAME:read and service:NAME:write", all = Scopes::ALL)]
 pub struct UnknownScope(pub String);
 
 impl Scopes {
@@ -179,8 +179,8 @@ impl ServiceScope {
     /// The same, with `title` in place of the service's name.
     pub fn description_on(&self, title: &str) -> String {
         match self.access {
-            Access::Read => format!("read on {title}"),
-            Access::Write => format!("read and write on {title}"),
+            Access::Read => format!("read access to {title}"),
+            Access::Write => format!("read and write access to {title}"),
         }
     }
 
@@ -318,7 +318,7 @@ mod tests {
         let error = KeyScopes::of_words(["account:read", "admin"]).expect_err("no scope");
         let all = "account:read account:write tokens:read tokens:write users:read users:write services:read \
                    services:write, and service:NAME:read and service:NAME:write";
-        assert_eq!(error.to_string(), format!("admin is no scope; there are {all}"));
+        assert_eq!(error.to_string(), format!("Unknown scope: admin. The scopes are {all}"));
         for word in ["service:wiki", "service:wiki:admin", "service::read", "service:Wiki:read", "service:-a:read", ""]
         {
             assert_eq!(KeyScopes::of_words([word]), Err(UnknownScope(word.to_owned())));

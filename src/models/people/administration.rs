@@ -111,13 +111,13 @@ pub struct PersonChanges {
 #[derive(Debug, thiserror::Error)]
 pub enum PersonRefusal {
     /// There is nobody with this id.
-    #[error("There is nobody with this id")]
+    #[error("No account has this id")]
     Gone,
     /// Administrators cannot lock or delete themselves.
     #[error("You cannot lock or delete your own account: ask another administrator")]
     OwnAccount,
     /// There would be no active administrator left.
-    #[error("Nobody else is an active administrator: make somebody else one first")]
+    #[error("This is the only active administrator: make somebody else an administrator first")]
     LastAdministrator,
     /// The change breaks rules.
     #[error("{}", messages(.0).join("; "))]

@@ -212,7 +212,7 @@ pub fn login_errors(login: &str) -> Vec<FieldError<UserField>> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_@.-".contains(c);
     let mut errors = presence_and_length(UserField::Login, login, 60);
     if !login.chars().all(allowed) {
-        errors.push(FieldError::new(UserField::Login, "may hold letters, digits and _ @ . - only"));
+        errors.push(FieldError::new(UserField::Login, "can only have letters, digits and _ @ . -"));
     }
     errors
 }

@@ -14,7 +14,7 @@ use crate::db::{DbConnection, DbError, write_error};
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::scope::{Access, ServiceScope};
 use crate::models::keys::token::Token;
-use crate::models::rules::{FieldError, messages};
+use crate::models::rules::{FieldError, Problem, messages};
 use crate::models::tx::Tx;
 
 /// Why nothing was done about a service.
@@ -27,13 +27,15 @@ pub enum ServiceRefusal {
     #[error("{}", messages(.0).join("; "))]
     Invalid(Vec<FieldError<ServiceField>>),
     /// What stands in the file is changed there.
-    #[error("The service {0} stands in the file that LATCHKEY_SERVICES names: change it there, and restart")]
+    #[error(
+        "The service {0} is defined in the file that LATCHKEY_SERVICES names: change it there and restart Latchkey"
+    )]
     InFile(String),
     /// It is closed.
-    #[error("The service {0} has left the file that LATCHKEY_SERVICES names: put it back there, or remove it")]
+    #[error("The service {0} is no longer in the file that LATCHKEY_SERVICES names: put it back there, or remove it")]
     LeftFile(String),
     /// Somebody else was faster.
-    #[error("The service was changed meanwhile: look at what it is now")]
+    #[error("Somebody else has changed the service: load it again before you change it")]
     ChangedMeanwhile,
     /// The database would not.
     #[error(transparent)]
@@ -230,9 +232,9 @@ fn place_errors(
 fn taken(other: &str, kept_in: KeptIn) -> String {
     let what_to_do = match kept_in {
         KeptIn::Database | KeptIn::File => "choose another path, or another host",
-        KeptIn::LeftFile => "that one has left the file and is closed: remove it first",
+        KeptIn::LeftFile => "remove that service first, which is closed because it is no longer in the file",
     };
-    format!("is that of the service {other} on the same host: {what_to_do}")
+    format!("is already used by the service {other} on this host: {what_to_do}")
 }
 
 /// Resolves whom `settings` name, and tells of those whom nobody is.
@@ -244,10 +246,10 @@ fn people_errors(
     let wrong = |field, unknown: Vec<String>| {
         let problem = match unknown.as_slice() {
             [] => return None,
-            [only] => format!("cannot be {only}: nobody has this login"),
-            several => format!("cannot be {}: nobody has these logins", several.join(", ")),
+            [only] => format!("No account has the login {only}"),
+            several => format!("No account has one of the logins {}", several.join(", ")),
         };
-        Some(FieldError::new(field, problem))
+        Some(FieldError::new(field, Problem::sentence(problem)))
     };
     Ok([wrong(ServiceField::Readers, readers), wrong(ServiceField::Writers, writers)].into_iter().flatten().collect())
 }

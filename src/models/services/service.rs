@@ -40,18 +40,18 @@ pub(super) const NOWHERE: char = '#';
 #[derive(Queryable, Selectable, Clone, Debug, PartialEq, Eq)]
 #[diesel(table_name = services)]
 pub struct Service {
-    /// Never given twice.
+    /// The id of the service, which is never reused.
     pub id: i64,
     /// What its scopes call it: see [`is_service_name`].
     pub name: String,
     /// Its settings.
     #[diesel(embed)]
     pub settings: StoredSettings,
-    /// Where these settings are kept.
+    /// Where these settings are defined.
     pub kept_in: KeptIn,
-    /// When it was added.
+    /// When the service was added.
     pub created_on: Timestamp,
-    /// When its settings were changed last.
+    /// When the settings were last changed.
     pub updated_on: Timestamp,
 }
 

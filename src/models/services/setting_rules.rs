@@ -60,7 +60,7 @@ impl ServiceSettings {
 pub fn service_name_errors(name: &str) -> Vec<FieldError<ServiceField>> {
     let errors = presence_and_length(ServiceField::Name, name, LONGEST_SERVICE_NAME);
     if errors.is_empty() && !is_service_name(name) {
-        let problem = "may hold small letters, digits and, between them, hyphens only";
+        let problem = "can only have lowercase letters, digits and, between them, hyphens";
         return vec![FieldError::new(ServiceField::Name, problem)];
     }
     errors
@@ -82,15 +82,15 @@ pub(super) fn host_errors(host: &str) -> Vec<FieldError<ServiceField>> {
         inside.is_some_and(|inside| inside.parse::<Ipv6Addr>().is_ok())
     };
     let problem = if host.contains("://") {
-        "is written without a scheme: wiki.example.org, not https://wiki.example.org"
+        "must not have a scheme: write wiki.example.org, not https://wiki.example.org"
     } else if host.contains('/') {
-        "is written without a path: that is a setting of its own"
+        "must not have a path: the path is a setting of its own"
     } else if is_ipv6(host) {
         return Vec::new();
     } else if host.contains(':') {
-        "is written without a port: a service is the same on every port"
+        "must not have a port: a service covers every port"
     } else if !host.is_ascii() {
-        "is written as browsers send it, in ASCII: such as xn--bcher-kva.example for bücher.example"
+        "must be in ASCII: write xn--bcher-kva.example for bücher.example"
     } else if host.is_empty() || host.len() > LONGEST_HOST {
         return presence_and_length(ServiceField::Host, host, LONGEST_HOST);
     } else if is_address || is_name {
@@ -115,11 +115,11 @@ pub(super) fn path_errors(path: &str) -> Vec<FieldError<ServiceField>> {
     } else if segments.clone().any(str::is_empty) {
         "cannot have two slashes in a row"
     } else if segments.clone().any(|segment| segment == "." || segment == "..") {
-        "cannot have the segments . and .."
+        "cannot have a segment . or .."
     } else if segments.all(|segment| segment.chars().all(plain)) {
         return Vec::new();
     } else {
-        "may hold letters, digits and . _ ~ - between slashes only"
+        "can only have letters, digits and . _ ~ - between slashes"
     };
     vec![FieldError::new(ServiceField::Path, problem)]
 }
@@ -162,11 +162,11 @@ mod tests {
         }
         for (host, told) in [
             ("", "Host cannot be blank"),
-            ("https://wiki.example.org", "Host is written without a scheme"),
-            ("wiki.example.org/wiki", "Host is written without a path"),
-            ("wiki.example.org:8080", "Host is written without a port"),
-            ("[::1]:8080", "Host is written without a port"),
-            ("bücher.example", "Host is written as browsers send it"),
+            ("https://wiki.example.org", "Host must not have a scheme"),
+            ("wiki.example.org/wiki", "Host must not have a path"),
+            ("wiki.example.org:8080", "Host must not have a port"),
+            ("[::1]:8080", "Host must not have a port"),
+            ("bücher.example", "Host must be in ASCII"),
             ("wiki.example.org.", "Host must be a name"),
             ("-wiki", "Host must be a name"),
             ("wiki example", "Host must be a name"),
@@ -195,12 +195,12 @@ mod tests {
             ("wiki", "Path must begin with a slash"),
             ("/a//b", "Path cannot have two slashes in a row"),
             ("/a//", "Path cannot have two slashes in a row"),
-            ("/a/../b", "Path cannot have the segments . and .."),
-            ("/.", "Path cannot have the segments . and .."),
-            ("/a?b", "Path may hold letters"),
-            ("/%61", "Path may hold letters"),
-            ("/a b", "Path may hold letters"),
-            ("/ä", "Path may hold letters"),
+            ("/a/../b", "Path cannot have a segment . or .."),
+            ("/.", "Path cannot have a segment . or .."),
+            ("/a?b", "Path can only have letters"),
+            ("/%61", "Path can only have letters"),
+            ("/a b", "Path can only have letters"),
+            ("/ä", "Path can only have letters"),
         ] {
             let problems = problems(&at("h", path));
             assert!(problems.len() == 1 && problems[0].starts_with(told), "{path}: {problems:?}");

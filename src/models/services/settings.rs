@@ -118,17 +118,17 @@ service_settings! {
     path: String, Path = "Path";
     /// The methods that read.
     reading_methods: Vec<String>, ReadingMethods = "Reading methods";
-    /// Whether whoever presents nothing may read.
+    /// Whether requests without a key may read.
     anonymous_reads: bool, AnonymousReads = "Anonymous reads";
     /// Whether API access keys, which may do everything their owners may, are good for it.
     classic_keys: bool, ClassicKeys = "Classic keys";
-    /// Whether a key may stand in the address as `key=`.
+    /// Whether the service accepts keys in the address, as `key=`.
     key_parameter: bool, KeyParameter = "Key parameter";
     /// How many requests a key may send in a minute; `None`: any number.
     requests_per_minute: Option<i64>, RequestsPerMinute = "Requests per minute";
-    /// Whom it admits to read.
+    /// Who has read access.
     readers: Admitted, Readers = "Readers";
-    /// Whom it admits to write, and so to read.
+    /// Who has write access, which includes read.
     writers: Admitted, Writers = "Writers";
 }
 
@@ -209,7 +209,7 @@ impl ServiceSettings {
 }
 
 impl StoredSettings {
-    /// The methods that read; every other one writes.
+    /// The methods that count as reading. All others count as writing.
     pub fn reading_methods(&self) -> impl Iterator<Item = &str> {
         self.reading_methods.split(' ').filter(|method| !method.is_empty())
     }

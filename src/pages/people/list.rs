@@ -124,7 +124,7 @@ impl Row {
 }
 
 fn choices(chosen: Option<UserStatus>) -> Vec<StatusChoice> {
-    let everybody = StatusChoice { value: "", label: "Everybody", is_chosen: chosen.is_none() };
+    let everybody = StatusChoice { value: "", label: "All", is_chosen: chosen.is_none() };
     let of = |status: UserStatus| {
         let label = status_label(status).unwrap_or("Active");
         StatusChoice { value: status.as_str(), label, is_chosen: chosen == Some(status) }
@@ -145,11 +145,11 @@ fn query_of(name: &str, status: Option<UserStatus>, number: i64) -> String {
 
 fn empty(total: i64, name: &str) -> &'static str {
     if total > 0 {
-        "There is nobody on this page: the list ends before it."
+        "This page is empty: the list ends before it."
     } else if !name.is_empty() {
-        "Nobody's name, login or email matches."
+        "No name, login or email matches."
     } else {
         // The administrator who looks is in the list, so it is empty only if it is filtered.
-        "Nobody has this status."
+        "No account has this status."
     }
 }

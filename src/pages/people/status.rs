@@ -60,9 +60,9 @@ pub async fn ask_lock(
     }
     let held = holdings(&app, &user).await?;
     let sessions = match held.sessions {
-        0 => "They are signed in nowhere.".to_owned(),
-        1 => "The one session they have ends.".to_owned(),
-        several => format!("The {several} sessions they have end."),
+        0 => "They have no open session.".to_owned(),
+        1 => "Their session ends.".to_owned(),
+        several => format!("Their {several} sessions end."),
     };
     let (shell, name) = (Shell::of(&app, &request, &session)?, full_name(&user));
     let (keys, tokens) = working(held);

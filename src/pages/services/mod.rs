@@ -35,7 +35,7 @@ fn path_of(id: i64) -> String {
 fn state_label(service: &Service) -> Option<&'static str> {
     match service.kept_in {
         KeptIn::Database => None,
-        KeptIn::File => Some("In the file"),
+        KeptIn::File => Some("From file"),
         KeptIn::LeftFile => Some("Closed"),
     }
 }

@@ -78,7 +78,7 @@ fn loss(name: &str, dependents: &Dependents) -> String {
     };
     let lose = |number: usize| if number == 1 { "loses" } else { "lose" };
     match (dependents.reading_keys, dependents.writing_keys) {
-        (0, 0) => format!("No key has a scope of {name}, so none loses anything."),
+        (0, 0) => format!("No key has a scope of {name}, so no key changes."),
         (0, writing) => format!("{} {whose} {} service:{name}:write.", keys(writing), lose(writing)),
         (reading, 0) => format!("{} {whose} {} service:{name}:read.", keys(reading), lose(reading)),
         (reading, writing) => format!(

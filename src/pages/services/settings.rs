@@ -102,8 +102,9 @@ impl ServiceForm {
     /// # Errors
     /// 400 for what no form of ours sends.
     pub fn changes(&self) -> Result<ServiceChanges, AppError> {
-        let seen = Timestamp::parse_from_str(&self.seen, SEEN)
-            .map_err(|_| AppError::BadRequest("The form does not say when its page was shown.".into()))?;
+        let seen = Timestamp::parse_from_str(&self.seen, SEEN).map_err(|_| {
+            AppError::BadRequest("The form is incomplete: open the page again and send it from there.".into())
+        })?;
         Ok(ServiceChanges { seen: Some(seen), ..ServiceChanges::to(self.settings()) })
     }
 
@@ -173,16 +174,13 @@ fn choices(id: &str, chosen: &str) -> Vec<Choice> {
         detail: String::new(),
         is_chosen: (chosen == Admitted::EVERYONE) == (value == Admitted::EVERYONE),
     };
-    let all = [
-        choice(Admitted::EVERYONE, "Everyone who has an account here"),
-        choice(PEOPLE, "Only those whose logins stand below; none means nobody"),
-    ];
+    let all = [choice(Admitted::EVERYONE, "Everyone with an account"), choice(PEOPLE, "Only these people")];
     Choice::numbered(id, all.into_iter())
 }
 
 /// A setting as it reads where it is not to be changed.
 pub struct Fact {
-    /// What people call it.
+    /// The name that people see.
     pub label: &'static str,
     /// What it is.
     pub value: String,
@@ -205,16 +203,19 @@ pub fn facts(service: &Service, settings: &ServiceSettings) -> Vec<Fact> {
         writers,
     } = settings;
     let methods = reading_methods.join(" ");
-    let limit = requests_per_minute.map_or_else(|| "any number".to_owned(), |limit| limit.to_string());
+    let limit = requests_per_minute.map_or_else(|| "no limit".to_owned(), |limit| limit.to_string());
     [
         ("Title", title.clone()),
-        ("Lives at", service.place()),
-        ("Reading methods", if methods.is_empty() { "none: every method writes".to_owned() } else { methods }),
-        ("May read", who_reads(settings, Admitted::in_full)),
-        ("May write", writers.in_full()),
-        ("API access keys are good for it", yes(classic_keys)),
-        ("A key may stand in the address", yes(key_parameter)),
-        ("Requests a minute", limit),
+        ("Address", service.place()),
+        (
+            "Reading methods",
+            if methods.is_empty() { "none: every method counts as writing".to_owned() } else { methods },
+        ),
+        ("Read access", who_reads(settings, Admitted::in_full)),
+        ("Write access", writers.in_full()),
+        ("Accepts API access keys", yes(classic_keys)),
+        ("Accepts keys in the address", yes(key_parameter)),
+        ("Requests per minute", limit),
     ]
     .into_iter()
     .map(|(label, value)| Fact { label, value })
@@ -227,7 +228,7 @@ pub fn who_reads(settings: &ServiceSettings, told: impl Fn(&Admitted) -> String)
         _ if settings.anonymous_reads => "anybody, even without a key".to_owned(),
         (_, Admitted::Everyone) => Admitted::EVERYONE.to_owned(),
         (Admitted::People(readers), Admitted::People(writers)) if readers.is_empty() && !writers.is_empty() => {
-            "whoever may write".to_owned()
+            "everyone with write access".to_owned()
         }
         (readers, _) => told(readers),
     }

@@ -239,7 +239,7 @@ fn expiries(app: &App, kept: Option<&Key>, chosen: &str) -> Vec<Choice> {
     let usual = policy.usual_expiry(&Authority::OWNER, now).filter(|_| usual_choice(app) == USUAL);
     match (kept, usual) {
         (Some(key), _) => {
-            let label = if key.expires_on.is_some() { "As it is" } else { "As it is: no expiry" };
+            let label = if key.expires_on.is_some() { "Keep current" } else { "Keep current: no expiration" };
             all.push(choice(KEEP, label.to_owned(), key.expires_on));
         }
         (None, Some(usual)) => {
@@ -258,10 +258,10 @@ fn expiries(app: &App, kept: Option<&Key>, chosen: &str) -> Vec<Choice> {
         all.push(choice(&value, label, Some(now + TimeDelta::days(days.into()))));
     }
     if policy.longest_lifetime.is_none() && kept.is_none_or(|key| key.expires_on.is_some()) {
-        all.push(choice(NEVER, "No expiry".to_owned(), None));
+        all.push(choice(NEVER, "No expiration".to_owned(), None));
     }
     // The date comes last, because its field follows.
-    all.push(choice(DATE, "Until a date".to_owned(), None));
+    all.push(choice(DATE, "On a date".to_owned(), None));
     all
 }
 

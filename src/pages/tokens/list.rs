@@ -109,17 +109,17 @@ impl OrderChoice {
 fn idle(count: usize) -> String {
     match count {
         0 => String::new(),
-        1 => "1 of them seems to be needed no more".to_owned(),
-        several => format!("{several} of them seem to be needed no more"),
+        1 => "1 token looks unused".to_owned(),
+        several => format!("{several} tokens look unused"),
     }
 }
 
 /// Why somebody who has `held` tokens can create no more; empty if they can.
 pub(super) fn full(app: &App, held: usize) -> String {
     match KeyPolicy::of(&app.config).most_per_user {
-        0 => "Access tokens are switched off here.".to_owned(),
+        0 => "Access tokens are turned off on this server.".to_owned(),
         most if held >= most => {
-            format!("You have {held} access tokens, as many as one person may have. Revoke one to make another.")
+            format!("You have {held} access tokens, the most that one person may have. Revoke one to create another.")
         }
         _ => String::new(),
     }

@@ -93,7 +93,10 @@ pub async fn create(
 ) -> Result<HttpResponse, AppError> {
     let after = match sensitive.form.after.as_str() {
         "" => None,
-        id => Some(id.parse::<i64>().map_err(|_| AppError::BadRequest("The form names no token of yours.".into()))?),
+        id => Some(
+            id.parse::<i64>()
+                .map_err(|_| AppError::BadRequest("The form does not name one of your access tokens.".into()))?,
+        ),
     };
     let (new, unclear) = sensitive.form.new_key(app.clock.now())?;
     let confirmed = sensitive.confirm(&app, &request).await?;

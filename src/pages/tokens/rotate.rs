@@ -96,7 +96,9 @@ pub async fn rotate(
     session: Session,
     sensitive: Sensitive<RotateForm>,
 ) -> Result<HttpResponse, AppError> {
-    let odd = || AppError::BadRequest("The form names no secret of this token, or no time that is offered.".into());
+    let odd = || {
+        AppError::BadRequest("The form does not name a secret of this token, or a time that the page offers.".into())
+    };
     let grace: Grace = sensitive.form.grace.parse().map_err(|_| odd())?;
     let replaces: i64 = sensitive.form.replaces.parse().map_err(|_| odd())?;
     let user_id = sensitive.user.id;
@@ -151,7 +153,7 @@ fn graces(app: &App, key: &Key, chosen: Grace) -> Vec<Choice> {
             id: String::new(),
             value: grace.as_str().to_owned(),
             label: match grace {
-                Grace::None => "Not at all: it stops at once".to_owned(),
+                Grace::None => "No time: it stops at once".to_owned(),
                 _ => grace.label().to_owned(),
             },
             detail: until.unwrap_or_default(),
@@ -167,8 +169,8 @@ fn fate_of_the_one_before(app: &App, key: &Key, grace: Grace) -> String {
     match before.and_then(|secret| secret.ends_on()).filter(|_| grace != Grace::None) {
         Some(ends_on) => {
             let due = Due::new(ends_on, app.clock.now());
-            format!("The secret before, which ends in {hint}, works until {}.", due.exact)
+            format!("The old secret, ending in {hint}, works until {}.", due.exact)
         }
-        None => format!("The secret before, which ends in {hint}, has stopped working."),
+        None => format!("The old secret, ending in {hint}, has stopped working."),
     }
 }

@@ -139,13 +139,14 @@ impl Rotation {
         let used = |secret: &Token| app.recorder.last_use.of(secret);
         let by_earlier_since = in_grace.iter().filter_map(|secret| used(secret)).filter(|on| *on > rotated_on).max();
         let progress = match (used(&key.current), by_earlier_since) {
-            (None, None) => "No program has used any of them since.".to_owned(),
-            (None, Some(_)) => "No program has moved to the new one yet.".to_owned(),
-            (Some(_), None) => "Every program that was seen since uses the new one.".to_owned(),
+            (None, None) => "None of them has been used since the rotation.".to_owned(),
+            (None, Some(_)) => "Programs still use an old secret. The new one has not been used yet.".to_owned(),
+            (Some(_), None) => "Only the new secret has been used since the rotation.".to_owned(),
             (Some(new), Some(earlier)) if earlier < new => {
-                "The new one was used last. All programs have moved once no earlier one is used any more.".to_owned()
+                "The new secret was used last. Once no old secret is used any more, every program has switched."
+                    .to_owned()
             }
-            (Some(_), Some(_)) => "Not all programs have moved to the new one yet.".to_owned(),
+            (Some(_), Some(_)) => "Some programs still use an old secret.".to_owned(),
         };
         let secrets = std::iter::once(&key.current).chain(in_grace).map(|secret| ShownSecret::new(app, secret));
         Some(Self { secrets: secrets.collect(), progress })

@@ -68,7 +68,7 @@ async fn who_must_change_the_password_is_forbidden_by_basic_only(#[values(Sqlite
     let by_password = Answer::of(site.get(ADDRESS).basic_auth("alice", Some(PASSWORD))).await;
     assert_eq!(by_password.status, 403);
     assert_eq!(by_password.header("WWW-Authenticate"), None);
-    let told = "The password must be changed first, by signing in with a browser.";
+    let told = "You must change the password first: sign in with a browser.";
     assert_eq!(by_password.text, format!(r#"{{"errors":["{told}"]}}"#));
     let wrong = site.get(ADDRESS).basic_auth("alice", Some("wrong-password"));
     assert_refused(wrong, BASIC, "a wrong password says nothing of it").await;

@@ -90,7 +90,7 @@ async fn an_admin_cannot_act_as_somebody_who_may_not_come_in(#[values(Sqlite, Po
         let user = site.add_user(login).await;
         site.set_user(&user, &format!("status = '{status}'"));
     }
-    let told = "X-Redmine-Switch-User names nobody who may sign in.";
+    let told = "X-Redmine-Switch-User does not name an active account.";
     for login in ["mallory", "newcomer", "nobody", "no such login", "root, mallory", "%", "ünïcode", &"x".repeat(5000)]
     {
         let value = HeaderValue::from_bytes(login.as_bytes()).expect("a header");

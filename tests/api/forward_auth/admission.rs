@@ -38,7 +38,7 @@ async fn a_key_may_do_what_its_scope_says_and_nothing_on_another_service(#[value
         assert_eq!((status(&answer), answer.header("WWW-Authenticate")), (403, Some(&*missing(access))), "{method}");
         assert_eq!(
             answer.header("X-Latchkey-Reason"),
-            Some(&*format!("The key that was used may not do this: it needs the scope service:wiki:{access}."))
+            Some(&*format!("This key does not have the scope service:wiki:{access}, which this request needs."))
         );
     }
 }
@@ -102,12 +102,12 @@ async fn a_scope_is_offered_to_whom_the_service_admits(#[values(Sqlite, Postgres
     };
     assert_eq!(make(&classic, "service:wiki:write").await.0, 201);
     assert_eq!(make(&by, "service:wiki:read").await.0, 201);
-    let own = "Scopes cannot be more than those of the key that you use: account:read tokens:write service:wiki:read";
+    let own = "A key cannot create or change a key with more scopes than its own, which are account:read tokens:write service:wiki:read";
     assert_eq!(make(&by, "service:wiki:write").await, (422, own.to_owned()));
     assert_eq!(form().await, [true, true]);
 
     site.database.execute("UPDATE services SET everyone_writes = FALSE");
-    let refused = |scope: &str| (422, format!("Scopes cannot be {scope}: no service offers it to alice"));
+    let refused = |scope: &str| (422, format!("No service offers the scope {scope} to alice"));
     assert_eq!(make(&classic, "service:wiki:write").await, refused("service:wiki:write"));
     assert_eq!(make(&classic, "service:wiki:read").await.0, 201);
     assert_eq!(form().await, [true, false]);

@@ -81,7 +81,7 @@ async fn no_key_makes_changes_or_rotates_one_that_is_more_than_itself(#[values(S
         let rotated = post(&site, &key, &rotation(&other), json!({ "grace": "0" })).await;
         assert_eq!(rotated.status, if may_touch { 200 } else { 403 }, "{case}: {}", rotated.text);
         if !may_touch {
-            let text = "This key may do more, or lives longer, than the one that you use, which must not make or \
+            let text = "This key can do more, or expires later, than the key you use, which cannot create or \
                         change it.";
             assert_eq!((problem(&changed), problem(&rotated)), (refused(403, text), refused(403, text)));
             let shown = site.get_with_key(&address(&other), &api).await.json();
@@ -114,10 +114,10 @@ async fn what_is_beyond_a_key_is_told(#[values(Sqlite, Postgres)] db: Db) {
     let alice = site.add_user("alice").await;
     let key = site.add_access_token(&alice, "account:read tokens:write", "2d").await;
     let wish = json!({ "name": "a", "scopes": ["account:write"], "expires_on": "3d" });
-    let text = "Scopes cannot be more than those of the key that you use: account:read tokens:write; \
-                Expiry cannot be later than that of the key that you use: 2026-11-26T09:30:00Z";
+    let text = "A key cannot create or change a key with more scopes than its own, which are account:read tokens:write; \
+                Expiration cannot be later than that of the key you use: 2026-11-26T09:30:00Z";
     assert_eq!(problem(&post(&site, &key, LIST, wish).await), refused(422, text));
-    let text = "Expiry cannot be later than that of the key that you use: 2026-11-26T09:30:00Z";
+    let text = "Expiration cannot be later than that of the key you use: 2026-11-26T09:30:00Z";
     assert_eq!(problem(&patch(&site, &key, &key, json!({ "expires_on": null })).await), refused(422, text));
     let less = patch(&site, &key, &key, json!({ "scopes": ["tokens:write"], "expires_on": "1d" })).await;
     assert_eq!(less.status, 200, "less is fine, also of itself: {}", less.text);
@@ -163,6 +163,6 @@ async fn a_key_that_may_just_do_less_gives_no_more(#[values(Sqlite, Postgres)] d
     let request = send(&site, &by, Method::POST, LIST, &wish);
     let narrow = format!("UPDATE tokens SET scopes = 'tokens:write' WHERE id = {}", by.id);
     let answer = overtaken(&site, &alice, &by, request, &narrow).await;
-    let text = "Scopes cannot be more than those of the key that you use: tokens:write";
+    let text = "A key cannot create or change a key with more scopes than its own, which are tokens:write";
     assert_eq!(problem(&answer), refused(422, text));
 }

@@ -47,19 +47,19 @@ async fn a_body_that_cannot_be_read_is_told(#[values(Sqlite, Postgres)] db: Db) 
         // The last would win with one reader, the first with another.
         (
             r#"{"name":"a","scopes":["account:read"],"scopes":["account:write"]}"#,
-            r#""scopes" is there twice at line 1 column 65"#,
+            r#""scopes" appears twice at line 1 column 65"#,
         ),
-        (r#"{"name":"a","n\u0061me":"b"}"#, r#""name" is there twice at line 1 column 28"#),
+        (r#"{"name":"a","n\u0061me":"b"}"#, r#""name" appears twice at line 1 column 28"#),
     ] {
         let answer = sent(&site, &key, json, body).await;
-        assert_eq!(problem(&answer), (400, format!("The JSON could not be read: {text}.")), "{body}");
+        assert_eq!(problem(&answer), (400, format!("The JSON is invalid: {text}.")), "{body}");
     }
     let rotate = send(&site, &key, Method::POST, &rotation(&access), &json!({}));
     assert_eq!(problem(&Answer::of(rotate.body("[")).await).0, 400);
     let change = send(&site, &key, Method::PATCH, &address(&access), &json!({}));
     assert_eq!(problem(&Answer::of(change.body("")).await).0, 400, "no change at all is no wish");
     let large = format!(r#"{{"name":"{}"}}"#, "a".repeat(65_536));
-    assert_eq!(problem(&sent(&site, &key, json, &large).await), refused(413, "This is more than is accepted here."));
+    assert_eq!(problem(&sent(&site, &key, json, &large).await), refused(413, "The request is too large."));
     assert_eq!(state(&site), before);
 }
 
@@ -71,7 +71,7 @@ async fn who_may_not_come_in_is_told_that_first(#[values(Sqlite, Postgres)] db: 
     let wrong = Key { id: 0, secret: "wrong".into() };
     assert_eq!(problem(&sent(&site, &wrong, None, "{").await).0, 401);
     let answer = sent(&site, &reads, None, "{").await;
-    let text = "The key that was used may not do this: it needs the scope tokens:write.";
+    let text = "This key does not have the scope tokens:write, which this request needs.";
     assert_eq!(problem(&answer), refused(403, text));
     let challenge = r#"Bearer error="insufficient_scope", scope="tokens:write""#;
     assert_eq!(answer.header("WWW-Authenticate"), Some(challenge));

@@ -67,23 +67,20 @@ async fn broken_rules_are_told_and_nothing_is_changed(#[values(Sqlite, Postgres)
     let (before, shown) = (state(&site), site.get_with_key(&address(&key), &api).await.json());
     for (changes, text) in [
         (json!({ "name": "" }), "Name cannot be blank"),
-        (json!({ "name": null }), "Name must be text"),
+        (json!({ "name": null }), "Name must be a string"),
         (json!({ "note": "n".repeat(501) }), "Note is too long (maximum is 500 characters)"),
-        (json!({ "scopes": [] }), "Scopes cannot be empty: choose what it may do"),
-        (json!({ "scopes": ["users:write"] }), "Scopes of users and services are for administrators only"),
-        (json!({ "name": "fine", "expires_on": "2026-11-24T09:30:00Z" }), "Expiry must be in the future"),
-        (
-            json!({ "name": "fine", "action": "api" }),
-            r#""action" is unknown here: there are name, note, scopes, expires_on"#,
-        ),
+        (json!({ "scopes": [] }), "Choose at least one scope"),
+        (json!({ "scopes": ["users:write"] }), "Only administrators can use the scopes of users and services"),
+        (json!({ "name": "fine", "expires_on": "2026-11-24T09:30:00Z" }), "Expiration must be in the future"),
+        (json!({ "name": "fine", "action": "api" }), r#"Unknown field "action": use name, note, scopes, expires_on"#),
     ] {
         assert_eq!(problem(&patch(&site, &api, &key, changes.clone()).await), refused(422, text), "{changes}");
     }
-    let text = "This is no access token: it can be reset or revoked, not changed or rotated";
+    let text = "This is not an access token: you can reset or revoke it, but not change or rotate it";
     assert_eq!(problem(&patch(&site, &api, &api, json!({ "name": "mine" })).await), refused(422, text));
     assert_eq!((state(&site), site.get_with_key(&address(&key), &api).await.json()), (before, shown));
     site.later(TimeDelta::days(30));
-    let text = "This access token has expired: make a new one";
+    let text = "This access token has expired: create a new one";
     assert_eq!(problem(&patch(&site, &api, &key, json!({ "expires_on": null })).await), refused(422, text));
 }
 
@@ -101,7 +98,7 @@ async fn nobody_changes_the_key_of_whom_they_act_as(#[values(Sqlite, Postgres)] 
         (Method::POST, LIST.to_owned(), json!({ "name": "a", "scopes": ["account:read"] })),
     ] {
         let request = send(&site, &by, method, &address, &body).header("X-Redmine-Switch-User", "alice");
-        let text = "No key is made, changed or rotated with X-Redmine-Switch-User.";
+        let text = "You cannot create, change or rotate keys with X-Redmine-Switch-User.";
         assert_eq!(problem(&Answer::of(request).await), refused(403, text));
     }
     assert_eq!(site.get_with_key(&address(&key), &api).await.json(), shown);

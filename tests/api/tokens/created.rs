@@ -70,43 +70,43 @@ async fn broken_rules_are_told_and_nothing_is_made(#[values(Sqlite, Postgres)] d
                   services:write, and service:NAME:read and service:NAME:write";
     let expiry = "must be never, a number of days such as 30d, a date such as 2027-01-31 or an RFC 3339 time";
     for (wish, text) in [
-        (json!({}), "Name cannot be blank; Scopes cannot be empty: choose what it may do".to_owned()),
+        (json!({}), "Name cannot be blank; Choose at least one scope".to_owned()),
         (json!({ "name": " ", "scopes": ["account:read"] }), "Name cannot be blank".into()),
-        (json!({ "name": null, "scopes": ["account:read"] }), "Name must be text".into()),
+        (json!({ "name": null, "scopes": ["account:read"] }), "Name must be a string".into()),
         (
             json!({ "name": "n".repeat(101), "note": "n".repeat(501), "scopes": [], "expires_on": "0d" }),
             "Name is too long (maximum is 100 characters); Note is too long (maximum is 500 characters); \
-             Scopes cannot be empty: choose what it may do; Expiry must be in the future"
+             Choose at least one scope; Expiration must be in the future"
                 .into(),
         ),
         (json!({ "name": "a\u{0}b", "scopes": ["account:read"] }), "Name is invalid".into()),
         (json!({ "name": "a", "note": "\u{202E}", "scopes": ["account:read"] }), "Note is invalid".into()),
-        (json!({ "name": "a", "scopes": "account:read" }), "Scopes must be an array of texts".into()),
-        (json!({ "name": "a", "scopes": null }), "Scopes must be an array of texts".into()),
-        (json!({ "name": "a", "scopes": ["account:read", 1] }), "Scopes must be an array of texts".into()),
+        (json!({ "name": "a", "scopes": "account:read" }), "Scopes must be an array of strings".into()),
+        (json!({ "name": "a", "scopes": null }), "Scopes must be an array of strings".into()),
+        (json!({ "name": "a", "scopes": ["account:read", 1] }), "Scopes must be an array of strings".into()),
         (
             json!({ "name": "a", "scopes": ["account:read", "admin"] }),
-            format!("Scopes cannot be these: admin is no scope; there are {scopes}"),
+            format!("Unknown scope: admin. The scopes are {scopes}"),
         ),
         (
             json!({ "name": "a", "scopes": ["users:read"] }),
-            "Scopes of users and services are for administrators only".into(),
+            "Only administrators can use the scopes of users and services".into(),
         ),
-        (json!({ "name": "a", "scopes": ["account:read"], "expires_on": 30 }), "Expiry must be text".into()),
-        (json!({ "name": "a", "scopes": ["account:read"], "expires_on": "" }), format!("Expiry {expiry}")),
-        (json!({ "name": "a", "scopes": ["account:read"], "expires_on": "30 days" }), format!("Expiry {expiry}")),
+        (json!({ "name": "a", "scopes": ["account:read"], "expires_on": 30 }), "Expiration must be a string".into()),
+        (json!({ "name": "a", "scopes": ["account:read"], "expires_on": "" }), format!("Expiration {expiry}")),
+        (json!({ "name": "a", "scopes": ["account:read"], "expires_on": "30 days" }), format!("Expiration {expiry}")),
         (
             json!({ "name": "a", "scopes": ["account:read"], "expires_on": "2026-11-23" }),
-            "Expiry must be in the future".into(),
+            "Expiration must be in the future".into(),
         ),
         // Who mistypes must not get what was not meant.
         (
             json!({ "name": "a", "scopes": ["account:read"], "expires": "7d" }),
-            r#""expires" is unknown here: there are name, note, scopes, expires_on"#.into(),
+            r#"Unknown field "expires": use name, note, scopes, expires_on"#.into(),
         ),
         (
             json!({ "name": 1, "scope": ["account:read"] }),
-            r#"Name must be text; "scope" is unknown here: there are name, note, scopes, expires_on"#.into(),
+            r#"Name must be a string; Unknown field "scope": use name, note, scopes, expires_on"#.into(),
         ),
     ] {
         assert_eq!(problem(&post(&site, &key, LIST, wish.clone()).await), (422, text), "{wish}");
@@ -124,11 +124,11 @@ async fn there_are_as_many_as_the_setting_says_and_none_lives_longer(#[values(Sq
     let make = async |expires_on: Value| {
         post(&site, &key, LIST, json!({ "name": "a", "scopes": ["account:read"], "expires_on": expires_on })).await
     };
-    let too_long = refused(422, "Expiry cannot be more than 90 days away");
+    let too_long = refused(422, "Expiration cannot be more than 90 days away");
     assert_eq!(problem(&make(json!(null)).await), too_long);
     assert_eq!(problem(&make(json!("92d")).await), too_long);
     assert_eq!([make(json!("90d")).await.status, make(json!("1d")).await.status], [201, 201]);
-    let too_many = "There are 2 access tokens, as many as one person may have: revoke one first";
+    let too_many = "There are already 2 access tokens, the most that one person may have: revoke one first";
     assert_eq!(problem(&make(json!("1d")).await), refused(422, too_many));
 }
 
@@ -157,7 +157,7 @@ async fn nobody_makes_a_key_for_somebody_else(#[values(Sqlite, Postgres)] db: Db
     let before = state(&site);
     let wish = json!({ "name": "a", "scopes": ["tokens:read"], "expires_on": "1d" });
     let request = send(&site, &key, Method::POST, LIST, &wish).header("X-Redmine-Switch-User", &alice.login);
-    let text = "No key is made, changed or rotated with X-Redmine-Switch-User.";
+    let text = "You cannot create, change or rotate keys with X-Redmine-Switch-User.";
     assert_eq!(problem(&Answer::of(request).await), refused(403, text));
     let (keys, _, idempotency_keys) = state(&site);
     assert_eq!((keys, idempotency_keys), (before.0, before.2));

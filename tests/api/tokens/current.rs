@@ -65,7 +65,7 @@ async fn a_password_is_no_key(#[values(Sqlite, Postgres)] db: Db) {
     let feeds = site.add_key(&alice, TokenAction::Feeds).await;
     for method in [Method::GET, Method::DELETE] {
         let by_password = site.request(method.clone(), CURRENT).basic_auth("alice", Some(PASSWORD));
-        let text = "This is about the key that is used: use one instead of the password.";
+        let text = "This address is about the key that you use: send a key instead of a password.";
         assert_eq!(problem(&Answer::of(by_password).await), refused(403, text));
         assert_eq!(Answer::of(site.request(method.clone(), CURRENT)).await.status, 401);
         let by_feeds_key = Answer::of(send(&site, &feeds, method, CURRENT, &Value::Null)).await;

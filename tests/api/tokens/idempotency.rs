@@ -67,7 +67,7 @@ async fn another_request_by_the_same_name_is_refused(#[values(Sqlite, Postgres)]
     other["expires_on"] = json!(null);
     for (address, body) in [(LIST, &other), (&*rotation(&key), &Value::Null)] {
         let answer = post_once(&site, &api, address, body, "one").await;
-        let text = "The Idempotency-Key was used for another request: give each request one of its own";
+        let text = "This Idempotency-Key was used for another request: use a new one for each request";
         assert_eq!(problem(&answer), refused(422, text), "{address}");
     }
     assert_eq!(state(&site), before);
@@ -161,7 +161,7 @@ async fn a_key_that_was_revoked_since_is_told_to_be_gone(#[values(Sqlite, Postgr
     let made = issued(&post_once(&site, &api, LIST, &wish(), "one").await);
     assert_eq!(delete(&site, &api, &address(&made)).await.status, 204);
     let text =
-        "This has been done before, and the key was revoked since: to do it again, give another Idempotency-Key.";
+        "This request was already done, and its key has been revoked since: to repeat it, use another Idempotency-Key.";
     assert_eq!(problem(&post_once(&site, &api, LIST, &wish(), "one").await), refused(410, text));
     assert_eq!(keys(&site), 0);
     let root = site.add_admin("root").await;

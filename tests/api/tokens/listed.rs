@@ -143,10 +143,10 @@ async fn a_parameter_that_cannot_be_read_is_told(#[values(Sqlite, Postgres)] db:
         ("limit=0", "limit must be a number from 1 to 100.".into()),
         ("limit=101", "limit must be a number from 1 to 100.".into()),
         ("limit=%2B5", "limit must be a number from 1 to 100.".into()),
-        ("limit=5&limit=6", "limit is there twice.".into()),
+        ("limit=5&limit=6", "limit appears twice.".into()),
         (
             "unused_sinse=2026-11-24",
-            "unused_sinse is unknown here: there are action, unused_since, expires_before, offset and limit.".into(),
+            "Unknown parameter unused_sinse: use action, unused_since, expires_before, offset and limit.".into(),
         ),
     ] {
         let answer = site.get_with_key(&format!("{LIST}?{query}"), &key).await;

@@ -16,7 +16,7 @@ async fn a_key_is_revoked_with_every_secret_of_it(#[values(Sqlite, Postgres)] db
     assert!(!works(&site, &old).await && !works(&site, &new).await);
     let by = format!("API access key ····{}", hint(&api));
     assert_eq!(told(&site, &alice), ("Access token “deploy” revoked".into(), String::new(), by));
-    assert_eq!(problem(&delete(&site, &api, &address(&old)).await), refused(404, "There is nothing at this address."));
+    assert_eq!(problem(&delete(&site, &api, &address(&old)).await), refused(404, "This address does not exist."));
     site.flush().await;
     assert_eq!(site.app.recorder.last_use.pending_uses(), 0);
 }

@@ -100,13 +100,13 @@ async fn what_cannot_be_rotated_stays_as_it_is(#[values(Sqlite, Postgres)] db: D
     let before = state(&site);
     for (wish, text) in [
         (json!({ "grace": "2d" }), "Grace must be 0, 1h, 1d or 7d"),
-        (json!({ "grace": null }), "Grace must be text"),
-        (json!({ "grace": 0 }), "Grace must be text"),
-        (json!({ "graze": "0" }), r#""graze" is unknown here: there are grace"#),
+        (json!({ "grace": null }), "Grace must be a string"),
+        (json!({ "grace": 0 }), "Grace must be a string"),
+        (json!({ "graze": "0" }), r#"Unknown field "graze": use grace"#),
     ] {
         assert_eq!(problem(&post(&site, &api, &rotation(&key), wish).await), refused(422, text));
     }
-    let text = "This is no access token: it can be reset or revoked, not changed or rotated";
+    let text = "This is not an access token: you can reset or revoke it, but not change or rotate it";
     for classic in [&api, &feeds] {
         assert_eq!(problem(&post(&site, &api, &rotation(classic), json!({})).await), refused(422, text));
     }
@@ -114,9 +114,9 @@ async fn what_cannot_be_rotated_stays_as_it_is(#[values(Sqlite, Postgres)] db: D
     for _ in 0..4 {
         assert_eq!(post(&site, &api, &rotation(&key), json!({ "grace": "7d" })).await.status, 200);
     }
-    let text = "5 secrets of this access token still work: wait until the first of them stops, or revoke it";
+    let text = "This access token already has 5 active secrets: wait until one stops working, or revoke the token";
     assert_eq!(problem(&post(&site, &api, &rotation(&key), json!({})).await), refused(422, text));
     site.later(TimeDelta::days(30));
-    let text = "This access token has expired: make a new one";
+    let text = "This access token has expired: create a new one";
     assert_eq!(problem(&post(&site, &api, &rotation(&key), json!({})).await), refused(422, text));
 }

@@ -65,7 +65,7 @@ async fn the_key_of_somebody_else_is_not_there(#[values(Sqlite, Postgres)] db: D
     let bob = site.add_user("bob").await;
     let bobs = site.add_access_token(&bob, "account:read", "30d").await;
     let session = site.add_key(&alice, TokenAction::Session).await;
-    let absent = refused(404, "There is nothing at this address.");
+    let absent = refused(404, "This address does not exist.");
     for id in [bobs.id, session.id, 4711, 0] {
         let at = Key { id, secret: String::new() };
         for (method, address) in [

@@ -129,7 +129,7 @@ async fn administrators_are_made_and_unmade_but_for_the_last_one(#[values(Sqlite
     site.add_user("bob").await;
     let (root, bob) = (address(&site, "root", "json"), address(&site, "bob", "json"));
     let refused = put(&site, &key, &root, r#"{"user":{"admin":false}}"#).await;
-    let told = r#"{"errors":["Nobody else is an active administrator: make somebody else one first"]}"#;
+    let told = r#"{"errors":["This is the only active administrator: make somebody else an administrator first"]}"#;
     assert_eq!((refused.status, refused.text.as_str()), (422, told));
     assert_eq!(put(&site, &key, &bob, r#"{"user":{"admin":true}}"#).await.status, 204);
     assert_eq!(put(&site, &key, &bob, r#"{"user":{"status":3}}"#).await.status, 204);
@@ -143,7 +143,11 @@ async fn administrators_are_made_and_unmade_but_for_the_last_one(#[values(Sqlite
     for expected in ["Made an administrator by root", "Account locked by root", "Account unlocked by root"] {
         assert!(told.contains(&expected.to_owned()), "{told:?}");
     }
-    assert_eq!(activity(&site, "root").await[0], "Administrator no more", "of what one does oneself no name is told");
+    assert_eq!(
+        activity(&site, "root").await[0],
+        "No longer an administrator",
+        "of what one does oneself no name is told"
+    );
 }
 
 #[rstest]

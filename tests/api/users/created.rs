@@ -97,6 +97,6 @@ async fn broken_rules_are_told_as_redmine_tells_them_and_nobody_is_made(#[values
     }
     let xml = post(&site, &key, "/users.xml", "<user><login>a b</login><firstname>A</firstname></user>").await;
     assert_eq!(xml.status, 422);
-    assert!(xml.text.contains("<errors type=\"array\"><error>Login may hold letters, digits"), "{}", xml.text);
+    assert!(xml.text.contains("<errors type=\"array\"><error>Login can only have letters, digits"), "{}", xml.text);
     assert_eq!(site.database.dump("users"), before);
 }

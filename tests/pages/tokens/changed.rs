@@ -20,7 +20,11 @@ async fn the_form_stands_as_the_token_does_and_what_is_left_stays(#[values(Sqlit
     assert_eq!(choice(&form, "keep"), Some(true));
     assert!(form.shows("As it is until 3 Jan 2027 7 days until 1 Dec 2026"), "{}", form.text());
     let other = alice.get(&lasting.path()).await;
-    assert!(other.shows("As it is: no expiry 7 days until") && choice(&other, "never").is_none(), "{}", other.text());
+    assert!(
+        other.shows("Keep current: no expiration 7 days until") && choice(&other, "never").is_none(),
+        "{}",
+        other.text()
+    );
 
     let before = rows_of_tokens(&site);
     let fields = [("name", "Report"), ("note", ""), ("scopes", "account:read"), ("scopes", "users:read")];
@@ -65,9 +69,9 @@ async fn what_is_wrong_is_said_and_what_was_typed_is_kept(#[values(Sqlite, Postg
     let fields =
         [("name", ""), ("note", "typed"), ("expiry", "date"), ("date", "2026-11-01"), ("scopes", "tokens:write")];
     for (leave_out, told) in [
-        ("", &["Name cannot be blank", "Expiry must be in the future"][..]),
-        ("scopes", &["Name cannot be blank", "Scopes cannot be empty: choose what it may do"]),
-        ("date", &["Name cannot be blank", "Expiry needs a date"]),
+        ("", &["Name cannot be blank", "Expiration must be in the future"][..]),
+        ("scopes", &["Name cannot be blank", "Choose at least one scope"]),
+        ("date", &["Name cannot be blank", "Expiration needs a date"]),
     ] {
         let sent: Vec<_> = fields.into_iter().filter(|(name, _)| *name != leave_out).collect();
         let refused = alice.post(&made.path(), &sent).await;
@@ -96,6 +100,6 @@ async fn scopes_of_an_administrator_can_be_taken_away_and_not_given_again(#[valu
     assert_eq!(alice.post(&made.path(), &[("name", "Report"), ("scopes", "account:read")]).await.status, 303);
     assert_eq!(choice(&alice.get(&made.path()).await, "users:read"), None);
     let refused = alice.post(&made.path(), &[("name", "Report"), ("scopes", "users:read")]).await;
-    assert!(refused.status == 422 && refused.shows("Scopes of users and services are for administrators only"));
+    assert!(refused.status == 422 && refused.shows("Only administrators can use the scopes of users and services"));
     assert_eq!(all_of(&site, &user)[0].scopes.to_string(), "account:read");
 }

@@ -15,7 +15,7 @@ async fn where_there_is_none_it_says_what_a_token_is_for(#[values(Sqlite, Postgr
     site.add_user("alice").await;
     let list = site.signed_in("alice").await.get("/my/tokens").await;
     assert_eq!(list.status, 200);
-    assert!(list.shows("An access token is a key for one program."), "{}", list.text());
+    assert!(list.shows("An access token lets one program act for you."), "{}", list.text());
     assert!(list.html.contains("href=\"/my/tokens/new\">Create your first access token</a>"), "{}", list.html);
     assert!(!list.html.contains("<table"));
 }
@@ -82,7 +82,7 @@ async fn what_expires_within_a_week_stands_out_and_what_has_expired_says_so(#[va
         let used = row.split_once("Never used ").or_else(|| row.split_once("Last used less than a minute ago "));
         (used.expect("a use").1.to_owned(), stands_out)
     };
-    assert!(state("Lasting").await.0.starts_with("Active, no expiry created"));
+    assert!(state("Lasting").await.0.starts_with("Active, no expiration created"));
     assert_eq!((state("Far").await.0.starts_with("Active, expires in 8 days"), state("Far").await.1), (true, false));
     assert_eq!((state("Near").await.0.starts_with("Expires in 7 days"), state("Near").await.1), (true, true));
     assert_eq!(
@@ -146,12 +146,12 @@ async fn a_last_use_by_an_earlier_secret_says_so(#[values(Sqlite, Postgres)] db:
     let alice = site.signed_in("alice").await;
     assert_eq!(status(&site, &old).await, 200);
     let list = alice.get("/my/tokens").await;
-    assert!(list.shows("Last used less than a minute ago by an earlier secret"), "{}", list.text());
+    assert!(list.shows("Last used less than a minute ago with an old secret"), "{}", list.text());
     assert_eq!(rows(&list).len(), 1, "two secrets, one token");
     assert!(list.shows(&format!("····{}", new.hint())) && !list.shows(&format!("····{}", old.hint())));
     site.later(TimeDelta::minutes(1));
     assert_eq!(status(&site, &new).await, 200);
-    assert!(!alice.get("/my/tokens").await.shows("by an earlier secret"));
+    assert!(!alice.get("/my/tokens").await.shows("with an old secret"));
 }
 
 /// "keys unused for 90 days, or without any use in 30 days of recording, stand out with a suggestion to remove them"
@@ -166,9 +166,9 @@ async fn what_nobody_needs_any_more_stands_out_with_a_suggestion(#[values(Sqlite
     assert_eq!(status(&site, &used).await, 200);
     let idle = async || {
         let list = site.signed_in("alice").await.get("/my/tokens").await;
-        let rows = rows(&list).into_iter().filter(|row| row.contains("Seems to be needed no more"));
+        let rows = rows(&list).into_iter().filter(|row| row.contains("Looks unused"));
         let names: Vec<_> = rows.map(|row| row.split(' ').next().expect("a name").to_owned()).collect();
-        (names.join(" "), list.shows("needed no more: not used for 90 days, or never in 30 days of recording."))
+        (names.join(" "), list.shows("XXX"))
     };
     site.later(days(30) - TimeDelta::microseconds(1));
     assert_eq!(idle().await, (String::new(), false));
@@ -182,7 +182,7 @@ async fn what_nobody_needs_any_more_stands_out_with_a_suggestion(#[values(Sqlite
     site.later(TimeDelta::microseconds(2));
     assert_eq!(idle().await.0, "Unused Used");
     let page = site.signed_in("alice").await.get(&used.path()).await;
-    assert!(page.shows("It seems to be needed no more. If nothing depends on it, revoke it."), "{}", page.text());
+    assert!(page.shows("This token looks unused. If nothing depends on it, revoke it."), "{}", page.text());
 }
 
 #[rstest]
@@ -211,7 +211,7 @@ async fn who_has_as_many_as_there_may_be_is_told_instead_of_offered_more(#[value
     let gone = add(&site, &user, "Two", "account:read", Expiry::On(at("2026-11-24T09:31:00"))).await;
     site.later(TimeDelta::minutes(1));
     assert_eq!(status(&site, &gone).await, 401, "what has expired counts until it is removed");
-    let told = "You have 2 access tokens, as many as one person may have. Revoke one to make another.";
+    let told = "You have 2 access tokens, the most that one person may have. Revoke one to create another.";
     for path in ["/my/tokens", "/my/tokens/new"] {
         let page = alice.get(path).await;
         assert_eq!((page.status, page.shows(told)), (200, true), "{path}: {}", page.text());

@@ -60,7 +60,7 @@ async fn each_life_says_its_date_and_the_settings_say_which_there_are(
     });
     assert_eq!(offered.collect::<Vec<_>>().join(" "), expected, "{flags:?}");
     for (value, said) in
-        [("7d", "7 days until 1 Dec 2026"), ("90d", "90 days until 22 Feb 2027"), ("never", "No expiry")]
+        [("7d", "7 days until 1 Dec 2026"), ("90d", "90 days until 22 Feb 2027"), ("never", "No expiration")]
     {
         assert_eq!(form.shows(said), choice(&form, value).is_some(), "{flags:?}: {said}");
     }
@@ -161,8 +161,8 @@ async fn a_form_that_is_sent_twice_makes_one_token_and_says_so(#[values(Sqlite, 
     let secret = alice.post("/my/tokens", &fields).await.secret();
     let again = alice.post("/my/tokens", &fields).await;
     assert_eq!((again.status, again.header("Cache-Control")), (409, Some("no-store")));
-    assert!(again.html.contains("<title>Nothing was made · Latchkey</title>"), "{}", again.html);
-    assert!(again.shows("This form was already sent, or another access token was made since it was opened."));
+    assert!(again.html.contains("<title>Already created · Latchkey</title>"), "{}", again.html);
+    assert!(again.shows("You have already sent this form, or created another access token since you opened it."));
     assert!(!again.html.contains("id=\"secret\"") && !again.html.contains(&secret));
     let [once] = &all_of(&site, &user)[..] else { panic!("one token") };
     assert!(again.html.contains(&format!("href=\"/my/tokens/{}/rotate\">Rotate Once</a>", once.id)), "{}", again.html);
@@ -218,27 +218,31 @@ async fn what_is_wrong_is_said_and_what_was_typed_is_kept(#[values(Sqlite, Postg
             &[("name", "<b>&"), ("note", &note_of_501), ("scopes", "account:read")],
             &["#note\">Note is too long (maximum is 500 characters)"],
         ),
-        (&[("name", "A"), ("note", "<b>")], &["#scopes\">Scopes cannot be empty: choose what it may do"]),
+        (&[("name", "A"), ("note", "<b>")], &["#scopes\">Choose at least one scope"]),
         (
             &[("name", "A"), ("scopes", "users:read")],
-            &["#scopes\">Scopes of users and services are for administrators only"],
+            &["#scopes\">Only administrators can use the scopes of users and services"],
         ),
-        (&[("name", "A"), ("scopes", "tokens:read"), ("expiry", "date")], &["#expiry\">Expiry needs a date"]),
+        (&[("name", "A"), ("scopes", "tokens:read"), ("expiry", "date")], &["#expiry\">Expiration needs a date"]),
         (
             &[("name", "A"), ("scopes", "tokens:read"), ("expiry", "date"), ("date", "tomorrow")],
-            &["#expiry\">Expiry must be a date such as 2027-01-31"],
+            &["#expiry\">Expiration must be a date such as 2027-01-31"],
         ),
         (
             &[("name", "A"), ("scopes", "tokens:read"), ("expiry", "date"), ("date", "2026-11-23")],
-            &["#expiry\">Expiry must be in the future"],
+            &["#expiry\">Expiration must be in the future"],
         ),
         (
             &[("expiry", "date"), ("date", "2027-02-30")],
-            &["#name\">Name cannot", "#scopes\">Scopes cannot", "#expiry\">Expiry must be a date such as 2027-01-31"],
+            &[
+                "#name\">Name cannot",
+                "#scopes\">Choose at least one scope",
+                "#expiry\">Expiration must be a date such as 2027-01-31",
+            ],
         ),
         (
             &[("expiry", "never")],
-            &["#name\">Name", "#scopes\">Scopes", "#expiry\">Expiry cannot be more than 60 days away"],
+            &["#name\">Name", "#scopes\">Choose", "#expiry\">Expiration cannot be more than 60 days away"],
         ),
     ];
     for (fields, told) in cases {

@@ -5,7 +5,7 @@ use rstest::rstest;
 
 use super::*;
 
-const LABEL: &str = "Your password, again You gave it more than 15 minutes ago.";
+const LABEL: &str = "Your password You last entered it more than 15 minutes ago.";
 const WRONG: &str = "a-wrong-password";
 
 /// A step that asks: where its form is, where that is sent, and what is in it.
@@ -51,7 +51,7 @@ async fn a_password_that_was_given_15_minutes_ago_is_not_asked_for(#[values(Sqli
     let hashed = site.app.passwords.hash_calls();
     for step in &steps {
         let form = alice.get(&step.form).await;
-        assert!(!form.shows("Your password, again"), "{}: {}", step.form, form.text());
+        assert!(!form.shows("Your password"), "{}: {}", step.form, form.text());
         let made = step.send(&alice, None).await;
         assert_eq!(made.status, 200, "{}: {}", step.action, made.text());
         made.secret();
@@ -72,8 +72,8 @@ async fn after_that_each_step_asks_and_keeps_what_was_typed_until_it_is_right(#[
         let form = alice.get(&step.form).await;
         assert!(form.status == 200 && form.shows(LABEL), "{}: {}", step.form, form.text());
         for (password, told) in [
-            (None, "Your password is needed again: you gave it more than 15 minutes ago"),
-            (Some(""), "Your password is needed again: you gave it more than 15 minutes ago"),
+            (None, "Enter your password: you last entered it more than 15 minutes ago"),
+            (Some(""), "Enter your password: you last entered it more than 15 minutes ago"),
             (Some(WRONG), "Your password is wrong"),
         ] {
             let refused = step.send(&alice, password).await;
@@ -135,7 +135,11 @@ async fn a_right_password_counts_even_if_the_rest_is_refused(#[values(Sqlite, Po
     let fields = [("name", ""), ("scopes", "account:read"), ("expiry", "date"), ("password", PASSWORD)];
     let refused = create(&alice, &fields).await;
     assert_eq!(refused.status, 422);
-    assert!(refused.shows("Name cannot be blank Expiry needs a date") && !refused.shows(LABEL), "{}", refused.text());
+    assert!(
+        refused.shows("Name cannot be blank Expiration needs a date") && !refused.shows(LABEL),
+        "{}",
+        refused.text()
+    );
     assert!(!refused.html.contains(PASSWORD) && !refused.html.contains("type=\"password\""));
     let fields = [("name", "Report"), ("scopes", "account:read"), ("expiry", "7d")];
     create(&alice, &fields).await.secret();
@@ -266,6 +270,10 @@ async fn a_password_that_is_not_enough_any_more_says_so(#[values(Sqlite, Postgre
     site.set_user(&user, "twofa_scheme = 'totp'");
     let refused = steps[0].send(&alice, Some(PASSWORD)).await;
     assert_eq!(refused.status, 422);
-    assert!(refused.shows("This account asks for a second factor, which is not possible here."), "{}", refused.text());
+    assert!(
+        refused.shows("This account needs a second factor, which Latchkey does not support."),
+        "{}",
+        refused.text()
+    );
     assert_eq!(refused.value_of("name"), "typed name");
 }

@@ -21,12 +21,12 @@ async fn administrators_see_those_of_a_person_and_change_nothing(#[values(Sqlite
     let page = root.get(&path).await;
     let [unused, report] = &rows(&page)[..] else { panic!("two rows in {}", page.text()) };
     assert!(
-        unused.starts_with("Unused") && unused.ends_with("See your account Never used Active, no expiry"),
+        unused.starts_with("Unused") && unused.ends_with("See your account Never used Active, no expiration"),
         "{unused}"
     );
     let expected = format!(
-        "Bob's report ends in ····{} See your account; make, change and revoke your keys Last used 5 minutes ago by an \
-         earlier secret Expires in 3 days",
+        "Bob's report ends in ····{} See your account; create, change and revoke your keys Last used 5 minutes ago with an \
+         old secret Expires in 3 days",
         new.hint()
     );
     assert_eq!(report, &expected);
@@ -57,7 +57,11 @@ async fn a_key_that_is_switched_off_says_so_and_is_not_told_to_stop(#[values(Sql
     site.add_key(&bob, TokenAction::Feeds).await;
     let root = site.signed_in("root").await;
     let page = root.get(&format!("/admin/users/{}", bob.id)).await;
-    assert!(page.shows("Switched off here: programs that use it are refused."), "{}", page.text());
+    assert!(
+        page.shows("Keys of this kind are turned off on this server, so programs that use it are refused."),
+        "{}",
+        page.text()
+    );
     let asked = root.get(&format!("/admin/users/{}/lock", bob.id)).await;
     assert!(!asked.shows("API access key") && asked.shows("What stops working Atom access key"), "{}", asked.text());
 }

@@ -19,12 +19,12 @@ async fn it_asks_first_and_says_what_stops_working(#[values(Sqlite, Postgres)] d
     assert_eq!(status(&site, &old).await, 200, "asking changes nothing");
     site.later(TimeDelta::hours(2));
     let asked = alice.get(&path).await;
-    let told = format!("Report Last used: about 2 hours ago By the secret that ends in {}", old.hint());
+    let told = format!("Report Last used: about 2 hours ago With the secret ending in {}", old.hint());
     assert!(asked.shows(&told), "{}", asked.text());
     let new = rotate(&site, &user, old.id, Grace::Day).await;
     let asked = alice.get(&path).await;
-    let told = format!("Last used: about 2 hours ago By a secret before the one that ends in {}", new.hint());
-    assert!(asked.shows(&told) && asked.shows("2 secrets work"), "{}", asked.text());
+    let told = format!("Last used: about 2 hours ago With a secret older than the one ending in {}", new.hint());
+    assert!(asked.shows(&told) && asked.shows("2 active secrets"), "{}", asked.text());
 }
 
 #[rstest]
@@ -48,5 +48,5 @@ async fn it_ends_every_secret_and_says_so(#[values(Sqlite, Postgres)] db: Db) {
     let again = alice.post(&path, &[]).await;
     assert_eq!((again.status, again.location()), (303, "/my/tokens?notice=token_gone"));
     let list = alice.get(again.location()).await;
-    assert!(list.shows("There is no such access token: it has been revoked already"), "{}", list.text());
+    assert!(list.shows("This access token no longer exists: it was already revoked"), "{}", list.text());
 }

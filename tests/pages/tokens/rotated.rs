@@ -26,9 +26,9 @@ async fn it_asks_first_and_says_until_when_the_secret_before_works(#[values(Sqli
     let asked = alice.get(&format!("{}/rotate", made.path())).await;
     assert_eq!(asked.status, 200);
     for wanted in [
-        "Rotate “Report” It gets a new secret, shown one time, on the next page.",
+        "Rotate “Report” The token gets a new secret, which the next page shows once.",
         "Report Last used: 5 minutes ago",
-        "Not at all: it stops at once",
+        "No time: it stops at once",
         "1 hour until 24 Nov 2026, 10:35:00 UTC",
         "1 day until 25 Nov 2026, 09:35:00 UTC",
         // No longer than the token.
@@ -56,8 +56,8 @@ async fn both_secrets_work_for_the_time_that_was_chosen(
     let new = Made { id: old.id, key: Key { id: 0, secret: answer.secret() } };
     let ends = (site.clock.now() + TimeDelta::minutes(grace.1)).format("%-d %b %Y, %H:%M:%S UTC");
     let fate = match grace.1 {
-        0 => format!("The secret before, which ends in {}, has stopped working.", old.hint()),
-        _ => format!("The secret before, which ends in {}, works until {ends}.", old.hint()),
+        0 => format!("The old secret, ending in {}, has stopped working.", old.hint()),
+        _ => format!("The old secret, ending in {}, works until {ends}.", old.hint()),
     };
     assert!(answer.shows(&fate), "{fate} is not in {}", answer.text());
     assert_eq!(status(&site, &new).await, 200);
@@ -82,37 +82,39 @@ async fn its_page_shows_which_secret_programs_still_use(#[values(Sqlite, Postgre
     let old = add(&site, &user, "Report", "account:read", Expiry::Never).await;
     let alice = site.signed_in("alice").await;
     assert_eq!(status(&site, &old).await, 200);
-    assert!(!alice.get(&old.path()).await.shows("secrets work"), "there is one");
+    assert!(!alice.get(&old.path()).await.shows("active secrets"), "there is one");
     site.later(TimeDelta::minutes(1));
     let new = rotate(&site, &user, old.id, Grace::Hour).await;
     let progress = async |wanted: &str| {
         let page = alice.get(&old.path()).await;
-        assert!(page.shows(&format!("2 secrets work {wanted}")), "{wanted} is not in {}", page.text());
+        assert!(page.shows(&format!("2 active secrets {wanted}")), "{wanted} is not in {}", page.text());
         page
     };
     let page =
-        progress("No program has used any of them since. New secret Never used Made less than a minute ago").await;
-    let earlier = "Earlier secret Last used: 1 minute ago Made 1 minute ago, works until 24 Nov 2026, 10:31:00 UTC, about 1 \
-                   hour from now";
+        progress("None of them has been used since the rotation. New secret Never used Created less than a minute ago")
+            .await;
+    let earlier = "Old secret Last used: 1 minute ago Created 1 minute ago. Works until 24 Nov 2026, 10:31:00 UTC, in about \
+                   1 hour";
     assert!(page.shows(earlier), "{}", page.text());
     assert!(page.shows(&format!("····{}", old.hint())) && page.shows(&format!("····{}", new.hint())));
-    assert!(page.shows("Last used by an earlier secret, not the new one"), "{}", page.text());
+    assert!(page.shows("Last used with An old secret, not the new one"), "{}", page.text());
 
     site.later(TimeDelta::minutes(1));
     assert_eq!(status(&site, &old).await, 200);
-    progress("No program has moved to the new one yet.").await;
+    progress("Programs still use an old secret. The new one has not been used yet.").await;
     site.later(TimeDelta::minutes(1));
     assert_eq!(status(&site, &new).await, 200);
     let page =
-        progress("The new one was used last. All programs have moved once no earlier one is used any more.").await;
-    assert!(!page.shows("Last used by"), "{}", page.text());
+        progress("The new secret was used last. Once no old secret is used any more, every program has switched.")
+            .await;
+    assert!(!page.shows("Last used with"), "{}", page.text());
     site.later(TimeDelta::minutes(1));
     assert_eq!(status(&site, &old).await, 200);
-    progress("Not all programs have moved to the new one yet.").await;
+    progress("Some programs still use an old secret.").await;
     site.later(TimeDelta::hours(1));
     let page = site.signed_in("alice").await.get(&old.path()).await;
-    assert!(!page.shows("secrets work"), "the time of grace is over: {}", page.text());
-    assert!(page.shows("Last used by a secret that has been replaced and no longer works"), "{}", page.text());
+    assert!(!page.shows("active secrets"), "the time of grace is over: {}", page.text());
+    assert!(page.shows("Last used with An old secret that no longer works"), "{}", page.text());
 }
 
 #[rstest]
@@ -126,7 +128,7 @@ async fn when_only_the_new_secret_is_used_it_says_so(#[values(Sqlite, Postgres)]
     let new = rotate(&site, &user, old.id, Grace::Day).await;
     assert_eq!(status(&site, &new).await, 200);
     let page = site.signed_in("alice").await.get(&old.path()).await;
-    assert!(page.shows("Every program that was seen since uses the new one."), "{}", page.text());
+    assert!(page.shows("Only the new secret has been used since the rotation."), "{}", page.text());
 }
 
 #[rstest]
@@ -142,9 +144,9 @@ async fn a_form_that_is_sent_twice_rotates_once_and_says_so(#[values(Sqlite, Pos
     let new = Made { id: old.id, key: Key { id: 0, secret: alice.post(&path, &fields).await.secret() } };
     let again = alice.post(&path, &fields).await;
     assert_eq!(again.status, 409);
-    assert!(again.html.contains("<title>Nothing was made · Latchkey</title>"));
+    assert!(again.html.contains("<title>Already rotated · Latchkey</title>"));
     assert!(
-        again.shows("This form was already sent, or “Report” was rotated since it was opened."),
+        again.shows("You have already sent this form, or rotated “Report” since you opened it."),
         "{}",
         again.text()
     );
@@ -165,10 +167,10 @@ async fn too_many_secrets_at_a_time_are_refused_with_what_to_do(#[values(Sqlite,
     }
     let refused = ask(&alice, &made, "1h").await;
     assert_eq!(refused.status, 422);
-    let told = "There is a problem 5 secrets of this access token still work: wait until the first of them stops, or";
+    let told = "There is a problem This access token already has 5 active secrets: wait until one stops working, or";
     assert!(refused.shows(told), "{}", refused.text());
     assert_eq!(choice(&refused, "1h"), Some(true), "what was chosen is kept");
-    assert!(alice.get(&made.path()).await.shows("5 secrets work"));
+    assert!(alice.get(&made.path()).await.shows("5 active secrets"));
 }
 
 #[rstest]

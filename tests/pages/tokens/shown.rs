@@ -71,7 +71,7 @@ async fn one_that_has_expired_can_only_be_removed(#[values(Sqlite, Postgres)] db
     let alice = site.signed_in("alice").await;
     let page = alice.get(&made.path()).await;
     assert!(page.shows("State Expired less than a minute ago"), "{}", page.text());
-    assert!(page.shows("Programs that use it are refused. It is removed by itself 30 days after it expired."));
+    assert!(page.shows("Programs that use it are refused. Latchkey deletes it 30 days after it expired."));
     assert!(page.shows("Remove") && !page.shows("Rotate") && !page.html.contains("name=\"scopes\""));
     let asked = alice.get(&format!("{}/rotate", made.path())).await;
     assert_eq!((asked.status, asked.location().to_owned()), (303, made.path()));
@@ -79,7 +79,7 @@ async fn one_that_has_expired_can_only_be_removed(#[values(Sqlite, Postgres)] db
     for (end, fields) in [("", &fields[..]), ("/rotate", &[("replaces", &*made.id.to_string()), ("grace", "0")])] {
         let refused = alice.post(&format!("{}{end}", made.path()), fields).await;
         assert_eq!(refused.status, 422, "{end}");
-        assert!(refused.shows("This access token has expired: make a new one"), "{end}: {}", refused.text());
+        assert!(refused.shows("This access token has expired: create a new one"), "{end}: {}", refused.text());
     }
     assert_eq!(all_of(&site, &user)[0].name.as_deref(), Some("Over"));
     let asked = alice.get(&format!("{}/revoke", made.path())).await;

@@ -17,18 +17,18 @@ async fn the_sidebar_says_how_many_there_are_and_when_the_latest_was_used(#[valu
         account
     };
     let none = alice.get("/my/account").await;
-    assert!(none.shows("Access tokens No access token A key for each program"), "{}", none.text());
+    assert!(none.shows("Access tokens No access token One token per program"), "{}", none.text());
     assert!(none.html.contains("href=\"/my/tokens/new\">Create access token</a>"));
     let first = add(&site, &user, "First", "account:read", Expiry::InDays(7)).await;
-    let page = account("Access tokens Never used 1 access token See access tokens").await;
-    assert!(page.html.contains("href=\"/my/tokens\">See access tokens</a>"));
+    let page = account("Access tokens Never used 1 access token View access tokens").await;
+    assert!(page.html.contains("href=\"/my/tokens\">View access tokens</a>"));
     add(&site, &user, "Second", "account:read", Expiry::Never).await;
     rotate(&site, &user, first.id, Grace::Day).await;
     assert_eq!(status(&site, &first).await, 200, "by the earlier secret");
     site.later(TimeDelta::minutes(5));
-    account("Access tokens Last used: 5 minutes ago 2 access tokens See access tokens").await;
+    account("Access tokens Last used: 5 minutes ago 2 access tokens View access tokens").await;
     site.later(days(7));
-    account("Access tokens Last used: 7 days ago 2 access tokens, 1 expired See access tokens").await;
+    account("Access tokens Last used: 7 days ago 2 access tokens, 1 expired View access tokens").await;
 }
 
 /// "The classic API access key … can be switched off by a setting."
@@ -40,7 +40,7 @@ async fn where_api_access_keys_are_switched_off_none_is_offered(#[values(Sqlite,
     let bob = site.add_user("bob").await;
     let key = site.add_key(&bob, TokenAction::Api).await;
     assert_eq!(site.get_with_key("/users/current.json", &key).await.status, 401);
-    let off = "API access keys are switched off here. Make an access token instead, on My account.";
+    let off = "API access keys are turned off on this server. Create an access token on My account instead.";
     for login in ["root", "bob"] {
         let visitor = site.signed_in(login).await;
         assert!(visitor.is_signed_in().await);
@@ -48,7 +48,7 @@ async fn where_api_access_keys_are_switched_off_none_is_offered(#[values(Sqlite,
         let account = visitor.get("/my/account").await;
         assert!(!account.html.contains("/my/api_key"), "{login}: {}", account.html);
         assert_eq!(account.shows("API access key"), login == "bob", "{login}: {}", account.text());
-        let told = "Switched off here: programs that use it are refused. Give them an access token.";
+        let told = "Keys of this kind are turned off on this server, so programs that use it are refused. Give them an access token instead.";
         assert_eq!(account.shows(told), login == "bob", "{login}: {}", account.text());
         assert!(account.shows("Missing an Atom access key"));
         for answer in [visitor.get("/my/api_key").await, visitor.post("/my/api_key", &[("replaces", "")]).await] {
