@@ -18,7 +18,7 @@ async fn the_form_stands_as_the_token_does_and_what_is_left_stays(#[values(Sqlit
         assert_eq!(choice(&form, scope), Some(ticked), "{scope}");
     }
     assert_eq!(choice(&form, "keep"), Some(true));
-    assert!(form.shows("As it is until 3 Jan 2027 7 days until 1 Dec 2026"), "{}", form.text());
+    assert!(form.shows("Keep current until 3 Jan 2027 7 days until 1 Dec 2026"), "{}", form.text());
     let other = alice.get(&lasting.path()).await;
     assert!(
         other.shows("Keep current: no expiration 7 days until") && choice(&other, "never").is_none(),
@@ -47,7 +47,11 @@ async fn everything_about_it_can_be_changed_and_counts_at_once(#[values(Sqlite, 
     let saved = alice.post(&made.path(), &fields).await;
     let page = alice.get(saved.location()).await;
     assert!(page.shows("The access token has been changed.") && page.shows("Renamed"), "{}", page.text());
-    assert!(page.shows("May See your keys Note why") && page.shows("State Expires in 7 days"), "{}", page.text());
+    assert!(
+        page.shows("Permissions See your keys Note why") && page.shows("State Expires in 7 days"),
+        "{}",
+        page.text()
+    );
     assert_eq!((status(&site, &made).await, status(&site, &rotated).await), (403, 403), "whichever secret it is");
     let told = alice.get("/activity").await;
     assert!(told.shows("Access token “Renamed” changed"), "{}", told.text());

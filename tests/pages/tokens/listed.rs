@@ -168,7 +168,7 @@ async fn what_nobody_needs_any_more_stands_out_with_a_suggestion(#[values(Sqlite
         let list = site.signed_in("alice").await.get("/my/tokens").await;
         let rows = rows(&list).into_iter().filter(|row| row.contains("Looks unused"));
         let names: Vec<_> = rows.map(|row| row.split(' ').next().expect("a name").to_owned()).collect();
-        (names.join(" "), list.shows("XXX"))
+        (names.join(" "), list.shows("unused: no use in 90 days, or none in its first 30 days."))
     };
     site.later(days(30) - TimeDelta::microseconds(1));
     assert_eq!(idle().await, (String::new(), false));

@@ -16,7 +16,7 @@ async fn it_tells_all_that_is_known_of_it(#[values(Sqlite, Postgres)] db: Db) {
     let page = alice.get(&made.path()).await;
     assert_eq!(page.status, 200);
     let told = format!(
-        "Backup Never used State Expires in 7 days May See your account Note ask <Bob> Secret ends in ····{} Created \
+        "Backup Never used State Expires in 7 days Permissions See your account Note ask <Bob> Secret ends in ····{} Created \
          less than a minute ago Rotate secret Revoke",
         made.hint()
     );
