@@ -25,6 +25,7 @@ pub mod documents;
 pub mod embed;
 #[doc(hidden)]
 pub mod forward_auth;
+mod guessable;
 #[doc(hidden)]
 pub mod http;
 #[doc(hidden)]

@@ -3,8 +3,6 @@
 use std::process::Command;
 
 use chrono::{TimeDelta, Utc};
-use latchkey::auth::credentials::Password;
-use latchkey::auth::passwords::hash::hash;
 use latchkey::db::migrations;
 use latchkey::secret::Secret;
 use reqwest::{Method, StatusCode};
@@ -170,7 +168,7 @@ async fn keys_of_the_foundation_go_on_working_with_their_last_use(#[values(Sqlit
         let time = Utc::now() - TimeDelta::minutes(minutes);
         format!("'{}'", time.format("%Y-%m-%d %H:%M:%S%.6f"))
     };
-    let password = hash(&Password::new(PASSWORD));
+    let password = site::quick_hash(PASSWORD);
     database.execute(&format!(
         "INSERT INTO users (login, firstname, lastname, mail, password_hash, created_on, updated_on)
          VALUES ('alice', 'Alice', 'Archer', 'alice@example.org', '{password}', {0}, {0});

@@ -12,7 +12,7 @@ use super::described::{InUser, NotLetIn, NotTaken, SwitchUser};
 use super::document::{Document, read};
 use crate::app::App;
 use crate::auth::credentials::{Password, parameter};
-use crate::auth::passwords::rules::new_password_errors;
+use crate::auth::passwords::rules::{NewPassword, Owner};
 use crate::callers::api_user::{AccountRead, AdminUser, ApiUser, UsersRead, UsersWrite};
 use crate::clock::iso8601;
 use crate::http::address::id_of;
@@ -121,7 +121,7 @@ struct PersonDocument {
     lastname: Option<String>,
     #[schema(nullable = false, format = "email", max_length = 254)]
     mail: Option<String>,
-    #[schema(nullable = false, format = Password, min_length = 8, write_only)]
+    #[schema(nullable = false, format = Password, min_length = 8, max_length = 1024, write_only)]
     password: Option<String>,
     /// The same as `password`.
     #[schema(nullable = false, format = Password, write_only)]
@@ -337,20 +337,19 @@ pub async fn create(
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
     let document: PersonDocument = read(&request, format, payload).await?;
-    let mut errors = Vec::new();
-    let password = document.password(&mut errors);
+    let profile = Profile {
+        firstname: document.firstname.clone().unwrap_or_default(),
+        lastname: document.lastname.clone().unwrap_or_default(),
+        mail: document.mail.clone().unwrap_or_default(),
+    };
+    let login = document.login.as_deref().unwrap_or_default().trim().to_owned();
+    let mut new = NewUser { login, profile: profile.trimmed(), password_hash: None, admin: false };
+    let mut errors = new.errors();
+    let password = document.password(Owner { login: &new.login, profile: &new.profile }, &mut errors);
     let status = document.status(&mut errors).unwrap_or(UserStatus::Active);
-    let admin = truth("admin", document.admin.as_deref())?.unwrap_or(false);
+    new.admin = truth("admin", document.admin.as_deref())?.unwrap_or(false);
     let must_change_password = truth("must_change_passwd", document.must_change_passwd.as_deref())?.unwrap_or(false);
     document.refuse_to_generate(&mut errors)?;
-    let profile = Profile {
-        firstname: document.firstname.unwrap_or_default(),
-        lastname: document.lastname.unwrap_or_default(),
-        mail: document.mail.unwrap_or_default(),
-    };
-    let login = document.login.unwrap_or_default().trim().to_owned();
-    let mut new = NewUser { login, profile: profile.trimmed(), password_hash: None, admin };
-    errors.splice(0..0, new.errors());
     if !errors.is_empty() {
         return Err(SaveError::Invalid(errors).into());
     }
@@ -395,21 +394,23 @@ pub async fn update(
     let document: PersonDocument = read(&request, format, payload).await?;
     let user = find(&app, id_of(&request)?).await?;
     let id = user.id;
-    let mut errors = Vec::new();
-    let password = document.password(&mut errors);
-    document.refuse_to_generate(&mut errors)?;
-    let trim = |text: Option<String>| text.map(|text| text.trim().to_owned());
+    let trim = |text: &Option<String>| text.as_ref().map(|text| text.trim().to_owned());
     let mut changes = PersonChanges {
-        status: document.status(&mut errors),
+        status: None,
         admin: truth("admin", document.admin.as_deref())?,
         must_change_password: truth("must_change_passwd", document.must_change_passwd.as_deref())?,
-        login: trim(document.login),
-        firstname: trim(document.firstname),
-        lastname: trim(document.lastname),
-        mail: trim(document.mail),
+        login: trim(&document.login),
+        firstname: trim(&document.firstname),
+        lastname: trim(&document.lastname),
+        mail: trim(&document.mail),
         password_hash: None,
     };
-    errors.splice(0..0, changed_errors(&changes, user));
+    let (login, profile) = changed(&changes, user);
+    let mut errors = login_errors(&login);
+    errors.extend(profile.errors());
+    let password = document.password(Owner { login: &login, profile: &profile }, &mut errors);
+    document.refuse_to_generate(&mut errors)?;
+    changes.status = document.status(&mut errors);
     if !errors.is_empty() {
         return Err(SaveError::Invalid(errors).into());
     }
@@ -445,20 +446,18 @@ async fn find(app: &App, id: i64) -> Result<User, AppError> {
     app.database.lookup(move |connection| User::find(connection, id)).await?.ok_or(AppError::NotFound)
 }
 
-/// The validation errors of `user` after `changes`.
-fn changed_errors(changes: &PersonChanges, user: User) -> Vec<FieldError<UserField>> {
+/// The login and the profile of `user` after `changes`.
+fn changed(changes: &PersonChanges, user: User) -> (String, Profile) {
     let changed = |new: &Option<String>, old| new.clone().unwrap_or(old);
     let profile = Profile {
         firstname: changed(&changes.firstname, user.firstname),
         lastname: changed(&changes.lastname, user.lastname),
         mail: changed(&changes.mail, user.mail),
     };
-    let mut errors = login_errors(&changed(&changes.login, user.login));
-    errors.extend(profile.errors());
-    errors
+    (changed(&changes.login, user.login), profile)
 }
 
-async fn hash(app: &App, password: Option<Password>) -> Result<Option<String>, AppError> {
+async fn hash(app: &App, password: Option<NewPassword>) -> Result<Option<String>, AppError> {
     match password {
         Some(password) => Ok(Some(app.passwords.hash(&password).await?)),
         None => Ok(None),
@@ -476,15 +475,14 @@ fn truth(name: &str, text: Option<&str>) -> Result<Option<bool>, AppError> {
 }
 
 impl PersonDocument {
-    /// The new password; `None` if it is missing or empty.
-    fn password(&self, errors: &mut Vec<FieldError<UserField>>) -> Option<Password> {
-        let password = Password::new(self.password.as_deref().filter(|password| !password.is_empty())?);
-        errors.extend(new_password_errors(&password));
-        let confirmation = self.password_confirmation.as_deref();
-        if confirmation.is_some_and(|confirmation| confirmation != password.expose()) {
+    /// The new password; `None` if it is missing, empty or breaks a rule.
+    fn password(&self, owner: Owner<'_>, errors: &mut Vec<FieldError<UserField>>) -> Option<NewPassword> {
+        let password = self.password.as_deref().filter(|password| !password.is_empty())?;
+        let accepted = NewPassword::of(Password::new(password), owner).map_err(|error| errors.push(error)).ok();
+        if self.password_confirmation.as_deref().is_some_and(|confirmation| confirmation != password) {
             errors.push(FieldError::new(UserField::Password, "doesn't match confirmation"));
         }
-        Some(password)
+        accepted
     }
 
     fn status(&self, errors: &mut Vec<FieldError<UserField>>) -> Option<UserStatus> {

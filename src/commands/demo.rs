@@ -9,7 +9,7 @@ use super::serve::{BIND, listen, serve};
 use super::{Failure, cannot_open, write};
 use crate::app::App;
 use crate::auth::credentials::Password;
-use crate::auth::passwords::hash::hash;
+use crate::auth::passwords::rules::{NewPassword, Owner};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::db::url::DatabaseUrl;
@@ -244,10 +244,9 @@ fn serve_filled(config: Config, farewell: &str) -> Result<(), Failure> {
 /// Makes everybody and their keys, and gives the secret of Alice's API access key.
 fn fill(database: &Database) -> Result<Secret, Failure> {
     let now = Clock::system().now();
-    let password_hash = hash(&Password::new(PASSWORD));
     let secrets = write(database, now, |tx| {
         let everybody = people();
-        let added = everybody.iter().map(|person| add(tx, person, &password_hash));
+        let added = everybody.iter().map(|person| add(tx, person));
         let secrets = added.collect::<Result<Vec<_>, _>>()?;
         // They admit people who are there, and keys can have scopes of those that admit their owner.
         for (name, settings) in services() {
@@ -261,13 +260,15 @@ fn fill(database: &Database) -> Result<Secret, Failure> {
 }
 
 /// Makes a person and their API and Atom access keys, and gives the secret of their first.
-fn add(tx: &mut Tx<'_>, person: &DemoPerson, password_hash: &str) -> diesel::QueryResult<Option<Secret>> {
+fn add(tx: &mut Tx<'_>, person: &DemoPerson) -> Result<Option<Secret>, Failure> {
     let profile = Profile {
         firstname: person.names.0.into(),
         lastname: person.names.1.into(),
         mail: format!("{}@example.org", person.login),
     };
-    let password_hash = Some(password_hash.to_owned());
+    let owner = Owner { login: person.login, profile: &profile };
+    let password = NewPassword::of(Password::new(PASSWORD), owner).map_err(|error| Failure(error.message()))?;
+    let password_hash = Some(password.hash());
     let new = NewUser { login: person.login.into(), profile, password_hash, admin: person.admin };
     let keys = person.keys.iter().map(|key| key.made);
     let joined = keys.chain(person.tokens.iter().map(|token| token.made)).max().unwrap_or(TimeDelta::days(3));

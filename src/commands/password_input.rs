@@ -5,21 +5,16 @@ use std::io::{IsTerminal, Read};
 
 use super::Failure;
 use crate::auth::credentials::Password;
-use crate::auth::passwords::hash::hash;
-use crate::auth::passwords::rules::new_password_errors;
-use crate::models::rules::FieldError;
+use crate::auth::passwords::rules::{NewPassword, Owner};
 
 /// More bytes than any accepted password has.
 const MOST_BYTES: u64 = 64 * 1024;
 
-/// Reads a new password and returns its hash.
-pub fn read_hash(from_stdin: bool) -> Result<String, Failure> {
+/// Reads a new password for `owner` and returns its hash.
+pub fn read_hash(from_stdin: bool, owner: Owner<'_>) -> Result<String, Failure> {
     let password = if from_stdin { from_standard_input()? } else { from_terminal()? };
-    let errors = new_password_errors(&password);
-    if !errors.is_empty() {
-        return Err(Failure(errors.iter().map(FieldError::message).collect::<Vec<_>>().join("; ")));
-    }
-    Ok(hash(&password))
+    let password = NewPassword::of(password, owner).map_err(|error| Failure(error.message()))?;
+    Ok(password.hash())
 }
 
 fn from_standard_input() -> Result<Password, Failure> {

@@ -2,6 +2,7 @@
 
 use super::output::{print, table, time_or};
 use super::{Failure, find_user, make_database, open_database, password_input, write};
+use crate::auth::passwords::rules::Owner;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::{Database, DbError};
@@ -95,7 +96,8 @@ fn add(database: &Database, mut new: NewUser, password: &PasswordSource) -> Resu
     if !errors.is_empty() {
         return Err(SaveError::Invalid(errors).into());
     }
-    new.password_hash = Some(password_input::read_hash(password.password_stdin)?);
+    let owner = Owner { login: &new.login, profile: &new.profile };
+    new.password_hash = Some(password_input::read_hash(password.password_stdin, owner)?);
     let now = Clock::system().now();
     let added: Result<User, SaveError> = write(database, now, |tx| {
         let user = new.insert(tx.connection, tx.now)?;
@@ -163,7 +165,8 @@ fn clear_second_factor(database: &Database, login: &str) -> Result<(), Failure> 
 
 fn set_password(database: &Database, login: &str, password: &PasswordSource) -> Result<(), Failure> {
     let user = find_user(database, login)?;
-    let hash = password_input::read_hash(password.password_stdin)?;
+    let owner = Owner { login: &user.login, profile: &user.profile() };
+    let hash = password_input::read_hash(password.password_stdin, owner)?;
     let now = Clock::system().now();
     write(database, now, |tx| {
         User::set_password(tx.connection, user.id, &hash, tx.now)?;

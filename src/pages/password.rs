@@ -11,7 +11,7 @@ use super::shell::{Flash, Shell, page, see_other_with};
 use crate::app::App;
 use crate::auth::credentials::Password;
 use crate::auth::passwords::PasswordRefusal;
-use crate::auth::passwords::rules::confirmed_password_errors;
+use crate::auth::passwords::rules::{NewPassword, Owner};
 use crate::callers::posted_form::Posted;
 use crate::callers::session_user::{self, SignedIn};
 use crate::callers::verify::verify_password;
@@ -76,8 +76,11 @@ pub async fn change(
     Posted { who: me, form }: Posted<SignedIn, PasswordForm>,
 ) -> Result<HttpResponse, AppError> {
     let (current, new) = (Password::new(form.password), Password::new(form.new_password));
-    let mut errors = confirmed_password_errors(&new, &form.new_password_confirmation);
-    if new == current {
+    let owner = Owner { login: &me.user.login, profile: &me.user.profile() };
+    let is_same = new == current;
+    let new = NewPassword::confirmed(new, &form.new_password_confirmation, owner);
+    let mut errors = new.as_ref().err().cloned().unwrap_or_default();
+    if is_same {
         errors.push(FieldError::new(UserField::Password, "must be different from the current one"));
     }
     let mut mandate = me.mandate;
@@ -88,10 +91,13 @@ pub async fn change(
             Err(refusal) => return Err(refusal.into()),
         }
     }
-    if !errors.is_empty() {
-        let shell = Shell::of(&app, &request, &session)?;
-        return answer(StatusCode::UNPROCESSABLE_ENTITY, shell, &me.user, &errors);
-    }
+    let new = match new {
+        Ok(new) if errors.is_empty() => new,
+        _ => {
+            let shell = Shell::of(&app, &request, &session)?;
+            return answer(StatusCode::UNPROCESSABLE_ENTITY, shell, &me.user, &errors);
+        }
+    };
     let hash = app.passwords.hash(&new).await?;
     let user_id = me.user.id;
     let issued = mandate.write(move |tx| {

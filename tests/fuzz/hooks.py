@@ -55,6 +55,11 @@ def keep_rules(person, number):
     """Makes most people that are right otherwise pass the rules that no schema has."""
     if not isinstance(person, dict):
         return
+    if isinstance(person.get("password"), str):
+        person["password"] = f"{number} words nobody knows {person['password']}"[:1024]
+    for name, longest in [("firstname", 30), ("lastname", 255)]:
+        if isinstance(person.get(name), str):
+            person[name] = ascii(person[name])[:longest]
     if "password_confirmation" in person:
         person["password_confirmation"] = person.get("password", "")
     for name, longest in [("login", 60), ("mail", 254)]:

@@ -1,6 +1,5 @@
 //! Hashing takes its time on threads of its own, and nobody else's.
 
-use latchkey::auth::passwords::PasswordRefusal;
 use latchkey::models::keys::token::TokenAction;
 use rstest::rstest;
 use tokio::task::JoinSet;
@@ -112,10 +111,6 @@ async fn a_password_cannot_be_changed_while_the_queue_is_full_and_stays_as_it_is
     let fields = [("password", PASSWORD), ("new_password", new), ("new_password_confirmation", new)];
     let answer = alice.post("/my/password", &fields).await;
     assert_eq!((answer.status, answer.header("Retry-After")), (503, Some("2")));
-    assert!(matches!(
-        site.app.passwords.hash(&latchkey::auth::credentials::Password::new(new)).await,
-        Err(PasswordRefusal::Busy(_))
-    ));
     assert_eq!(site.user("alice").password_hash, before);
     assert!(alice.is_signed_in().await);
     held.release().await;

@@ -1,7 +1,5 @@
 //! What happens while a password is hashed, or at the same time in another browser.
 
-use latchkey::auth::credentials::Password;
-use latchkey::auth::passwords::hash::hash;
 use latchkey::db::DbError;
 use latchkey::models::keys::token::Token;
 use latchkey::models::people::user::User;
@@ -64,7 +62,7 @@ async fn a_sign_in_that_a_new_password_overtakes_is_refused(#[values(Sqlite, Pos
     let now = site.clock.now();
     let page = sign_in_meanwhile(&site, || {
         let changed: Result<(), DbError> = site.app.database.write_now(|connection| {
-            User::set_password(connection, alice.id, &hash(&Password::new("quite-another-one")), now)?;
+            User::set_password(connection, alice.id, &site::quick_hash("quite-another-one"), now)?;
             Ok(Token::end_sessions(connection, alice.id)?)
         });
         changed.expect("a new password");

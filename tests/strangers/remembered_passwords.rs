@@ -68,7 +68,7 @@ async fn only_the_very_password_is_remembered(#[values(Sqlite, Postgres)] db: Db
 async fn what_another_process_does_to_a_person_counts_at_the_next_request(#[values(Sqlite, Postgres)] db: Db) {
     let site = Site::start(db).await;
     let alice = site.add_user("alice").await;
-    let other = latchkey::auth::passwords::hash::hash(&latchkey::auth::credentials::Password::new("another-password"));
+    let other = site::quick_hash("another-password");
     let hash = alice.password_hash.clone().expect("a hash");
     for (what, set, reset) in [
         ("locked", "status = 'locked'".to_owned(), "status = 'active'".to_owned()),

@@ -61,7 +61,7 @@ pub fn start_time() -> Timestamp {
 
 /// An Argon2id hash that takes microseconds, with parameters that the product never chooses but verifies like its own.
 /// Most of the time of the tests went into hashing [`PASSWORD`].
-fn quick_hash(password: &str) -> String {
+pub fn quick_hash(password: &str) -> String {
     let parameters = Params::new(Params::MIN_M_COST, 1, 1, None).expect("parameters");
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters);
     let salt = SaltString::encode_b64(&latchkey::secret::random_bytes::<16>()).expect("a salt");

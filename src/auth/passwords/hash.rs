@@ -14,7 +14,7 @@ use crate::secret::{random_base62, random_bytes};
 ///
 /// # Panics
 /// Panics if the operating system cannot provide randomness.
-pub fn hash(password: &Password) -> String {
+pub(super) fn hash(password: &Password) -> String {
     let salt = SaltString::encode_b64(&random_bytes::<16>()).expect("16 bytes are a salt");
     let hash = Argon2::default().hash_password(password.expose().as_bytes(), &salt);
     hash.expect("the default parameters are valid").to_string()

@@ -1,6 +1,6 @@
 //! Passwords: hashed on threads of their own, remembered for a minute when right, counted when wrong.
 
-pub mod hash;
+mod hash;
 pub mod redmine;
 pub mod rules;
 mod stored;
@@ -18,6 +18,7 @@ use lru::LruCache;
 use sha2::Sha256;
 
 use self::hash::{counted_hash, nobodys_hash};
+use self::rules::NewPassword;
 use self::stored::{is_ours, matches};
 use self::threads::HashingThreads;
 use super::credentials::Password;
@@ -138,9 +139,9 @@ impl Passwords {
     ///
     /// # Errors
     /// [`PasswordRefusal::Busy`].
-    pub async fn hash(&self, password: &Password) -> Result<String, PasswordRefusal> {
+    pub async fn hash(&self, password: &NewPassword) -> Result<String, PasswordRefusal> {
         let calls = self.hash_calls.clone();
-        self.hashing(password.clone(), move |password| counted_hash(&password, &calls)).await
+        self.hashing(password.as_password().clone(), move |password| counted_hash(&password, &calls)).await
     }
 
     /// How many passwords were hashed: equal work is shown by counting it, not by timing it.

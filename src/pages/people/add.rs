@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::path_of;
 use crate::app::App;
 use crate::auth::credentials::Password;
-use crate::auth::passwords::rules::confirmed_password_errors;
+use crate::auth::passwords::rules::{NewPassword, Owner};
 use crate::callers::posted_form::Posted;
 use crate::callers::session_user::AdminSession;
 use crate::http::error::AppError;
@@ -102,15 +102,19 @@ pub async fn add(
     let profile = Profile { firstname, lastname, mail }.trimmed();
     let login = login.trim().to_owned();
     let mut new = NewUser { login, profile, password_hash: None, admin: form.admin.is_ticked() };
+    let owner = Owner { login: &new.login, profile: &new.profile };
     let password = Password::new(form.new_password.clone());
+    let password = NewPassword::confirmed(password, &form.new_password_confirmation, owner);
     let mut errors = new.errors();
-    errors.extend(confirmed_password_errors(&password, &form.new_password_confirmation));
-    let added = if errors.is_empty() {
-        new.password_hash = Some(app.passwords.hash(&password).await?);
-        let addition = Addition { new, status: UserStatus::Active, must_change_password: form.must_change.is_ticked() };
-        me.mandate.write(move |tx| addition.make(tx)).await?
-    } else {
-        Err(SaveError::Invalid(errors))
+    errors.extend(password.as_ref().err().into_iter().flatten().cloned());
+    let added = match password {
+        Ok(password) if errors.is_empty() => {
+            new.password_hash = Some(app.passwords.hash(&password).await?);
+            let must_change_password = form.must_change.is_ticked();
+            let addition = Addition { new, status: UserStatus::Active, must_change_password };
+            me.mandate.write(move |tx| addition.make(tx)).await?
+        }
+        _ => Err(SaveError::Invalid(errors)),
     };
     match added {
         Ok(user) => Ok(see_other_with(&app, &path_of(user.id), Flash::PersonAdded)),

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{change, full_name, path_of, person};
 use crate::app::App;
 use crate::auth::credentials::Password;
-use crate::auth::passwords::rules::confirmed_password_errors;
+use crate::auth::passwords::rules::{NewPassword, Owner};
 use crate::callers::posted_form::Posted;
 use crate::callers::session_user::AdminSession;
 use crate::http::error::AppError;
@@ -90,13 +90,16 @@ pub async fn set(
     if user.id == me.user.id {
         return Ok(to_ones_own(&app));
     }
+    let owner = Owner { login: &user.login, profile: &user.profile() };
     let new = Password::new(form.new_password);
-    let errors = confirmed_password_errors(&new, &form.new_password_confirmation);
     let must_change = form.must_change.is_ticked();
-    if !errors.is_empty() {
-        let again = PasswordPage::new(Shell::of(&app, &request, &session)?, &user, must_change, &errors);
-        return page(StatusCode::UNPROCESSABLE_ENTITY, &again);
-    }
+    let new = match NewPassword::confirmed(new, &form.new_password_confirmation, owner) {
+        Ok(new) => new,
+        Err(errors) => {
+            let again = PasswordPage::new(Shell::of(&app, &request, &session)?, &user, must_change, &errors);
+            return page(StatusCode::UNPROCESSABLE_ENTITY, &again);
+        }
+    };
     let hash = app.passwords.hash(&new).await?;
     let changes = PersonChanges {
         password_hash: Some(hash),

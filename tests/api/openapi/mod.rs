@@ -328,6 +328,11 @@ async fn lengths_are_described_as_they_are(#[values(Sqlite, Postgres)] db: Db) {
         let properties = description.document["components"]["schemas"][schema]["properties"].as_object();
         for (field, property) in properties.expect("properties") {
             let of_length = |length: u64| {
+                if field == "password" {
+                    // One letter is a rule of its own: it is too simple.
+                    let words: String = (10..).map(|number| format!("{number}kwzq")).take(200).collect();
+                    return words[..usize::try_from(length).expect("few")].to_owned();
+                }
                 let tail = if field == "mail" { "@example.org" } else { "" };
                 letter.repeat(usize::try_from(length).expect("few").saturating_sub(tail.len())) + tail
             };
