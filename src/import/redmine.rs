@@ -13,7 +13,7 @@ use crate::auth::passwords::redmine::RedmineHash;
 use crate::clock::Timestamp;
 use crate::models::keys::token::TokenAction;
 use crate::models::people::user::{Profile, UserStatus, login_errors, mail_errors};
-use crate::models::rules::unprintable;
+use crate::models::visible::is_invisible;
 use crate::secret::Secret;
 
 const USER_COLUMNS: [&str; 16] = [
@@ -453,7 +453,7 @@ impl Reader {
 
     fn name(&mut self, what: &str, cell: &Cell, longest: usize) -> String {
         let (whole, _) = self.text(what, cell);
-        let printable: String = whole.chars().filter(|c| !unprintable(*c)).collect();
+        let printable: String = whole.chars().filter(|c| !is_invisible(*c)).collect();
         let name: String = printable.trim().chars().take(longest).collect::<String>().trim_end().to_owned();
         if printable != whole {
             self.note(Kind::Name, format!("{what} has unprintable characters"), "left out");
@@ -584,7 +584,7 @@ fn parse_time(cell: &Cell) -> Option<Timestamp> {
 
 fn lossy(cell: &Cell) -> String {
     let text = String::from_utf8_lossy(cell.as_deref().unwrap_or_default());
-    text.chars().filter(|c| !unprintable(*c)).collect()
+    text.chars().filter(|c| !is_invisible(*c)).collect()
 }
 
 /// The text of a cell for a remark, shortened.

@@ -1,6 +1,6 @@
 //! The client of a request, as the activity shows it: its address, its program, and what it authenticated with.
 
-use super::rules::unprintable;
+use super::visible::is_invisible;
 
 /// The address and program of whoever did something, and what they authenticated with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -15,19 +15,19 @@ impl Client {
     /// The most characters that are kept of a user agent.
     const LONGEST_AGENT: usize = 255;
 
-    /// A client at `address`, with its user agent: cut to a sensible length, and without unprintable characters.
+    /// A client at `address`, with its user agent: cut to a sensible length, and without invisible characters.
     pub fn new(address: impl ToString, agent: &str) -> Self {
         let agent = Self::kept_of_agent(agent.as_bytes()).collect();
         Self { address: address.to_string(), agent, credential: None, administrator: None }
     }
 
-    /// The part of a user agent that is kept. Invalid UTF-8 is replaced, and unprintable characters are left out.
+    /// The part of a user agent that is kept. Invalid UTF-8 is replaced, and invisible characters are left out.
     pub fn kept_of_agent(agent: &[u8]) -> impl Iterator<Item = char> {
         let read = agent.utf8_chunks().flat_map(|chunk| {
             let unreadable = (!chunk.invalid().is_empty()).then_some(char::REPLACEMENT_CHARACTER);
             chunk.valid().chars().chain(unreadable)
         });
-        read.filter(|c| !unprintable(*c)).take(Self::LONGEST_AGENT)
+        read.filter(|c| !is_invisible(*c)).take(Self::LONGEST_AGENT)
     }
 
     /// The client of a command: somebody on the machine itself.

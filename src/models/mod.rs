@@ -9,3 +9,4 @@ pub mod rules;
 pub mod services;
 pub(crate) mod text_enum;
 pub mod tx;
+pub(crate) mod visible;

@@ -1,4 +1,6 @@
-//! Validation errors, and the rules that all names share.
+//! Validation errors, and the rules that all names and notes share.
+
+use super::visible::invisible;
 
 /// The fields of something that is validated.
 pub trait Labelled: Copy + PartialEq {
@@ -57,29 +59,35 @@ impl<Field: Labelled> FieldError<Field> {
     }
 }
 
-/// Every rule of names that `name` breaks.
+/// Every rule of names that `name` breaks: it has 1 to `longest` characters, and all of them can be seen.
 pub(crate) fn name_errors<Field: Labelled>(field: Field, name: &str, longest: usize) -> Vec<FieldError<Field>> {
     let mut errors = presence_and_length(field, name, longest);
-    if name.chars().any(unprintable) {
-        errors.push(FieldError::new(field, "is invalid"));
-    }
+    errors.extend(invisible_error(field, name));
     errors
+}
+
+/// Every rule of notes that `note` breaks: it may be empty and have several lines, and is else like a name.
+pub(crate) fn note_errors<Field: Labelled>(field: Field, note: &str, longest: usize) -> Vec<FieldError<Field>> {
+    let mut errors: Vec<_> = length_error(field, note, longest).into_iter().collect();
+    errors.extend(invisible_error(field, &note.replace(['\r', '\n', '\t'], " ")));
+    errors
+}
+
+fn invisible_error<Field: Labelled>(field: Field, text: &str) -> Option<FieldError<Field>> {
+    let c = invisible(text).next()?;
+    Some(FieldError::new(field, format!("contains an invisible character (U+{:04X})", u32::from(c))))
 }
 
 pub(crate) fn presence_and_length<Field: Labelled>(field: Field, text: &str, longest: usize) -> Vec<FieldError<Field>> {
     if text.trim().is_empty() {
-        vec![FieldError::new(field, "cannot be blank")]
-    } else if text.chars().count() > longest {
-        vec![FieldError::new(field, format!("is too long (maximum is {longest} characters)"))]
-    } else {
-        Vec::new()
+        return vec![FieldError::new(field, "cannot be blank")];
     }
+    length_error(field, text, longest).into_iter().collect()
 }
 
-/// Whether `c` is a character that XML or PostgreSQL cannot store, or that changes the direction of the text after it
-/// (Unicode's bidirectional controls).
-pub(crate) fn unprintable(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+fn length_error<Field: Labelled>(field: Field, text: &str, longest: usize) -> Option<FieldError<Field>> {
+    let too_long = text.chars().count() > longest;
+    too_long.then(|| FieldError::new(field, format!("is too long (maximum is {longest} characters)")))
 }
 
 /// The sentences for several validation errors.

@@ -42,8 +42,9 @@ async fn names_have_their_lengths(#[values(Sqlite, Postgres)] db: Db) {
         for nothing in ["", " ", "\t\n", "\u{A0}\u{2003}"] {
             assert_eq!(save(&site, &key, field, nothing).await.as_ref(), Some(&blank), "{field}: {nothing:?}");
         }
-        let invalid = json!([format!("{label} is invalid")]);
         for odd in ["a\0b", "a\u{1}b", "a\u{7f}b", "a\u{85}b", "a\u{FFFE}b", "a\u{FFFF}b", "a\u{202E}b", "a\nb"] {
+            let character = u32::from(odd.chars().nth(1).expect("a character"));
+            let invalid = json!([format!("{label} contains an invisible character (U+{character:04X})")]);
             assert_eq!(save(&site, &key, field, odd).await.as_ref(), Some(&invalid), "{field}: {odd:?}");
         }
     }

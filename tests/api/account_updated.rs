@@ -128,7 +128,7 @@ async fn broken_rules_are_told_and_nothing_is_saved(#[values(Sqlite, Postgres)] 
         (
             "/my/account.json",
             r#"{"user":{"firstname":"Good","lastname":"a\u0000b"}}"#,
-            r#"{"errors":["Last name is invalid"]}"#.into(),
+            r#"{"errors":["Last name contains an invisible character (U+0000)"]}"#.into(),
         ),
         ("/my/account.xml", "<user><mail>nonsense</mail></user>", in_xml(invalid)),
         ("/my/account.xml", "<user><firstname></firstname></user>", in_xml(blank)),

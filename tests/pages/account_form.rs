@@ -48,7 +48,7 @@ async fn what_breaks_a_rule_is_told_beside_its_field_and_kept(#[values(Sqlite, P
         (0, "", "First name cannot be blank"),
         (0, "   ", "First name cannot be blank"),
         (0, x31.as_str(), "First name is too long (maximum is 30 characters)"),
-        (0, "Al\u{202e}ice", "First name is invalid"),
+        (0, "Al\u{202e}ice", "First name contains an invisible character (U+202E)"),
         (1, "", "Last name cannot be blank"),
         (1, &x256, "Last name is too long (maximum is 255 characters)"),
         (2, "", "Email cannot be blank"),

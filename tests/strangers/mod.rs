@@ -8,6 +8,7 @@ mod forms;
 mod guessing;
 mod hashing_threads;
 mod headers;
+mod invisible;
 mod new_passwords;
 mod overlaps;
 mod passwords;

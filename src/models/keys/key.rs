@@ -9,7 +9,8 @@ use chrono::TimeDelta;
 use diesel::prelude::*;
 
 use super::key_request::{
-    Grace, KeyChanges, KeyField, KeyPolicy, LONGEST_NAME, NewKey, expiry_errors, expiry_text, note_errors, scope_errors,
+    Grace, KeyChanges, KeyField, KeyPolicy, LONGEST_NAME, LONGEST_NOTE, NewKey, expiry_errors, expiry_text,
+    scope_errors,
 };
 use super::notice::Notice;
 use super::scope::{KeyScopes, Scopes};
@@ -21,7 +22,7 @@ use crate::models::client::Client;
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::ids::{KeyId, UserId};
 use crate::models::people::user::User;
-use crate::models::rules::{FieldError, messages, name_errors};
+use crate::models::rules::{FieldError, messages, name_errors, note_errors};
 use crate::models::services::scopes_of_keys::{self, KeysOf};
 use crate::models::tx::Tx;
 use crate::secret::Secret;
@@ -277,7 +278,7 @@ impl Key {
         let usual = || policy.usual_expiry(tx.authority(), tx.now);
         let expires_on = new.expiry.map_or_else(usual, |expiry| expiry.from(tx.now));
         let mut errors = name_errors(KeyField::Name, &new.name, LONGEST_NAME);
-        errors.extend(note_errors(&new.note));
+        errors.extend(note_errors(KeyField::Note, &new.note, LONGEST_NOTE));
         errors.extend(scope_errors(tx, &owner, &new.scopes, &KeyScopes::NONE)?);
         errors.extend(expiry_errors(tx, policy, expires_on));
         if !errors.is_empty() {
@@ -309,7 +310,7 @@ impl Key {
         let expires_on = changes.expiry.map(|expiry| expiry.from(tx.now)).filter(|it| key.expires_on != *it);
         let mut errors = Vec::new();
         errors.extend(name.iter().flat_map(|name| name_errors(KeyField::Name, name, LONGEST_NAME)));
-        errors.extend(note.iter().flat_map(|note| note_errors(note)));
+        errors.extend(note.iter().flat_map(|note| note_errors(KeyField::Note, note, LONGEST_NOTE)));
         if let Some(scopes) = scopes {
             errors.extend(scope_errors(tx, &owner, scopes, &key.scopes)?);
         }

@@ -11,7 +11,7 @@ use super::scope::KeyScopes;
 use crate::clock::{Timestamp, iso8601};
 use crate::config::Config;
 use crate::models::people::user::User;
-use crate::models::rules::{FieldError, Labelled, Problem, unprintable};
+use crate::models::rules::{FieldError, Labelled, Problem};
 use crate::models::services::scopes_of_keys;
 use crate::models::text_enum::text_enum;
 use crate::models::tx::Tx;
@@ -240,19 +240,6 @@ const DAY: TimeDelta = TimeDelta::days(1);
 
 /// The farthest expiry that is accepted. Up to the year 9999, both databases store times in the same way.
 const FARTHEST: TimeDelta = TimeDelta::days(36_525);
-
-/// What is wrong with a note. It may have several lines.
-pub(super) fn note_errors(note: &str) -> Vec<FieldError<KeyField>> {
-    let mut errors = Vec::new();
-    if note.chars().count() > LONGEST_NOTE {
-        let problem = format!("is too long (maximum is {} characters)", LONGEST_NOTE);
-        errors.push(FieldError::new(KeyField::Note, problem));
-    }
-    if note.chars().any(|c| unprintable(c) && !"\r\n\t".contains(c)) {
-        errors.push(FieldError::new(KeyField::Note, "is invalid"));
-    }
-    errors
-}
 
 pub(super) fn expiry_text(expires_on: Option<Timestamp>) -> String {
     expires_on.map_or_else(|| "does not expire".to_owned(), |expires_on| format!("expires {}", iso8601(expires_on)))

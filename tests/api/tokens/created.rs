@@ -79,8 +79,14 @@ async fn broken_rules_are_told_and_nothing_is_made(#[values(Sqlite, Postgres)] d
              Choose at least one scope; Expiration must be in the future"
                 .into(),
         ),
-        (json!({ "name": "a\u{0}b", "scopes": ["account:read"] }), "Name is invalid".into()),
-        (json!({ "name": "a", "note": "\u{202E}", "scopes": ["account:read"] }), "Note is invalid".into()),
+        (
+            json!({ "name": "a\u{0}b", "scopes": ["account:read"] }),
+            "Name contains an invisible character (U+0000)".into(),
+        ),
+        (
+            json!({ "name": "a", "note": "\u{202E}", "scopes": ["account:read"] }),
+            "Note contains an invisible character (U+202E)".into(),
+        ),
         (json!({ "name": "a", "scopes": "account:read" }), "Scopes must be an array of strings".into()),
         (json!({ "name": "a", "scopes": null }), "Scopes must be an array of strings".into()),
         (json!({ "name": "a", "scopes": ["account:read", 1] }), "Scopes must be an array of strings".into()),
