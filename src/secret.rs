@@ -5,9 +5,15 @@ use std::fmt;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest as _, Sha256};
 
+use crate::guessable;
+
 const PREFIX: &str = "lk_";
 const RANDOM_LENGTH: usize = 40;
 const CHECKSUM_LENGTH: usize = 6;
+/// The fewest characters, and the fewest different ones, of a key that was made elsewhere. A key is tried as often as
+/// somebody likes, so it must have more in it than a password.
+const FEWEST: usize = 20;
+const FEWEST_DIFFERENT: usize = 8;
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// The secret text that a client presents. Its `Debug` output is `Secret(…)`, so that it cannot end up in a log by
@@ -45,11 +51,24 @@ impl Secret {
         Digest(Sha256::digest(self.expose()).into())
     }
 
-    /// The last four characters, by which people recognise a key.
+    /// The last characters, by which people recognise a key: four, and never more than a quarter of it.
     pub fn hint(&self) -> String {
-        let mut last: Vec<char> = self.expose().chars().rev().take(4).collect();
-        last.reverse();
-        last.into_iter().collect()
+        let length = self.expose().chars().count();
+        self.expose().chars().skip(length - (length / 4).min(4)).collect()
+    }
+
+    /// Why a key that was made elsewhere is not fit to let anybody in; `None` if it is.
+    pub fn weakness(&self) -> Option<String> {
+        let text = self.expose();
+        if text.chars().count() < FEWEST {
+            Some(format!("has fewer than {FEWEST} characters"))
+        } else if guessable::different(text) < FEWEST_DIFFERENT {
+            Some(format!("has fewer than {FEWEST_DIFFERENT} different characters"))
+        } else if guessable::told_once(text) < FEWEST {
+            Some("only repeats or counts".to_owned())
+        } else {
+            None
+        }
     }
 
     /// Whether the text has the form of our secrets but the wrong checksum: a typo, which is refused without a query.
@@ -166,7 +185,37 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_can_be_guessed_is_no_key() {
+        for weak in [
+            "",
+            "1",
+            "password",
+            "0123456789abcdef012",
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "0101010101010101010101010101010101010101",
+            "1234567890123456789012345678901234567890",
+            "abcdefghijklmnopqrstuvwxyz0123456789",
+            "changeme-changeme-changeme-changeme",
+            &"k3y-8f2a".repeat(5),
+        ] {
+            assert!(Secret::presented(weak).weakness().is_some(), "{weak}");
+        }
+        for fit in ["da39a3ee5e6b4b0d3255bfef95601890afd80709", "Xk29sPq0ZbT7wLr4VnYc"] {
+            assert_eq!(Secret::presented(fit).weakness(), None, "{fit}");
+        }
+        assert_eq!(Secret::generate().weakness(), None);
+    }
+
     proptest! {
+        /// Redmine's keys are 40 hexadecimal digits.
+        #[test]
+        fn a_key_of_redmine_is_fit(bytes in any::<[u8; 20]>()) {
+            let key: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            prop_assume!(guessable::different(&key) >= FEWEST_DIFFERENT);
+            prop_assert_eq!(Secret::presented(key).weakness(), None);
+        }
+
         #[test]
         fn one_wrong_letter_or_two_swapped_are_known(at in 3..49usize, other in "[0-9A-Za-z]", swap in 3..48usize) {
             let secret = Secret::generate().expose().to_owned();
@@ -187,9 +236,11 @@ mod tests {
         }
 
         #[test]
-        fn a_secret_is_known_by_its_end_and_never_printed(text in "\\PC{8,40}") {
+        fn a_secret_is_known_by_its_end_and_never_printed(text in "\\PC{0,40}") {
             let secret = Secret::presented(text.as_str());
-            prop_assert!(text.ends_with(&secret.hint()) && secret.hint().chars().count() == 4);
+            let (hint, length) = (secret.hint().chars().count(), text.chars().count());
+            prop_assert!(text.ends_with(&secret.hint()) && hint <= 4 && hint * 4 <= length);
+            prop_assert_eq!(hint, (length / 4).min(4));
             prop_assert_eq!(format!("{secret:?}"), "Secret(…)");
             prop_assert!(secret.digest() == Secret::presented(text.as_str()).digest());
             let longer = Secret::presented(text + " ");

@@ -5,12 +5,11 @@
 use std::collections::{HashMap, HashSet};
 
 use super::hashing::{PasswordPlan, Wrapped};
+use super::ids::{PersonIds, reserve_token_ids};
 use super::options::{Conflicts, ImportError, Mode, Options, Passwords};
 use super::redmine::{MovedKey, SourcePassword, SourcePerson};
 use super::report::{Kind, Report};
-use super::rows::{
-    self, FieldDigests, ImportedToken, ImportedUser, MovedField, Numbered, TokenRow, UserRow, reserve_ids,
-};
+use super::rows::{self, FieldDigests, ImportedToken, ImportedUser, MovedField, TokenRow, UserRow};
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
 use crate::models::event::{EventAction, NewEvent};
@@ -29,6 +28,8 @@ pub struct Applied<'a> {
     pub options: Options,
     /// The passwords, hashed once more.
     pub wrapped: &'a Wrapped,
+    /// The ids of people who are new here.
+    pub ids: &'a mut PersonIds,
     /// The report.
     pub report: &'a mut Report,
 }
@@ -74,6 +75,8 @@ struct Keys {
 struct KeyPlan {
     new: Vec<(i64, i64, MovedKey)>,
     ended: Vec<Token>,
+    revoked: Vec<Token>,
+    forgotten: Vec<Vec<u8>>,
     uses: Vec<TokenUse>,
 }
 
@@ -106,6 +109,7 @@ impl Applied<'_> {
             match &arrival.here {
                 Here::Known(known) => {
                     let (row, digests) = self.merge(person, known, wanted)?;
+                    note_administrator(person, row.admin && !known.row.admin);
                     if row != known.row {
                         changed.insert(user_id);
                         self.follow_up(&known.row, &row)?;
@@ -127,6 +131,7 @@ impl Applied<'_> {
                     let imported_on = self.options.now;
                     imported.push(ImportedUser { source_id: person.source_id, user_id, digests, imported_on });
                     self.report.totals.people.passwords += u64::from(wanted.password_hash.is_some());
+                    note_administrator(person, wanted.admin);
                     new.push(wanted);
                 }
             }
@@ -150,14 +155,14 @@ impl Applied<'_> {
         Ok(())
     }
 
-    /// Matches each person with their counterpart here, and reserves an id for each new one.
+    /// Matches each person with their counterpart here, and gives an id to each new one.
     fn arrivals(&mut self, people: Vec<SourcePerson>, first: i64, last: i64) -> Result<Vec<Arrival>, ImportError> {
         let mut imported = rows::imported_users(self.connection, first, last)?;
         self.forget_reused_ids(&people, &mut imported)?;
         let ids: Vec<i64> = imported.values().map(|it| it.user_id).collect();
         let mut here = rows::users_to_change(self.connection, &ids)?;
-        let count = people.iter().filter(|person| !imported.contains_key(&person.source_id)).count();
-        let mut new_ids = reserve_ids(self.connection, Numbered::Users, count)?.into_iter();
+        let new = people.iter().map(|person| person.source_id).filter(|id| !imported.contains_key(id));
+        let mut new_ids = self.ids.give(self.connection, &new.collect::<Vec<_>>())?.into_iter();
         let mut arrivals = Vec::with_capacity(people.len());
         for person in people {
             let Some(ImportedUser { user_id, digests, imported_on, .. }) = imported.remove(&person.source_id) else {
@@ -170,6 +175,12 @@ impl Applied<'_> {
                 None => Here::Deleted,
             };
             arrivals.push(Arrival { person, user_id, here });
+        }
+        for Arrival { person, user_id, here } in &mut arrivals {
+            if person.source_id != *user_id && !matches!(here, Here::Deleted) {
+                let found = format!("cannot keep the id {}", person.source_id);
+                person.note(Kind::Id, found, format!("has the id {user_id} in Latchkey"));
+            }
         }
         Ok(arrivals)
     }
@@ -352,7 +363,7 @@ impl Applied<'_> {
         last: i64,
         changed: &mut HashSet<i64>,
     ) -> Result<(), ImportError> {
-        let keys = self.keys_before(arrivals, first, last)?;
+        let mut keys = self.keys_before(arrivals, first, last)?;
         let mut changes = KeyPlan::default();
         let mut seen: HashSet<Vec<u8>> = HashSet::new();
         for arrival in arrivals {
@@ -362,8 +373,14 @@ impl Applied<'_> {
                 self.report.totals.keys.left_out += moved.len() as u64;
                 continue;
             }
-            let there: HashSet<Vec<u8>> = moved.iter().map(|key| key.secret.digest().as_bytes().to_vec()).collect();
-            for key in moved {
+            let (fit, weak): (Vec<MovedKey>, Vec<MovedKey>) = moved.into_iter().partition(|key| key.weakness.is_none());
+            for key in weak {
+                if self.refuse_weak(arrival, &key, &mut keys, &mut changes) {
+                    changed.insert(arrival.user_id);
+                }
+            }
+            let there: HashSet<Vec<u8>> = fit.iter().map(|key| key.secret.digest().as_bytes().to_vec()).collect();
+            for key in fit {
                 if !seen.insert(key.secret.digest().as_bytes().to_vec()) {
                     self.leave_out(&mut arrival.person, &key, Kind::Key, "is also the key of somebody else");
                     continue;
@@ -448,7 +465,7 @@ impl Applied<'_> {
             .filter(|token| imported_as(token).is_none_or(|it| !there.contains(&it.digest)))
             .map(|token| (*token).clone())
             .collect();
-        let named = format!("{} ····{}", key.action.label(), key.secret.hint());
+        let named = key.name();
         match (&arrival.here, replaced.is_empty()) {
             (Here::Known(_), false) => {
                 self.report.totals.keys.replaced += 1;
@@ -465,22 +482,38 @@ impl Applied<'_> {
         Ok(true)
     }
 
+    /// Leaves out a key that could be guessed. Returns `true` if an earlier release had moved it in, and it is revoked.
+    /// It is then as if it had never come in, so that a better one can.
+    fn refuse_weak(&mut self, arrival: &mut Arrival, key: &MovedKey, keys: &mut Keys, changes: &mut KeyPlan) -> bool {
+        let before = keys.imported.remove(key.secret.digest().as_bytes());
+        let held = keys.held.get(&arrival.user_id).into_iter().flatten();
+        let token = held.into_iter().find(|token| before.as_ref().is_some_and(|before| before.token_id == token.id));
+        self.report.totals.keys.left_out += 1;
+        let found = format!("{} {}", key.name(), key.weakness.as_deref().unwrap_or_default());
+        let done = if token.is_some() { "revoked" } else { "left out" };
+        arrival.person.note(Kind::WeakKey, found, done);
+        changes.revoked.extend(token.cloned());
+        changes.forgotten.extend(before.map(|before| before.digest));
+        token.is_some()
+    }
+
     fn leave_out(&mut self, person: &mut SourcePerson, key: &MovedKey, kind: Kind, why: &str) {
         self.report.totals.keys.left_out += 1;
-        let named = format!("{} ····{}", key.action.label(), key.secret.hint());
-        person.note(kind, format!("{named} {why}"), "left out");
+        person.note(kind, format!("{} {why}", key.name()), "left out");
     }
 
     fn write_keys(&mut self, changes: KeyPlan) -> Result<(), ImportError> {
-        let KeyPlan { new, ended, mut uses } = changes;
-        for token in ended {
+        let KeyPlan { new, ended, revoked, forgotten, mut uses } = changes;
+        rows::forget_tokens(self.connection, &forgotten)?;
+        let ended = ended.into_iter().map(|token| (token, EventAction::KeyReset));
+        for (token, event) in ended.chain(revoked.into_iter().map(|token| (token, EventAction::KeyRevoked))) {
             Token::delete(self.connection, token.id)?;
             let tx = &mut Tx::of_command_line(self.connection, self.options.now);
-            NewEvent::of_key(&token, EventAction::KeyReset).record(tx)?;
+            NewEvent::of_key(&token, event).record(tx)?;
         }
         uses.sort_unstable();
         Token::record_uses(self.connection, &uses, RecordIf::Later)?;
-        let ids = reserve_ids(self.connection, Numbered::Tokens, new.len())?;
+        let ids = reserve_token_ids(self.connection, new.len())?;
         let (mut tokens, mut imported) = (Vec::with_capacity(new.len()), Vec::with_capacity(new.len()));
         for ((source_user_id, user_id, key), id) in new.into_iter().zip(ids) {
             let digest = key.secret.digest().as_bytes().to_vec();
@@ -501,13 +534,26 @@ impl Applied<'_> {
     }
 }
 
+impl MovedKey {
+    /// The key as the report names it.
+    fn name(&self) -> String {
+        format!("{} ····{}", self.action.label(), self.secret.hint())
+    }
+}
+
 impl KeyPlan {
     fn ends(&self, token_id: i64) -> bool {
-        self.ended.iter().any(|token| token.id == token_id)
+        self.ended.iter().chain(&self.revoked).any(|token| token.id == token_id)
     }
 
     fn replaced(&self, user_id: i64, action: TokenAction) -> bool {
         self.ended.iter().any(|token| token.user_id == user_id && token.action == action)
+    }
+}
+
+fn note_administrator(person: &mut SourcePerson, becomes_one: bool) {
+    if becomes_one {
+        person.note(Kind::Administrator, "is an administrator", "imported as one: check that this is right");
     }
 }
 

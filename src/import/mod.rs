@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod hashing;
+pub mod ids;
 pub mod options;
 pub mod progress;
 pub mod redmine;
@@ -15,6 +16,7 @@ use diesel::result::Error as QueryError;
 
 use self::apply::Applied;
 use self::hashing::Wrapped;
+use self::ids::PersonIds;
 use self::options::{ImportError, Mode, Options, PAGE};
 use self::progress::Progress;
 use self::redmine::Redmine;
@@ -78,16 +80,18 @@ fn write_all(
         report.totals.keys.left_out += 1;
         report.note(entry);
     }
+    let mut ids = PersonIds::reserve(connection, redmine.last_person()?)?;
     progress.begin("moving in", redmine.count_people()?);
     let mut after = i64::MIN;
     while let Some(page) = redmine.page(after, PAGE)? {
         after = page.last_id();
         let rows = page.count();
         let people = page.people(options.zone, options.now);
-        Applied { connection, options, wrapped, report }.page(people)?;
+        Applied { connection, options, wrapped, ids: &mut ids, report }.page(people)?;
         progress.advance(rows as u64);
     }
     progress.end();
+    ids.move_sequence(connection)?;
     // Finish the report before the commit: if it cannot be written, the import is rolled back.
     Ok(report.finish()?)
 }

@@ -13,7 +13,7 @@ use crate::auth::passwords::redmine::RedmineHash;
 use crate::clock::Timestamp;
 use crate::models::keys::token::TokenAction;
 use crate::models::people::user::{Profile, UserStatus, login_errors, mail_errors};
-use crate::models::visible::is_invisible;
+use crate::models::visible::{is_invisible, without_invisible};
 use crate::secret::Secret;
 
 const USER_COLUMNS: [&str; 16] = [
@@ -34,6 +34,13 @@ const USER_COLUMNS: [&str; 16] = [
     "salt",
     "auth_source_id",
 ];
+
+/// The most characters of a key. Redmine's own have 40.
+const LONGEST_KEY: usize = 255;
+/// The most characters of the name of a second factor.
+const LONGEST_SCHEME: usize = 30;
+/// The most characters of a text of the source in the report.
+const LONGEST_QUOTE: usize = 60;
 
 /// Redmine's tables, with the columns that exist: they differ between versions.
 pub struct Redmine {
@@ -102,8 +109,8 @@ pub enum SourcePassword {
     Absent,
     /// The password is stored elsewhere, such as in LDAP.
     Elsewhere,
-    /// The stored text is not a hash that any password could match.
-    Unusable,
+    /// What is stored is not a hash that any password could match, for this reason.
+    Unusable(&'static str),
     /// The hash, which is to be hashed once more.
     Hash(RedmineHash),
 }
@@ -114,6 +121,8 @@ pub struct MovedKey {
     pub action: TokenAction,
     /// The secret.
     pub secret: Secret,
+    /// Why the secret is not fit to let anybody in; `None` if it is.
+    pub weakness: Option<String>,
     /// When the key was created.
     pub created_on: Timestamp,
     /// The last use; `None` if it is unknown.
@@ -187,6 +196,16 @@ impl Redmine {
         Ok(rows.into_iter().next().and_then(|[count]| number(&count)).unwrap_or_default())
     }
 
+    /// The id of the last person; 0 if there is nobody.
+    ///
+    /// # Errors
+    /// Returns an error if the query fails.
+    pub fn last_person(&mut self) -> Result<i64, SourceError> {
+        let query = format!("{} FROM users WHERE type = 'User'", self.source.select(["max(id)"]));
+        let rows: Vec<[Cell; 1]> = self.source.rows(&query)?;
+        Ok(rows.into_iter().next().and_then(|[id]| number(&id)).unwrap_or_default())
+    }
+
     /// The number of rows that are not imported, by what they are: other rows of `users`, and tokens that are not keys.
     ///
     /// # Errors
@@ -200,7 +219,7 @@ impl Redmine {
         for (query, what) in [(users, "in users"), (tokens, "in tokens")] {
             let rows: Vec<[Cell; 2]> = self.source.rows(&query)?;
             all.extend(rows.into_iter().map(|[name, count]| {
-                let name = lossy(&name);
+                let name = shortened(&lossy(&name));
                 let name = if name.is_empty() { "nameless".to_owned() } else { name };
                 (format!("{name} {what}"), number(&count).unwrap_or_default())
             }));
@@ -325,7 +344,7 @@ impl Reader {
             salt,
             auth_source_id,
         ] = row;
-        let called = lossy(&login);
+        let called = shortened(&lossy(&login));
         let identity = parse_time(&created_on).map_or_else(String::new, |time| time.trunc_subsecs(0).to_string());
         let login = self.login(&login);
         let firstname = self.name("first name", &firstname, Profile::LONGEST_FIRSTNAME);
@@ -340,7 +359,7 @@ impl Reader {
         let updated = self.time("updated_on", &updated_on, Of::Earlier).unwrap_or(created);
         let last_login_on = self.time("last_login_on", &last_login_on, Of::Later);
         let changed = self.time("passwd_changed_on", &passwd_changed_on, Of::Earlier);
-        let twofa_scheme = Some(lossy(&twofa_scheme)).filter(|scheme| !scheme.trim().is_empty());
+        let twofa_scheme = self.second_factor(&twofa_scheme);
         if let Some(scheme) = &twofa_scheme {
             self.note(
                 Kind::SecondFactor,
@@ -357,9 +376,7 @@ impl Reader {
                     "needs a new password",
                 );
             }
-            SourcePassword::Unusable => {
-                self.note(Kind::NoPassword, "hashed_password is not a valid hash", "needs a new password");
-            }
+            SourcePassword::Unusable(why) => self.note(Kind::NoPassword, *why, "needs a new password"),
             SourcePassword::Absent | SourcePassword::Hash(_) => {}
         }
         let must_change_password = is_true(&must_change);
@@ -377,7 +394,8 @@ impl Reader {
             }
         }
         for action in [TokenAction::Api, TokenAction::Feeds] {
-            let count = keys.iter().filter(|key: &&MovedKey| key.action == action).count();
+            let fit = |key: &&MovedKey| key.action == action && key.weakness.is_none();
+            let count = keys.iter().filter(fit).count();
             if count > action.most_per_user() {
                 let found = format!("has {count} {} keys", action.as_str());
                 self.note(Kind::Key, found, "all work; pages show the oldest, and resetting it ends all of them");
@@ -418,7 +436,8 @@ impl Reader {
             Ok(text) => (text, true),
             Err(error) => {
                 let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-                self.note(Kind::InvalidUtf8, format!("{what} is not UTF-8"), format!("changed to {text:?}"));
+                let read = shortened(&text);
+                self.note(Kind::InvalidUtf8, format!("{what} is not UTF-8"), format!("changed to {read:?}"));
                 (text, false)
             }
         }
@@ -453,12 +472,12 @@ impl Reader {
 
     fn name(&mut self, what: &str, cell: &Cell, longest: usize) -> String {
         let (whole, _) = self.text(what, cell);
-        let printable: String = whole.chars().filter(|c| !is_invisible(*c)).collect();
-        let name: String = printable.trim().chars().take(longest).collect::<String>().trim_end().to_owned();
-        if printable != whole {
-            self.note(Kind::Name, format!("{what} has unprintable characters"), "left out");
+        let visible = without_invisible(&whole);
+        let name: String = visible.trim().chars().take(longest).collect::<String>().trim_end().to_owned();
+        if visible != whole {
+            self.note(Kind::Name, format!("{what} has invisible characters"), "left out");
         }
-        if printable.trim().chars().count() > longest {
+        if visible.trim().chars().count() > longest {
             self.note(Kind::Name, format!("{what} is longer than {longest} characters"), format!("cut to {name:?}"));
         }
         if name.is_empty() {
@@ -489,6 +508,16 @@ impl Reader {
             self.note(Kind::Account, format!("language is {}", quoted(cell)), "set to en");
         }
         if known { tag } else { "en".to_owned() }
+    }
+
+    /// The second factor. What cannot be the name of one still asks for one: without it a password alone would do.
+    fn second_factor(&mut self, cell: &Cell) -> Option<String> {
+        let scheme = lossy(cell).trim().to_owned();
+        if scheme.chars().count() > LONGEST_SCHEME {
+            self.note(Kind::SecondFactor, format!("twofa_scheme is {}", quoted(cell)), "set to unknown");
+            return Some("unknown".to_owned());
+        }
+        Some(scheme).filter(|scheme| !scheme.is_empty())
     }
 
     /// The time of a cell in UTC, moved to the range from 1970 to now.
@@ -530,6 +559,10 @@ impl Reader {
         let action = if action.as_deref() == Some(b"api") { TokenAction::Api } else { TokenAction::Feeds };
         let named = format!("the {} key with the id {}", action.as_str(), lossy(id));
         let text = std::str::from_utf8(value.as_deref().unwrap_or_default());
+        if text.is_ok_and(|text| text.chars().count() > LONGEST_KEY) {
+            self.note(Kind::Key, format!("{named} is longer than {LONGEST_KEY} characters"), "left out");
+            return None;
+        }
         let usable = |text: &&str| !text.is_empty() && text.trim() == *text && !text.contains(char::is_control);
         let Some(text) = text.ok().filter(usable) else {
             self.note(Kind::Key, format!("{named} is not a usable key"), "left out");
@@ -545,7 +578,8 @@ impl Reader {
         let moved = parse_time(updated_on).filter(|updated| Some(*updated) != parse_time(created_on));
         let used = moved.and_then(|_| self.time(&format!("updated_on of {named}"), updated_on, Of::Later));
         let last_use = used.filter(|used| *used > created && *used > epoch());
-        Some(MovedKey { action, secret: Secret::presented(text), created_on: created, last_use })
+        let secret = Secret::presented(text);
+        Some(MovedKey { action, weakness: secret.weakness(), secret, created_on: created, last_use })
     }
 }
 
@@ -555,8 +589,11 @@ fn password(hashed_password: &Cell, salt: &Cell, auth_source_id: &Cell) -> Sourc
     }
     match hashed_password.as_deref().unwrap_or_default() {
         b"" => SourcePassword::Absent,
+        _ if salt.as_ref().is_some_and(|salt| salt.len() > RedmineHash::LONGEST_SALT) => {
+            SourcePassword::Unusable("salt is longer than Redmine's column")
+        }
         hash => RedmineHash::parse(hash, salt.as_deref().unwrap_or_default())
-            .map_or(SourcePassword::Unusable, SourcePassword::Hash),
+            .map_or(SourcePassword::Unusable("hashed_password is not a valid hash"), SourcePassword::Hash),
     }
 }
 
@@ -587,10 +624,16 @@ fn lossy(cell: &Cell) -> String {
     text.chars().filter(|c| !is_invisible(*c)).collect()
 }
 
-/// The text of a cell for a remark, shortened.
+/// A text for the report, which must not be as long as somebody likes.
+fn shortened(text: &str) -> String {
+    let rest = if text.chars().count() > LONGEST_QUOTE { "…" } else { "" };
+    text.chars().take(LONGEST_QUOTE).collect::<String>() + rest
+}
+
+/// The text of a cell for a remark.
 fn quoted(cell: &Cell) -> String {
     match cell {
         None => "missing".to_owned(),
-        Some(_) => format!("{:?}", lossy(cell).chars().take(60).collect::<String>()),
+        Some(_) => format!("{:?}", shortened(&lossy(cell))),
     }
 }

@@ -17,6 +17,10 @@ const SHOWN: usize = 20;
 pub enum Kind {
     /// A text is not valid UTF-8.
     InvalidUtf8,
+    /// The person has another id here.
+    Id,
+    /// The person is an administrator.
+    Administrator,
     /// The login is missing or breaks a rule.
     Login,
     /// Somebody else has the login, possibly in another case.
@@ -39,6 +43,8 @@ pub enum Kind {
     NoPassword,
     /// The person needs a second factor.
     SecondFactor,
+    /// The key could be guessed.
+    WeakKey,
     /// The key could not be imported, or is one of several.
     Key,
     /// The key belongs to nobody who was imported.
@@ -57,6 +63,8 @@ impl Kind {
     fn heading(self) -> &'static str {
         match self {
             Self::InvalidUtf8 => "Text that is not UTF-8",
+            Self::Id => "People whose id has changed",
+            Self::Administrator => "Administrators",
             Self::Login => "Missing or invalid logins",
             Self::LoginTaken => "Logins that are already taken",
             Self::Name => "Invalid names",
@@ -68,6 +76,7 @@ impl Kind {
             Self::Account => "Accounts with unknown values",
             Self::NoPassword => "People who need a new password",
             Self::SecondFactor => "People with a second factor",
+            Self::WeakKey => "Weak keys",
             Self::Key => "Keys with problems",
             Self::KeyOfNobody => "Keys without an imported owner",
             Self::Conflict => "Changed in Latchkey since",

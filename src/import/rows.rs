@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
 use sha2::{Digest as _, Sha256};
 
 use crate::clock::Timestamp;
@@ -322,6 +321,18 @@ pub fn forget(connection: &mut DbConnection, source_ids: &[i64]) -> QueryResult<
     diesel::delete(tokens).execute(connection).map(|_| ())
 }
 
+/// Removes the record of keys that have one of these digests.
+///
+/// # Errors
+/// Returns an error if the query fails.
+pub fn forget_tokens(connection: &mut DbConnection, digests: &[Vec<u8>]) -> QueryResult<()> {
+    if digests.is_empty() {
+        return Ok(());
+    }
+    let tokens = imported_tokens::table.filter(imported_tokens::digest.eq_any(digests));
+    diesel::delete(tokens).execute(connection).map(|_| ())
+}
+
 /// The imported keys that have one of these digests, or an owner with an id from `first` to `last` in the source.
 ///
 /// # Errors
@@ -424,44 +435,4 @@ pub fn logins_held(connection: &mut DbConnection, logins: &[String]) -> QueryRes
 pub fn mails_held(connection: &mut DbConnection, mails: &[String]) -> QueryResult<Vec<(String, i64)>> {
     let held = users::table.filter(lower(users::mail).eq_any(mails.to_vec()));
     held.select((lower(users::mail), users::id)).load(connection)
-}
-
-/// A table whose ids are reserved before its rows are inserted, so that many rows can be inserted at once.
-#[derive(Clone, Copy)]
-pub enum Numbered {
-    /// `users`
-    Users,
-    /// `tokens`
-    Tokens,
-}
-
-/// Reserves `count` ids that no row has had or will have.
-///
-/// # Errors
-/// Returns an error if the query fails.
-pub fn reserve_ids(connection: &mut DbConnection, table: Numbered, count: usize) -> QueryResult<Vec<i64>> {
-    #[derive(QueryableByName)]
-    struct Id {
-        #[diesel(sql_type = BigInt)]
-        id: i64,
-    }
-    let table = match table {
-        Numbered::Users => "users",
-        Numbered::Tokens => "tokens",
-    };
-    let count = i64::try_from(count).unwrap_or(i64::MAX);
-    match connection {
-        // SQLite has one writer, so nobody else can take these ids. Inserting the rows moves the sequence on.
-        DbConnection::Sqlite(sqlite) => {
-            let query = "SELECT coalesce(max(seq), 0) AS id FROM sqlite_sequence WHERE name = ?";
-            let last: Id = diesel::sql_query(query).bind::<Text, _>(table).get_result(sqlite)?;
-            Ok((last.id + 1..=last.id + count).collect())
-        }
-        DbConnection::Postgres(postgres) => {
-            let query = "SELECT nextval(pg_get_serial_sequence($1, 'id')) AS id FROM generate_series(1, $2)";
-            let ids: Vec<Id> =
-                diesel::sql_query(query).bind::<Text, _>(table).bind::<BigInt, _>(count).load(postgres)?;
-            Ok(ids.into_iter().map(|it| it.id).collect())
-        }
-    }
 }

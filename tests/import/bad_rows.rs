@@ -69,7 +69,7 @@ fn bad_rows(redmine: &Redmine) -> Vec<(i64, Vec<&'static str>)> {
     add(RedmineUser { firstname: "", lastname: " ", ..RedmineUser::new(10, "noname") });
     expect(10, &["name: first name is missing; set to \"-\"", "name: last name is missing; set to \"-\""]);
     add(RedmineUser { firstname: "a\u{7}b", ..RedmineUser::new(11, "wake_up") });
-    expect(11, &["name: first name has unprintable characters; left out"]);
+    expect(11, &["name: first name has invisible characters; left out"]);
     add(RedmineUser { created_on: "1969-12-31 23:59:59", ..RedmineUser::new(12, "old") });
     expect(
         12,

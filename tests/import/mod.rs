@@ -3,12 +3,14 @@
 mod again;
 mod bad_rows;
 mod conflicts;
+mod ids;
 mod killed;
 mod moved_in;
 mod passwords;
 mod proxy;
 mod time_zone;
 mod told;
+mod weak_keys;
 
 use diesel::prelude::*;
 

@@ -48,19 +48,40 @@ async fn everybody_moves_in_from_every_kind_of_database(
     assert_eq!(by_key("locked api").await.status, 200);
 }
 
-/// "Versions 3.4 to 6.x of the schema: a column that is missing is taken as its default."
+/// "Versions 3.4 to 7.0 of the schema: a column that is missing is taken as its default."
 #[rstest]
 #[tokio::test]
-async fn a_redmine_3_4_moves_in(#[values(SqliteFile, Postgresql, Mariadb)] from: From) {
-    let redmine = Redmine::of_version(from, Version::V3_4);
+async fn every_version_of_redmine_moves_in(
+    #[values(SqliteFile, Postgresql, Mariadb)] from: From,
+    #[values(Sqlite, Postgres)] db: Db,
+) {
+    for version in Version::ALL {
+        let redmine = Redmine::of_version(from, version);
+        everybody(&redmine);
+        let database = TestDatabase::empty(db);
+        let said = import(&database, &redmine, &[]).done().stdout;
+        assert!(said.contains("people: 4 found, 4 added") && said.contains("keys: 4 found, 4 added"), "{said}");
+        assert_eq!(database.number("SELECT count(*) AS number FROM tokens"), 4, "{version:?}");
+        assert_eq!(time(&database, "created_on", "users", "login = 'alice'"), "2020-02-03 04:05:06", "{version:?}");
+        let last_use = time(&database, "updated_on", "tokens", &format!("hint = '{}'", &key("alice api")[36..]));
+        assert_eq!(last_use, "2022-01-02 03:04:05", "{version:?}");
+        let process = Process::serve(&command_line(&database), &[]);
+        let alice = process.get_with_key("/users/current.json", &key("alice api")).await.json();
+        assert_eq!(alice["user"]["admin"], true, "{version:?}");
+        process.visitor().sign_in("alice", PASSWORD).await;
+    }
+}
+
+/// A Redmine that somebody has kept since before its tokens had a second time.
+#[rstest]
+fn a_column_that_is_missing_is_taken_as_its_default() {
+    let redmine = Redmine::of_version(SqliteFile, Version::V3_4);
     everybody(&redmine);
+    redmine.execute("ALTER TABLE tokens DROP COLUMN updated_on;\nALTER TABLE users DROP COLUMN passwd_changed_on");
     let database = TestDatabase::empty(Sqlite);
     let said = import(&database, &redmine, &[]).done().stdout;
     assert!(said.contains("people: 4 found, 4 added") && said.contains("keys: 4 found, 4 added"), "{said}");
-    let process = Process::serve(&command_line(&database), &[]);
-    assert_eq!(process.get_with_key("/users/current.json", &key("alice api")).await.json()["user"]["admin"], true);
-    let alice = process.visitor();
-    alice.sign_in("alice", PASSWORD).await;
+    assert_eq!(database.number("SELECT count(*) AS number FROM tokens WHERE updated_on IS NULL"), 4);
 }
 
 /// "A person who moved in sees on *My account* the keys they had, with the creation they had in Redmine, and the last

@@ -40,13 +40,20 @@ async fn the_rules_of_the_document_send_the_account_and_keys_here(#[values(Sqlit
     let change = client.request(reqwest::Method::PUT, "/my/account.json").header("X-Redmine-API-Key", key("alice api"));
     let change = change.json(&serde_json::json!({"user": {"firstname": "Alicia"}}));
     assert_eq!(Answer::of(change).await.status, 204);
-    for path in ["/issues.json", "/projects", "/users/1.json", "/my/page", "/login"] {
+    for path in
+        ["/issues.json", "/projects", "/users/1.json", "/my/page", "/my/account/destroy", "/my/api_keys", "/login"]
+    {
         assert_eq!(get(path).await.text, "redmine", "{path}");
     }
 
     let alice = Visitor::new(&url);
-    for path in ["/my/account", "/my/password", "/my/api_key", "/my/show_api_key", "/my/reset_rss_key"] {
+    for path in ["/my/account", "/my/password", "/my/api_key", "/my/atom_key", "/my/rss_key", "/my/account?tab=1"] {
         let sent = alice.get(path).await;
+        assert_eq!((sent.status, sent.location()), (303, format!("{url}/keys/my/account").as_str()), "{path}");
+    }
+    // Buttons of Redmine's that make a new key there.
+    for path in ["/my/api_key", "/my/atom_key", "/my/rss_key"] {
+        let sent = alice.post(path, &[]).await;
         assert_eq!((sent.status, sent.location()), (303, format!("{url}/keys/my/account").as_str()), "{path}");
     }
     let form = [("username", "alice"), ("password", PASSWORD)];

@@ -17,13 +17,23 @@ pub enum From {
     Mariadb,
 }
 
-/// The versions that differ in what tables they have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The versions whose migrations make different tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub enum Version {
-    /// The oldest: no `twofa_scheme`, no `tokens.updated_on`, SQLite's booleans are 't' and 'f'.
+    /// The oldest: no `twofa_scheme`, and SQLite's booleans are 't' and 'f'.
     V3_4,
-    /// From 5 on: up to 7, no later migration of Redmine's changes a column of these tables.
+    /// A second factor.
     V5,
+    /// Made by a Rails that gives MySQL columns of the type `timestamp`.
+    V6_0,
+    /// OAuth applications, whose tables refer to users.
+    V6_1,
+    /// Indexes on logins, and webhooks.
+    V7_0,
+}
+
+impl Version {
+    pub const ALL: [Self; 5] = [Self::V3_4, Self::V5, Self::V6_0, Self::V6_1, Self::V7_0];
 }
 
 /// A Redmine's database.
@@ -108,29 +118,33 @@ impl Redmine {
         &self.url
     }
 
-    /// As its migrations make them, as far as they are looked at, and a little more.
+    /// The tables about accounts, as its migrations make them, and a row of those that are nobody.
     fn schema(&self) -> String {
         let (id, boolean, time) = match self.kind {
             From::SqliteFile => ("integer PRIMARY KEY AUTOINCREMENT NOT NULL", "boolean", "datetime"),
             From::Postgresql => ("serial PRIMARY KEY", "boolean", "timestamp without time zone"),
             From::Mariadb => ("int(11) NOT NULL AUTO_INCREMENT PRIMARY KEY", "tinyint(1)", "datetime"),
         };
-        let (no, yes) = (self.boolean(false), self.boolean(true));
-        let (twofa, used) = match self.version {
-            Version::V3_4 => (String::new(), String::new()),
-            Version::V5 => (
-                format!(", twofa_scheme varchar(255), twofa_totp_key varchar(255), twofa_required {boolean}"),
-                format!(", updated_on {time} NOT NULL"),
-            ),
+        let stamp = match self.kind {
+            From::Mariadb if self.version >= Version::V6_0 => "timestamp NULL DEFAULT NULL",
+            _ => time,
         };
-        format!(
+        let (no, yes) = (self.boolean(false), self.boolean(true));
+        let second_factor = format!(
+            "twofa_scheme varchar(255), twofa_totp_key varchar(255), twofa_totp_last_used_at integer,
+                 twofa_required {boolean} DEFAULT {no}"
+        );
+        let rest = if self.version == Version::V3_4 { "identity_url varchar(255)" } else { second_factor.as_str() };
+        let accounts = format!(
             "CREATE TABLE users (
                  id {id}, login varchar(255) DEFAULT '' NOT NULL, hashed_password varchar(40) DEFAULT '' NOT NULL,
                  firstname varchar(255) DEFAULT '' NOT NULL, lastname varchar(255) DEFAULT '' NOT NULL,
                  admin {boolean} DEFAULT {no} NOT NULL, status integer DEFAULT 1 NOT NULL, last_login_on {time},
-                 language varchar(5) DEFAULT '', auth_source_id integer, created_on {time}, updated_on {time},
-                 type varchar(255), identity_url varchar(255), mail_notification varchar(255) DEFAULT '' NOT NULL,
-                 salt varchar(64), must_change_passwd {boolean} DEFAULT {no} NOT NULL, passwd_changed_on {time}{twofa});
+                 language varchar(5) DEFAULT '', auth_source_id integer, created_on {stamp}, updated_on {stamp},
+                 type varchar(255), mail_notification varchar(255) DEFAULT '' NOT NULL, salt varchar(64),
+                 must_change_passwd {boolean} DEFAULT {no} NOT NULL, passwd_changed_on {time}, {rest});
+             CREATE INDEX index_users_on_id_and_type ON users (id, type);
+             CREATE INDEX index_users_on_auth_source_id ON users (auth_source_id);
              CREATE TABLE email_addresses (
                  id {id}, user_id integer NOT NULL, address varchar(255) NOT NULL,
                  is_default {boolean} DEFAULT {no} NOT NULL, notify {boolean} DEFAULT {yes} NOT NULL,
@@ -138,14 +152,62 @@ impl Redmine {
              CREATE INDEX index_email_addresses_on_user_id ON email_addresses (user_id);
              CREATE TABLE tokens (
                  id {id}, user_id integer DEFAULT 0 NOT NULL, action varchar(30) DEFAULT '' NOT NULL,
-                 value varchar(40) DEFAULT '' NOT NULL, created_on {time} NOT NULL{used});
+                 value varchar(40) DEFAULT '' NOT NULL, created_on {time} NOT NULL, updated_on {stamp});
              CREATE UNIQUE INDEX tokens_value ON tokens (value);
              CREATE INDEX index_tokens_on_user_id ON tokens (user_id);
+             CREATE TABLE auth_sources (
+                 id {id}, type varchar(30) DEFAULT '' NOT NULL, name varchar(60) DEFAULT '' NOT NULL, host varchar(60),
+                 port integer, account varchar(255), account_password varchar(255) DEFAULT '', base_dn varchar(255),
+                 attr_login varchar(30), onthefly_register {boolean} DEFAULT {no} NOT NULL,
+                 tls {boolean} DEFAULT {no} NOT NULL, filter text, timeout integer);
+             CREATE TABLE settings (
+                 id {id}, name varchar(255) DEFAULT '' NOT NULL, value text, updated_on {stamp});
              INSERT INTO users (id, login, lastname, status, type) VALUES
                  (900001, '', 'Anonymous', 0, 'AnonymousUser'), (900002, '', 'Developers', 1, 'Group');
              "
+        );
+        let (oauth, webhooks) = (self.oauth(id, boolean, time), self.webhooks(id, boolean, time));
+        (accounts + &oauth + &webhooks).replace(";\n             ", ";\n")
+    }
+
+    /// From 6.1 on: what refers to people and is no key of theirs.
+    fn oauth(&self, id: &str, boolean: &str, time: &str) -> String {
+        if self.version < Version::V6_1 {
+            return String::new();
+        }
+        format!(
+            "CREATE TABLE oauth_applications (
+                 id {id}, name varchar(255) NOT NULL, uid varchar(255) NOT NULL, secret varchar(255) NOT NULL,
+                 redirect_uri text NOT NULL, scopes text NOT NULL, confidential {boolean} NOT NULL,
+                 created_at {time} NOT NULL, updated_at {time} NOT NULL);
+             CREATE TABLE oauth_access_tokens (
+                 id {id}, resource_owner_id integer, application_id integer, token varchar(255) NOT NULL,
+                 refresh_token varchar(255), expires_in integer, revoked_at {time}, created_at {time} NOT NULL,
+                 scopes text, previous_refresh_token varchar(255) DEFAULT '' NOT NULL,
+                 FOREIGN KEY (resource_owner_id) REFERENCES users (id));
+             CREATE UNIQUE INDEX index_oauth_access_tokens_on_token ON oauth_access_tokens (token);
+             INSERT INTO oauth_access_tokens (resource_owner_id, token, created_at) VALUES
+                 (900001, 'an-oauth-token', '2026-01-02 03:04:05');
+             "
         )
-        .replace(";\n             ", ";\n")
+    }
+
+    /// From 7.0 on.
+    fn webhooks(&self, id: &str, boolean: &str, time: &str) -> String {
+        if self.version < Version::V7_0 {
+            return String::new();
+        }
+        let lower = match self.kind {
+            From::Mariadb => "",
+            From::SqliteFile | From::Postgresql => "CREATE INDEX index_users_on_lower_login ON users (lower(login));\n",
+        };
+        format!(
+            "{lower}CREATE INDEX index_users_on_login ON users (login);
+             CREATE TABLE webhooks (
+                 id {id}, url varchar(2000) NOT NULL, secret varchar(255), events text, user_id integer NOT NULL,
+                 active {boolean} NOT NULL, created_at {time} NOT NULL, updated_at {time} NOT NULL);
+             "
+        )
     }
 
     pub fn boolean(&self, value: bool) -> &'static str {
@@ -203,16 +265,12 @@ impl Redmine {
         ));
     }
 
-    /// Adds a token; `used` goes into `updated_on`, where there is such a column.
+    /// Adds a token; `used` goes into `updated_on`.
     pub fn add_token(&self, user_id: i64, action: &str, value: &str, created: &str, used: &str) {
         log::note_secret(value);
-        let (column, used) = match self.version {
-            Version::V3_4 => ("", String::new()),
-            Version::V5 => (", updated_on", format!(", '{used}'")),
-        };
         self.execute(&format!(
-            "INSERT INTO tokens (user_id, action, value, created_on{column})
-             VALUES ({user_id}, '{action}', '{value}', '{created}'{used})"
+            "INSERT INTO tokens (user_id, action, value, created_on, updated_on)
+             VALUES ({user_id}, '{action}', '{value}', '{created}', '{used}')"
         ));
     }
 }

@@ -21,6 +21,9 @@ pub struct RedmineHash {
 }
 
 impl RedmineHash {
+    /// The most bytes of a salt in Redmine's column. It is stored beside the hash.
+    pub const LONGEST_SALT: usize = 64;
+
     /// Parses Redmine's columns `hashed_password` and `salt`; `None` if no password can have this hash.
     pub fn parse(hashed_password: &[u8], salt: &[u8]) -> Option<Self> {
         let is_lower_hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
