@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::proxied::tls;
+
 /// It ends with the test, and its folder goes with it.
 pub struct Daemon {
     child: Child,
@@ -54,11 +56,5 @@ pub fn listens(port: u16) -> bool {
 
 /// Whether somebody who listens on `port` shows a certificate, for `host` if they have one for it.
 pub fn shakes_hands(port: u16, host: &str) -> bool {
-    if !listens(port) {
-        return false;
-    }
-    let (mut command, place) = (Command::new("openssl"), format!("127.0.0.1:{port}"));
-    let command = command.args(["s_client", "-connect", &place, "-servername", host]);
-    let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.status().expect("openssl, which bin/test installs").success()
+    tls(port, host).is_ok()
 }

@@ -1,7 +1,10 @@
 //! Requests to a proxy over TLS, as bytes: HTTP clients refuse to send what strangers may.
 
+use std::error::Error;
 use std::io::{Read, Write};
-use std::process::{Command, Stdio};
+use std::net::TcpStream;
+
+use openssl::ssl::{SslConnector, SslMethod, SslStream, SslVerifyMode};
 
 /// A request of HTTP/1.1, written as it stands here.
 #[derive(Clone, Debug)]
@@ -56,25 +59,28 @@ impl Request {
     /// Sends it to the proxy on `port`, which is told in the handshake that `server` is wanted; `None`: it said nothing
     /// that could be read.
     pub fn send(&self, port: u16, server: &str) -> Option<Reply> {
-        let mut command = Command::new("openssl");
-        let place = format!("127.0.0.1:{port}");
-        let command = command.args(["s_client", "-quiet", "-connect", &place, "-servername", server]);
-        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().expect("openssl, which bin/test installs");
+        let mut stream = tls(port, server).ok()?;
         // Who refuses may close before everything is sent.
-        let _ = child.stdin.take().expect("its input").write_all(&self.bytes());
-        let (mut output, mut read, mut part) = (child.stdout.take().expect("its output"), Vec::new(), [0; 8192]);
-        // Some proxies wait before they close.
+        let _ = stream.write_all(&self.bytes());
+        let (mut read, mut part) = (Vec::new(), [0; 8192]);
+        // Some proxies wait before they close, and some close without saying so.
         while !Reply::is_whole(&read) {
-            match output.read(&mut part).expect("an answer") {
-                0 => break,
-                length => read.extend_from_slice(&part[..length]),
+            match stream.read(&mut part) {
+                Ok(0) | Err(_) => break,
+                Ok(length) => read.extend_from_slice(&part[..length]),
             }
         }
-        let _ = child.kill();
-        child.wait().expect("its end");
         Reply::parse(&String::from_utf8_lossy(&read))
     }
+}
+
+/// A connection to who listens on `port`, who is told in the handshake that `server` is wanted. Any certificate will do:
+/// tests make their own.
+pub fn tls(port: u16, server: &str) -> Result<SslStream<TcpStream>, Box<dyn Error>> {
+    let mut connector = SslConnector::builder(SslMethod::tls_client())?;
+    connector.set_verify(SslVerifyMode::NONE);
+    let stream = TcpStream::connect(("127.0.0.1", port))?;
+    Ok(connector.build().connect(server, stream).map_err(|error| error.to_string())?)
 }
 
 impl Reply {
