@@ -1,4 +1,4 @@
-//! A person at a browser: headless Chromium, driven by chromedriver over the W3C WebDriver protocol.
+//! A person at a browser: Chromium's headless shell, driven by chromedriver over the W3C WebDriver protocol.
 //!
 //! The methods speak a person's words: labels, the text on buttons, what the page shows. Each waits
 //! for what it needs and panics, saying what the page had instead, when that does not come.
@@ -87,16 +87,18 @@ impl Browser {
         let wanted = json!({ "capabilities": { "alwaysMatch": browser.capabilities() } });
         let session = browser.command(Method::POST, "", wanted).await;
         browser.session = format!("/session/{}", session["sessionId"].as_str().expect("the session's id"));
+        browser.allow_the_clipboard().await;
         browser.apply(options).await;
         browser
     }
 
     fn capabilities(&self) -> Value {
         json!({
+            // Chromedriver waits for ever for a shell that it takes for a whole Chromium.
+            "browserName": "chrome-headless-shell",
             "goog:chromeOptions": {
-                "binary": program("CHROMIUM", "/usr/bin/chromium"),
+                "binary": program("HEADLESS_SHELL", "/usr/bin/chromium-headless-shell"),
                 "args": [
-                    "--headless",
                     // Chromium's own sandbox does not work for root, as which CI runs; the pages are ours.
                     "--no-sandbox",
                     "--disable-gpu",
@@ -140,6 +142,12 @@ impl Browser {
         // The page's scripts only: those that chromedriver brings still run.
         let off = matches!(javascript, JavaScript::Off);
         self.devtools("Emulation.setScriptExecutionDisabled", json!({ "value": off })).await;
+    }
+
+    /// The shell has nobody to ask whether a page may write to the clipboard, or a test read it.
+    async fn allow_the_clipboard(&self) {
+        let permissions = json!({ "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"] });
+        self.devtools("Browser.grantPermissions", permissions).await;
     }
 
     /// Shows the page as it would be printed.
@@ -240,9 +248,6 @@ impl Browser {
 
     /// What the clipboard holds. The page must be one that browsers give a clipboard: https or loopback.
     pub async fn clipboard(&self) -> String {
-        // What is not named is taken away, also what pages have by themselves: to write after a click.
-        let permissions = json!({ "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"] });
-        self.devtools("Browser.grantPermissions", permissions).await;
         text_of(self.evaluate("return navigator.clipboard.readText()").await)
     }
 
