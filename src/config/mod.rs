@@ -56,6 +56,12 @@ pub struct Config {
     #[arg(value_delimiter = ',', value_parser = parse_network)]
     pub trusted_proxies: Vec<IpNet>,
 
+    /// How long a connection without requests stays open; longer than the reverse proxy keeps it, so that it sends no
+    /// request into a closed one. 0: every connection is for one request
+    #[arg(long, global = true, env = "LATCHKEY_KEEP_ALIVE", value_name = "SPAN")]
+    #[arg(default_value = "150s")]
+    pub keep_alive: Span,
+
     /// Whether API access keys work, which can do everything that their owners can: on or off
     #[arg(long, global = true, env = "LATCHKEY_API_ACCESS_KEYS", value_name = "on|off")]
     #[arg(default_value = "on", action = clap::ArgAction::Set, value_parser = BoolishValueParser::new())]

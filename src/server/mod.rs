@@ -2,6 +2,7 @@
 
 mod answer;
 pub mod metrics;
+mod offers;
 pub mod request_log;
 pub mod route;
 pub mod routes;
@@ -10,18 +11,22 @@ pub mod static_files;
 use std::net::TcpListener;
 use std::time::Duration;
 
+use actix_http::{HttpService, KeepAlive, Protocol};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_session::SessionMiddleware;
 use actix_session::config::{BrowserSession, CookieContentSecurity};
 use actix_session::storage::CookieSessionStore;
 use actix_web::cookie::{Key, SameSite};
-use actix_web::dev::Server;
+use actix_web::dev::{AppConfig, Server};
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use actix_web::middleware::{DefaultHeaders, from_fn};
+use actix_web::rt::net::TcpStream;
 use actix_web::web::{FormConfig, PayloadConfig, ServiceConfig};
-use actix_web::{HttpServer, Scope, web};
+use actix_web::{Scope, web};
 
+use self::offers::WithoutOffers;
 use self::route::at;
 use self::routes::{api, questions};
 use crate::app::App;
@@ -34,6 +39,11 @@ use crate::pages;
 const LARGEST_BODY: usize = 64 * 1024;
 /// How long a client may take to send the headers of a request.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+/// The shortest time that an idle connection stays open. actix-http reckons from a clock that lags half a second behind,
+/// and never ends a time that has already passed by it.
+const SHORTEST_KEEP_ALIVE: Duration = Duration::from_secs(1);
+/// How long a client may take to close a connection that is closed here.
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 /// How many seconds a shutdown waits for requests in flight.
 const STOP_WITHIN: u64 = 30;
 /// Nothing inline, and nothing from other sites.
@@ -94,15 +104,38 @@ pub fn mount<'a>(app: &'a web::Data<App>, key: &'a SecretKey) -> impl FnOnce(&mu
 /// # Errors
 /// Returns an error if the operating system cannot start a thread.
 pub fn serve(app: web::Data<App>, key: SecretKey, listener: TcpListener) -> std::io::Result<Server> {
-    let server = HttpServer::new(move || {
-        actix_web::App::new()
+    let server = Server::build().disable_signals().shutdown_timeout(STOP_WITHIN);
+    let stop = server.graceful_shutdown_signal();
+    let keep_alive = match app.config.keep_alive.duration() {
+        Duration::ZERO => KeepAlive::Disabled,
+        duration => KeepAlive::Timeout(duration.max(SHORTEST_KEEP_ALIVE)),
+    };
+    // What actix_web::HttpServer does, which gives nobody its connections before it reads from them.
+    let server = server.listen("latchkey", listener, move || {
+        let stop = stop.clone();
+        let stopping = move || {
+            let stop = stop.clone();
+            async move { stop.notified().await }
+        };
+        let application = actix_web::App::new()
             .app_data(app.clone())
             .app_data(PayloadConfig::new(LARGEST_BODY))
             .app_data(FormConfig::default().limit(LARGEST_BODY))
             .wrap(headers())
             .wrap(from_fn(request_log::log))
-            .service(routes(&app.url, &key))
+            .service(routes(&app.url, &key));
+        let application = application.into_factory().map_err(|error| error.error_response());
+        let http = HttpService::build()
+            .graceful_shutdown_signal(stopping)
+            .keep_alive(keep_alive)
+            .client_request_timeout(HEADERS_WITHIN)
+            .client_disconnect_timeout(CLOSE_WITHIN)
+            .finish(map_config(application, |()| AppConfig::default()));
+        fn_service(|stream: TcpStream| async {
+            let peer = stream.peer_addr().ok();
+            Ok((WithoutOffers::on(stream), Protocol::Http1, peer))
+        })
+        .and_then(http)
     });
-    let server = server.disable_signals().shutdown_timeout(STOP_WITHIN).client_request_timeout(HEADERS_WITHIN);
-    Ok(server.listen(listener)?.run())
+    Ok(server?.run())
 }

@@ -208,3 +208,18 @@ async fn long_lists_are_read_to_their_end(
     assert_eq!(found, expected.collect::<Vec<_>>());
     assert_eq!(call(json!({"limit": 1}))["total_count"], json!(231));
 }
+
+/// Java's own client offers to upgrade the connection with each request, and tries none again that posts.
+#[rstest]
+#[tokio::test]
+async fn each_of_a_hundred_posts_of_java_is_answered(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start_with(db, &["--access-tokens-per-user=200"]).await;
+    let root = site.add_admin("root").await;
+    let key = site.add_key(&root, TokenAction::Api).await;
+    let mut java = Command::new("java");
+    let java = java.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/Posts.java"));
+    let java = java.args([&format!("{}/my/tokens.json", site.url), &key.secret, "100"]);
+    let output = java.output().expect("java, which bin/test installs");
+    let answers = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(answers.lines().collect::<Vec<_>>(), ["201"; 100], "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -20,6 +20,8 @@ fn help_names_every_setting_with_its_variable_and_default() {
         "LATCHKEY_SESSION_LIFETIME",
         "LATCHKEY_SESSION_TIMEOUT",
         "LATCHKEY_TRUSTED_PROXIES",
+        "LATCHKEY_KEEP_ALIVE",
+        "[default: 150s]",
         "LATCHKEY_REALM",
         "LATCHKEY_METRICS_BIND",
         "LATCHKEY_FIRST_USE_PATIENCE",

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use rstest::rstest;
 
 use crate::support::database::TestDatabase;
+use crate::support::wire::Conversation;
 use crate::support::*;
 
 fn command_line(database: &TestDatabase) -> CommandLine {
@@ -42,6 +43,20 @@ fn sigterm_lets_a_request_in_flight_end(#[values(Sqlite, Postgres)] db: Db) {
     connection.read_to_string(&mut answer).expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 303"), "{answer}");
     assert_eq!(process.ended(), Some(0));
+}
+
+/// Connections stay open for minutes without a request, and none of them is waited for.
+#[rstest]
+fn sigterm_waits_for_no_idle_connection(#[values(Sqlite, Postgres)] db: Db) {
+    let database = TestDatabase::migrated(db);
+    let process = Process::serve(&command_line(&database), &["--keep-alive=1h"]);
+    let (mut used, mut unused) = (Conversation::with(&process.url), Conversation::with(&process.url));
+    used.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(used.answer().map(|answer| answer.status), Some(200));
+    process.terminate();
+    assert!(used.is_closed() && unused.is_closed());
+    let log = process.log();
+    assert!(log.contains("\"stopped\"") && !log.contains("force shutdown"), "{log}");
 }
 
 /// What is pending is written before the end.

@@ -3,6 +3,7 @@
 mod any_bytes;
 mod back_url;
 mod client_address;
+mod connections;
 mod cookies;
 mod forms;
 mod guessing;

@@ -68,15 +68,6 @@ impl RawRequest {
         bytes
     }
 
-    /// Whether that is the whole answer. The server may wait for a while before it closes the connection.
-    fn is_answered_by(&self, read: &[u8]) -> bool {
-        let text = String::from_utf8_lossy(read);
-        let Some((headers, _)) = text.split_once("\r\n\r\n") else { return false };
-        let length = headers.lines().find_map(|line| line.strip_prefix("content-length: "));
-        let length: Option<usize> = length.and_then(|length| length.parse().ok());
-        self.method == "HEAD" || length.is_some_and(|length| read.len() >= headers.len() + 4 + length)
-    }
-
     /// Sends it to `url` on a connection of its own.
     ///
     /// # Errors
@@ -91,19 +82,67 @@ impl RawRequest {
         if let Body::BrokenOff(_) = self.body {
             let _ = stream.shutdown(Shutdown::Write);
         }
-        let (mut read, mut part) = (Vec::new(), [0; 4096]);
-        let ended = loop {
-            match stream.read(&mut part) {
-                Ok(0) => break Ok(()),
-                Ok(length) => read.extend_from_slice(&part[..length]),
-                Err(error) => break Err(error),
-            }
-            if self.is_answered_by(&read) {
-                break Ok(());
-            }
-        };
-        let text = String::from_utf8_lossy(&read).into_owned();
+        let (read, ended) = read_answer(&mut stream, self.method == "HEAD");
+        RawAnswer::of(&read).ok_or_else(|| format!("no answer ({ended:?})"))
+    }
+}
+
+impl RawAnswer {
+    /// `None`: it has no status.
+    fn of(read: &[u8]) -> Option<Self> {
+        let text = String::from_utf8_lossy(read).into_owned();
         let status = text.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).and_then(|it| it.parse().ok());
-        status.map(|status| RawAnswer { status, text }).ok_or_else(|| format!("no answer ({ended:?})"))
+        status.map(|status| Self { status, text })
+    }
+}
+
+/// Reads up to the end of an answer. The server may wait for a while before it closes the connection.
+fn read_answer(stream: &mut TcpStream, is_head: bool) -> (Vec<u8>, std::io::Result<()>) {
+    let (mut read, mut part) = (Vec::new(), [0; 4096]);
+    loop {
+        match stream.read(&mut part) {
+            Ok(0) => return (read, Ok(())),
+            Ok(length) => read.extend_from_slice(&part[..length]),
+            Err(error) => return (read, Err(error)),
+        }
+        if is_whole(&read, is_head) {
+            return (read, Ok(()));
+        }
+    }
+}
+
+/// Whether that is a whole answer.
+fn is_whole(read: &[u8], is_head: bool) -> bool {
+    let text = String::from_utf8_lossy(read);
+    let Some((headers, _)) = text.split_once("\r\n\r\n") else { return false };
+    let length = headers.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let length: Option<usize> = length.and_then(|length| length.parse().ok());
+    is_head || length.is_some_and(|length| read.len() >= headers.len() + 4 + length)
+}
+
+/// A connection for several requests, each written as it stands in the test.
+pub struct Conversation(TcpStream);
+
+impl Conversation {
+    pub fn with(url: &str) -> Self {
+        let stream = TcpStream::connect(url.strip_prefix("http://").expect("a URL of http")).expect("a connection");
+        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a time limit");
+        Self(stream)
+    }
+
+    /// Sends a part of a request, or a whole one.
+    pub fn send(&mut self, bytes: &[u8]) {
+        // Who is refused may find the connection closed.
+        let _ = self.0.write_all(bytes);
+    }
+
+    /// The answer to a request that was not HEAD; `None`: the server broke off.
+    pub fn answer(&mut self) -> Option<RawAnswer> {
+        RawAnswer::of(&read_answer(&mut self.0, false).0)
+    }
+
+    /// Waits until the server closes it.
+    pub fn is_closed(&mut self) -> bool {
+        matches!(self.0.read(&mut [0]), Ok(0))
     }
 }
