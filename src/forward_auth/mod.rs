@@ -9,13 +9,13 @@ use std::num::NonZeroU32;
 use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, COOKIE, HeaderName, HeaderValue, USER_AGENT};
+use actix_web::http::header::{CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue, USER_AGENT};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, ResponseError, web};
 
 use self::cookies::cookies_of_others;
-use self::question::{OriginalPath, Question, Unreadable};
+use self::question::{OriginalPath, Question, Unreadable, normal_host};
 use crate::app::App;
-use crate::auth::credentials::Credentials;
+use crate::auth::credentials::{Credentials, text_of};
 use crate::auth::rates::Rate;
 use crate::callers::api_user::{key_actions, method_of};
 use crate::callers::refusals::{refused_bearer, refused_scope};
@@ -31,17 +31,36 @@ use crate::models::services::service::{Permission, Service, ServiceLookup, Visit
 use crate::recorder::service_uses::ServiceCall;
 use crate::secret::Secret;
 
-/// A connection from a trusted reverse proxy.
+/// A trusted reverse proxy that asks, not one that passes on a visitor of Latchkey's own pages.
 pub struct TrustedProxy;
+
+impl TrustedProxy {
+    fn that_asks(app: &App, request: &HttpRequest) -> Result<Self, AppError> {
+        if !app.addresses.is_from_trusted_proxy(request) {
+            return Err(AppError::Forbidden("Only proxies that LATCHKEY_TRUSTED_PROXIES names are answered here."));
+        }
+        if is_visitor(app, request) {
+            return Err(AppError::Forbidden(
+                "A proxy asks here with the host of a service. This request came by Latchkey's own, as visitors do.",
+            ));
+        }
+        Ok(Self)
+    }
+}
+
+/// Whether a proxy passed the request on because it came to the host of `LATCHKEY_URL`. Questions are about other hosts.
+fn is_visitor(app: &App, request: &HttpRequest) -> bool {
+    let ours = app.config.url.as_ref().and_then(|url| normal_host(url.authority()));
+    let asked = request.headers().get(HOST).and_then(text_of).and_then(normal_host);
+    ours.is_some() && asked == ours
+}
 
 impl FromRequest for TrustedProxy {
     type Error = AppError;
     type Future = std::future::Ready<Result<Self, AppError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let is_trusted = App::of(request).map(|app| app.addresses.is_from_trusted_proxy(request));
-        let untrusted = AppError::Forbidden("Only proxies that LATCHKEY_TRUSTED_PROXIES names are answered here.");
-        std::future::ready(is_trusted.and_then(|is_trusted| if is_trusted { Ok(Self) } else { Err(untrusted) }))
+        std::future::ready(App::of(request).and_then(|app| Self::that_asks(&app, request)))
     }
 }
 

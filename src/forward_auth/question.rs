@@ -115,7 +115,12 @@ fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, Unrea
 
 /// The host in a header, in lower case, without the port and without the dot that a fully qualified name may end with.
 fn host(headers: &HeaderMap, name: &'static str) -> Result<String, Unreadable> {
-    let text = only(headers, name)?;
+    normal_host(only(headers, name)?).ok_or(Unreadable::Header(name))
+}
+
+/// A host in lower case, without the port and without the dot that a fully qualified name may end with; `None` if it is
+/// no host.
+pub fn normal_host(text: &str) -> Option<String> {
     let (host, port) = match text.rfind(':') {
         Some(colon) if !text.ends_with(']') => (&text[..colon], &text[colon + 1..]),
         _ => (text, ""),
@@ -129,7 +134,7 @@ fn host(headers: &HeaderMap, name: &'static str) -> Result<String, Unreadable> {
             (!name.is_empty() && name.chars().all(plain)).then(|| name.to_ascii_lowercase())
         }
     };
-    host.filter(|_| is_port).ok_or(Unreadable::Header(name))
+    host.filter(|_| is_port)
 }
 
 /// The method in a header, in the syntax of RFC 9110 (section 5.6.2).

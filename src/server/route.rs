@@ -12,12 +12,25 @@ use crate::http::error::AppError;
 
 /// The resource at `path`, which supports no method yet.
 pub fn at(path: &str) -> At {
-    At { path: path.to_owned(), resource: web::resource(path), answers: Vec::new(), errors: ErrorFormat::AsThePathSays }
+    At {
+        path: path.to_owned(),
+        literal: None,
+        resource: web::resource(path),
+        answers: Vec::new(),
+        errors: ErrorFormat::AsThePathSays,
+    }
+}
+
+/// The resource at every address that begins with `path`. Only what follows `path` may have percent escapes.
+pub fn below(path: &'static str) -> At {
+    At { literal: Some(path), ..at(&format!("{path}{{rest:.*}}")) }
 }
 
 /// A resource and the methods it supports.
 pub struct At {
     path: String,
+    /// The beginning of the path that has to be sent as it stands here; `None`: the whole path.
+    literal: Option<&'static str>,
     resource: Resource,
     answers: Vec<Answered>,
     errors: ErrorFormat,
@@ -146,8 +159,19 @@ impl HttpServiceFactory for At {
             }
             std::future::ready(response)
         };
-        let errors = self.errors;
+        let (literal, errors) = (self.literal, self.errors);
+        let as_sent = guard::fn_guard(move |context| is_literal(context.head().uri.path(), literal));
         let answer = from_fn(move |request, next| answer(request, next, errors));
-        self.resource.default_service(web::to(refuse)).wrap(answer).register(config);
+        self.resource.guard(as_sent).default_service(web::to(refuse)).wrap(answer).register(config);
+    }
+}
+
+/// Whether the table's pattern matches `sent` as it is. actix-web decodes a path before it matches it, so `/%61uth` would
+/// be `/auth` here, but not in the rules of a proxy. No address of the table needs an escape.
+fn is_literal(sent: &str, literal: Option<&str>) -> bool {
+    match (sent.split_once('%'), literal) {
+        (None, _) => true,
+        (Some((before, _)), Some(literal)) => before.contains(literal),
+        (Some(_), None) => false,
     }
 }

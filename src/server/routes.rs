@@ -1,6 +1,6 @@
 //! The table of routes.
 
-use super::route::{At, at};
+use super::route::{At, at, below};
 use crate::{api, forward_auth, pages};
 
 /// The API for programs, by key or password, and the health checks.
@@ -41,7 +41,7 @@ pub fn questions() -> Vec<At> {
     vec![
         at("/auth/nginx").get(forward_auth::nginx).with_problems(),
         at("/auth/forwarded").get(forward_auth::forwarded).with_problems(),
-        at("/auth/envoy{rest:.*}").any(forward_auth::envoy).with_problems(),
+        below("/auth/envoy").any(forward_auth::envoy).with_problems(),
     ]
 }
 

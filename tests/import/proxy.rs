@@ -5,6 +5,7 @@ use rstest::rstest;
 use super::*;
 use crate::support::daemon::free_port;
 use crate::support::redmine::From::*;
+use crate::support::wire::RawRequest;
 
 /// The block of nginx's language in that document.
 fn rules() -> String {
@@ -44,6 +45,21 @@ async fn the_rules_of_the_document_send_the_account_and_keys_here(#[values(Sqlit
         ["/issues.json", "/projects", "/users/1.json", "/my/page", "/my/account/destroy", "/my/api_keys", "/login"]
     {
         assert_eq!(get(path).await.text, "redmine", "{path}");
+    }
+
+    // Nobody asks through Redmine's address what proxies ask: nginx is trusted, and its visitors choose their headers.
+    command_line(&database).run(&["service", "add", "wiki", "--host=127.0.0.1", "--readers=everyone"]).done();
+    for path in
+        ["nginx", "forwarded", "envoy/", "%6eginx", "/nginx", "./nginx", "../auth/nginx", "", "%2e%2e/auth/nginx"]
+    {
+        for address in [format!("/keys/auth/{path}"), format!("/keys/%61uth/{path}"), format!("//keys/auth/{path}")] {
+            let question = RawRequest::get(address.as_bytes()).with("X-Redmine-API-Key", key("alice api"));
+            let question = question.with("X-Original-URI", "/").with("X-Original-Method", "GET");
+            let question = question.with("X-Forwarded-Uri", "/").with("X-Forwarded-Method", "GET");
+            let question = question.with("X-Forwarded-Host", "127.0.0.1").with("X-Forwarded-Proto", "https");
+            let answer = question.send(&url).expect("an answer");
+            assert_eq!(answer.status, 404, "{address}: {}", answer.text);
+        }
     }
 
     let alice = Visitor::new(&url);

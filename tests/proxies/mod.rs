@@ -44,6 +44,8 @@ enum Via {
 enum Setup {
     /// The blog beside the wiki.
     WithBlog,
+    /// And what keeps visitors of Latchkey's host from the questions was left away.
+    WithoutBlock,
     /// And `key=` counts for the wiki.
     WithKeyParameter,
     /// The board's host leads to the wiki, too.
@@ -109,6 +111,7 @@ fn nginx_file(setup: Setup) -> String {
     let board = for_the_board(&main, "server {\n");
     let file = match setup {
         Setup::WithBlog => file + &board,
+        Setup::WithoutBlock => return file + &board + &swapped(&keys, "location /auth/ {", "location /elsewhere/ {"),
         Setup::ForSeveralHosts => swapped(&file, "server_name wiki", "server_name board.example.org wiki"),
         Setup::WithKeyParameter => {
             let location = "    location / {\n        proxy_pass http://127.0.0.1:8080;\n    }\n";
@@ -125,6 +128,7 @@ fn caddyfile(setup: Setup) -> String {
     let board = for_the_board(&main, site);
     let file = match setup {
         Setup::WithBlog => swapped(&main, last, &(blog + last)) + &board,
+        Setup::WithoutBlock => return main + &board + &swapped(&keys, "respond /auth/* 404", ""),
         Setup::WithKeyParameter => swapped(&main, last, &(without_key + &blog + last)) + &board,
         Setup::ForSeveralHosts => {
             swapped(&swapped(&main, last, &(blog + last)), site, &format!("board.example.org, {site}"))
@@ -135,10 +139,14 @@ fn caddyfile(setup: Setup) -> String {
 
 /// Traefik's own file, and those of the folder that it reads.
 fn traefik_files(setup: Setup) -> (String, Vec<(&'static str, String)>) {
-    let ([own, latchkey, wiki, blog], _) = yaml();
+    let ([own, mut latchkey, wiki, blog], _) = yaml();
     let board = swapped(&swapped(&wiki, "wiki", "board"), ":8080", ":8082");
     let files = match setup {
         Setup::WithBlog => vec![("wiki.yml", wiki), ("board.yml", board)],
+        Setup::WithoutBlock => {
+            latchkey = swapped(&latchkey, " && !PathPrefix(`/auth/`)", "");
+            vec![("wiki.yml", wiki), ("board.yml", board)]
+        }
         Setup::ForSeveralHosts => {
             let hosts = "Host(`board.example.org`) || Host(`wiki.example.org`)";
             vec![("wiki.yml", swapped(&wiki, "Host(`wiki.example.org`)", hosts))]
@@ -162,12 +170,16 @@ fn envoy_file(setup: Setup) -> String {
         part("                  - certificate_chain: { filename: /etc/ssl/wiki", "                  - cert");
     let cluster = part("    - name: wiki\n      load_assignment:\n", "");
     let wiki_route = match setup {
-        Setup::WithBlog => route.clone(),
+        Setup::WithBlog | Setup::WithoutBlock => route.clone(),
         Setup::WithKeyParameter => route_with_key,
         Setup::ForSeveralHosts => panic!("Envoy asks about the client's host"),
     };
     let for_the_board = |part: &str| swapped(part, "wiki", "board").replace("8080", "8082");
     let [board, board_certificate, board_cluster] = [&host, &certificate, &cluster].map(|part| for_the_board(part));
+    let main = match setup {
+        Setup::WithoutBlock => swapped(&main, "match: { prefix: /auth/ }", "match: { prefix: /elsewhere/ }"),
+        _ => main.clone(),
+    };
     let file = swapped(&main, &host, &(swapped(&host, &route, &(blog_route + &wiki_route)) + &board));
     swapped(&file, &certificate, &(certificate.clone() + &board_certificate)) + &board_cluster + &blog_cluster
 }
@@ -257,7 +269,7 @@ impl Scene {
     }
 
     async fn set_up(db: Db, via: Via, setup: Setup) -> Self {
-        let site = Site::start_with(db, &["--trusted-proxies=127.0.0.1"]).await;
+        let site = Site::start_with(db, &["--trusted-proxies=127.0.0.1", "--url=https://keys.example.org"]).await;
         let (wiki, blog, board) = (Upstream::start(), Upstream::start(), Upstream::start());
         let latchkey = site.url.strip_prefix("http://").expect("an address");
         let places = Places { latchkey, wiki: wiki.address, blog: blog.address, board: board.address };

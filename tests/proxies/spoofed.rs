@@ -175,6 +175,30 @@ async fn a_server_of_several_hosts_asks_about_its_own(#[values(Nginx, Caddy, Tra
     }
 }
 
+/// A question about the wiki at `path`, in the words of every proxy, from somebody who is at `host`.
+fn question(host: &str, path: &str) -> Request {
+    let request = Request::get(host, path).with("X-Original-URI", "/page").with("X-Original-Method", "GET");
+    let request = request.with("X-Forwarded-Uri", "/page").with("X-Forwarded-Method", "GET");
+    request.with("X-Forwarded-Host", WIKI).with("X-Forwarded-Proto", "https")
+}
+
+/// Latchkey knows its own host, so it does not depend on the proxy's rule.
+#[rstest]
+#[tokio::test]
+async fn nobody_asks_through_a_proxy_that_does_not_block_it(#[values(Nginx, Caddy, Traefik, Envoy)] via: Via) {
+    let scene = Scene::set_up(Sqlite, via, Setup::WithoutBlock).await;
+    let key = scene.key("service:wiki:read").await;
+    for path in ["/auth/nginx", "/auth/forwarded", "/auth/envoy/page"] {
+        for host in [KEYS, "KEYS.example.org", "keys.example.org:443"] {
+            let reply = scene.front.try_send_to(KEYS, &with_key(question(host, path), &key)).expect("an answer");
+            assert_eq!(reply.status, 403, "{path}: {reply:?}");
+            assert!(reply.header("X-Latchkey-User").is_none(), "{path}: {reply:?}");
+        }
+    }
+    assert_eq!(scene.site.recorded_use(&key), None);
+    assert_eq!(scene.front.send(&with_key(get("/page"), &key)).status, 200, "the proxy itself may ask");
+}
+
 /// The proxy is trusted to ask; who comes through it is not.
 #[rstest]
 #[tokio::test]
@@ -197,6 +221,10 @@ async fn nobody_asks_through_the_proxy(#[values(Nginx, Caddy, Traefik, Envoy)] v
         "/x/../auth/nginx",
         "/auth%2fnginx",
         "/%61uth/nginx",
+        "/%61uth/forwarded",
+        "/aut%68/envoy/page",
+        "/%61%75%74%68/envoy/page",
+        "/auth%2Fforwarded",
         "/auth/%6eginx",
         "/auth/",
         "/auth",
@@ -206,10 +234,7 @@ async fn nobody_asks_through_the_proxy(#[values(Nginx, Caddy, Traefik, Envoy)] v
         "http://wiki.example.org/auth/nginx",
     ] {
         for host in [KEYS, WIKI] {
-            let request = Request::get(host, path).with("X-Original-URI", "/page").with("X-Original-Method", "GET");
-            let request = request.with("X-Forwarded-Uri", "/page").with("X-Forwarded-Method", "GET");
-            let request = request.with("X-Forwarded-Host", WIKI).with("X-Forwarded-Proto", "https");
-            let reply = scene.front.try_send_to(KEYS, &with_key(request, &key)).expect("an answer");
+            let reply = scene.front.try_send_to(KEYS, &with_key(question(host, path), &key)).expect("an answer");
             let told = reply.headers.iter().any(|(name, _)| name.starts_with("x-latchkey-user"));
             assert!(!told, "{host} {path}: {reply:?}");
             if host == KEYS && ["/auth/nginx", "/auth/forwarded", "/auth/envoy/page"].contains(&path) {

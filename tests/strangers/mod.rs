@@ -16,6 +16,7 @@ mod passwords;
 mod remembered_passwords;
 mod secrets;
 mod secrets_shown_once;
+mod spelled_addresses;
 mod throttling;
 mod traces;
 

@@ -149,6 +149,34 @@ async fn nobody_else_is_answered(#[values(Sqlite, Postgres)] db: Db) {
     }
 }
 
+/// A proxy that is trusted to ask also passes on visitors of Latchkey's own pages, with headers of their choice. They
+/// come by Latchkey's host, and questions by that of a service.
+#[rstest]
+#[tokio::test]
+async fn a_visitor_who_comes_through_the_proxy_is_not_answered(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start_with(db, &[TRUSTING[0], "--url=https://keys.example.org:8443/keys"]).await;
+    let alice = site.add_user("alice").await;
+    add_service(&site, "wiki", "wiki.example.org/", &[("anonymous_reads", "TRUE")]).await;
+    // Not even if somebody added a service there.
+    add_service(&site, "own", "keys.example.org/", &[("anonymous_reads", "TRUE")]).await;
+    let key = site.add_access_token(&alice, "service:wiki:write", "30d").await;
+    for dialect in DIALECTS {
+        for host in
+            ["keys.example.org", "KEYS.example.org", "keys.example.org:8443", "keys.example.org.", "keys.example.org:1"]
+        {
+            for key in [Some(&key), None] {
+                let mut asked = question(dialect, "GET", "wiki.example.org", "/");
+                asked.address = format!("/keys{}", asked.address);
+                asked.headers.retain(|(name, _)| *name != "Host");
+                let answer = Answer::of(asked.by(&site, key).header("Host", host)).await;
+                assert_eq!((answer.status, answer.header("X-Latchkey-User")), (403, None), "{dialect} {host}");
+                assert!(answer.text.contains("as visitors do"), "{dialect} {host}: {}", answer.text);
+            }
+        }
+    }
+    assert_eq!(site.recorded_use(&key), None);
+}
+
 /// "for nginx, which knows only 401 and 403, status and reason in headers that the documented file maps back"
 #[rstest]
 #[tokio::test]
