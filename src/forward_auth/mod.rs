@@ -2,6 +2,7 @@
 //! in `docs/forward-auth.md`.
 
 pub mod cookies;
+mod host;
 pub mod question;
 
 use std::num::NonZeroU32;
@@ -13,7 +14,8 @@ use actix_web::http::header::{CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValu
 use actix_web::{FromRequest, HttpRequest, HttpResponse, ResponseError, web};
 
 use self::cookies::cookies_of_others;
-use self::question::{OriginalPath, Question, Unreadable, normal_host};
+use self::host::normal_host;
+use self::question::{OriginalPath, Question, Unreadable};
 use crate::app::App;
 use crate::auth::credentials::{Credentials, text_of};
 use crate::auth::rates::Rate;

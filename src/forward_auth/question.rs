@@ -4,11 +4,10 @@
 //! Each proxy's dialect reads only its own headers, and each of them exactly once: a proxy passes on the headers it
 //! does not set itself, and a client may have forged those.
 
-use std::net::Ipv6Addr;
-
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
 
+use super::host::normal_host;
 use crate::auth::credentials::{Credentials, text_of};
 use crate::http::error::AppError;
 use crate::secret::Secret;
@@ -37,6 +36,9 @@ pub enum Unreadable {
     /// Servers may read the path in different ways.
     #[error("The path of the request is refused: it has {0}.")]
     Path(&'static str),
+    /// A header that is not ours, but is to servers that fold names as CGI does.
+    #[error("The request is refused: it has a header that services may take for one of X-Latchkey-….")]
+    Folded,
     /// The query has several keys, and servers differ in which of them counts.
     #[error("The address of the request has more than one key.")]
     Keys,
@@ -47,6 +49,8 @@ impl Unreadable {
     pub const AMBIGUOUS: Self = Self::Path("a spelling that some servers take for another place");
 }
 
+/// How the names of the headers begin that tell a service who sends a request.
+const IDENTITY: &str = "x-latchkey-";
 const HOST_NAME: &str = "Host";
 const ORIGINAL_URI: &str = "X-Original-URI";
 const ORIGINAL_METHOD: &str = "X-Original-Method";
@@ -93,6 +97,9 @@ impl Question {
     }
 
     fn about(headers: &HeaderMap, host: String, method: String, address: &str) -> Result<Self, Unreadable> {
+        if headers.keys().any(|name| is_folded(name.as_str())) {
+            return Err(Unreadable::Folded);
+        }
         let (path, query) = address.split_once('?').unwrap_or((address, ""));
         Ok(Self {
             host,
@@ -104,6 +111,16 @@ impl Question {
     }
 }
 
+/// Whether `name`, in lower case, is none of the headers that tell a service who sends a request, but becomes one of
+/// them where names of headers become names of variables (RFC 3875, section 4.1.18): PHP takes a dot for a hyphen, and
+/// other servers take any character that is no letter or digit. A proxy that removes only the usual spelling passes it
+/// on.
+fn is_folded(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let folded = || name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    !name.bytes().all(is_plain) && folded().starts_with(IDENTITY)
+}
+
 /// The text of a header that must be present exactly once.
 fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, Unreadable> {
     let mut values = headers.get_all(name);
@@ -113,28 +130,9 @@ fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, Unrea
     }
 }
 
-/// The host in a header, in lower case, without the port and without the dot that a fully qualified name may end with.
+/// The host in a header.
 fn host(headers: &HeaderMap, name: &'static str) -> Result<String, Unreadable> {
     normal_host(only(headers, name)?).ok_or(Unreadable::Header(name))
-}
-
-/// A host in lower case, without the port and without the dot that a fully qualified name may end with; `None` if it is
-/// no host.
-pub fn normal_host(text: &str) -> Option<String> {
-    let (host, port) = match text.rfind(':') {
-        Some(colon) if !text.ends_with(']') => (&text[..colon], &text[colon + 1..]),
-        _ => (text, ""),
-    };
-    let is_port = port.chars().all(|c| c.is_ascii_digit());
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-    let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        Some(address) => address.parse::<Ipv6Addr>().ok().map(|address| format!("[{address}]")),
-        None => {
-            let name = host.strip_suffix('.').unwrap_or(host);
-            (!name.is_empty() && name.chars().all(plain)).then(|| name.to_ascii_lowercase())
-        }
-    };
-    host.filter(|_| is_port)
 }
 
 /// The method in a header, in the syntax of RFC 9110 (section 5.6.2).
@@ -361,30 +359,26 @@ mod tests {
     }
 
     #[test]
-    fn a_usual_path_has_one_reading() {
-        let path = OriginalPath::read(b"/wiki/Page_1-a.b~c").expect("a path");
-        assert_eq!((path.raw, path.others), (b"/wiki/Page_1-a.b~c".to_vec(), Vec::<Vec<u8>>::new()));
+    fn a_header_that_folds_into_ours_is_known_by_any_punctuation() {
+        for between in "!#$%&'*+.^_`|~".chars() {
+            for name in
+                ["x?latchkey-user", "x-latchkey?user", "x-latchkey-user?id", "x?latchkey?token?id", "x-latchkey-?"]
+            {
+                let name = name.replace('?', &between.to_string());
+                assert!(is_folded(&name), "{name}");
+            }
+            for name in ["x?latchkeys", "x?api?key", "x?y-latchkey-user", "latchkey?user"] {
+                assert!(!is_folded(&name.replace('?', &between.to_string())), "{name}");
+            }
+        }
+        for name in ["x-latchkey-user", "x-latchkey-user-id", "x-latchkey", "host"] {
+            assert!(!is_folded(name), "{name}");
+        }
     }
 
     #[test]
-    fn a_host_is_compared_without_case_port_and_last_dot() {
-        let host = |text: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(HeaderName::from_static("host"), HeaderValue::from_static(text));
-            super::host(&headers, HOST_NAME).ok()
-        };
-        for (text, expected) in [
-            ("Wiki.Example.org", "wiki.example.org"),
-            ("wiki.example.org.", "wiki.example.org"),
-            ("wiki.example.org:8443", "wiki.example.org"),
-            ("192.0.2.1:80", "192.0.2.1"),
-            ("[2001:DB8::0:1]", "[2001:db8::1]"),
-            ("[::1]:3000", "[::1]"),
-        ] {
-            assert_eq!(host(text).as_deref(), Some(expected), "{text}");
-        }
-        for text in ["", ".", ":80", "a:b", "a,b", "a b", "a@b", "[::1", "::1", "[a]", "a/b", "[::1]x"] {
-            assert_eq!(host(text), None, "{text}");
-        }
+    fn a_usual_path_has_one_reading() {
+        let path = OriginalPath::read(b"/wiki/Page_1-a.b~c").expect("a path");
+        assert_eq!((path.raw, path.others), (b"/wiki/Page_1-a.b~c".to_vec(), Vec::<Vec<u8>>::new()));
     }
 }

@@ -2,6 +2,7 @@
 //! what arrives.
 
 mod allowed;
+mod php;
 mod refused;
 mod spoofed;
 mod strangers;
@@ -29,6 +30,19 @@ const BOARD: &str = "board.example.org";
 const KEYS: &str = "keys.example.org";
 /// What tells a service who sends a request.
 const IDENTITY: [&str; 4] = ["X-Latchkey-User", "X-Latchkey-User-Id", "X-Latchkey-Token-Id", "X-Latchkey-Scopes"];
+
+/// What makes some services act on another method or address.
+const OVERRIDES: [&str; 7] = [
+    "X-HTTP-Method-Override",
+    "X-HTTP-Method",
+    "X-Method-Override",
+    "X-Override-Method",
+    "X-Method",
+    "X-Original-URL",
+    "X-Rewrite-URL",
+];
+/// What a header's name may have beside letters, digits and hyphens (RFC 9110, section 5.6.2).
+const PUNCTUATION: &str = "!#$%&'*+.^_`|~";
 
 /// Which proxy stands in front. Where they differ, `docs/forward-auth.md` says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

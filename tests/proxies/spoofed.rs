@@ -4,19 +4,20 @@ use rstest::rstest;
 
 use super::*;
 
-/// `name` in each spelling that somebody may take for it: with hyphens and underscores, in several cases.
+/// `name` in spellings that somebody may take for it: in several cases, and with each of the characters that a header's
+/// name may have (RFC 9110, section 5.6.2) for the hyphens, or for the last.
 fn spellings(name: &str) -> Vec<String> {
-    let words: Vec<_> = name.split('-').collect();
-    let all = (0..1 << (words.len() - 1)).flat_map(|choice: u32| {
-        let joined = words.iter().enumerate().fold(String::new(), |text, (at, word)| match at {
-            0 => (*word).to_owned(),
-            at if choice & (1 << (at - 1)) == 0 => text + "-" + word,
-            _ => text + "_" + word,
-        });
-        let mixed = joined.char_indices().map(|(at, c)| if at % 2 == 0 { c.to_ascii_lowercase() } else { c });
-        [joined.clone(), joined.to_ascii_lowercase(), joined.to_ascii_uppercase(), mixed.collect()]
+    let mixed = |name: &str| {
+        let letters = name.char_indices().map(|(at, c)| if at % 2 == 0 { c.to_ascii_lowercase() } else { c });
+        letters.collect::<String>()
+    };
+    let usual = [name.to_owned(), name.to_ascii_lowercase(), name.to_ascii_uppercase(), mixed(name)];
+    let (start, end) = name.rsplit_once('-').expect("a hyphen");
+    let punctuated = PUNCTUATION.chars().flat_map(|c| {
+        let (all, last) = (name.replace('-', &c.to_string()), format!("{start}{c}{end}"));
+        [all.to_ascii_uppercase(), mixed(&all), last]
     });
-    all.collect()
+    usual.into_iter().chain(punctuated).collect()
 }
 
 #[rstest]
@@ -40,6 +41,20 @@ async fn nobody_says_who_they_are_in_any_spelling(#[values(Nginx, Caddy, Traefik
 
         assert_eq!(scene.front.send(&forged(get("/page"), name)).status, 401, "{name}");
         scene.nothing_arrived(name);
+    }
+}
+
+/// A service that acts on these would do something else than Latchkey was asked about.
+#[rstest]
+#[tokio::test]
+async fn nobody_says_another_method_or_address(#[values(Nginx, Caddy, Traefik, Envoy)] via: Via) {
+    let scene = Scene::start(Sqlite, via).await;
+    let key = scene.key("service:wiki:read").await;
+    for name in OVERRIDES {
+        let forged = spellings(name).into_iter().fold(get("/page"), |request, name| request.with(name, "forged"));
+        assert_eq!(scene.front.send(&with_key(forged, &key)).status, 200, "{name}");
+        let arrival = scene.wiki.arrival();
+        assert!(arrival.values(name).is_empty() && !arrival.shows("forged"), "{name}: {arrival:?}");
     }
 }
 

@@ -14,6 +14,7 @@ pub mod machine;
 pub mod mariadb;
 pub mod nginx;
 pub mod panics;
+pub mod php;
 pub mod process;
 pub mod proxied;
 pub mod redmine;

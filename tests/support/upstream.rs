@@ -22,9 +22,9 @@ impl Arrival {
         self.line.split(' ').nth(1).unwrap_or_else(|| panic!("no address in {}", self.line))
     }
 
-    /// The values of the header named so, by a service that takes an underscore for a hyphen, as many do.
+    /// The values of the header named so, by a service that takes all punctuation for hyphens, as some do.
     pub fn values(&self, name: &str) -> Vec<&str> {
-        let folded = |name: &str| name.to_ascii_lowercase().replace('_', "-");
+        let folded = |name: &str| name.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
         let wanted = self.headers.iter().filter(|(given, _)| folded(given) == folded(name));
         wanted.map(|(_, value)| value.as_str()).collect()
     }

@@ -177,6 +177,30 @@ async fn a_visitor_who_comes_through_the_proxy_is_not_answered(#[values(Sqlite, 
     assert_eq!(site.recorded_use(&key), None);
 }
 
+/// PHP and others take a dot in a header's name for a hyphen, so the service could read it as ours.
+#[rstest]
+#[tokio::test]
+async fn a_header_that_folds_into_one_of_ours_is_refused(#[values(Sqlite, Postgres)] db: Db) {
+    let (site, _, key) = with_a_wiki(db).await;
+    for dialect in DIALECTS {
+        let ask = async |name: &str| {
+            let asked = question(dialect, "GET", "wiki.example.org", "/").by(&site, Some(&key));
+            Answer::of(asked.header(name, "root")).await
+        };
+        for between in "!#$%&'*+.^_`|~".chars() {
+            for name in ["X?Latchkey?User", "x-latchkey-user?id", "X-LATCHKEY?SCOPES", "X?Latchkey-Token-Id"] {
+                let name = name.replace('?', &between.to_string());
+                let answer = ask(&name).await;
+                assert_eq!((status(&answer), answer.header("X-Latchkey-User")), (400, None), "{dialect} {name}");
+            }
+        }
+        for name in ["X-Latchkey-User", "X.Other", "X-Latchkeys.User"] {
+            let answer = ask(name).await;
+            assert_eq!((status(&answer), answer.header("X-Latchkey-User")), (200, Some("alice")), "{dialect} {name}");
+        }
+    }
+}
+
 /// "for nginx, which knows only 401 and 403, status and reason in headers that the documented file maps back"
 #[rstest]
 #[tokio::test]
