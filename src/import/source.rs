@@ -46,9 +46,9 @@ impl FromStr for SourceUrl {
         match text.parse() {
             Ok(DatabaseUrl::Sqlite(path)) => Ok(Self::Sqlite(path)),
             Ok(DatabaseUrl::Postgres(url)) => Ok(Self::Postgres(url)),
-            Err(_) => Err("name Redmine's database: the path of a SQLite file, postgres://USER:PASSWORD@HOST/NAME or \
-                           mysql://USER:PASSWORD@HOST/NAME"
-                .into()),
+            Err(wrong) => Err(format!(
+                "name Redmine's database: {wrong} (or mysql://USER:PASSWORD@HOST/NAME for MySQL and MariaDB)"
+            )),
         }
     }
 }

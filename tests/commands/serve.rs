@@ -92,6 +92,10 @@ fn what_stands_in_the_way_is_told_in_one_line_with_exit_code_1(#[values(Sqlite, 
         ("postgres://u:hidden@127.0.0.1:1/x", "DATABASE_URL is postgres://127.0.0.1:1/x"),
         (":memory:", "use the path of a file"),
         ("dbname=latchkey password=hidden", "write it as a URL"),
+        ("sqlite://latchkey.db?mode=rwc", "leave out what follows the question mark"),
+        ("sqlite:latchkey.db", "use a path, sqlite://PATH or postgres://"),
+        ("alice:hidden@localhost/latchkey", "use a path, sqlite://PATH or postgres://"),
+        ("\"latchkey.db\"", "leave out the quotes"),
     ] {
         let line = serve(command_line(&database).with("DATABASE_URL", url), &["--bind=127.0.0.1:0"]).refused(1);
         assert!(line.contains(says) && !line.contains("hidden"), "{url}: {line}");
