@@ -11,6 +11,7 @@ mod backup;
 mod browser;
 mod clients;
 mod commands;
+mod database_settings;
 mod deleted_meanwhile;
 mod documentation;
 mod embedded;

@@ -67,17 +67,7 @@ pub fn connect(url: &DatabaseUrl) -> ConnectionResult<DbConnection> {
             let url = with_patience(url);
             let mut connection = PgConnection::establish(&url)
                 .map_err(|error| ConnectionError::BadConnection(one_line(&error.to_string())))?;
-            // What others lock is waited for as long as SQLite's writer is. Each statement is planned once, for any
-            // values: for a lookup of a few secrets PostgreSQL would do it every time, which takes longer than to run it.
-            let settings = [
-                "TIME ZONE 'UTC'",
-                "lock_timeout = 5000",
-                "statement_timeout = 20000",
-                "plan_cache_mode = force_generic_plan",
-            ];
-            for setting in settings {
-                diesel::sql_query(format!("SET {setting}")).execute(&mut connection).map_err(refused)?;
-            }
+            diesel::sql_query(settings_query()).execute(&mut connection).map_err(refused)?;
             // A role may have it off; what a response has promised survives a crash of the server all the same.
             let durable = "SELECT set_config('synchronous_commit', 'on', false)
                            WHERE current_setting('synchronous_commit') = 'off'";
@@ -93,6 +83,40 @@ fn make_private(path: &Path) {
     use std::os::unix::fs::OpenOptionsExt;
     // What cannot be made is SQLite's to complain about.
     let _ = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+}
+
+/// What the code relies on, whatever the role, the database or the server say of it. `transaction` says the isolation
+/// once more, for whoever puts PgBouncer in between. Not `default_transaction_read_only`: with that somebody stops writes.
+const SETTINGS: [(&str, &str); 11] = [
+    // A transaction locks a row first and decides by what it reads then: a snapshot from before the lock is too old.
+    ("default_transaction_isolation", "read committed"),
+    ("default_transaction_deferrable", "off"),
+    ("TimeZone", "UTC"),
+    // What others lock is waited for as long as SQLite's writer is.
+    ("lock_timeout", "5000"),
+    ("statement_timeout", "20000"),
+    // Each statement is planned once, for any values: for a lookup of a few secrets PostgreSQL would do it every time,
+    // which takes longer than to run it.
+    ("plan_cache_mode", "force_generic_plan"),
+    // The pool keeps connections, and an import is one transaction, however long that takes.
+    ("idle_session_timeout", "0"),
+    ("idle_in_transaction_session_timeout", "0"),
+    ("transaction_timeout", "0"),
+    // The queries are written for it: ESCAPE '\'.
+    ("standard_conforming_strings", "on"),
+    // States of the server are recognised by their text; see `DbError`. Only a superuser may set it.
+    ("lc_messages", "C"),
+];
+
+/// Sets [`SETTINGS`], in one way there and back: those that this server knows and this role may set.
+fn settings_query() -> String {
+    let wanted: Vec<String> = SETTINGS.iter().map(|(name, value)| format!("('{name}', '{value}')")).collect();
+    format!(
+        "SELECT set_config(known.name, wanted.value, false)
+         FROM pg_settings AS known JOIN (VALUES {}) AS wanted (name, value) ON wanted.name = known.name
+         WHERE known.context = 'user' OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)",
+        wanted.join(", ")
+    )
 }
 
 /// How long a connection is waited for, and how soon one that died in silence is given up: in libpq's words.

@@ -46,7 +46,10 @@ pub(crate) fn savepoint<T, E: From<QueryError>>(
 pub(crate) fn begin(connection: &mut DbConnection) -> QueryResult<()> {
     match connection {
         DbConnection::Sqlite(sqlite) => AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE"),
-        DbConnection::Postgres(postgres) => AnsiTransactionManager::begin_transaction(postgres),
+        // Whatever the session's default is: behind PgBouncer it may be that of another session.
+        DbConnection::Postgres(postgres) => {
+            AnsiTransactionManager::begin_transaction_sql(postgres, "BEGIN ISOLATION LEVEL READ COMMITTED")
+        }
     }
 }
 
