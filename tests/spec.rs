@@ -29,6 +29,7 @@ mod proxies;
 mod service_uses;
 mod several_processes;
 mod strangers;
+mod times;
 mod tokens;
 mod traced_errors;
 mod write_ahead_log;

@@ -3,14 +3,14 @@
 //!
 //! It is a long file because what each column of Redmine's tables means is decided in one place.
 
-use chrono::{DateTime, NaiveDateTime, SubsecRound};
+use chrono::{DateTime, SubsecRound};
 use chrono_tz::Tz;
 
 use super::report::{Entry, Kind};
 use super::source::{Cell, Source, SourceError};
 use super::zone::{self, Reading};
 use crate::auth::passwords::redmine::RedmineHash;
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, parse_without_zone};
 use crate::models::keys::token::TokenAction;
 use crate::models::people::user::{Profile, UserStatus, login_errors, mail_errors};
 use crate::models::visible::{is_invisible, without_invisible};
@@ -613,10 +613,7 @@ fn is_true(cell: &Cell) -> bool {
 /// time.
 fn parse_time(cell: &Cell) -> Option<Timestamp> {
     let text = std::str::from_utf8(cell.as_deref()?).ok()?.trim();
-    let time = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"]
-        .iter()
-        .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())?;
-    Some(time.trunc_subsecs(6))
+    parse_without_zone(text)
 }
 
 fn lossy(cell: &Cell) -> String {

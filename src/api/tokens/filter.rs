@@ -2,13 +2,12 @@
 
 use std::ops::RangeInclusive;
 
-use chrono::{NaiveDate, NaiveTime, SubsecRound};
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{ObjectBuilder, RefOr, Required, Type};
 use utoipa::{IntoParams, PartialSchema};
 
 use super::request::Time;
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, parse_date_or_time};
 use crate::http::error::AppError;
 use crate::models::keys::key::{Key, KeyUse};
 use crate::models::keys::token::TokenAction;
@@ -60,8 +59,10 @@ impl Filter {
                     let action = TokenAction::of_text(&value).filter(|action| action.is_key());
                     filter.actions = vec![action.ok_or_else(|| wrong("api, feeds or access"))?];
                 }
-                "unused_since" => filter.unused_since = Some(time(&value).ok_or_else(|| wrong(A_TIME))?),
-                "expires_before" => filter.expires_before = Some(time(&value).ok_or_else(|| wrong(A_TIME))?),
+                "unused_since" => filter.unused_since = Some(parse_date_or_time(&value).ok_or_else(|| wrong(A_TIME))?),
+                "expires_before" => {
+                    filter.expires_before = Some(parse_date_or_time(&value).ok_or_else(|| wrong(A_TIME))?)
+                }
                 "offset" => filter.offset = number(&value, 0..=LARGEST_OFFSET).map_err(|it| wrong(&it))?,
                 "limit" => filter.limit = number(&value, 1..=LARGEST_LIMIT).map_err(|it| wrong(&it))?,
                 _ => {
@@ -94,13 +95,6 @@ impl Filter {
 }
 
 const A_TIME: &str = "a date such as 2026-12-31 or an RFC 3339 time such as 2026-12-31T10:00:00Z";
-
-/// Parses a time. A date means the beginning of that day, in UTC.
-fn time(text: &str) -> Option<Timestamp> {
-    let midnight = text.parse::<NaiveDate>().map(|date| date.and_time(NaiveTime::MIN));
-    let time = || chrono::DateTime::parse_from_rfc3339(text).map(|time| time.naive_utc().trunc_subsecs(6));
-    midnight.or_else(|_| time()).ok()
-}
 
 /// Parses a number in `range`; otherwise returns what it must be.
 fn number(text: &str, range: RangeInclusive<u32>) -> Result<u32, String> {

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
-use chrono::{NaiveDate, NaiveTime, SubsecRound, TimeDelta};
+use chrono::{NaiveTime, TimeDelta};
 use diesel::prelude::*;
 
 use super::authority::Authority;
 use super::scope::KeyScopes;
-use crate::clock::{Timestamp, iso8601};
+use crate::clock::{Timestamp, iso8601, parse_date, parse_time};
 use crate::config::Config;
 use crate::models::people::user::User;
 use crate::models::rules::{FieldError, Labelled, Problem};
@@ -97,11 +97,9 @@ impl FromStr for Expiry {
         if let Some(days) = text.strip_suffix('d').and_then(|days| days.parse().ok()) {
             return Ok(Self::InDays(days));
         }
-        if let Some(end) = text.parse::<NaiveDate>().ok().and_then(|date| date.succ_opt()) {
-            return Ok(Self::On(end.and_time(NaiveTime::MIN)));
-        }
-        let time = chrono::DateTime::parse_from_rfc3339(text).map(|time| Self::On(time.naive_utc().trunc_subsecs(6)));
-        time.map_err(|_| "must be never, a number of days such as 30d, a date such as 2027-01-31 or an RFC 3339 time")
+        let end_of = |date: chrono::NaiveDate| date.succ_opt().map(|next| next.and_time(NaiveTime::MIN));
+        let time = parse_date(text).and_then(end_of).or_else(|| parse_time(text)).map(Self::On);
+        time.ok_or("must be never, a number of days such as 30d, a date such as 2027-01-31 or an RFC 3339 time")
     }
 }
 

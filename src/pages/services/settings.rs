@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use crate::clock::Timestamp;
+use crate::clock::parse_without_zone;
 use crate::http::error::AppError;
 use crate::models::rules::FieldError;
 use crate::models::services::service::Service;
@@ -102,9 +102,9 @@ impl ServiceForm {
     /// # Errors
     /// 400 for what no form of ours sends.
     pub fn changes(&self) -> Result<ServiceChanges, AppError> {
-        let seen = Timestamp::parse_from_str(&self.seen, SEEN).map_err(|_| {
-            AppError::BadRequest("The form is incomplete: open the page again and send it from there.".into())
-        })?;
+        let incomplete =
+            || AppError::BadRequest("The form is incomplete: open the page again and send it from there.".into());
+        let seen = parse_without_zone(&self.seen).ok_or_else(incomplete)?;
         Ok(ServiceChanges { seen: Some(seen), ..ServiceChanges::to(self.settings()) })
     }
 

@@ -1,12 +1,12 @@
 //! The form for an access token: its name, note, scopes and expiry.
 
-use chrono::{NaiveDate, TimeDelta};
+use chrono::TimeDelta;
 use serde::Deserialize;
 
 use super::shown::capitalized;
 use crate::app::App;
 use crate::callers::posted_form::Fields;
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, parse_date};
 use crate::http::error::AppError;
 use crate::models::keys::authority::Authority;
 use crate::models::keys::key::Key;
@@ -113,7 +113,7 @@ impl TokenForm {
         match self.expiry.as_str() {
             "" | USUAL | KEEP => Ok(None),
             DATE if self.date.trim().is_empty() => Err(wrong("needs a date")),
-            DATE if self.date.trim().parse::<NaiveDate>().is_err() => Err(wrong("must be a date such as 2027-01-31")),
+            DATE if parse_date(self.date.trim()).is_none() => Err(wrong("must be a date such as 2027-01-31")),
             DATE => self.date.parse().map(Some).map_err(wrong),
             lifetime => lifetime.parse().map(Some).map_err(wrong),
         }
