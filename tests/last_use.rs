@@ -153,12 +153,85 @@ async fn last_use_never_moves_backwards(#[values(Sqlite, Postgres)] db: Db) {
     site.later(seconds(7200));
     use_key(&site, &key).await;
     let recorded = site.recorded_use(&key);
-    site.later(seconds(-3600));
+    site.later(seconds(-15));
     use_key(&site, &key).await;
     site.flush().await;
     assert_eq!(site.recorded_use(&key), recorded);
     site.app.recorder.stop();
     assert_eq!(site.recorded_use(&key), recorded);
+}
+
+/// Rule 2: but what was recorded while a clock was ahead gives way to the next true use, and is shown no longer.
+#[rstest]
+#[tokio::test]
+async fn a_use_that_lies_in_the_future_gives_way_to_a_true_one(
+    #[values(Sqlite, Postgres)] db: Db,
+    #[values(30, 3 * 3600, 40 * 365 * 86_400)] ahead: i64,
+    #[values("first", "later", "pending")] which: &str,
+) {
+    let (site, key) = site_with_key(db).await;
+    site.later(seconds(60));
+    if which != "first" {
+        use_key(&site, &key).await;
+        // What is used within the minute waits for its end.
+        site.later(seconds(if which == "pending" { 20 } else { 120 }));
+    }
+    let alice = site.signed_in("alice").await;
+    let shows = async |text: &str| {
+        let page = alice.get("/my/account").await;
+        assert!(page.shows(&format!("API access key Last used: {text}")), "{text}: {}", page.text());
+    };
+    let right = site.clock.now();
+    site.later(seconds(ahead));
+    use_key(&site, &key).await;
+    if which != "pending" {
+        site.flush().await;
+        assert_eq!(site.recorded_use(&key), Some(right + seconds(ahead)), "the clock is ahead");
+    }
+
+    site.clock.set(right + seconds(5));
+    use_key(&site, &key).await;
+    let used_on = site.clock.now();
+    let row = site.token(key.id).expect("a token");
+    assert_eq!(site.app.recorder.last_use.of(&row), Some(used_on), "before it is written");
+    site.flush().await;
+    site.later(seconds(90));
+    site.flush().await;
+    assert_eq!(site.recorded_use(&key), Some(used_on));
+    shows("2 minutes ago").await;
+    assert_eq!(site.app.recorder.last_use.pending_uses(), 0);
+}
+
+/// Rules 2 and 4: the same at a clean stop, at once.
+#[rstest]
+#[tokio::test]
+async fn a_clean_stop_writes_a_true_use_over_one_that_lies_in_the_future(#[values(Sqlite, Postgres)] db: Db) {
+    let (site, key) = site_with_key(db).await;
+    site.later(TimeDelta::hours(3));
+    use_key(&site, &key).await;
+    site.later(TimeDelta::hours(-2));
+    use_key(&site, &key).await;
+    site.app.recorder.stop();
+    assert_eq!(site.recorded_use(&key), Some(start_time() + TimeDelta::hours(1)));
+}
+
+/// Rule 2: what another process, whose clock is ahead, writes meanwhile gives way as well.
+#[rstest]
+#[tokio::test]
+async fn a_use_of_another_process_in_the_future_gives_way_too(#[values(Sqlite, Postgres)] db: Db) {
+    let (site, key) = site_with_key(db).await;
+    use_key(&site, &key).await;
+    site.later(seconds(30));
+    use_key(&site, &key).await;
+    let ahead = format!("UPDATE tokens SET updated_on = '2026-11-24 12:30:00' WHERE id = {}", key.id);
+    site.database.execute(&ahead);
+    site.later(seconds(31));
+    site.flush().await;
+    assert_eq!(site.recorded_use(&key), Some(start_time() + seconds(30)), "what was pending");
+    site.database.execute(&ahead);
+    use_key(&site, &key).await;
+    site.flush().await;
+    assert_eq!(site.recorded_use(&key), Some(site.clock.now()), "what came afterwards, at once");
 }
 
 /// Rule 2: what another process has written meanwhile, and later, stays.
@@ -169,10 +242,10 @@ async fn a_later_use_that_another_process_wrote_stays(#[values(Sqlite, Postgres)
     use_key(&site, &key).await;
     site.later(seconds(120));
     use_key(&site, &key).await;
-    site.database.execute(&format!("UPDATE tokens SET updated_on = '2026-11-24 09:40:00' WHERE id = {}", key.id));
+    site.database.execute(&format!("UPDATE tokens SET updated_on = '2026-11-24 09:32:05' WHERE id = {}", key.id));
     site.flush().await;
     site.app.recorder.stop();
-    assert_eq!(site.recorded_use(&key), Some("2026-11-24T09:40:00".parse().expect("a time")));
+    assert_eq!(site.recorded_use(&key), Some("2026-11-24T09:32:05".parse().expect("a time")));
 }
 
 /// Rule 3: a key that goes quiet within its minute ends with its true last use, by one write.

@@ -345,7 +345,8 @@ fn use_on_services(
         let days = days.map(|day| (day, requests(day))).collect();
         let last = LastServiceUse { on: last, address: "192.0.2.17".into(), agent: "wiki-bot/1.4".into() };
         let of = KeyOnService { key_id: key.id, service_id: service.id };
-        ServiceUse::record(connection, &[ServiceUse { of, last, days }])?;
+        let now = last.on;
+        ServiceUse::record(connection, &[ServiceUse { of, last, days }], now)?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! This is a write-behind cache. Uses are kept in memory, one entry for each token, and the thread of the
 //! [`Recorder`](super::Recorder) writes them about once a minute, however many requests there are. Only the very first
 //! use of a token is waited for: it is in the database before the response is sent, so that no crash can make a used
-//! key read "Never used". First uses that arrive together share a transaction. `docs/architecture.md` has the rules and
+//! key read "Never used". First uses that arrive together share a transaction. `docs/last-use.md` has the rules and
 //! the reasons.
 
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use super::wake_up::WakeUp;
 use super::write::write;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Timestamp, ahead_of, latest_true};
 use crate::db::DbConnection;
 use crate::metrics::Flushes;
 use crate::models::client::Client;
@@ -57,12 +57,25 @@ struct FirstUse {
 }
 
 impl Pending {
-    fn is_unwritten(&self) -> bool {
-        self.first_use.is_some() || self.recorded_on.is_none_or(|recorded_on| recorded_on < self.used_on)
+    /// Notes what the row says. Only of what lies in the future the latest is forgotten: it can have given way.
+    fn note_row(&mut self, recorded_on: Option<Timestamp>, now: Timestamp) {
+        let is_true = |time: &Timestamp| *time <= ahead_of(now);
+        self.recorded_on = match recorded_on.filter(is_true) {
+            None => recorded_on.or(self.recorded_on),
+            Some(recorded_on) => self.recorded_on.filter(is_true).max(Some(recorded_on)),
+        };
+    }
+
+    fn is_unwritten(&self, now: Timestamp) -> bool {
+        let gives_way = |recorded_on: Timestamp| {
+            recorded_on < self.used_on || (recorded_on > self.used_on && recorded_on > ahead_of(now))
+        };
+        self.first_use.is_some() || self.recorded_on.is_none_or(gives_way)
     }
 
     fn is_due(&self, now: Timestamp) -> bool {
-        self.first_use.is_none() && self.recorded_on.is_none_or(|recorded_on| recorded_on + WRITE_INTERVAL <= now)
+        let is_writable = |recorded_on| recorded_on + WRITE_INTERVAL <= now || recorded_on > ahead_of(now);
+        self.first_use.is_none() && self.recorded_on.is_none_or(is_writable)
     }
 }
 
@@ -91,12 +104,13 @@ impl LastUse {
     /// Adds a use to the pending ones. For a first use, returns what to wait for.
     fn note(&self, token: &Token, client: impl FnOnce() -> Client) -> Option<watch::Receiver<()>> {
         // Keep the use later than the creation: equal times mean "never used", as in rows that Rails wrote.
-        let used_on = self.clock.now().max(token.created_on + TimeDelta::microseconds(1));
+        let now = self.clock.now();
+        let used_on = now.max(token.created_on + TimeDelta::microseconds(1));
         let recorded_on = token.recorded_use();
         let mut all = self.pending();
         let pending = all.entry(token.id).or_insert(Pending { used_on, recorded_on, first_use: None });
-        pending.used_on = pending.used_on.max(used_on);
-        pending.recorded_on = pending.recorded_on.max(recorded_on);
+        pending.used_on = latest_true(Some(pending.used_on), Some(used_on), now).unwrap_or(used_on);
+        pending.note_row(recorded_on, now);
         if pending.recorded_on.is_some() {
             return None;
         }
@@ -113,15 +127,16 @@ impl LastUse {
         Some(written)
     }
 
-    /// The last use of a token: the pending one, if it is later than the one in the row.
+    /// The last use of a token: the pending one, if it is later than the one in the row, or that lies in the future.
     pub fn of(&self, token: &Token) -> Option<Timestamp> {
         let pending = self.pending().get(&token.id).map(|pending| pending.used_on);
-        token.recorded_use().max(pending)
+        latest_true(token.recorded_use(), pending, self.clock.now())
     }
 
     /// How many tokens have a use that is not written yet.
     pub fn pending_uses(&self) -> usize {
-        self.pending().values().filter(|pending| pending.is_unwritten()).count()
+        let now = self.clock.now();
+        self.pending().values().filter(|pending| pending.is_unwritten(now)).count()
     }
 
     /// How many requests were answered before the first use of their token was written.
@@ -152,7 +167,7 @@ impl LastUse {
     /// Returns an error if a query fails.
     pub fn write_all(&self, connection: &mut DbConnection) -> QueryResult<()> {
         self.write_first_uses(connection)?;
-        self.write(connection, RecordIf::Later, |_| true)
+        self.write(connection, RecordIf::AtTheEnd { now: self.clock.now() }, |_| true)
     }
 
     fn write(
@@ -162,8 +177,8 @@ impl LastUse {
         wanted: impl Fn(&Pending) -> bool,
     ) -> QueryResult<()> {
         let mut uses: Vec<TokenUse> = {
-            let mut pending = self.pending();
-            pending.retain(|_, pending| pending.is_unwritten());
+            let (mut pending, now) = (self.pending(), self.clock.now());
+            pending.retain(|_, pending| pending.is_unwritten(now));
             let wanted = pending.iter().filter(|(_, pending)| wanted(pending));
             wanted.map(|(id, pending)| TokenUse { token_id: *id, used_on: pending.used_on }).collect()
         };
@@ -201,7 +216,7 @@ impl LastUse {
 
     /// Removes the uses that the rows now have, and those of deleted tokens. The rest stays pending.
     fn settle(&self, batch: &[TokenUse], recorded: &HashMap<i64, Option<Timestamp>>) {
-        let mut all = self.pending();
+        let (mut all, now) = (self.pending(), self.clock.now());
         for TokenUse { token_id, .. } in batch {
             let Some(pending) = all.get_mut(token_id) else { continue };
             match recorded.get(token_id) {
@@ -209,11 +224,11 @@ impl LastUse {
                     all.remove(token_id);
                 }
                 Some(recorded_on) => {
-                    pending.recorded_on = pending.recorded_on.max(*recorded_on);
+                    pending.note_row(*recorded_on, now);
                     if recorded_on.is_some() {
                         pending.first_use = None;
                     }
-                    if !pending.is_unwritten() {
+                    if !pending.is_unwritten(now) {
                         all.remove(token_id);
                     }
                 }

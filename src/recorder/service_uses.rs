@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 use super::wake_up::WakeUp;
 use super::write::write;
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp, ahead_of};
 use crate::db::{Database, DbConnection, DbError, TransactionId, TransactionState, wait_for_locks};
 use crate::models::client::Client;
 use crate::models::services::uses::{KeyOnService, LastServiceUse, ServiceUsage, ServiceUse};
@@ -58,6 +58,7 @@ impl ServiceCall<'_> {
 
 /// The uses that are not yet written. Bounded, whatever happens to the database.
 pub struct ServiceUses {
+    clock: Clock,
     wake_up: Arc<WakeUp>,
     state: Mutex<Counts>,
     /// Told whenever what was committed has been taken out.
@@ -101,8 +102,8 @@ struct Use {
 
 impl ServiceUses {
     /// Nothing counted. `wake_up` wakes the thread that writes when there is much.
-    pub fn new(wake_up: Arc<WakeUp>) -> Self {
-        Self { wake_up, state: Mutex::default(), settled: Notify::new(), dropped: AtomicU64::new(0) }
+    pub fn new(clock: Clock, wake_up: Arc<WakeUp>) -> Self {
+        Self { clock, wake_up, state: Mutex::default(), settled: Notify::new(), dropped: AtomicU64::new(0) }
     }
 
     /// Counts a use. In memory only: nothing is waited for but a short lock, and nothing allocated for a key that was
@@ -113,7 +114,7 @@ impl ServiceUses {
             // What waits already has room for more of the same, which keeps all within twice as many.
             let has_room =
                 state.counted.counts + state.unwritten.counts < MOST_COUNTS || state.unwritten.has_count_for(call);
-            if !state.counted.add(call, has_room) {
+            if !state.counted.add(call, has_room, &self.clock) {
                 self.dropped.fetch_add(1, Ordering::Relaxed);
                 if !std::mem::replace(&mut state.has_told, true) {
                     tracing::warn!(
@@ -149,7 +150,8 @@ impl ServiceUses {
                     for usage in &mut all {
                         let of = KeyOnService { key_id, service_id: usage.service_id };
                         let pending = [&state.unwritten, &state.counted].map(|uses| uses.of.get(&of));
-                        pending.into_iter().flatten().for_each(|it| usage.add(it.last(), it.days.iter().copied()));
+                        let now = self.clock.now();
+                        pending.into_iter().flatten().for_each(|it| usage.add(it.last(), it.days.iter().copied(), now));
                     }
                     return Ok(ServiceUsage::latest_first(all));
                 }
@@ -252,9 +254,9 @@ impl ServiceUses {
             let uses = batch.iter().filter_map(|of| Some(state.unwritten.of.get(of)?.to_write(*of)));
             uses.collect::<Vec<_>>()
         };
-        let written = write(connection, Timestamp::default(), |tx| {
+        let written = write(connection, self.clock.now(), |tx| {
             wait_for_locks(tx.connection, patience)?;
-            ServiceUse::record(tx.connection, &uses)?;
+            ServiceUse::record(tx.connection, &uses, tx.now)?;
             // Last, so that it is known only of one whose commit was tried.
             let id = TransactionId::current(tx.connection)?;
             let mut state = self.state();
@@ -339,12 +341,12 @@ impl Uses {
     }
 
     /// `false`: there was no room for one more count, and it was not counted.
-    fn add(&mut self, call: &ServiceCall<'_>, has_room: bool) -> bool {
+    fn add(&mut self, call: &ServiceCall<'_>, has_room: bool, clock: &Clock) -> bool {
         let day = call.at.date();
         match self.of.entry(call.of()) {
             Entry::Occupied(mut entry) => {
                 let it = entry.get_mut();
-                it.see(call);
+                it.see(call, clock);
                 // Today's is the last, unless a clock was set back.
                 if let Some((_, times)) = it.days.iter_mut().rev().find(|(counted, _)| *counted == day) {
                     *times += 1;
@@ -355,7 +357,7 @@ impl Uses {
                 }
             }
             Entry::Vacant(entry) if has_room => {
-                entry.insert(Use::new(call, day));
+                entry.insert(Use::new(call, day, clock));
             }
             Entry::Vacant(_) => {}
         }
@@ -365,15 +367,15 @@ impl Uses {
 }
 
 impl Use {
-    fn new(call: &ServiceCall<'_>, day: NaiveDate) -> Self {
+    fn new(call: &ServiceCall<'_>, day: NaiveDate, clock: &Clock) -> Self {
         let mut it = Self { last: call.at, address: call.address, agent: String::new(), days: vec![(day, 1)] };
-        it.see(call);
+        it.see(call, clock);
         it
     }
 
-    /// Keeps when, from where and by whom, unless something later is known.
-    fn see(&mut self, call: &ServiceCall<'_>) {
-        if call.at < self.last {
+    /// Keeps when, from where and by whom, unless something later is known that does not lie in the future.
+    fn see(&mut self, call: &ServiceCall<'_>, clock: &Clock) {
+        if call.at < self.last && self.last <= ahead_of(clock.now()) {
             return;
         }
         self.last = call.at;

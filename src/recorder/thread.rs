@@ -53,7 +53,7 @@ impl Recorder {
         let (flushes, panics) = (metrics.flushes.clone(), metrics.panics.of("recorder"));
         let last_use = Arc::new(LastUse::new(clock.clone(), patience, wake_up.clone(), flushes.clone()));
         let sign_ins = Arc::new(SignIns::default());
-        let service_uses = Arc::new(ServiceUses::new(wake_up.clone()));
+        let service_uses = Arc::new(ServiceUses::new(clock.clone(), wake_up.clone()));
         let writer = Writer {
             database,
             connection: None,

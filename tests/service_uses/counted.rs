@@ -47,6 +47,7 @@ async fn the_latest_use_is_kept_with_its_address_and_agent(#[values(Sqlite, Post
         (last.on, last.address, last.agent)
     };
     let use_by = |counting: &Counting, time: &str, address: &str, agent: &str| {
+        counting.clock.set(at(time));
         let (address, agent) = (address.parse().expect("an address"), agent.as_bytes());
         counting.uses().count(&ServiceCall { address, agent, ..call(key, wiki, at(time)) });
     };
@@ -65,6 +66,31 @@ async fn the_latest_use_is_kept_with_its_address_and_agent(#[values(Sqlite, Post
     assert_eq!(latest(&early).await, wget);
     early.recorder.flush().await;
     assert_eq!(latest(&late).await, wget);
+}
+
+/// As last use does: what was recorded while a clock was ahead gives way.
+#[rstest]
+#[tokio::test]
+async fn a_use_that_lies_in_the_future_gives_way_to_a_true_one(#[values(Sqlite, Postgres)] db: Db) {
+    let database = TestDatabase::migrated(db);
+    let (key, wiki) = (add_keys(&database, 1)[0], add_service(&database, "wiki"));
+    let (counting, other) = (Counting::on(&database), Counting::on(&database));
+    let last = async |of: &Counting| of.usage(key).await[0].last.clone().expect("a use").on;
+    for flushes in [false, true] {
+        counting.clock.set(at("2026-11-24T13:00:00"));
+        counting.use_key(key, wiki);
+        if flushes {
+            counting.recorder.flush().await;
+            assert_eq!(last(&other).await, at("2026-11-24T13:00:00"), "the clock is ahead");
+        }
+        counting.clock.set(at("2026-11-24T10:00:00"));
+        counting.use_key(key, wiki);
+        assert_eq!(last(&counting).await, at("2026-11-24T10:00:00"), "before it is written");
+        counting.recorder.flush().await;
+        assert_eq!(last(&counting).await, at("2026-11-24T10:00:00"));
+        assert_eq!(last(&other).await, at("2026-11-24T10:00:00"));
+    }
+    assert_eq!(recorded(&database, key, wiki), 4, "each is counted all the same");
 }
 
 #[rstest]
@@ -158,6 +184,7 @@ async fn nothing_is_lost_or_counted_twice_by_threads_and_processes_at_once(#[val
 /// Batches of several processes that overlap: none deadlocks.
 #[rstest]
 fn overlapping_batches_are_all_written(#[values(Sqlite, Postgres)] db: Db) {
+    use latchkey::clock::Clock;
     use latchkey::recorder::wake_up::WakeUp;
 
     let database = TestDatabase::migrated(db);
@@ -167,7 +194,7 @@ fn overlapping_batches_are_all_written(#[values(Sqlite, Postgres)] db: Db) {
         for _ in 0..3 {
             let (mut connection, keys) = (database.connect(), &keys);
             scope.spawn(move || {
-                let uses = ServiceUses::new(std::sync::Arc::new(WakeUp::default()));
+                let uses = ServiceUses::new(Clock::standing(start_time()), std::sync::Arc::new(WakeUp::default()));
                 for _ in 0..5 {
                     for key in keys {
                         services.iter().for_each(|service| uses.count(&call(*key, *service, start_time())));

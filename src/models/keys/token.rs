@@ -11,7 +11,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Text, Timestamp as SqlTimestamp};
 
 use super::scope::Scopes;
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, ahead_of};
 use crate::db::DbConnection;
 use crate::db::lookups::Lookup;
 use crate::db::schema::{tokens, users};
@@ -157,7 +157,8 @@ pub struct TokenUse {
     pub used_on: Timestamp,
 }
 
-/// When a use is written. Whatever the condition, last use never moves backwards.
+/// When a use is written. Whatever the condition, last use never moves backwards, unless the use in the row lies in the
+/// future of `now` (the time of the write): it was recorded while a clock was ahead, and gives way to a true one.
 #[derive(Clone, Copy, Debug)]
 pub enum RecordIf {
     /// Only if the token has never been used.
@@ -167,8 +168,13 @@ pub enum RecordIf {
         /// The time of the write.
         now: Timestamp,
     },
-    /// Only if the use is later than the one in the row; for a clean shutdown.
+    /// Only if the use is later than the one in the row.
     Later,
+    /// However late the one in the row was written; for a clean shutdown.
+    AtTheEnd {
+        /// The time of the write.
+        now: Timestamp,
+    },
 }
 
 /// The shortest time between two writes of one token's use.
@@ -458,20 +464,25 @@ struct Written {
     id: i64,
 }
 
-/// The SQL condition to overwrite a use in a row; `since` is the placeholder of the parameter for the minute.
-fn is_written_over(record_if: RecordIf, since: &str) -> String {
+/// The SQL condition to overwrite a use in a row, and its parameters, for which `placeholders` stand.
+fn is_written_over(record_if: RecordIf, placeholders: [&str; 2]) -> (String, Vec<Timestamp>) {
+    let later = "tokens.updated_on < used.used_on";
+    let from_a_clock_ahead = |from: &str| format!("tokens.updated_on > used.used_on AND tokens.updated_on > {from}");
+    let [first, second] = placeholders;
     match record_if {
-        RecordIf::FirstUse => "tokens.updated_on <= tokens.created_on".to_owned(),
-        RecordIf::UnwrittenForAMinute { .. } => {
-            format!("tokens.updated_on < used.used_on AND tokens.updated_on <= {since}")
+        RecordIf::FirstUse => ("tokens.updated_on <= tokens.created_on".to_owned(), Vec::new()),
+        RecordIf::UnwrittenForAMinute { now } => {
+            let condition = format!("{later} AND tokens.updated_on <= {first} OR {}", from_a_clock_ahead(second));
+            (condition, vec![now - WRITE_INTERVAL, ahead_of(now)])
         }
-        RecordIf::Later => "tokens.updated_on < used.used_on".to_owned(),
+        RecordIf::Later => (later.to_owned(), Vec::new()),
+        RecordIf::AtTheEnd { now } => (format!("{later} OR {}", from_a_clock_ahead(first)), vec![ahead_of(now)]),
     }
 }
 
 /// Writes a batch in one statement on SQLite, too. Looking up a prepared statement takes longer than updating one row.
 fn record_sqlite(connection: &mut SqliteConnection, uses: &[TokenUse], record_if: RecordIf) -> QueryResult<Vec<i64>> {
-    let (condition, values) = (is_written_over(record_if, "?"), vec!["(?, ?)"; uses.len()].join(", "));
+    let ((condition, times), values) = (is_written_over(record_if, ["?"; 2]), vec!["(?, ?)"; uses.len()].join(", "));
     let mut statement = diesel::sql_query(format!(
         "WITH used (id, used_on) AS (VALUES {values})
          UPDATE tokens SET updated_on = used.used_on FROM used
@@ -482,8 +493,8 @@ fn record_sqlite(connection: &mut SqliteConnection, uses: &[TokenUse], record_if
     for TokenUse { token_id, used_on } in uses.iter().copied() {
         statement = statement.bind::<BigInt, _>(token_id).bind::<SqlTimestamp, _>(used_on);
     }
-    if let RecordIf::UnwrittenForAMinute { now } = record_if {
-        statement = statement.bind::<SqlTimestamp, _>(now - WRITE_INTERVAL);
+    for time in times {
+        statement = statement.bind::<SqlTimestamp, _>(time);
     }
     let written: Vec<Written> = statement.load(connection)?;
     Ok(written.into_iter().map(|row| row.id).collect())
@@ -493,11 +504,7 @@ fn record_sqlite(connection: &mut SqliteConnection, uses: &[TokenUse], record_if
 /// would deadlock otherwise. The condition appears twice: the first avoids locks that are not needed, the second checks
 /// again what another process may have written while the lock was waited for.
 fn record_postgres(connection: &mut PgConnection, uses: &[TokenUse], record_if: RecordIf) -> QueryResult<Vec<i64>> {
-    let condition = is_written_over(record_if, "$3");
-    let now = match record_if {
-        RecordIf::UnwrittenForAMinute { now } => now,
-        RecordIf::FirstUse | RecordIf::Later => Timestamp::default(),
-    };
+    let (condition, times) = is_written_over(record_if, ["$3", "$4"]);
     let statement = format!(
         "WITH due AS (
              SELECT tokens.id, used.used_on
@@ -509,11 +516,10 @@ fn record_postgres(connection: &mut PgConnection, uses: &[TokenUse], record_if: 
          WHERE tokens.id = used.id AND (tokens.updated_on IS NULL OR ({condition}))
          RETURNING tokens.id"
     );
-    let (ids, times): (Vec<i64>, Vec<Timestamp>) = uses.iter().map(|it| (it.token_id, it.used_on)).unzip();
-    let written: Vec<Written> = diesel::sql_query(statement)
-        .bind::<Array<BigInt>, _>(ids)
-        .bind::<Array<SqlTimestamp>, _>(times)
-        .bind::<SqlTimestamp, _>(now - WRITE_INTERVAL)
-        .load(connection)?;
+    let (ids, used_on): (Vec<i64>, Vec<Timestamp>) = uses.iter().map(|it| (it.token_id, it.used_on)).unzip();
+    let statement =
+        diesel::sql_query(statement).into_boxed().bind::<Array<BigInt>, _>(ids).bind::<Array<SqlTimestamp>, _>(used_on);
+    let statement = times.into_iter().fold(statement, |statement, time| statement.bind::<SqlTimestamp, _>(time));
+    let written: Vec<Written> = statement.load(connection)?;
     Ok(written.into_iter().map(|row| row.id).collect())
 }

@@ -7,7 +7,7 @@ use chrono::{NaiveDate, TimeDelta};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Date, Text, Timestamp as SqlTimestamp};
 
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, ahead_of};
 use crate::db::DbConnection;
 use crate::db::schema::{service_use_counts, service_uses, services, tokens};
 
@@ -69,23 +69,23 @@ pub struct ServiceUsage {
 /// Both databases accept these upserts, but Diesel has one only for each of them separately.
 const LATER: &str = "ON CONFLICT (token_id, service_id) DO UPDATE
      SET last_used_on = excluded.last_used_on, address = excluded.address, agent = excluded.agent
-     WHERE service_uses.last_used_on <= excluded.last_used_on";
+     WHERE service_uses.last_used_on <= excluded.last_used_on OR service_uses.last_used_on >";
 const MORE: &str =
     "ON CONFLICT (token_id, service_id, day) DO UPDATE SET times = service_use_counts.times + excluded.times";
 
 impl ServiceUse {
     /// Adds `uses` to those in the database; each pair of a key and a service must appear once. Uses of keys and
-    /// services that have been deleted are dropped.
+    /// services that have been deleted are dropped. A last use that lies in the future of `now` gives way.
     ///
     /// # Errors
     /// Returns an error if a query fails.
-    pub fn record(connection: &mut DbConnection, uses: &[Self]) -> QueryResult<()> {
+    pub fn record(connection: &mut DbConnection, uses: &[Self], now: Timestamp) -> QueryResult<()> {
         let there = Self::still_there(connection, uses)?;
         let counts: Vec<Count> = there.iter().flat_map(|it| it.days.iter().map(|count| (it.of, *count))).collect();
         for rows in there.chunks(ROWS) {
             match connection {
-                DbConnection::Sqlite(sqlite) => add_uses_sqlite(sqlite, rows)?,
-                DbConnection::Postgres(postgres) => add_uses_postgres(postgres, rows)?,
+                DbConnection::Sqlite(sqlite) => add_uses_sqlite(sqlite, rows, now)?,
+                DbConnection::Postgres(postgres) => add_uses_postgres(postgres, rows, now)?,
             }
         }
         for rows in counts.chunks(ROWS) {
@@ -171,20 +171,23 @@ impl ServiceUsage {
             .load(connection)?;
         let usage = rows.into_iter().map(|(service_id, name, title, last)| {
             let mut usage = Self { service_id, name, title, last: None, days: last_days(today) };
-            if let Some((on, address, agent)) = last {
-                let counts = counts.iter().filter(|(id, ..)| *id == service_id).map(|(_, day, times)| (*day, *times));
-                usage.add(LastServiceUse { on, address, agent }, counts);
-            }
+            usage.last = last.map(|(on, address, agent)| LastServiceUse { on, address, agent });
+            usage.count(counts.iter().filter(|(id, ..)| *id == service_id).map(|(_, day, times)| (*day, *times)));
             usage
         });
         Ok(usage.collect())
     }
 
-    /// Adds uses: the latest one, and the number of uses on each day.
-    pub fn add(&mut self, last: LastServiceUse, days: impl IntoIterator<Item = (NaiveDate, i64)>) {
-        if self.last.as_ref().is_none_or(|known| known.on <= last.on) {
+    /// Adds later uses: the latest one, and the number of uses on each day. What was recorded while a clock was ahead of
+    /// `now` gives way.
+    pub fn add(&mut self, last: LastServiceUse, days: impl IntoIterator<Item = (NaiveDate, i64)>, now: Timestamp) {
+        if self.last.as_ref().is_none_or(|known| known.on <= last.on || known.on > ahead_of(now)) {
             self.last = Some(last);
         }
+        self.count(days);
+    }
+
+    fn count(&mut self, days: impl IntoIterator<Item = (NaiveDate, i64)>) {
         for (day, times) in days {
             // Days outside the range are not shown: they are too old, or in the future because the clock was set back.
             if let Ok(place) = self.days.binary_search_by_key(&day, |(counted, _)| *counted) {
@@ -227,22 +230,22 @@ fn values(row: &str, rows: usize) -> String {
     vec![row; rows].join(", ")
 }
 
-fn add_uses_sqlite(connection: &mut SqliteConnection, rows: &[&ServiceUse]) -> QueryResult<()> {
+fn add_uses_sqlite(connection: &mut SqliteConnection, rows: &[&ServiceUse], now: Timestamp) -> QueryResult<()> {
     let values = values("(?, ?, ?, ?, ?)", rows.len());
     let insert = "INSERT INTO service_uses (token_id, service_id, last_used_on, address, agent)";
-    let mut statement = diesel::sql_query(format!("{insert} VALUES {values} {LATER}")).into_boxed();
+    let mut statement = diesel::sql_query(format!("{insert} VALUES {values} {LATER} ?")).into_boxed();
     for ServiceUse { of, last, .. } in rows {
         statement = statement.bind::<BigInt, _>(of.key_id).bind::<BigInt, _>(of.service_id);
         statement = statement.bind::<SqlTimestamp, _>(last.on);
         statement = statement.bind::<Text, _>(&last.address).bind::<Text, _>(&last.agent);
     }
-    statement.execute(connection).map(|_| ())
+    statement.bind::<SqlTimestamp, _>(ahead_of(now)).execute(connection).map(|_| ())
 }
 
-fn add_uses_postgres(connection: &mut PgConnection, rows: &[&ServiceUse]) -> QueryResult<()> {
+fn add_uses_postgres(connection: &mut PgConnection, rows: &[&ServiceUse], now: Timestamp) -> QueryResult<()> {
     let statement = format!(
         "INSERT INTO service_uses (token_id, service_id, last_used_on, address, agent)
-         SELECT * FROM unnest($1, $2, $3, $4, $5) ORDER BY 1, 2 {LATER}"
+         SELECT * FROM unnest($1, $2, $3, $4, $5) ORDER BY 1, 2 {LATER} $6"
     );
     diesel::sql_query(statement)
         .bind::<Array<BigInt>, _>(rows.iter().map(|it| it.of.key_id).collect::<Vec<_>>())
@@ -250,6 +253,7 @@ fn add_uses_postgres(connection: &mut PgConnection, rows: &[&ServiceUse]) -> Que
         .bind::<Array<SqlTimestamp>, _>(rows.iter().map(|it| it.last.on).collect::<Vec<_>>())
         .bind::<Array<Text>, _>(rows.iter().map(|it| it.last.address.as_str()).collect::<Vec<_>>())
         .bind::<Array<Text>, _>(rows.iter().map(|it| it.last.agent.as_str()).collect::<Vec<_>>())
+        .bind::<SqlTimestamp, _>(ahead_of(now))
         .execute(connection)
         .map(|_| ())
 }
