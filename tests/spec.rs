@@ -8,6 +8,7 @@ mod api;
 mod architecture;
 mod authority_lost;
 mod backup;
+mod bounds;
 mod browser;
 mod clients;
 mod commands;

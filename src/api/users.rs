@@ -19,6 +19,7 @@ use crate::http::address::id_of;
 use crate::http::error::AppError;
 use crate::http::format::Format;
 use crate::models::people::administration::{self, Addition, PeopleFilter, PersonChanges};
+use crate::models::people::search::SearchTooLong;
 use crate::models::people::user::{NewUser, Profile, SaveError, User, UserField, UserStatus, login_errors};
 use crate::models::rules::FieldError;
 
@@ -197,7 +198,7 @@ pub async fn current(format: Format, me: ApiUser<AccountRead>) -> Result<HttpRes
 /// `GET /users.{json,xml}`: `status`, `name`, `offset`, `limit`.
 ///
 /// # Errors
-/// Those of the database.
+/// A search that is too long; those of the database.
 #[utoipa::path(
     get,
     path = "/users.{format}",
@@ -207,7 +208,7 @@ pub async fn current(format: Format, me: ApiUser<AccountRead>) -> Result<HttpRes
         SwitchUser,
         ("status" = Option<String>, Query, pattern = "^[123*]?$", nullable = false,
             description = "1: active (the default), 2: registered, 3: locked, empty: all"),
-        ("name" = Option<String>, Query, nullable = false,
+        ("name" = Option<String>, Query, nullable = false, max_length = 300,
             description = "Part of a login or email, or words that are each part of the first or last name"),
         ("offset" = Option<i64>, Query, minimum = 0, nullable = false, description = "The number of items to skip"),
         ("limit" = Option<i64>, Query, minimum = 1, nullable = false,
@@ -220,6 +221,7 @@ pub async fn current(format: Format, me: ApiUser<AccountRead>) -> Result<HttpRes
             (JsonList = "application/json"),
             (XmlList = "application/xml"),
         )),
+        (status = 422, description = "`name` has too many words or characters."),
         NotLetIn,
     ),
 )]
@@ -232,6 +234,7 @@ pub async fn list(
     let query = request.query_string();
     let (offset, limit) = offset_and_limit(query);
     let name = parameter(query, "name").unwrap_or_default();
+    let name = name.parse().map_err(|too_long: SearchTooLong| AppError::Invalid(vec![format!("Name {too_long}")]))?;
     let filter = PeopleFilter { statuses: statuses(query), name };
     let found = app.database.read(move |connection| filter.find(connection, offset, limit)).await?;
     let (total_count, users) = (found.total, found.users.into_iter().map(Person::for_administrators).collect());

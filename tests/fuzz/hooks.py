@@ -1,7 +1,9 @@
 """What Schemathesis cannot know of a Latchkey."""
 
+import datetime
 import itertools
 import os
+import re
 
 import schemathesis
 
@@ -9,6 +11,20 @@ OWN_ID = os.environ["OWN_ID"]
 OWN_KEYS = os.environ["OWN_KEYS"].split()
 SPARE_KEYS = iter(os.environ["SPARE_KEYS"].split())
 numbers = itertools.count()
+
+# Times as RFC 3339 allows them, which databases and languages do not agree about.
+TIMES = [
+    "2090-12-31T23:59:60Z",
+    "2090-12-31T23:59:60.999999999Z",
+    "2091-01-01T00:59:60+01:00",
+    "2090-12-31t10:00:00.1234567891234z",
+    "2090-12-31T23:30:00-23:59",
+    "2090-01-01T00:00:00.0000001+23:59",
+    "2088-02-29",
+]
+# What is asked of the whole of a request, or of each item of it.
+NAMES = ["a " * 5, "a " * 11, "a " * 2000, "a " * 8200, "a" * 300, "a" * 50_000, "%_\\ " * 60, "\u3000a" * 9]
+REPEATED = [1, 2, 100, 1500]
 
 
 @schemathesis.hook
@@ -37,6 +53,11 @@ def map_case(context, case):
             keep_rules_of_services(case.body, number)
         else:
             keep_rules(case.body.get("user", case.body), number)
+    if case.path.startswith("/users.") and case.method == "GET" and number % 2:
+        case.query = {**(case.query or {}), "name": NAMES[number // 2 % len(NAMES)]}
+    if case.path == "/my/tokens.json" and case.method == "GET" and case.meta.generation.mode.is_positive:
+        filters = [name for name in ("unused_since", "expires_before") if name in (case.query or {})]
+        case.query = {**(case.query or {}), **dict.fromkeys(filters, TIMES[number % len(TIMES)])}
     if case.path.startswith(("/my/tokens", "/admin/services")) and number % 4:
         # The others have no keys, and make none like that.
         case.headers.pop("X-Redmine-Switch-User", None)
@@ -49,6 +70,16 @@ def before_call(context, case, kwargs):
     is_own = case.headers.get("X-Redmine-API-Key") == os.environ["API_KEY"]
     if case.method == "DELETE" and case.path == "/my/tokens/current.json" and is_own:
         case.headers["X-Redmine-API-Key"] = next(SPARE_KEYS)
+
+
+@schemathesis.check
+def times_can_be_read(context, response, case):
+    """Every time of an answer is one of Python's, too: it knows no leap seconds, and four digits of a year."""
+    for time in re.findall(r'"\w+_(?:on|until)":"([^"]*)"', response.text):
+        try:
+            datetime.datetime.fromisoformat(time)
+        except ValueError as error:
+            raise AssertionError(f"{time} cannot be read: {error}") from error
 
 
 def keep_rules(person, number):
@@ -76,7 +107,7 @@ def keep_rules_of_services(service, number):
         service["title"] = f"Service {number}"
     for name in ["readers", "writers"]:
         if isinstance(service.get(name), list):
-            service[name] = ["admin"]
+            service[name] = ["admin"] * REPEATED[number % len(REPEATED)]
 
 
 def keep_rules_of_keys(key, number):
@@ -88,7 +119,9 @@ def keep_rules_of_keys(key, number):
     if isinstance(key.get("scopes"), list):
         of_service = lambda scope: isinstance(scope, str) and scope.startswith("service:")
         key["scopes"] = ["service:open:read" if of_service(scope) else scope for scope in key["scopes"]]
+        # Within what a body may have.
+        key["scopes"] = (key["scopes"] * REPEATED[number % len(REPEATED)])[:2000]
     if key.get("expires_on") is not None:
-        key["expires_on"] = f"{number % 9 + 1}d"
+        key["expires_on"] = TIMES[number % len(TIMES)] if number % 2 else f"{number % 9 + 1}d"
     if "grace" in key:
         key["grace"] = "0"

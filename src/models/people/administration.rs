@@ -2,11 +2,11 @@
 //! person's activity, with who made it.
 
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
 
+use super::search::NameSearch;
 use super::user::{Locked, NewUser, SaveError, User, UserField, UserStatus};
 use crate::db::schema::users;
-use crate::db::{DbConnection, DbError, MultiBackend, lower, write_error};
+use crate::db::{DbConnection, DbError, lower, write_error};
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::token::Token;
 use crate::models::rules::{FieldError, messages};
@@ -17,9 +17,8 @@ use crate::models::tx::Tx;
 pub struct PeopleFilter {
     /// The statuses that are included.
     pub statuses: Vec<UserStatus>,
-    /// A part of the login or mail address, or words that are each a part of the first or last name. Case is ignored
-    /// (on SQLite only that of ASCII letters). Empty: everybody.
-    pub name: String,
+    /// What they are called.
+    pub name: NameSearch,
 }
 
 /// A page of the people who were found.
@@ -30,49 +29,17 @@ pub struct People {
     pub total: i64,
 }
 
-type Condition = Box<dyn BoxableExpression<users::table, MultiBackend, SqlType = Bool>>;
-
 impl PeopleFilter {
     /// The people who were found: at most `most` of them, after the first `skip`.
     ///
     /// # Errors
     /// Returns an error if a query fails.
     pub fn find(&self, connection: &mut DbConnection, skip: i64, most: i64) -> QueryResult<People> {
-        let found = || users::table.filter(users::status.eq_any(&self.statuses)).filter(self.is_named());
+        let found = || users::table.filter(users::status.eq_any(&self.statuses)).filter(self.name.finds());
         let total = found().count().get_result(connection)?;
         let page = found().order(lower(users::login)).offset(skip).limit(most).select(User::as_select());
         Ok(People { users: page.load(connection)?, total })
     }
-
-    fn is_named(&self) -> Condition {
-        // Logins and mail addresses are lowercased as their indexed columns are. For names, the database lowercases
-        // both sides.
-        let whole = pattern(&self.name.trim().to_ascii_lowercase());
-        let login_or_mail =
-            lower(users::login).like(whole.clone()).escape('\\').or(lower(users::mail).like(whole).escape('\\'));
-        let words = self.name.split_whitespace().map(|word| {
-            let word = pattern(word);
-            let first = lower(users::firstname).like(lower(word.clone())).escape('\\');
-            Box::new(first.or(lower(users::lastname).like(lower(word)).escape('\\'))) as Condition
-        });
-        match words.reduce(|all, word| Box::new(all.and(word))) {
-            Some(words) => Box::new(login_or_mail.or(words)),
-            None => Box::new(diesel::dsl::sql::<Bool>("1 = 1")),
-        }
-    }
-}
-
-/// A LIKE pattern that matches any text with `text` in it. Wildcards in `text` are escaped.
-fn pattern(text: &str) -> String {
-    let mut pattern = String::from("%");
-    // PostgreSQL does not accept NUL, and no name contains it.
-    for c in text.chars().filter(|c| *c != '\0') {
-        if ['%', '_', '\\'].contains(&c) {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-    }
-    pattern + "%"
 }
 
 /// A person to be added.

@@ -2,4 +2,5 @@
 
 pub mod account;
 pub mod administration;
+pub mod search;
 pub mod user;

@@ -14,6 +14,7 @@ use crate::callers::session_user::AdminSession;
 use crate::http::error::AppError;
 use crate::models::keys::token::Token;
 use crate::models::people::administration::{People, PeopleFilter};
+use crate::models::people::search::NameSearch;
 use crate::models::people::user::{User, UserStatus};
 use crate::pages::moment::Moment;
 use crate::pages::paging::{Pager, Paging};
@@ -34,7 +35,7 @@ struct ListPage {
     count: String,
     people: Vec<Row>,
     /// Why the list is empty, if it is.
-    empty: &'static str,
+    empty: String,
     is_filtered: bool,
     pager: Pager,
 }
@@ -61,7 +62,8 @@ struct Row {
 /// `GET /admin/users`, with the parameters `name`, `status` and `page`.
 ///
 /// # Errors
-/// Returns 403 for anybody who is not an administrator, or an error if a query fails.
+/// Returns 403 for anybody who is not an administrator, or an error if a query fails. A search that is too long is told
+/// on the page.
 pub async fn show(
     app: web::Data<App>,
     request: HttpRequest,
@@ -73,24 +75,30 @@ pub async fn show(
     let status = parameter(query, "status").and_then(|status| UserStatus::of_text(&status));
     let paging = Paging::asked(query, PER_PAGE, LAST_PAGE);
 
-    let filter =
-        PeopleFilter { statuses: status.map_or(UserStatus::ALL.to_vec(), |status| vec![status]), name: name.clone() };
-    let found = app.database.read(move |connection| {
-        let People { users, total } = filter.find(connection, paging.skip(), PER_PAGE)?;
-        let ids: Vec<i64> = users.iter().map(|user| user.id).collect();
-        Ok((users, total, Token::keys_of(connection, &ids)?))
-    });
-    let (users, total, keys) = found.await?;
+    let statuses = status.map_or(UserStatus::ALL.to_vec(), |status| vec![status]);
+    let search = name.parse::<NameSearch>();
+    let (users, total, keys) = match search.clone() {
+        Err(_) => Default::default(),
+        Ok(name) => {
+            let filter = PeopleFilter { statuses, name };
+            let found = app.database.read(move |connection| {
+                let People { users, total } = filter.find(connection, paging.skip(), PER_PAGE)?;
+                let ids: Vec<i64> = users.iter().map(|user| user.id).collect();
+                Ok((users, total, Token::keys_of(connection, &ids)?))
+            });
+            found.await?
+        }
+    };
     let mut keys_by_owner: HashMap<i64, Vec<Token>> = HashMap::new();
     for key in keys {
         keys_by_owner.entry(key.user_id).or_default().push(key);
     }
 
-    let shell = Shell::of(&app, &request, &session)?;
+    let (shell, is_searched) = (Shell::of(&app, &request, &session)?, search.is_ok());
     let address = |number| shell.path(&format!("/admin/users?{}", query_of(&name, status, number)));
     let shown = ListPage {
         count: paging.count(total, ("person", "people")),
-        empty: empty(total, &name),
+        empty: search.map_or_else(|too_long| format!("The search {too_long}."), |_| empty(total, &name).to_owned()),
         is_filtered: !name.is_empty() || status.is_some(),
         pager: paging.pager_of(total, address),
         people: users.into_iter().map(|user| Row::new(&app, &keys_by_owner, user)).collect(),
@@ -98,7 +106,7 @@ pub async fn show(
         name,
         shell,
     };
-    page(StatusCode::OK, &shown)
+    page(if is_searched { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY }, &shown)
 }
 
 impl Row {
