@@ -2,23 +2,13 @@
 //! else's lock. Nobody writes on an authority that they have no longer, and who has lost it is told what a request is
 //! told that arrives now. Every address that writes is in this by the table of routes.
 
-use latchkey::http::asks::Asks;
 use latchkey::models::keys::token::TokenAction;
-use latchkey::models::people::user::User;
-use latchkey::server::routes;
 use reqwest::{Method, RequestBuilder};
 use rstest::rstest;
-use serde_json::json;
 
+use crate::support::wire::HeldBack;
+use crate::support::world::{By, World, routes_that_write};
 use crate::support::*;
-
-/// How whoever sends a request is let in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum By {
-    Key,
-    Password,
-    Session,
-}
 
 /// What is lost while a request waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,165 +23,31 @@ enum Loss {
     SecondFactor,
 }
 
-/// Everybody whom a request needs, of whom nobody has been in a request before.
-struct World {
-    /// Who sends it: an administrator, with a key for everything.
-    root: User,
-    key: Key,
-    visitor: Visitor,
-    session: i64,
-    /// Whom it is about.
-    other: User,
-    /// An access token of root's that it is about.
-    token: Key,
-    /// The service that it is about.
-    service: i64,
-    service_seen: String,
-    name: String,
+/// The key or session that lets somebody in.
+fn token_of(world: &World, by: By) -> i64 {
+    if by == By::Session { world.session } else { world.key.id }
 }
 
-impl World {
-    async fn new(site: &Site, number: usize, by: By) -> Self {
-        let name = format!("case{number}");
-        let root = site.add_admin(&format!("root{number}")).await;
-        let other = site.add_passwordless_user(&format!("other{number}")).await;
-        let key = site.add_access_token(&root, "account:write tokens:write users:write services:write", "30d").await;
-        let token = site.add_access_token(&root, "account:read", "30d").await;
-        let settings = latchkey::models::services::settings::ServiceSettings::new(&name, format!("{name}.example.org"));
-        let service = site.add_service(&name, settings).await;
-        let visitor = site.visitor();
-        let mut session = 0;
-        match by {
-            // First uses would wait for the row of their owner as well.
-            By::Key => assert_eq!(site.get_with_key("/my/tokens.json", &key).await.status, 200),
-            By::Session => {
-                visitor.sign_in(&root.login, PASSWORD).await;
-                assert!(visitor.is_signed_in().await);
-                let sessions = "SELECT max(id) AS number FROM tokens WHERE action = 'session' AND user_id";
-                session = site.database.number(&format!("{sessions} = {}", root.id));
-            }
-            By::Password => {}
+/// What takes the authority away, as SQL.
+fn loss_of(world: &World, by: By, loss: Loss) -> String {
+    let (root, token) = (world.root.id, token_of(world, by));
+    let user = |set: &str| format!("UPDATE users SET {set} WHERE id = {root}");
+    match loss {
+        Loss::Ended => format!("DELETE FROM tokens WHERE id = {token}"),
+        Loss::Narrowed => format!("UPDATE tokens SET scopes = 'tokens:read' WHERE id = {token}"),
+        Loss::Expired if by == By::Session => {
+            format!("UPDATE tokens SET created_on = '2026-01-01 00:00:00' WHERE id = {token}")
         }
-        let service_seen = service.updated_on.format("%Y-%m-%dT%H:%M:%S%.6f").to_string();
-        Self { root, key, visitor, session, other, token, service: service.id, service_seen, name }
-    }
-
-    /// The address that `pattern` stands for.
-    fn address(&self, pattern: &str, format: &str) -> String {
-        let id = match pattern {
-            it if it.contains("users") => self.other.id,
-            it if it.contains("services") => self.service,
-            it if it.contains("notices") => 1,
-            _ => self.token.id,
-        };
-        let with_id = pattern.replace("{id:[0-9]+}", "{id}").replace("{id}", &id.to_string());
-        with_id.replace("{format:json|xml}", format)
-    }
-
-    /// `request` with what this address takes; an address that is new needs a line here.
-    fn filled(&self, request: RequestBuilder, method: &Method, pattern: &str, format: &str) -> RequestBuilder {
-        let name = self.name.as_str();
-        let person =
-            [("login", name), ("firstname", "A"), ("lastname", "B"), ("mail", &*format!("{name}@example.com"))];
-        let new_password = [("new_password", "a-new-one-4711"), ("new_password_confirmation", "a-new-one-4711")];
-        let (id, seen) = (self.token.id.to_string(), self.service_seen.as_str());
-        let service = [("title", "Changed"), ("host", &*format!("{name}2.example.org")), ("path", "/"), ("seen", seen)];
-        let token = [("name", "other"), ("scopes", "account:read"), ("expiry", "7d"), ("after", &*id)];
-        let everyone = [("may_read", "everyone"), ("may_write", "people"), ("reading_methods", "GET")];
-        let form = |request: RequestBuilder, parts: &[&[(&str, &str)]]| request.form(&parts.concat());
-        let document = |request: RequestBuilder, fields: &[(&str, &str)]| match format {
-            "xml" => {
-                let fields: String = fields.iter().map(|(name, value)| format!("<{name}>{value}</{name}>")).collect();
-                request.header("Content-Type", "application/xml").body(format!("<user>{fields}</user>"))
-            }
-            _ => request.json(&json!({ "user": fields.iter().copied().collect::<std::collections::BTreeMap<_, _>>() })),
-        };
-        match (method.as_str(), pattern) {
-            ("DELETE", _) => request,
-            ("POST", "/users.{format:json|xml}") => document(request, &person),
-            ("PUT", "/users/{id:[0-9]+}.{format:json|xml}") => document(request, &[("admin", "true")]),
-            ("PUT", "/my/account.{format:json|xml}") => document(request, &[("firstname", "Changed")]),
-            ("POST", "/my/tokens.json") => {
-                let wish = json!({ "name": "made", "scopes": ["account:read"], "expires_on": "1d" });
-                request.header("Idempotency-Key", name).json(&wish)
-            }
-            ("PATCH", "/my/tokens/{id}.json") => request.json(&json!({ "name": "changed" })),
-            ("POST", "/my/tokens/{id}/rotate.json") => request.json(&json!({})),
-            ("POST", "/admin/services.json") => {
-                request.json(&json!({ "name": format!("{name}-2"), "host": format!("{name}-2.example.org") }))
-            }
-            ("PATCH", "/admin/services/{id}.json") => request.json(&json!({ "title": "Changed" })),
-            ("POST", "/my/account") => form(request, &[&person[1..]]),
-            ("POST", "/my/password") => form(request, &[&[("password", PASSWORD)], &new_password]),
-            ("POST", "/my/api_key" | "/my/atom_key") => form(request, &[&[("replaces", "")]]),
-            ("POST", "/my/tokens" | "/my/tokens/{id:[0-9]+}") => form(request, &[&token]),
-            ("POST", "/my/tokens/{id:[0-9]+}/rotate") => form(request, &[&[("replaces", &*id), ("grace", "1d")]]),
-            ("POST", "/admin/users/new") => form(request, &[&person, &new_password]),
-            ("POST", "/admin/users/{id:[0-9]+}/password") => form(request, &[&new_password]),
-            ("POST", "/admin/services/new") => {
-                form(request, &[&[("name", &*format!("{name}-2"))], &service[..3], &everyone])
-            }
-            ("POST", "/admin/services/{id:[0-9]+}") => form(request, &[&service, &everyone]),
-            _ => form(request, &[]),
+        Loss::Expired => format!("UPDATE tokens SET expires_on = '2026-11-24 09:00:00' WHERE id = {token}"),
+        Loss::Locked => user("status = 'locked'"),
+        Loss::Demoted => user("admin = false"),
+        Loss::Deleted => format!("DELETE FROM tokens WHERE user_id = {root}; DELETE FROM users WHERE id = {root}"),
+        Loss::PasswordChanged => {
+            let ended = format!("DELETE FROM tokens WHERE action = 'session' AND user_id = {root}");
+            format!("{}; {ended}", user("password_hash = 'another'"))
         }
+        Loss::SecondFactor => user("twofa_scheme = 'totp'"),
     }
-
-    fn request(&self, site: &Site, by: By, route: &(Method, &str, &str)) -> RequestBuilder {
-        let (method, pattern, format) = route;
-        let address = self.address(pattern, format);
-        let request = match by {
-            By::Key => site.request(method.clone(), &address).bearer_auth(&self.key.secret),
-            By::Password => site.request(method.clone(), &address).basic_auth(&self.root.login, Some(PASSWORD)),
-            By::Session => self.visitor.request(method.clone(), &address).header("Sec-Fetch-Site", "same-origin"),
-        };
-        self.filled(request, method, pattern, format)
-    }
-
-    /// What takes the authority away, as SQL.
-    fn loss(&self, by: By, loss: Loss) -> String {
-        let (root, token) = (self.root.id, if by == By::Session { self.session } else { self.key.id });
-        let user = |set: &str| format!("UPDATE users SET {set} WHERE id = {root}");
-        match loss {
-            Loss::Ended => format!("DELETE FROM tokens WHERE id = {token}"),
-            Loss::Narrowed => format!("UPDATE tokens SET scopes = 'tokens:read' WHERE id = {token}"),
-            Loss::Expired if by == By::Session => {
-                format!("UPDATE tokens SET created_on = '2026-01-01 00:00:00' WHERE id = {token}")
-            }
-            Loss::Expired => format!("UPDATE tokens SET expires_on = '2026-11-24 09:00:00' WHERE id = {token}"),
-            Loss::Locked => user("status = 'locked'"),
-            Loss::Demoted => user("admin = false"),
-            Loss::Deleted => format!("DELETE FROM tokens WHERE user_id = {root}; DELETE FROM users WHERE id = {root}"),
-            Loss::PasswordChanged => {
-                let ended = format!("DELETE FROM tokens WHERE action = 'session' AND user_id = {root}");
-                format!("{}; {ended}", user("password_hash = 'another'"))
-            }
-            Loss::SecondFactor => user("twofa_scheme = 'totp'"),
-        }
-    }
-}
-
-/// Every address that writes and asks for somebody, with a format where it has several.
-fn routes_that_write(by: By) -> Vec<(Method, &'static str, &'static str)> {
-    let table = match by {
-        By::Key | By::Password => routes::api(),
-        By::Session => routes::pages(),
-    };
-    let mut all = Vec::new();
-    for at in table {
-        let path: &'static str = at.path().to_owned().leak();
-        for answered in at.answers() {
-            let method: Method = answered.method.as_str().parse().expect("a method");
-            let reads = [Method::GET, Method::HEAD].contains(&method);
-            let asks = match answered.asks {
-                Asks::Scope(_) | Asks::Session => true,
-                Asks::AnyKey => by == By::Key,
-                Asks::Nothing | Asks::FeedsKey | Asks::TrustedProxy => false,
-            };
-            let formats: &[&str] = if path.contains("{format") { &["json", "xml"] } else { &["json"] };
-            all.extend(formats.iter().filter(|_| asks && !reads).map(|format| (method.clone(), path, *format)));
-        }
-    }
-    all
 }
 
 /// Sends a request of the world's; while it waits, its authority is lost. Gives the answer, what was written by then, and
@@ -210,9 +66,8 @@ async fn overtaken(
     let answer = tokio::spawn(Answer::of(request));
     match by {
         By::Password => eventually("it is let in", || site.app.passwords.hash_calls() > hashed).await,
-        By::Key | By::Session => {
-            let token = if by == By::Key { world.key.id } else { world.session };
-            let row = site.token(token).expect("a token");
+        By::Key | By::ApiKey | By::Session => {
+            let row = site.token(token_of(world, by)).expect("a token");
             eventually("it is let in", || site.app.recorder.last_use.of(&row) == Some(now)).await;
         }
     }
@@ -231,6 +86,7 @@ fn text_of(answer: &Answer) -> &str {
 
 #[rstest]
 #[case(By::Key)]
+#[case(By::ApiKey)]
 #[case(By::Password)]
 #[case(By::Session)]
 #[tokio::test]
@@ -288,7 +144,7 @@ async fn whoever_has_lost_it_writes_nothing(#[case] by: By, #[case] loss: Loss, 
         }
         let world = World::new(&site, number, by).await;
         let request = world.request(&site, by, route);
-        let (answer, before, after) = overtaken(&site, &world, by, request, &world.loss(by, loss)).await;
+        let (answer, before, after) = overtaken(&site, &world, by, request, &loss_of(&world, by, loss)).await;
         let case = format!("{} {pattern} by {by:?}, {loss:?}", route.0);
         assert_eq!(before, after, "{case}: {} {}", answer.status, answer.text);
         let now = Answer::of(world.request(&site, by, route)).await;
@@ -297,6 +153,46 @@ async fn whoever_has_lost_it_writes_nothing(#[case] by: By, #[case] loss: Loss, 
             assert_eq!(answer.header(header), now.header(header), "{case}: {header}");
         }
         assert!([302, 401, 403].contains(&answer.status), "{case}: {} {}", answer.status, answer.text);
+        refused += 1;
+    }
+    assert!(refused > 2, "{refused}");
+}
+
+/// A body that is held back is read long after its sender was let in. By then the key is revoked, the session ended, the
+/// account locked or no administrator's.
+#[rstest]
+#[case(By::ApiKey)]
+#[case(By::Session)]
+#[tokio::test]
+async fn a_body_that_is_held_back_until_then_brings_nothing(
+    #[case] by: By,
+    #[values(Loss::Ended, Loss::Locked, Loss::Demoted)] loss: Loss,
+    #[values(Sqlite, Postgres)] db: Db,
+) {
+    let site = Site::start(db).await;
+    let routes = routes_that_write(by).into_iter().filter(|(method, pattern, _)| {
+        let is_for_administrators = pattern.contains("users") || pattern.starts_with("/admin");
+        *method != Method::DELETE && (loss != Loss::Demoted || is_for_administrators)
+    });
+    let mut refused = 0;
+    for (number, route) in routes.enumerate() {
+        let world = World::new(&site, number, by).await;
+        let request = world.request(&site, by, &route).build().expect("a request");
+        if request.body().and_then(|body| body.as_bytes()).is_none_or(<[u8]>::is_empty) {
+            continue;
+        }
+        site.later(chrono::TimeDelta::seconds(1));
+        let (now, row) = (site.clock.now(), site.token(token_of(&world, by)).expect("a token"));
+        let held_back = HeldBack::send(&site, request, &world.cookie);
+        eventually("it is let in", || site.app.recorder.last_use.of(&row) == Some(now)).await;
+        site.database.execute(&loss_of(&world, by, loss));
+        let before = site.database.written();
+        let answer = held_back.finish();
+        let case = format!("{} {} by {by:?}, {loss:?}: {}", route.0, route.1, answer.text);
+        assert_eq!(before, site.database.written(), "{case}");
+        // The password of somebody who is locked counts as wrong.
+        let is_told_so = route.1 == "/my/password" && loss == Loss::Locked && answer.status == 422;
+        assert!(is_told_so || [302, 401, 403].contains(&answer.status), "{case}");
         refused += 1;
     }
     assert!(refused > 2, "{refused}");
@@ -333,7 +229,7 @@ async fn a_password_that_was_changed_meanwhile_is_not_changed_again(#[values(Sql
     let world = World::new(&site, 0, By::Session).await;
     let api = site.add_key(&world.root, TokenAction::Api).await;
     let request = world.request(&site, By::Session, &(Method::POST, "/my/password", "json"));
-    let loss = world.loss(By::Session, Loss::PasswordChanged);
+    let loss = loss_of(&world, By::Session, Loss::PasswordChanged);
     let (answer, before, after) = overtaken(&site, &world, By::Session, request, &loss).await;
     assert_eq!((answer.status, before), (302, after), "{}", answer.text);
     assert!(!world.visitor.is_signed_in().await);

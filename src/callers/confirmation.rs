@@ -1,5 +1,9 @@
-//! Password confirmation for sensitive steps, which GitHub calls sudo mode: a step that makes a key asks for the
-//! password again if it was given too long ago, so that a browser left open is not enough.
+//! Password confirmation, which GitHub calls sudo mode: a form that gives somebody power asks for the password again if
+//! it was given too long ago, so that a browser left open is not enough. The extractor of a form decides: [`Sensitive`]
+//! asks, and [`Harmless`] says that the form gives nobody any power. No handler can read a form in a session otherwise,
+//! and the mandate of a session refuses to write without a recent password.
+
+use std::marker::PhantomData;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
@@ -7,21 +11,22 @@ use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
 use super::mandate::Mandate;
-use super::posted_form::{Fields, Posted, read_form};
+use super::posted_form::{Fields, NeedsNoPassword, Posted, read_form};
 use super::session_limits;
-use super::session_user::SessionUser;
+use super::session_user::{AdminSession, MaybeSignedIn, SessionUser, SignedIn};
 use super::verify::verify_password;
 use crate::app::App;
 use crate::auth::credentials::Password;
 use crate::auth::passwords::PasswordRefusal;
+use crate::db::DbError;
 use crate::http::asks::{Argument, Asks};
 use crate::http::error::{AppError, SECOND_FACTOR};
 use crate::models::keys::token::Token;
 use crate::models::people::user::User;
 
-/// The form of a step that asks for the password again. The handler takes this in place of [`Posted`], and can write
-/// only with the mandate that [`Sensitive::confirm`] returns.
-pub struct Sensitive<Form> {
+/// A form that gives somebody power, and so asks for the password again. The handler takes this in place of [`Posted`],
+/// and can write only with the mandate that [`Sensitive::confirm`] returns. `Who` is the extractor of the sender.
+pub struct Sensitive<Who, Form> {
     /// The person who sent the form.
     pub user: User,
     /// The session in which it was sent.
@@ -30,6 +35,21 @@ pub struct Sensitive<Form> {
     pub form: Form,
     password: Password,
     mandate: Mandate,
+    who: PhantomData<Who>,
+}
+
+/// A person who is signed in and sends a form that gives nobody any power: it ends a key of theirs, or hides a notice.
+pub struct Harmless {
+    /// The person.
+    pub user: User,
+    /// The authority to write in their name.
+    pub mandate: Mandate,
+}
+
+/// An extractor of somebody who is signed in, whose forms can ask for the password again.
+pub trait InSession: FromRequest<Error = AppError> + 'static {
+    /// The person, the session and the authority to write in their name.
+    fn into_parts(self) -> (User, Token, Mandate);
 }
 
 /// Why the password was not confirmed.
@@ -51,47 +71,96 @@ pub fn asks_again(app: &App, session: &Token) -> bool {
     session_limits::asks_again(session, app.clock.now())
 }
 
-impl<Form> FromRequest for Sensitive<Form>
+impl InSession for SessionUser {
+    fn into_parts(self) -> (User, Token, Mandate) {
+        (self.user, self.token, self.mandate)
+    }
+}
+
+impl InSession for AdminSession {
+    fn into_parts(self) -> (User, Token, Mandate) {
+        (self.user, self.token, self.mandate)
+    }
+}
+
+impl<Who, Form> FromRequest for Sensitive<Who, Form>
 where
+    Who: InSession,
     Form: DeserializeOwned + 'static,
 {
     type Error = AppError;
     type Future = LocalBoxFuture<'static, Result<Self, AppError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let posted = Posted::<SessionUser, Fields>::from_request(request, payload);
+        let posted = Posted::<Who, Fields>::from_request(request, payload);
         Box::pin(async move {
-            let Posted { who: SessionUser { user, token, mandate }, form: mut fields } = posted.await?;
+            let Posted { who, form: mut fields } = posted.await?;
             let password = fields.iter().position(|(name, _)| name == "password").map(|at| fields.swap_remove(at).1);
             let (form, password) = (read_form(fields)?, Password::new(password.unwrap_or_default()));
-            Ok(Self { user, session: token, form, password, mandate: mandate.of_sensitive_step() })
+            let (user, session, mandate) = who.into_parts();
+            Ok(Self { user, session, form, password, mandate, who: PhantomData })
         })
     }
 }
 
-impl<Form> Argument for Sensitive<Form> {
+impl<Who, Form> Argument for Sensitive<Who, Form> {
+    const ASKS: Asks = Asks::RecentPassword;
+}
+
+impl FromRequest for Harmless {
+    type Error = AppError;
+    type Future = LocalBoxFuture<'static, Result<Self, AppError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let session = SessionUser::from_request(request, payload);
+        Box::pin(async move {
+            let SessionUser { user, mandate, .. } = session.await?;
+            Ok(Self { user, mandate: mandate.of_harmless_step() })
+        })
+    }
+}
+
+impl Argument for Harmless {
     const ASKS: Asks = Asks::Session;
 }
 
-impl<Form> Sensitive<Form> {
-    /// Checks the password if it was given too long ago. Returns the mandate that the step may write with.
+impl NeedsNoPassword for Harmless {}
+
+impl NeedsNoPassword for MaybeSignedIn {}
+
+/// The page that changes the password asks for the current one, however recently that was given.
+impl NeedsNoPassword for SignedIn {}
+
+impl<Who, Form> Sensitive<Who, Form> {
+    /// Checks the password if it was given too long ago. Returns the mandate that the step may write with. A right
+    /// password counts from then on in this session, even if the rest of the form is refused: nobody has to type it
+    /// twice for one step.
     ///
     /// # Errors
     /// Returns [`Unconfirmed`] inside, so that the form can be shown again. Outside, returns 429 after too many wrong
     /// passwords, 503 if the hashing queue is full, or an error if a query fails.
     pub async fn confirm(&self, app: &App, request: &HttpRequest) -> Result<Result<Mandate, Unconfirmed>, AppError> {
-        let mandate = self.mandate.clone();
         if !asks_again(app, &self.session) {
-            return Ok(Ok(mandate));
+            return Ok(Ok(self.mandate.clone()));
         }
         if self.password.expose().is_empty() {
             return Ok(Err(Unconfirmed::Missing));
         }
-        match verify_password(app, request, &self.user.login, &self.password).await? {
-            Ok(user) => Ok(Ok(mandate.with_password_of(&user))),
-            Err(PasswordRefusal::Wrong) => Ok(Err(Unconfirmed::Wrong)),
-            Err(PasswordRefusal::SecondFactor) => Ok(Err(Unconfirmed::SecondFactor)),
-            Err(refusal) => Err(refusal.into()),
-        }
+        let user = match verify_password(app, request, &self.user.login, &self.password).await? {
+            Ok(user) => user,
+            Err(PasswordRefusal::Wrong) => return Ok(Err(Unconfirmed::Wrong)),
+            Err(PasswordRefusal::SecondFactor) => return Ok(Err(Unconfirmed::SecondFactor)),
+            Err(refusal) => return Err(refusal.into()),
+        };
+        let (mandate, session) = (self.mandate.clone().with_password_of(&user), self.session.id);
+        let noted = mandate.write(move |tx| Ok::<_, DbError>(Token::confirm(tx.connection, session, tx.now)?));
+        noted.await??;
+        Ok(Ok(mandate))
+    }
+
+    /// The mandate for a form that turns out to give nobody any power, such as one that changes a name but no mail
+    /// address.
+    pub fn without_power(&self) -> Mandate {
+        self.mandate.clone().of_harmless_step()
     }
 }

@@ -15,7 +15,7 @@ use super::session_limits::{asks_again, is_current};
 use super::verify::{Authenticated, Credential, SignedInAs, TokenRefusal, client_of};
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::db::{DbConnection, DbError, WriteError, savepoint};
+use crate::db::{DbConnection, DbError, WriteError};
 use crate::http::error::{AppError, FOR_ADMINISTRATORS};
 use crate::models::keys::authority::Authority;
 use crate::models::keys::key::Key;
@@ -61,10 +61,10 @@ struct Required {
     scope: Option<Scope>,
     /// The person must not have to change their password first.
     chosen_password: bool,
-    /// The password must have been given recently.
-    recent_password: bool,
     /// The person must be an administrator.
     administrator: bool,
+    /// A session may write although the password was given in it long ago.
+    no_recent_password: bool,
 }
 
 /// The current rows that a grant is checked against. A row that the grant needs and that is `None` was deleted.
@@ -173,10 +173,14 @@ impl Grant {
         if is_session && !is_current(app, token, now) {
             return Err(Lapse::Unknown);
         }
-        if self.asked.recent_password && self.password.is_none() && asks_again(token, now) {
-            return Err(Lapse::PasswordNeeded);
-        }
         Ok(())
+    }
+
+    /// Whether this grant may only read, because its session needs the password again before it writes.
+    fn lacks_password(&self, token: Option<&Token>, now: Timestamp) -> bool {
+        let session = token.filter(|token| token.action == TokenAction::Session);
+        let asks = !self.asked.no_recent_password && self.password.is_none();
+        asks && session.is_some_and(|session| asks_again(session, now))
     }
 
     /// The limits on keys that this caller may create: a key may not do more, or live longer, than the key that creates
@@ -190,12 +194,6 @@ impl Grant {
             Some(key) => Authority { scopes: None, expires_on: key.expires_on },
             None => Authority::NOTHING,
         })
-    }
-
-    /// The id of the session, if the password was given in it with this request.
-    fn confirmed_session(&self) -> Option<i64> {
-        let session = self.token().filter(|token| token.action == TokenAction::Session)?;
-        self.password.as_ref().map(|_| session.id)
     }
 }
 
@@ -248,9 +246,10 @@ impl Mandate {
         if user.admin { Ok(self) } else { Err(AppError::Forbidden(FOR_ADMINISTRATORS)) }
     }
 
-    /// Also requires that the password was given recently.
-    pub(super) fn of_sensitive_step(mut self) -> Self {
-        self.grant.asked.recent_password = true;
+    /// Lets a session write although the password was given in it long ago, because what is written gives nobody any
+    /// power. Without this, every write in a session asks for a recent password.
+    pub(super) fn of_harmless_step(mut self) -> Self {
+        self.grant.asked.no_recent_password = true;
         self
     }
 
@@ -272,8 +271,7 @@ impl Mandate {
 
     /// Runs `work` in one transaction, in the name of the person whom the request is for. Before that, it locks the
     /// rows of whoever was let in and repeats every check that let them in. If `work` refuses, the transaction is
-    /// rolled back, except that a password given with this request still counts as given: nobody has to type it twice
-    /// for one step.
+    /// rolled back. In a session the password must have been given recently, with this request, or not be asked for.
     ///
     /// # Errors
     /// Outside, returns what a request that arrives now would be told, or the database error. Inside, returns the
@@ -331,24 +329,18 @@ impl Mandate {
             // Read the clock only now: the credential may have expired while the transaction waited for the locks.
             let now = app.clock.now();
             let user = grant.check(&app, &rows, now).map_err(Denied::Lapsed)?;
+            if grant.lacks_password(rows.token, now) {
+                return Err(Denied::Lapsed(Lapse::PasswordNeeded));
+            }
             let login = match client.administrator() {
                 Some(administrator) => format!("{administrator} as {}", user.login),
                 None => user.login.clone(),
             };
             let author = Author { id: user.id, login, authority: grant.authority(connection, token.as_ref())? };
-            let work = move |connection: &mut DbConnection| {
-                work(&mut Tx::of_author(connection, now, client, author)).map_err(Denied::Refused)
-            };
-            let Some(session) = grant.confirmed_session() else { return work(connection).map(Ok) };
-            Token::confirm(connection, session, now)?;
-            // A savepoint: a refusal undoes the work and keeps the confirmation of the password.
-            match savepoint(connection, work) {
-                Err(Denied::Refused(refusal)) if refusal.database_error().is_none() => Ok(Err(refusal)),
-                done => done.map(Ok),
-            }
+            work(&mut Tx::of_author(connection, now, client, author)).map_err(Denied::Refused)
         });
         match written.await {
-            Ok(done) => Ok(done),
+            Ok(done) => Ok(Ok(done)),
             Err(Denied::Lapsed(lapse)) => Err(self.told(lapse)),
             Err(Denied::Database(error)) => Err(error.into()),
             Err(Denied::Refused(refusal)) => match refusal.into_database_error() {

@@ -25,6 +25,15 @@ pub struct Posted<Who, Form> {
     pub form: Form,
 }
 
+/// The sender of a form whose handler does not ask for the password again. A form that gives anybody power (that lets
+/// somebody in, makes or changes keys, accounts or services) is read by [`Sensitive`](super::confirmation::Sensitive)
+/// instead, which asks.
+#[diagnostic::on_unimplemented(
+    message = "a form that `{Self}` sends can give power, so its handler has to ask for the password again",
+    note = "take `Sensitive<{Self}, Form>`, or `Posted<Harmless, Form>` if the form gives nobody any power"
+)]
+pub trait NeedsNoPassword: Argument {}
+
 /// A form that has only a button.
 #[derive(Deserialize)]
 pub struct NoFields {}
@@ -73,7 +82,7 @@ where
     }
 }
 
-impl<Who: Argument, Form> Argument for Posted<Who, Form> {
+impl<Who: NeedsNoPassword, Form> Argument for Posted<Who, Form> {
     const ASKS: Asks = Who::ASKS;
 }
 

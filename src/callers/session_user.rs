@@ -35,7 +35,8 @@ pub struct SignedIn {
     pub mandate: Mandate,
 }
 
-/// A person who is signed in, or nobody. Not an `Option`, whose extractor would turn a database error into nobody.
+/// A person who is signed in, or nobody. Not an `Option`, whose extractor would turn a database error into nobody. What
+/// such a person writes gives nobody any power: they could do the same without being signed in.
 pub struct MaybeSignedIn(pub Option<SignedIn>);
 
 /// A person who is signed in and does not have to choose a new password first.
@@ -52,6 +53,8 @@ pub struct SessionUser {
 pub struct AdminSession {
     /// The administrator.
     pub user: User,
+    /// The token of the session.
+    pub token: Token,
     /// The authority to write in their name.
     pub mandate: Mandate,
 }
@@ -78,7 +81,8 @@ impl FromRequest for MaybeSignedIn {
         let request = request.clone();
         Box::pin(async move {
             let app = App::of(&request)?;
-            signed_in(&app, &request).await.map(Self)
+            let found = signed_in(&app, &request).await?;
+            Ok(Self(found.map(|me| SignedIn { mandate: me.mandate.of_harmless_step(), ..me })))
         })
     }
 }
@@ -107,9 +111,9 @@ impl FromRequest for AdminSession {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let session = SessionUser::from_request(request, payload);
         Box::pin(async move {
-            let SessionUser { user, mandate, .. } = session.await?;
+            let SessionUser { user, token, mandate } = session.await?;
             let mandate = mandate.of_administrator(&user)?;
-            Ok(Self { user, mandate })
+            Ok(Self { user, token, mandate })
         })
     }
 }

@@ -16,5 +16,5 @@ pub use self::error::{DbError, WriteError};
 pub(crate) use self::error::{one_line, write_error};
 pub use self::pool::Database;
 pub(crate) use self::pool::POOL_PATIENCE;
+pub(crate) use self::transaction::begin;
 pub use self::transaction::{TransactionId, TransactionState, transaction, wait_for_locks};
-pub(crate) use self::transaction::{begin, savepoint};

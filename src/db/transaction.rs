@@ -30,18 +30,6 @@ pub fn transaction<T, E: From<QueryError>>(
     }
 }
 
-/// Runs `work` in a part of the transaction that is under way: what it has written is taken back if it fails, and
-/// what was written before stays.
-///
-/// # Errors
-/// Those of `work`.
-pub(crate) fn savepoint<T, E: From<QueryError>>(
-    connection: &mut DbConnection,
-    work: impl FnOnce(&mut DbConnection) -> Result<T, E>,
-) -> Result<T, E> {
-    diesel::Connection::transaction(connection, work)
-}
-
 /// Begins a transaction that may write; see [`transaction`].
 pub(crate) fn begin(connection: &mut DbConnection) -> QueryResult<()> {
     match connection {

@@ -12,6 +12,8 @@ pub enum Asks {
     Nothing,
     /// A session in a browser.
     Session,
+    /// A session in a browser in which the password was given recently.
+    RecentPassword,
     /// An Atom access key.
     FeedsKey,
     /// A key, whatever its scopes.

@@ -8,18 +8,18 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
-use super::form::{Field, error_summary};
+use super::form::{Field, PasswordAgain, error_summary};
 use super::keys::KeyPanel;
 use super::moment::Moment;
 use super::notices::Banner;
 use super::shell::{Flash, Shell, page, see_other, see_other_with};
 use crate::app::App;
-use crate::callers::posted_form::Posted;
+use crate::callers::confirmation::Sensitive;
 use crate::callers::session_user::SessionUser;
 use crate::http::error::AppError;
 use crate::models::keys::notice::Notice;
 use crate::models::keys::token::{Token, TokenAction};
-use crate::models::people::user::{Profile, SaveError, UserField};
+use crate::models::people::user::{Profile, SaveError, User, UserField};
 use crate::models::rules::FieldError;
 
 #[derive(Template)]
@@ -29,6 +29,7 @@ struct AccountPage {
     firstname: Field,
     lastname: Field,
     mail: Field,
+    password: PasswordAgain,
     sidebar: Sidebar,
     banners: Vec<Banner>,
 }
@@ -74,12 +75,17 @@ impl TokensPanel {
 
 impl AccountPage {
     fn error_summary(&self) -> Vec<(&'static str, String)> {
-        error_summary(&[("firstname", &self.firstname), ("lastname", &self.lastname), ("mail", &self.mail)])
+        error_summary(&[
+            ("firstname", &self.firstname),
+            ("lastname", &self.lastname),
+            ("mail", &self.mail),
+            ("password", &self.password.field),
+        ])
     }
 }
 
 /// The fields of the form.
-#[derive(Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct AccountForm {
     firstname: String,
@@ -102,30 +108,43 @@ pub async fn show(
     session: Session,
     me: SessionUser,
 ) -> Result<HttpResponse, AppError> {
-    let profile = me.user.profile();
+    let shown = (me.user.profile(), PasswordAgain::default());
     let notices = [Flash::AccountSaved, Flash::PasswordChanged];
     let shell = Shell::of(&app, &request, &session)?.saying(&request, &notices);
-    answer(StatusCode::OK, &app, shell, &me, profile, &[]).await
+    answer(StatusCode::OK, &app, shell, (&me.user, &me.token), shown, &[]).await
 }
 
-/// `POST /my/account`
+/// `POST /my/account`. Only a new mail address asks for the password again.
 ///
 /// # Errors
-/// Returns an error if a query fails.
+/// Returns 429 after too many wrong passwords, 503 if the hashing queue is full, or an error if a query fails.
 pub async fn save(
     app: web::Data<App>,
     request: HttpRequest,
     session: Session,
-    Posted { who: me, form }: Posted<SessionUser, AccountForm>,
+    sensitive: Sensitive<SessionUser, AccountForm>,
 ) -> Result<HttpResponse, AppError> {
-    let AccountForm { firstname, lastname, mail } = form;
+    let AccountForm { firstname, lastname, mail } = sensitive.form.clone();
     let typed = Profile { firstname, lastname, mail }.trimmed();
-    let (id, before, new) = (me.user.id, me.user.profile(), typed.clone());
-    match me.mandate.write(move |tx| new.save(tx, id, &before)).await? {
+    let (id, before, new) = (sensitive.user.id, sensitive.user.profile(), typed.clone());
+    let me = (&sensitive.user, &sensitive.session);
+    // Only what differs from `before` is saved.
+    let confirmed = match new.mail == before.mail {
+        true => Ok(sensitive.without_power()),
+        false => sensitive.confirm(&app, &request).await?,
+    };
+    let mandate = match confirmed {
+        Ok(mandate) => mandate,
+        Err(why) => {
+            let (shell, typed) = (Shell::of(&app, &request, &session)?, (typed, PasswordAgain::refused(why)));
+            return answer(StatusCode::UNPROCESSABLE_ENTITY, &app, shell, me, typed, &[]).await;
+        }
+    };
+    match mandate.write(move |tx| new.save(tx, id, &before)).await? {
         Ok(()) => Ok(see_other_with(&app, "/my/account", Flash::AccountSaved)),
         Err(SaveError::Invalid(errors)) => {
-            let shell = Shell::of(&app, &request, &session)?;
-            answer(StatusCode::UNPROCESSABLE_ENTITY, &app, shell, &me, typed, &errors).await
+            let (shell, typed) = (Shell::of(&app, &request, &session)?, (typed, PasswordAgain::default()));
+            answer(StatusCode::UNPROCESSABLE_ENTITY, &app, shell, me, typed, &errors).await
         }
         Err(error) => Err(error.into()),
     }
@@ -135,28 +154,29 @@ async fn answer(
     status: StatusCode,
     app: &App,
     shell: Shell,
-    me: &SessionUser,
-    profile: Profile,
+    (user, session): (&User, &Token),
+    (profile, password): (Profile, PasswordAgain),
     errors: &[FieldError<UserField>],
 ) -> Result<HttpResponse, AppError> {
-    let user_id = me.user.id;
+    let user_id = user.id;
     let known = app.database.lookup(move |connection| {
         let keys = Token::of_user(connection, user_id, &TokenAction::KEYS)?;
         Ok((keys, Notice::unseen(connection, user_id)?))
     });
     let (keys, unseen) = known.await?;
     let sidebar = Sidebar {
-        login: me.user.login.clone(),
-        created: Moment::new(me.user.created_on, app.clock.now()),
+        login: user.login.clone(),
+        created: Moment::new(user.created_on, app.clock.now()),
         tokens: TokensPanel::new(app, &keys),
-        api: KeyPanel::of_owner(app, TokenAction::Api, &keys, &me.token),
-        atom: KeyPanel::of_owner(app, TokenAction::Feeds, &keys, &me.token),
+        api: KeyPanel::of_owner(app, TokenAction::Api, &keys, session),
+        atom: KeyPanel::of_owner(app, TokenAction::Feeds, &keys, session),
     };
     let page_shown = AccountPage {
         shell,
         firstname: Field::new(profile.firstname, UserField::Firstname, errors),
         lastname: Field::new(profile.lastname, UserField::Lastname, errors),
         mail: Field::new(profile.mail, UserField::Mail, errors),
+        password,
         sidebar,
         banners: unseen.into_iter().map(|notice| Banner::new(app, notice)).collect(),
     };

@@ -56,6 +56,11 @@ impl PasswordAgain {
     pub fn refused(why: Unconfirmed) -> Self {
         Self { is_asked: true, field: Field { value: String::new(), errors: vec![why.to_string()] } }
     }
+
+    /// `others`, what is wrong with the other fields of the form, and after it what is wrong with the password.
+    pub fn error_summary_after(&self, others: &[(&'static str, String)]) -> Vec<(&'static str, String)> {
+        others.iter().cloned().chain(error_summary(&[("password", &self.field)])).collect()
+    }
 }
 
 /// One of several things to choose from.

@@ -175,7 +175,7 @@ pub async fn make_api(
     app: web::Data<App>,
     request: HttpRequest,
     session: Session,
-    sensitive: Sensitive<KeyForm>,
+    sensitive: Sensitive<SessionUser, KeyForm>,
 ) -> Result<HttpResponse, AppError> {
     make(&app, &request, &session, &sensitive, TokenAction::Api).await
 }
@@ -188,7 +188,7 @@ pub async fn make_atom(
     app: web::Data<App>,
     request: HttpRequest,
     session: Session,
-    sensitive: Sensitive<KeyForm>,
+    sensitive: Sensitive<SessionUser, KeyForm>,
 ) -> Result<HttpResponse, AppError> {
     make(&app, &request, &session, &sensitive, TokenAction::Feeds).await
 }
@@ -218,7 +218,7 @@ async fn make(
     app: &App,
     request: &HttpRequest,
     session: &Session,
-    sensitive: &Sensitive<KeyForm>,
+    sensitive: &Sensitive<SessionUser, KeyForm>,
     action: TokenAction,
 ) -> Result<HttpResponse, AppError> {
     if !is_on(app, action) {

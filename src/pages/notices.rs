@@ -5,8 +5,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::moment::Moment;
 use super::shell::see_other;
 use crate::app::App;
+use crate::callers::confirmation::Harmless;
 use crate::callers::posted_form::{NoFields, Posted};
-use crate::callers::session_user::SessionUser;
 use crate::db::DbError;
 use crate::http::address::id_of;
 use crate::http::error::AppError;
@@ -46,7 +46,7 @@ impl Banner {
 pub async fn seen(
     app: web::Data<App>,
     request: HttpRequest,
-    Posted { who: me, form: NoFields {} }: Posted<SessionUser, NoFields>,
+    Posted { who: me, form: NoFields {} }: Posted<Harmless, NoFields>,
 ) -> Result<HttpResponse, AppError> {
     let id = id_of(&request)?;
     let user_id = me.user.id;

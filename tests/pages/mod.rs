@@ -7,6 +7,7 @@ mod activity_agents;
 mod base_path;
 mod errors;
 mod keys;
+mod left_open;
 mod must_change;
 mod password;
 mod people;

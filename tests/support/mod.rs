@@ -24,6 +24,7 @@ pub mod traefik;
 pub mod upstream;
 pub mod visitor;
 pub mod wire;
+pub mod world;
 pub mod xml;
 
 use std::time::{Duration, Instant};

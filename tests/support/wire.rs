@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
+use super::Site;
+
 /// A request, written as it stands here.
 #[derive(Clone, Debug)]
 pub struct RawRequest {
@@ -73,15 +75,16 @@ impl RawRequest {
     /// # Errors
     /// There was no answer: a server that breaks off says nothing.
     pub fn send(&self, url: &str) -> Result<RawAnswer, String> {
-        let failed = |what: &str, error: std::io::Error| format!("{what}: {error}");
-        let address = url.strip_prefix("http://").expect("a URL of http");
-        let mut stream = TcpStream::connect(address).map_err(|error| failed("connecting", error))?;
-        stream.set_read_timeout(Some(Duration::from_secs(60))).map_err(|error| failed("a time limit", error))?;
+        let mut stream = connect(url).map_err(|error| format!("connecting: {error}"))?;
         // It may refuse before it has read everything, and close.
         let _ = stream.write_all(&self.bytes());
         if let Body::BrokenOff(_) = self.body {
             let _ = stream.shutdown(Shutdown::Write);
         }
+        self.answer(stream)
+    }
+
+    fn answer(&self, mut stream: TcpStream) -> Result<RawAnswer, String> {
         let (read, ended) = read_answer(&mut stream, self.method == "HEAD");
         RawAnswer::of(&read).ok_or_else(|| format!("no answer ({ended:?})"))
     }
@@ -125,9 +128,7 @@ pub struct Conversation(TcpStream);
 
 impl Conversation {
     pub fn with(url: &str) -> Self {
-        let stream = TcpStream::connect(url.strip_prefix("http://").expect("a URL of http")).expect("a connection");
-        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a time limit");
-        Self(stream)
+        Self(connect(url).expect("a connection"))
     }
 
     /// Sends a part of a request, or a whole one.
@@ -144,5 +145,45 @@ impl Conversation {
     /// Waits until the server closes it.
     pub fn is_closed(&mut self) -> bool {
         matches!(self.0.read(&mut [0]), Ok(0))
+    }
+}
+
+fn connect(url: &str) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect(url.strip_prefix("http://").expect("a URL of http"))?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    Ok(stream)
+}
+
+/// A request whose headers have been sent, and whose body is held back.
+pub struct HeldBack {
+    request: RawRequest,
+    body: Vec<u8>,
+    stream: TcpStream,
+}
+
+impl HeldBack {
+    /// Sends the headers of `request`, with a cookie where there is one.
+    pub fn send(site: &Site, request: reqwest::Request, cookie: &str) -> Self {
+        let method = request.method().to_string().leak();
+        let mut raw = RawRequest { method, ..RawRequest::get(request.url().path()) };
+        for (name, value) in request.headers() {
+            raw = raw.with(name.as_str(), value.as_bytes());
+        }
+        if !cookie.is_empty() {
+            raw = raw.with("Cookie", cookie);
+        }
+        let body = request.body().and_then(|body| body.as_bytes()).expect("a body").to_vec();
+        let whole = RawRequest { body: Body::Whole(body.clone()), ..raw };
+        let bytes = whole.bytes();
+        let mut stream = connect(&site.url).expect("a connection");
+        stream.write_all(&bytes[..bytes.len() - body.len()]).expect("the headers are sent");
+        Self { request: whole, body, stream }
+    }
+
+    /// Sends the body.
+    pub fn finish(mut self) -> RawAnswer {
+        // It may have been refused already.
+        let _ = self.stream.write_all(&self.body);
+        self.request.answer(self.stream).expect("an answer")
     }
 }

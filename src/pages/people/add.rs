@@ -10,13 +10,13 @@ use super::path_of;
 use crate::app::App;
 use crate::auth::credentials::Password;
 use crate::auth::passwords::rules::{NewPassword, Owner};
-use crate::callers::posted_form::Posted;
+use crate::callers::confirmation::Sensitive;
 use crate::callers::session_user::AdminSession;
 use crate::http::error::AppError;
 use crate::models::people::administration::Addition;
 use crate::models::people::user::{NewUser, Profile, SaveError, UserField, UserStatus};
 use crate::models::rules::FieldError;
-use crate::pages::form::{Checkbox, Field, error_summary};
+use crate::pages::form::{Checkbox, Field, PasswordAgain, error_summary};
 use crate::pages::shell::{Flash, Shell, page, see_other_with};
 
 #[derive(Template)]
@@ -31,10 +31,11 @@ struct AddPage {
     confirmation: Field,
     must_change: bool,
     admin: bool,
+    again: PasswordAgain,
 }
 
 impl AddPage {
-    fn new(shell: Shell, form: AddForm, errors: &[FieldError<UserField>]) -> Self {
+    fn new(shell: Shell, form: AddForm, again: PasswordAgain, errors: &[FieldError<UserField>]) -> Self {
         Self {
             shell,
             login: Field::new(form.login, UserField::Login, errors),
@@ -45,6 +46,7 @@ impl AddPage {
             confirmation: Field::password(UserField::PasswordConfirmation, errors),
             must_change: form.must_change.is_ticked(),
             admin: form.admin.is_ticked(),
+            again,
         }
     }
 
@@ -56,6 +58,7 @@ impl AddPage {
             ("mail", &self.mail),
             ("new_password", &self.password),
             ("new_password_confirmation", &self.confirmation),
+            ("password", &self.again.field),
         ])
     }
 }
@@ -82,22 +85,34 @@ pub async fn show(
     app: web::Data<App>,
     request: HttpRequest,
     session: Session,
-    _: AdminSession,
+    me: AdminSession,
 ) -> Result<HttpResponse, AppError> {
     let blank = AddForm { must_change: Checkbox::ticked(), ..AddForm::default() };
-    page(StatusCode::OK, &AddPage::new(Shell::of(&app, &request, &session)?, blank, &[]))
+    let (shell, again) = (Shell::of(&app, &request, &session)?, PasswordAgain::of(&app, &me.token));
+    page(StatusCode::OK, &AddPage::new(shell, blank, again, &[]))
 }
 
 /// `POST /admin/users/new`
 ///
 /// # Errors
-/// Returns 403 for anybody who is not an administrator, 503 if the hashing queue is full, or an error if a query fails.
+/// Returns 403 for anybody who is not an administrator, 429 after too many wrong passwords, 503 if the hashing queue is
+/// full, or an error if a query fails.
 pub async fn add(
     app: web::Data<App>,
     request: HttpRequest,
     session: Session,
-    Posted { who: me, form }: Posted<AdminSession, AddForm>,
+    sensitive: Sensitive<AdminSession, AddForm>,
 ) -> Result<HttpResponse, AppError> {
+    let confirmed = sensitive.confirm(&app, &request).await?;
+    let form = sensitive.form;
+    let shell = Shell::of(&app, &request, &session)?;
+    let mandate = match confirmed {
+        Ok(mandate) => mandate,
+        Err(why) => {
+            let again = AddPage::new(shell, form, PasswordAgain::refused(why), &[]);
+            return page(StatusCode::UNPROCESSABLE_ENTITY, &again);
+        }
+    };
     let AddForm { login, firstname, lastname, mail, .. } = form.clone();
     let profile = Profile { firstname, lastname, mail }.trimmed();
     let login = login.trim().to_owned();
@@ -112,14 +127,14 @@ pub async fn add(
             new.password_hash = Some(app.passwords.hash(&password).await?);
             let must_change_password = form.must_change.is_ticked();
             let addition = Addition { new, status: UserStatus::Active, must_change_password };
-            me.mandate.write(move |tx| addition.make(tx)).await?
+            mandate.write(move |tx| addition.make(tx)).await?
         }
         _ => Err(SaveError::Invalid(errors)),
     };
     match added {
         Ok(user) => Ok(see_other_with(&app, &path_of(user.id), Flash::PersonAdded)),
         Err(SaveError::Invalid(errors)) => {
-            let again = AddPage::new(Shell::of(&app, &request, &session)?, form, &errors);
+            let again = AddPage::new(shell, form, PasswordAgain::default(), &errors);
             page(StatusCode::UNPROCESSABLE_ENTITY, &again)
         }
         Err(error) => Err(error.into()),

@@ -12,7 +12,7 @@ use super::keys::KeyPanel;
 use super::shell::{Flash, see_other_with};
 use super::tokens::shown::ShownToken;
 use crate::app::App;
-use crate::callers::session_user::AdminSession;
+use crate::callers::mandate::Mandate;
 use crate::http::address::id_of;
 use crate::http::error::AppError;
 use crate::models::keys::key::Key;
@@ -50,15 +50,15 @@ async fn holdings(app: &App, user: &User) -> Result<Holdings, AppError> {
     })
 }
 
-/// Applies `changes` with the authority of `me`, and redirects to the person's page, which shows `notice`.
+/// Applies `changes` with the authority of `mandate`, and redirects to the person's page, which shows `notice`.
 async fn change(
     app: &App,
-    me: &AdminSession,
+    mandate: &Mandate,
     user_id: i64,
     changes: PersonChanges,
     notice: Flash,
 ) -> Result<actix_web::HttpResponse, AppError> {
-    me.mandate.write_about(user_id, move |tx| changes.apply(tx, user_id)).await??;
+    mandate.write_about(user_id, move |tx| changes.apply(tx, user_id)).await??;
     Ok(see_other_with(app, &path_of(user_id), notice))
 }
 

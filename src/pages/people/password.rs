@@ -10,13 +10,13 @@ use super::{change, full_name, path_of, person};
 use crate::app::App;
 use crate::auth::credentials::Password;
 use crate::auth::passwords::rules::{NewPassword, Owner};
-use crate::callers::posted_form::Posted;
+use crate::callers::confirmation::Sensitive;
 use crate::callers::session_user::AdminSession;
 use crate::http::error::AppError;
 use crate::models::people::administration::PersonChanges;
 use crate::models::people::user::{User, UserField};
 use crate::models::rules::FieldError;
-use crate::pages::form::{Checkbox, Field, error_summary};
+use crate::pages::form::{Checkbox, Field, PasswordAgain, error_summary};
 use crate::pages::shell::{Flash, Shell, page, see_other};
 
 #[derive(Template)]
@@ -29,10 +29,17 @@ struct PasswordPage {
     new: Field,
     confirmation: Field,
     must_change: bool,
+    again: PasswordAgain,
 }
 
 impl PasswordPage {
-    fn new(shell: Shell, user: &User, must_change: bool, errors: &[FieldError<UserField>]) -> Self {
+    fn new(
+        shell: Shell,
+        user: &User,
+        must_change: bool,
+        again: PasswordAgain,
+        errors: &[FieldError<UserField>],
+    ) -> Self {
         Self {
             shell,
             path: path_of(user.id),
@@ -41,11 +48,16 @@ impl PasswordPage {
             new: Field::password(UserField::Password, errors),
             confirmation: Field::password(UserField::PasswordConfirmation, errors),
             must_change,
+            again,
         }
     }
 
     fn error_summary(&self) -> Vec<(&'static str, String)> {
-        error_summary(&[("new_password", &self.new), ("new_password_confirmation", &self.confirmation)])
+        error_summary(&[
+            ("new_password", &self.new),
+            ("new_password_confirmation", &self.confirmation),
+            ("password", &self.again.field),
+        ])
     }
 }
 
@@ -72,31 +84,41 @@ pub async fn show(
     if user.id == me.user.id {
         return Ok(to_ones_own(&app));
     }
-    page(StatusCode::OK, &PasswordPage::new(Shell::of(&app, &request, &session)?, &user, true, &[]))
+    let (shell, again) = (Shell::of(&app, &request, &session)?, PasswordAgain::of(&app, &me.token));
+    page(StatusCode::OK, &PasswordPage::new(shell, &user, true, again, &[]))
 }
 
 /// `POST /admin/users/ID/password`
 ///
 /// # Errors
-/// Returns 403 for anybody who is not an administrator, 404 if nobody has this id, 503 if the hashing queue is full, or
-/// an error if a query fails.
+/// Returns 403 for anybody who is not an administrator, 404 if nobody has this id, 429 after too many wrong passwords,
+/// 503 if the hashing queue is full, or an error if a query fails.
 pub async fn set(
     app: web::Data<App>,
     request: HttpRequest,
     session: Session,
-    Posted { who: me, form }: Posted<AdminSession, PasswordForm>,
+    sensitive: Sensitive<AdminSession, PasswordForm>,
 ) -> Result<HttpResponse, AppError> {
     let user = person(&app, &request).await?;
-    if user.id == me.user.id {
+    if user.id == sensitive.user.id {
         return Ok(to_ones_own(&app));
     }
-    let owner = Owner { login: &user.login, profile: &user.profile() };
-    let new = Password::new(form.new_password);
+    let confirmed = sensitive.confirm(&app, &request).await?;
+    let form = sensitive.form;
     let must_change = form.must_change.is_ticked();
-    let new = match NewPassword::confirmed(new, &form.new_password_confirmation, owner) {
+    let shell = Shell::of(&app, &request, &session)?;
+    let mandate = match confirmed {
+        Ok(mandate) => mandate,
+        Err(why) => {
+            let again = PasswordPage::new(shell, &user, must_change, PasswordAgain::refused(why), &[]);
+            return page(StatusCode::UNPROCESSABLE_ENTITY, &again);
+        }
+    };
+    let owner = Owner { login: &user.login, profile: &user.profile() };
+    let new = match NewPassword::confirmed(Password::new(form.new_password), &form.new_password_confirmation, owner) {
         Ok(new) => new,
         Err(errors) => {
-            let again = PasswordPage::new(Shell::of(&app, &request, &session)?, &user, must_change, &errors);
+            let again = PasswordPage::new(shell, &user, must_change, PasswordAgain::default(), &errors);
             return page(StatusCode::UNPROCESSABLE_ENTITY, &again);
         }
     };
@@ -106,7 +128,7 @@ pub async fn set(
         must_change_password: Some(must_change),
         ..PersonChanges::default()
     };
-    change(&app, &me, user.id, changes, Flash::PersonPasswordSet).await
+    change(&app, &mandate, user.id, changes, Flash::PersonPasswordSet).await
 }
 
 /// Redirects to the page for one's own password, which asks for the current one and keeps the session.

@@ -8,11 +8,12 @@ use askama::Template;
 use super::path_of;
 use super::settings::ServiceForm;
 use crate::app::App;
-use crate::callers::posted_form::Posted;
+use crate::callers::confirmation::Sensitive;
 use crate::callers::session_user::AdminSession;
 use crate::http::error::AppError;
 use crate::models::services::administration::ServiceRefusal;
 use crate::models::services::service::Service;
+use crate::pages::form::PasswordAgain;
 use crate::pages::shell::{Flash, Shell, page, see_other_with};
 
 #[derive(Template)]
@@ -20,6 +21,13 @@ use crate::pages::shell::{Flash, Shell, page, see_other_with};
 struct AddPage {
     shell: Shell,
     fields: ServiceForm,
+    again: PasswordAgain,
+}
+
+impl AddPage {
+    fn error_summary(&self) -> Vec<(&'static str, String)> {
+        self.again.error_summary_after(&self.fields.error_summary)
+    }
 }
 
 /// `GET /admin/services/new`
@@ -30,27 +38,37 @@ pub async fn show(
     app: web::Data<App>,
     request: HttpRequest,
     session: Session,
-    _: AdminSession,
+    me: AdminSession,
 ) -> Result<HttpResponse, AppError> {
-    page(StatusCode::OK, &AddPage { shell: Shell::of(&app, &request, &session)?, fields: ServiceForm::blank() })
+    let (shell, again) = (Shell::of(&app, &request, &session)?, PasswordAgain::of(&app, &me.token));
+    page(StatusCode::OK, &AddPage { shell, fields: ServiceForm::blank(), again })
 }
 
 /// `POST /admin/services/new`
 ///
 /// # Errors
-/// 403 for others; those of the database.
+/// 403 for others; too many wrong passwords; hashing is busy; those of the database.
 pub async fn add(
     app: web::Data<App>,
     request: HttpRequest,
     session: Session,
-    Posted { who: me, form }: Posted<AdminSession, ServiceForm>,
+    sensitive: Sensitive<AdminSession, ServiceForm>,
 ) -> Result<HttpResponse, AppError> {
+    let confirmed = sensitive.confirm(&app, &request).await?;
+    let (shell, form) = (Shell::of(&app, &request, &session)?, sensitive.form);
+    let mandate = match confirmed {
+        Ok(mandate) => mandate,
+        Err(why) => {
+            let again = AddPage { shell, fields: form, again: PasswordAgain::refused(why) };
+            return page(StatusCode::UNPROCESSABLE_ENTITY, &again);
+        }
+    };
     let (name, settings) = (form.name.value.trim().to_owned(), form.settings());
-    match me.mandate.write(move |tx| Service::add(tx, &name, &settings)).await? {
+    match mandate.write(move |tx| Service::add(tx, &name, &settings)).await? {
         Ok(service) => Ok(see_other_with(&app, &path_of(service.id), Flash::ServiceAdded)),
         Err(ServiceRefusal::Invalid(errors)) => {
-            let (shell, fields) = (Shell::of(&app, &request, &session)?, form.with_errors(&errors));
-            page(StatusCode::UNPROCESSABLE_ENTITY, &AddPage { shell, fields })
+            let (fields, again) = (form.with_errors(&errors), PasswordAgain::default());
+            page(StatusCode::UNPROCESSABLE_ENTITY, &AddPage { shell, fields, again })
         }
         Err(refusal) => Err(refusal.into()),
     }

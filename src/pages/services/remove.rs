@@ -7,13 +7,14 @@ use askama::Template;
 
 use super::{path_of, service};
 use crate::app::App;
-use crate::callers::posted_form::{NoFields, Posted};
+use crate::callers::confirmation::Sensitive;
+use crate::callers::posted_form::NoFields;
 use crate::callers::session_user::AdminSession;
-use crate::http::address::id_of;
 use crate::http::error::AppError;
 use crate::models::services::administration::ServiceRefusal;
 use crate::models::services::overview::{Dependents, ServiceOverview};
 use crate::models::services::service::{KeptIn, Service};
+use crate::pages::form::{PasswordAgain, error_summary};
 use crate::pages::moment::Moment;
 use crate::pages::shell::{Flash, Shell, page, see_other_with};
 
@@ -28,6 +29,27 @@ struct RemovePage {
     /// Which keys lose what.
     loss: String,
     last_used: Option<Moment>,
+    again: PasswordAgain,
+}
+
+impl RemovePage {
+    fn new(app: &App, shell: Shell, whole: ServiceOverview, again: PasswordAgain) -> Self {
+        let ServiceOverview { service, settings, dependents } = whole;
+        Self {
+            shell,
+            path: path_of(service.id),
+            place: service.place(),
+            loss: loss(&service.name, &dependents),
+            last_used: dependents.last_used_on.map(|time| Moment::new(time, app.clock.now())),
+            name: service.name,
+            title: settings.title,
+            again,
+        }
+    }
+
+    fn error_summary(&self) -> Vec<(&'static str, String)> {
+        error_summary(&[("password", &self.again.field)])
+    }
 }
 
 /// `GET /admin/services/ID/remove`
@@ -38,35 +60,38 @@ pub async fn ask(
     app: web::Data<App>,
     request: HttpRequest,
     session: Session,
-    _: AdminSession,
+    me: AdminSession,
 ) -> Result<HttpResponse, AppError> {
-    let ServiceOverview { service, settings, dependents } = service(&app, &request).await?;
-    if service.kept_in == KeptIn::File {
-        return Err(ServiceRefusal::InFile(service.name).into());
+    let whole = service(&app, &request).await?;
+    if whole.service.kept_in == KeptIn::File {
+        return Err(ServiceRefusal::InFile(whole.service.name).into());
     }
-    let shown = RemovePage {
-        shell: Shell::of(&app, &request, &session)?,
-        path: path_of(service.id),
-        place: service.place(),
-        loss: loss(&service.name, &dependents),
-        last_used: dependents.last_used_on.map(|time| Moment::new(time, app.clock.now())),
-        name: service.name,
-        title: settings.title,
-    };
-    page(StatusCode::OK, &shown)
+    let (shell, again) = (Shell::of(&app, &request, &session)?, PasswordAgain::of(&app, &me.token));
+    page(StatusCode::OK, &RemovePage::new(&app, shell, whole, again))
 }
 
 /// `POST /admin/services/ID/remove`
 ///
 /// # Errors
-/// 403 for others; there is none with this id; it stands in the file; those of the database.
+/// 403 for others; there is none with this id; it stands in the file; too many wrong passwords; hashing is busy; those
+/// of the database.
 pub async fn remove(
     app: web::Data<App>,
     request: HttpRequest,
-    Posted { who: me, form: NoFields {} }: Posted<AdminSession, NoFields>,
+    session: Session,
+    sensitive: Sensitive<AdminSession, NoFields>,
 ) -> Result<HttpResponse, AppError> {
-    let id = id_of(&request)?;
-    me.mandate.write(move |tx| Service::remove(tx, id)).await??;
+    let whole = service(&app, &request).await?;
+    let mandate = match sensitive.confirm(&app, &request).await? {
+        Ok(mandate) => mandate,
+        Err(why) => {
+            let shell = Shell::of(&app, &request, &session)?;
+            let again = RemovePage::new(&app, shell, whole, PasswordAgain::refused(why));
+            return page(StatusCode::UNPROCESSABLE_ENTITY, &again);
+        }
+    };
+    let id = whole.service.id;
+    mandate.write(move |tx| Service::remove(tx, id)).await??;
     Ok(see_other_with(&app, "/admin/services", Flash::ServiceRemoved))
 }
 

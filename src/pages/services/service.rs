@@ -8,7 +8,7 @@ use askama::Template;
 use super::settings::{Fact, ServiceForm, facts};
 use super::{keys_in_words, path_of, service};
 use crate::app::App;
-use crate::callers::posted_form::Posted;
+use crate::callers::confirmation::Sensitive;
 use crate::callers::session_user::AdminSession;
 use crate::http::address::id_of;
 use crate::http::error::AppError;
@@ -17,6 +17,7 @@ use crate::models::services::administration::ServiceRefusal;
 use crate::models::services::overview::ServiceOverview;
 use crate::models::services::service::{KeptIn, Service};
 use crate::models::services::settings::ServiceField;
+use crate::pages::form::PasswordAgain;
 use crate::pages::moment::Moment;
 use crate::pages::shell::{Flash, Shell, page, see_other_with};
 
@@ -40,6 +41,7 @@ struct ServicePage {
     can_be_removed: bool,
     /// Whether somebody else has changed it since the form was opened.
     is_outdated: bool,
+    again: PasswordAgain,
 }
 
 impl ServicePage {
@@ -64,6 +66,7 @@ impl ServicePage {
             is_closed: service.kept_in == KeptIn::LeftFile,
             can_be_removed: service.kept_in != KeptIn::File,
             is_outdated: false,
+            again: PasswordAgain::default(),
             fields: is_kept_here.then(|| {
                 let form = form.unwrap_or_else(|| ServiceForm::of(&service, settings));
                 form.seeing(&service).with_errors(errors)
@@ -71,8 +74,8 @@ impl ServicePage {
         }
     }
 
-    fn error_summary(&self) -> &[(&'static str, String)] {
-        self.fields.as_ref().map_or(&[], |fields| &fields.error_summary)
+    fn error_summary(&self) -> Vec<(&'static str, String)> {
+        self.again.error_summary_after(self.fields.as_ref().map_or(&[], |fields| &fields.error_summary))
     }
 }
 
@@ -84,25 +87,38 @@ pub async fn show(
     app: web::Data<App>,
     request: HttpRequest,
     session: Session,
-    _: AdminSession,
+    me: AdminSession,
 ) -> Result<HttpResponse, AppError> {
     let whole = service(&app, &request).await?;
     let shell = Shell::of(&app, &request, &session)?.saying(&request, NOTICES);
-    page(StatusCode::OK, &ServicePage::new(&app, shell, whole, None, &[]))
+    let again = PasswordAgain::of(&app, &me.token);
+    page(StatusCode::OK, &ServicePage { again, ..ServicePage::new(&app, shell, whole, None, &[]) })
 }
 
 /// `POST /admin/services/ID`
 ///
 /// # Errors
-/// 403 for others; there is none with this id; it is kept in the file; those of the database.
+/// 403 for others; there is none with this id; it is kept in the file; too many wrong passwords; hashing is busy; those
+/// of the database.
 pub async fn change(
     app: web::Data<App>,
     request: HttpRequest,
     session: Session,
-    Posted { who: me, form }: Posted<AdminSession, ServiceForm>,
+    sensitive: Sensitive<AdminSession, ServiceForm>,
 ) -> Result<HttpResponse, AppError> {
-    let (id, changes) = (id_of(&request)?, form.changes()?);
-    let changed = me.mandate.write(move |tx| Service::change(tx, id, &changes)).await?;
+    let (id, changes) = (id_of(&request)?, sensitive.form.changes()?);
+    let confirmed = sensitive.confirm(&app, &request).await?;
+    let form = sensitive.form;
+    let mandate = match confirmed {
+        Ok(mandate) => mandate,
+        Err(why) => {
+            let (whole, shell) = (service(&app, &request).await?, Shell::of(&app, &request, &session)?);
+            let again = PasswordAgain::refused(why);
+            let shown = ServicePage { again, ..ServicePage::new(&app, shell, whole, Some(form), &[]) };
+            return page(StatusCode::UNPROCESSABLE_ENTITY, &shown);
+        }
+    };
+    let changed = mandate.write(move |tx| Service::change(tx, id, &changes)).await?;
     let (status, errors) = match changed {
         Ok(_) => return Ok(see_other_with(&app, &path_of(id), Flash::ServiceChanged)),
         Err(ServiceRefusal::Invalid(errors)) => (StatusCode::UNPROCESSABLE_ENTITY, errors),

@@ -40,8 +40,7 @@ struct NewPage {
 
 impl NewPage {
     fn error_summary(&self) -> Vec<(&'static str, String)> {
-        let of_password = self.password.field.errors.iter().map(|error| ("password", error.clone()));
-        self.fields.error_summary().into_iter().chain(of_password).collect()
+        self.password.error_summary_after(&self.fields.error_summary())
     }
 }
 
@@ -89,7 +88,7 @@ pub async fn create(
     app: web::Data<App>,
     request: HttpRequest,
     session: Session,
-    sensitive: Sensitive<TokenForm>,
+    sensitive: Sensitive<SessionUser, TokenForm>,
 ) -> Result<HttpResponse, AppError> {
     let after = match sensitive.form.after.as_str() {
         "" => None,

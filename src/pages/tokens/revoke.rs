@@ -8,6 +8,7 @@ use askama::Template;
 use super::shown::{Rotation, ShownToken};
 use super::token;
 use crate::app::App;
+use crate::callers::confirmation::Harmless;
 use crate::callers::posted_form::{NoFields, Posted};
 use crate::callers::session_user::SessionUser;
 use crate::http::address::id_of;
@@ -47,7 +48,7 @@ pub async fn ask(
 pub async fn revoke(
     app: web::Data<App>,
     request: HttpRequest,
-    Posted { who: me, form: NoFields {} }: Posted<SessionUser, NoFields>,
+    Posted { who: me, form: NoFields {} }: Posted<Harmless, NoFields>,
 ) -> Result<HttpResponse, AppError> {
     let (user_id, id) = (me.user.id, id_of(&request)?);
     let revoked = me.mandate.write(move |tx| {

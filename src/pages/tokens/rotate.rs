@@ -94,7 +94,7 @@ pub async fn rotate(
     app: web::Data<App>,
     request: HttpRequest,
     session: Session,
-    sensitive: Sensitive<RotateForm>,
+    sensitive: Sensitive<SessionUser, RotateForm>,
 ) -> Result<HttpResponse, AppError> {
     let odd = || {
         AppError::BadRequest("The form does not name a secret of this token, or a time that the page offers.".into())

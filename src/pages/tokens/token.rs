@@ -9,13 +9,14 @@ use super::form::{Offered, TokenFields, TokenForm, in_place_of_expiry};
 use super::shown::{Rotation, ShownToken};
 use super::{path_of, token};
 use crate::app::App;
-use crate::callers::posted_form::Posted;
+use crate::callers::confirmation::Sensitive;
 use crate::callers::session_user::SessionUser;
 use crate::http::error::AppError;
 use crate::models::ids::{KeyId, UserId};
 use crate::models::keys::key::{Key, KeyRefusal};
 use crate::models::keys::key_request::{KeyField, KeyPolicy};
 use crate::models::rules::FieldError;
+use crate::pages::form::PasswordAgain;
 use crate::pages::service_uses::ShownUsage;
 use crate::pages::shell::{Flash, Shell, page, see_other_with};
 
@@ -27,6 +28,7 @@ struct TokenPage {
     rotation: Option<Rotation>,
     uses: Vec<ShownUsage>,
     fields: TokenFields,
+    password: PasswordAgain,
 }
 
 impl TokenPage {
@@ -35,7 +37,7 @@ impl TokenPage {
         shell: Shell,
         offered: Offered,
         key: &Key,
-        form: TokenForm,
+        (form, password): (TokenForm, PasswordAgain),
         errors: &[FieldError<KeyField>],
     ) -> Result<Self, AppError> {
         Ok(Self {
@@ -44,7 +46,12 @@ impl TokenPage {
             rotation: Rotation::of(app, key),
             uses: ShownUsage::of_key(app, key.id).await?,
             fields: TokenFields::new(app, offered, form, Some(key), errors),
+            password,
         })
+    }
+
+    fn error_summary(&self) -> Vec<(&'static str, String)> {
+        self.password.error_summary_after(&self.fields.error_summary())
     }
 }
 
@@ -61,28 +68,41 @@ pub async fn show(
     let key = token(&app, &request, me.user.id).await?;
     let shell = Shell::of(&app, &request, &session)?.saying(&request, &[Flash::TokenChanged]);
     let offered = Offered::to(&app, &me.user).await?;
-    page(StatusCode::OK, &TokenPage::of(&app, shell, offered, &key, TokenForm::of(&key), &[]).await?)
+    let untouched = (TokenForm::of(&key), PasswordAgain::of(&app, &me.token));
+    page(StatusCode::OK, &TokenPage::of(&app, shell, offered, &key, untouched, &[]).await?)
 }
 
 /// `POST /my/tokens/ID`: changes the name, note, scopes and expiry.
 ///
 /// # Errors
-/// Returns 404 if the person has no such token, 422 if it has expired, or an error if a query fails.
+/// Returns 404 if the person has no such token, 422 if it has expired, 429 after too many wrong passwords, 503 if the
+/// hashing queue is full, or an error if a query fails.
 pub async fn change(
     app: web::Data<App>,
     request: HttpRequest,
     session: Session,
-    Posted { who: me, form }: Posted<SessionUser, TokenForm>,
+    sensitive: Sensitive<SessionUser, TokenForm>,
 ) -> Result<HttpResponse, AppError> {
-    let key = token(&app, &request, me.user.id).await?;
-    let (ids, policy, now) = ((UserId(me.user.id), KeyId(key.id)), KeyPolicy::of(&app.config), app.clock.now());
-    let (changes, unclear) = form.changes(now)?;
-    match me.mandate.write(move |tx| Key::change(tx, ids, &changes, &policy)).await? {
+    let key = token(&app, &request, sensitive.user.id).await?;
+    let (changes, unclear) = sensitive.form.changes(app.clock.now())?;
+    let confirmed = sensitive.confirm(&app, &request).await?;
+    let Sensitive { user, form, .. } = sensitive;
+    let shell = Shell::of(&app, &request, &session)?;
+    let mandate = match confirmed {
+        Ok(mandate) => mandate,
+        Err(why) => {
+            let (offered, typed) = (Offered::to(&app, &user).await?, (form, PasswordAgain::refused(why)));
+            let again = TokenPage::of(&app, shell, offered, &key, typed, &[]).await?;
+            return page(StatusCode::UNPROCESSABLE_ENTITY, &again);
+        }
+    };
+    let (ids, policy) = ((UserId(user.id), KeyId(key.id)), KeyPolicy::of(&app.config));
+    match mandate.write(move |tx| Key::change(tx, ids, &changes, &policy)).await? {
         Ok(key) => Ok(see_other_with(&app, &path_of(key.id), Flash::TokenChanged)),
         Err(KeyRefusal::Invalid(errors)) => {
-            let (shell, errors) = (Shell::of(&app, &request, &session)?, in_place_of_expiry(errors, unclear));
-            let offered = Offered::to(&app, &me.user).await?;
-            let again = TokenPage::of(&app, shell, offered, &key, form, &errors).await?;
+            let errors = in_place_of_expiry(errors, unclear);
+            let (offered, typed) = (Offered::to(&app, &user).await?, (form, PasswordAgain::default()));
+            let again = TokenPage::of(&app, shell, offered, &key, typed, &errors).await?;
             page(StatusCode::UNPROCESSABLE_ENTITY, &again)
         }
         Err(refusal) => Err(refusal.into()),

@@ -1,0 +1,194 @@
+//! A request for every address that writes, with everybody and everything that it needs.
+
+use std::collections::BTreeMap;
+
+use latchkey::http::asks::Asks;
+use latchkey::models::keys::token::TokenAction;
+use latchkey::models::people::user::User;
+use latchkey::server::routes;
+use reqwest::{Method, RequestBuilder};
+use serde_json::json;
+
+use super::{Key, PASSWORD, Site, Visitor, cookie};
+
+/// How whoever sends a request is let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// An access token, which may do everything that a scope allows.
+    Key,
+    /// An API access key, which may do everything that its owner may.
+    ApiKey,
+    Password,
+    Session,
+}
+
+/// Everybody whom a request needs, of whom nobody has been in a request before.
+pub struct World {
+    /// Who sends it: an administrator, with a key for everything.
+    pub root: User,
+    pub key: Key,
+    pub visitor: Visitor,
+    pub session: i64,
+    /// The cookie of the visitor, for requests that are written by hand.
+    pub cookie: String,
+    /// Whom it is about.
+    pub other: User,
+    /// An access token of root's that it is about.
+    pub token: Key,
+    /// The service that it is about.
+    pub service: i64,
+    pub service_seen: String,
+    pub name: String,
+}
+
+impl World {
+    pub async fn new(site: &Site, number: usize, by: By) -> Self {
+        let name = format!("case{number}");
+        let root = site.add_admin(&format!("root{number}")).await;
+        let other = site.add_passwordless_user(&format!("other{number}")).await;
+        let key = match by {
+            By::ApiKey => site.add_key(&root, TokenAction::Api).await,
+            _ => site.add_access_token(&root, "account:write tokens:write users:write services:write", "30d").await,
+        };
+        let token = site.add_access_token(&root, "account:read", "30d").await;
+        let settings = latchkey::models::services::settings::ServiceSettings::new(&name, format!("{name}.example.org"));
+        let service = site.add_service(&name, settings).await;
+        let visitor = site.visitor();
+        let (mut session, mut cookie) = (0, String::new());
+        match by {
+            // First uses would wait for the row of their owner as well.
+            By::Key | By::ApiKey => assert_eq!(site.get_with_key("/my/tokens.json", &key).await.status, 200),
+            By::Session => {
+                let signed_in = visitor.try_sign_in(&root.login, PASSWORD).await;
+                cookie = cookie::set_by(&signed_in.headers).map(|it| cookie::sent_back(&it)).expect("a cookie");
+                assert!(visitor.is_signed_in().await);
+                let sessions = "SELECT max(id) AS number FROM tokens WHERE action = 'session' AND user_id";
+                session = site.database.number(&format!("{sessions} = {}", root.id));
+            }
+            By::Password => {}
+        }
+        let service_seen = service.updated_on.format("%Y-%m-%dT%H:%M:%S%.6f").to_string();
+        Self { root, key, visitor, session, cookie, other, token, service: service.id, service_seen, name }
+    }
+
+    /// The address that `pattern` stands for.
+    pub fn address(&self, pattern: &str, format: &str) -> String {
+        let id = match pattern {
+            it if it.contains("users") => self.other.id,
+            it if it.contains("services") => self.service,
+            it if it.contains("notices") => 1,
+            _ => self.token.id,
+        };
+        let with_id = pattern.replace("{id:[0-9]+}", "{id}").replace("{id}", &id.to_string());
+        with_id.replace("{format:json|xml}", format)
+    }
+
+    /// Somebody who is not there yet.
+    fn person(&self) -> [(&'static str, String); 4] {
+        let (login, mail) = (self.name.clone(), format!("{}@example.com", self.name));
+        [("login", login), ("firstname", "A".into()), ("lastname", "B".into()), ("mail", mail)]
+    }
+
+    /// The fields of the form that is sent to `pattern`; a form that is new needs a line here.
+    pub fn form(&self, pattern: &str) -> Vec<(&'static str, String)> {
+        let (name, id) = (self.name.as_str(), self.token.id.to_string());
+        let new_password = ["new_password", "new_password_confirmation"].map(|it| (it, "a-new-one-4711".to_owned()));
+        let fields = |fields: &[(&'static str, &str)]| -> Vec<_> {
+            fields.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
+        };
+        let (host, seen) = (format!("{name}2.example.org"), self.service_seen.as_str());
+        let everyone = [("may_read", "everyone"), ("may_write", "people"), ("reading_methods", "GET")];
+        let service = [fields(&[("title", "Changed"), ("host", &host), ("path", "/")]), fields(&everyone)].concat();
+        let token = fields(&[("name", "other"), ("scopes", "account:read"), ("expiry", "7d")]);
+        match pattern {
+            "/my/account" => self.person()[1..].to_vec(),
+            "/my/password" => [fields(&[("password", PASSWORD)]), new_password.to_vec()].concat(),
+            "/my/api_key" | "/my/atom_key" => fields(&[("replaces", "")]),
+            "/my/tokens" => [token, fields(&[("after", &id)])].concat(),
+            "/my/tokens/{id:[0-9]+}" => token,
+            "/my/tokens/{id:[0-9]+}/rotate" => fields(&[("replaces", &id), ("grace", "1d")]),
+            "/admin/users/new" => [self.person().to_vec(), new_password.to_vec()].concat(),
+            "/admin/users/{id:[0-9]+}/password" => new_password.to_vec(),
+            "/admin/services/new" => [fields(&[("name", &format!("{name}-2"))]), service].concat(),
+            "/admin/services/{id:[0-9]+}" => [fields(&[("seen", seen)]), service].concat(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// `request` with what this address takes; an address that is new needs a line here.
+    fn filled(
+        &self,
+        request: RequestBuilder,
+        by: By,
+        (method, pattern, format): &(Method, &str, &str),
+    ) -> RequestBuilder {
+        let name = self.name.as_str();
+        let document = |request: RequestBuilder, fields: &[(&str, String)]| match *format {
+            "xml" => {
+                let fields: String = fields.iter().map(|(name, value)| format!("<{name}>{value}</{name}>")).collect();
+                request.header("Content-Type", "application/xml").body(format!("<user>{fields}</user>"))
+            }
+            _ => request.json(&json!({ "user": fields.iter().cloned().collect::<BTreeMap<_, _>>() })),
+        };
+        match (method.as_str(), *pattern) {
+            _ if by == By::Session => request.form(&self.form(pattern)),
+            ("DELETE", _) => request,
+            ("POST", "/users.{format:json|xml}") => document(request, &self.person()),
+            ("PUT", "/users/{id:[0-9]+}.{format:json|xml}") => document(
+                request,
+                &[match by {
+                    // Only full access makes administrators.
+                    By::Key => ("firstname", "Changed".to_owned()),
+                    _ => ("admin", "true".to_owned()),
+                }],
+            ),
+            ("PUT", "/my/account.{format:json|xml}") => document(request, &[("firstname", "Changed".to_owned())]),
+            ("POST", "/my/tokens.json") => {
+                let wish = json!({ "name": "made", "scopes": ["account:read"], "expires_on": "1d" });
+                request.header("Idempotency-Key", name).json(&wish)
+            }
+            ("PATCH", "/my/tokens/{id}.json") => request.json(&json!({ "name": "changed" })),
+            ("POST", "/my/tokens/{id}/rotate.json") => request.json(&json!({})),
+            ("POST", "/admin/services.json") => {
+                request.json(&json!({ "name": format!("{name}-2"), "host": format!("{name}-2.example.org") }))
+            }
+            ("PATCH", "/admin/services/{id}.json") => request.json(&json!({ "title": "Changed" })),
+            _ => request,
+        }
+    }
+
+    pub fn request(&self, site: &Site, by: By, route: &(Method, &str, &str)) -> RequestBuilder {
+        let (method, pattern, format) = route;
+        let address = self.address(pattern, format);
+        let request = match by {
+            By::Key | By::ApiKey => site.request(method.clone(), &address).bearer_auth(&self.key.secret),
+            By::Password => site.request(method.clone(), &address).basic_auth(&self.root.login, Some(PASSWORD)),
+            By::Session => self.visitor.request(method.clone(), &address).header("Sec-Fetch-Site", "same-origin"),
+        };
+        self.filled(request, by, route)
+    }
+}
+
+/// Every address that writes and asks for somebody, with a format where it has several.
+pub fn routes_that_write(by: By) -> Vec<(Method, &'static str, &'static str)> {
+    let table = match by {
+        By::Key | By::ApiKey | By::Password => routes::api(),
+        By::Session => routes::pages(),
+    };
+    let mut all = Vec::new();
+    for at in table {
+        let path: &'static str = at.path().to_owned().leak();
+        for answered in at.answers() {
+            let method: Method = answered.method.as_str().parse().expect("a method");
+            let reads = [Method::GET, Method::HEAD].contains(&method);
+            let asks = match answered.asks {
+                Asks::Scope(_) | Asks::Session | Asks::RecentPassword => true,
+                Asks::AnyKey => matches!(by, By::Key | By::ApiKey),
+                Asks::Nothing | Asks::FeedsKey | Asks::TrustedProxy => false,
+            };
+            let formats: &[&str] = if path.contains("{format") { &["json", "xml"] } else { &["json"] };
+            all.extend(formats.iter().filter(|_| asks && !reads).map(|format| (method.clone(), path, *format)));
+        }
+    }
+    all
+}
