@@ -40,7 +40,8 @@ impl IntoParams for SwitchUser {
             .parameter_in(ParameterIn::Header)
             .required(Required::False)
             .description(Some(
-                "The login of the active person to act as. Only administrators can do this; for others it is ignored.",
+                "The login of the active person to act as. Only administrators can do this; for others it is ignored. An \
+                 access token cannot act as an administrator.",
             ))
             .schema(Some(text()));
         vec![parameter.build()]
@@ -58,7 +59,11 @@ impl IntoResponses for NotLetIn {
             ("401", response("The credentials are missing, wrong or no longer valid.", Some(&challenge))),
             (
                 "403",
-                response("This is for others, the key lacks the scope, or the password must be changed first.", None),
+                response(
+                    "This is for others, the key lacks the scope or may do less than this needs, or the password must be \
+                     changed first.",
+                    None,
+                ),
             ),
             ("412", response("X-Redmine-Switch-User does not name an active account.", None)),
             ("429", response("Too many wrong passwords.", Some(&retry))),

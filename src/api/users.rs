@@ -317,6 +317,7 @@ pub async fn show(
     path = "/users.{format}",
     operation_id = "createUser",
     summary = "Add a person (administrators only)",
+    description = "An access token cannot set a password or add an administrator.",
     params(SwitchUser),
     request_body(content((inline(JsonNewPerson) = "application/json"), (NewPerson = "application/xml"))),
     responses(
@@ -378,6 +379,7 @@ pub async fn create(
     path = "/users/{id}.{format}",
     operation_id = "updateUser",
     summary = "Change a person (administrators only)",
+    description = "An access token cannot set a password, and cannot change an administrator or make somebody one.",
     params(("id" = i64, Path, minimum = 1), SwitchUser),
     request_body(content((inline(JsonPersonDocument) = "application/json"), (PersonDocument = "application/xml"))),
     responses(
@@ -431,6 +433,7 @@ pub async fn update(
     path = "/users/{id}.{format}",
     operation_id = "deleteUser",
     summary = "Delete a person with their sessions, keys and activity (administrators only)",
+    description = "An access token cannot delete an administrator.",
     params(("id" = i64, Path, minimum = 1), SwitchUser),
     responses(
         (status = 204, description = "The person was deleted."),

@@ -16,7 +16,7 @@ use super::verify::{Authenticated, Credential, SignedInAs, TokenRefusal, client_
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::db::{DbConnection, DbError, WriteError};
-use crate::http::error::{AppError, FOR_ADMINISTRATORS};
+use crate::http::error::{AppError, FOR_ADMINISTRATORS, FOR_FULL_ACCESS};
 use crate::models::keys::authority::Authority;
 use crate::models::keys::key::Key;
 use crate::models::keys::scope::{Scope, Scopes};
@@ -94,6 +94,8 @@ enum Lapse {
     NobodyToActAs,
     /// The person is not an administrator.
     NoAdministrator,
+    /// The person to act as may do more than the key.
+    FullAccessNeeded,
 }
 
 /// Why a transaction was rolled back.
@@ -139,12 +141,12 @@ impl Grant {
         {
             return Err(Lapse::Unknown);
         }
-        let scopes = match self.credential {
-            Credential::Password => Scopes::ALL,
+        let (scopes, has_full_access) = match self.credential {
+            Credential::Password => (Scopes::ALL, true),
             Credential::Token(_) => {
                 let token = rows.token.filter(|token| token.user_id == caller.id).ok_or(Lapse::Unknown)?;
                 self.check_token(app, token, now)?;
-                token.scopes()
+                (token.scopes(), token.action.has_full_access())
             }
         };
         if self.asked.chosen_password && caller.must_change_password {
@@ -159,6 +161,9 @@ impl Grant {
             Some(_) if !caller.admin => return Err(Lapse::NoAdministrator),
             Some(_) => rows.other.filter(|other| other.is_active()).ok_or(Lapse::NobodyToActAs)?,
         };
+        if user.id != caller.id && user.admin && !has_full_access {
+            return Err(Lapse::FullAccessNeeded);
+        }
         match self.asked.administrator && !user.admin {
             true => Err(Lapse::NoAdministrator),
             false => Ok(user),
@@ -188,10 +193,8 @@ impl Grant {
     fn authority(&self, connection: &mut DbConnection, token: Option<&Token>) -> Result<Authority, QueryError> {
         let Some(token) = token.filter(|token| token.action.is_key()) else { return Ok(Authority::OWNER) };
         Ok(match Key::find(connection, token.user_id, token.key())? {
-            Some(key) if key.action == TokenAction::Access => {
-                Authority { scopes: Some(key.scopes), expires_on: key.expires_on }
-            }
-            Some(key) => Authority { scopes: None, expires_on: key.expires_on },
+            Some(key) if key.action.has_full_access() => Authority { scopes: None, expires_on: key.expires_on },
+            Some(key) => Authority { scopes: Some(key.scopes), expires_on: key.expires_on },
             None => Authority::NOTHING,
         })
     }
@@ -376,6 +379,7 @@ impl Mandate {
                 AppError::PreconditionFailed("X-Redmine-Switch-User does not name an active account.")
             }
             (Lapse::NoAdministrator, _) => AppError::Forbidden(FOR_ADMINISTRATORS),
+            (Lapse::FullAccessNeeded, _) => AppError::Forbidden(FOR_FULL_ACCESS),
         }
     }
 }

@@ -22,6 +22,10 @@ use crate::panics::Panic;
 /// What everybody else is told where administrators look after people.
 pub const FOR_ADMINISTRATORS: &str = "This is for administrators only.";
 
+/// What a key with scopes is told where it could make more of itself than its scopes allow.
+pub const FOR_FULL_ACCESS: &str = "An access token cannot set passwords, act as an administrator, or add, change, lock \
+                                   or delete one. Use your API access key, or your login and password.";
+
 /// Why a request is not answered as it was meant.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
@@ -254,6 +258,7 @@ impl From<PersonRefusal> for AppError {
     fn from(refusal: PersonRefusal) -> Self {
         match refusal {
             PersonRefusal::Gone => Self::NotFound,
+            PersonRefusal::FullAccessNeeded => Self::Forbidden(FOR_FULL_ACCESS),
             PersonRefusal::OwnAccount | PersonRefusal::LastAdministrator => Self::Invalid(vec![refusal.to_string()]),
             PersonRefusal::Invalid(errors) => Self::Invalid(messages(&errors)),
             PersonRefusal::Database(error) => error.into(),
@@ -266,7 +271,7 @@ impl From<KeyRefusal> for AppError {
         match refusal {
             KeyRefusal::Gone => Self::NotFound,
             KeyRefusal::Beyond => Self::Forbidden(
-                "This key can do more, or expires later, than the key you use, which cannot create or change it.",
+                "This key can do more, or expires later, than the key you use, which cannot create, change or revoke it.",
             ),
             KeyRefusal::Invalid(errors) => Self::Invalid(messages(&errors)),
             KeyRefusal::TooMany(_)

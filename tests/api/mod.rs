@@ -10,6 +10,7 @@ mod errors;
 mod forward_auth;
 mod health;
 mod openapi;
+mod power;
 mod scopes;
 mod services;
 mod tokens;

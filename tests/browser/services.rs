@@ -104,7 +104,7 @@ async fn a_form_that_is_out_of_date_is_sound_and_has_the_focus(#[case] db: Db, #
     site.database.execute("UPDATE services SET host = 'elsewhere.example.org', updated_on = '2026-11-24 09:40:00'");
     browser.click("Save").await;
     browser.shows("Nothing was saved Somebody else has changed this service").await;
-    browser.shows("Lives at elsewhere.example.org").await;
+    browser.shows("Address elsewhere.example.org").await;
     assert_eq!(browser.value_of("Title").await, "Docs");
     let focused = browser.evaluate("return document.activeElement.getAttribute('aria-labelledby')").await;
     assert_eq!(focused, "outdated-title");

@@ -1,5 +1,6 @@
 //! "Switch-User needs an admin's key with `users:write`; … events name both people."
 
+use latchkey::models::keys::token::TokenAction;
 use rstest::rstest;
 
 use super::*;
@@ -15,6 +16,7 @@ async fn to_act_as_somebody_else_needs_to_write_users(#[values(Sqlite, Postgres)
     let site = Site::start(db).await;
     let root = site.add_admin("root").await;
     site.add_user("alice").await;
+    site.add_admin("boss").await;
     let may_not = site.add_access_token(&root, "account:write tokens:write users:read", "30d").await;
     let answer = acting(&site, &may_not, "alice").await;
     let challenge = r#"Bearer error="insufficient_scope", scope="users:write""#;
@@ -25,6 +27,7 @@ async fn to_act_as_somebody_else_needs_to_write_users(#[values(Sqlite, Postgres)
     let answer = acting(&site, &may, "alice").await;
     assert_eq!((answer.status, answer.json()["user"]["login"].as_str()), (200, Some("alice")));
     assert_eq!(acting(&site, &may, "nobody").await.status, 412);
+    assert_eq!(acting(&site, &may, "boss").await.status, 403, "who may do more than the key");
     let only = site.add_access_token(&root, "users:write", "30d").await;
     let answer = acting(&site, &only, "alice").await;
     let challenge = r#"Bearer error="insufficient_scope", scope="account:read""#;
@@ -50,7 +53,7 @@ async fn what_is_done_as_somebody_else_names_both(#[values(Sqlite, Postgres)] db
     let root = site.add_admin("root").await;
     let second = site.add_admin("second").await;
     let alice = site.add_user("alice").await;
-    let key = site.add_access_token(&root, "users:write", "30d").await;
+    let key = site.add_key(&root, TokenAction::Api).await;
     let address = format!("/users/{}.json", alice.id);
     let change = site.request(reqwest::Method::PUT, &address).header("X-Redmine-API-Key", &key.secret);
     let change = change.header("X-Redmine-Switch-User", &second.login).header("Content-Type", "application/json");

@@ -18,8 +18,8 @@ const HARMLESS: [(&str, &str); 6] = [
     ("/my/tokens/{id:[0-9]+}/revoke", "it ends a key of one's own, which must be quick if it has leaked"),
     ("/revoke", "anybody may report a leak, without signing in"),
 ];
-const LABEL: &str = "Your password, again You gave it more than 15 minutes ago.";
-const NEEDED: &str = "Your password is needed again: you gave it more than 15 minutes ago";
+const LABEL: &str = "Your password You last entered it more than 15 minutes ago.";
+const NEEDED: &str = "Enter your password: you last entered it more than 15 minutes ago";
 
 fn posts() -> impl Iterator<Item = (String, Asks)> {
     routes::pages().into_iter().flat_map(|at| {

@@ -184,6 +184,7 @@ pub async fn show(
     path = "/my/tokens/{id}.json",
     operation_id = "updateKey",
     summary = "Change the given fields of an access token",
+    description = "An access token cannot change one that can do more, or expires later, than itself.",
     params(("id" = i64, Path, minimum = 1), SwitchUser),
     request_body(content = KeyChangesRequest),
     responses(
@@ -216,6 +217,7 @@ pub async fn update(
     path = "/my/tokens/{id}.json",
     operation_id = "revokeKey",
     summary = "Revoke one of your keys with all its secrets",
+    description = "An access token cannot revoke a key that can do more than itself. An Atom access key counts as one without scopes.",
     params(("id" = i64, Path, minimum = 1), SwitchUser),
     responses(
         (status = 204, description = "The key was revoked."),
@@ -236,6 +238,7 @@ pub async fn revoke(request: HttpRequest, me: ApiUser<TokensWrite>) -> Result<Ht
     path = "/my/tokens/{id}/rotate.json",
     operation_id = "rotateKey",
     summary = "Rotate an access token: it gets a new secret, and the old one works for a grace period",
+    description = "An access token cannot rotate one that can do more, or expires later, than itself.",
     params(("id" = i64, Path, minimum = 1), IdempotencyKey, SwitchUser),
     request_body(content((ref("#/components/schemas/Rotation") = "application/json"))),
     responses(

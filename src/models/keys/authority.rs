@@ -18,6 +18,12 @@ impl Authority {
     /// The authority of somebody who has not authenticated.
     pub const NOTHING: Self = Self { scopes: Some(KeyScopes::NONE), expires_on: None };
 
+    /// Whether they may do everything that the person may. Only they may do what could be turned into more than the scopes
+    /// of a key allow: set passwords, look after administrators, revoke an API access key.
+    pub fn is_full(&self) -> bool {
+        self.scopes.is_none()
+    }
+
     /// Whether a key that expires at `expires_on` stays within the limits.
     pub(super) fn outlives(&self, expires_on: Option<Timestamp>) -> bool {
         match (self.expires_on, expires_on) {
@@ -25,11 +31,6 @@ impl Authority {
             (Some(_), None) => false,
             (Some(own), Some(other)) => other <= own,
         }
-    }
-
-    /// Whether a key with these scopes and this expiry stays within the limits.
-    pub(super) fn covers(&self, scopes: &KeyScopes, expires_on: Option<Timestamp>) -> bool {
-        self.exceeded_by(scopes).is_none() && self.outlives(expires_on)
     }
 
     /// The scopes that may be given, if `scopes` exceed them.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 use diesel::prelude::*;
 
+use super::authority::Authority;
 use super::key_request::{
     Grace, KeyChanges, KeyField, KeyPolicy, LONGEST_NAME, LONGEST_NOTE, NewKey, expiry_errors, expiry_text,
     scope_errors,
@@ -95,7 +96,8 @@ pub enum KeyRefusal {
     /// The person already has as many access tokens as allowed.
     #[error("There are already {0} access tokens, the most that one person may have: revoke one first")]
     TooMany(usize),
-    /// A key must not create or change a key that may do more, or expires later, than itself.
+    /// A key must not create, change or revoke a key that may do more than itself, nor create or change one that expires
+    /// later.
     #[error("This key can do more, or expires later, than the key you use")]
     Beyond,
     /// The key has expired.
@@ -397,13 +399,17 @@ impl Key {
         Ok((key, secret))
     }
 
-    /// Revokes a person's key at once, with all its secrets.
+    /// Revokes a person's key at once, with all its secrets. A key can be revoked by one that expires earlier, but not by
+    /// one that may do less.
     ///
     /// # Errors
     /// [`KeyRefusal`]
     pub fn revoke(tx: &mut Tx<'_>, (UserId(user_id), KeyId(id)): (UserId, KeyId)) -> Result<Self, KeyRefusal> {
         User::lock_row(tx.connection, user_id)?;
         let key = Self::find(tx.connection, user_id, id)?.ok_or(KeyRefusal::Gone)?;
+        if !key.is_within(tx.authority()) {
+            return Err(KeyRefusal::Beyond);
+        }
         Token::delete(tx.connection, id)?;
         NewEvent::of_key(&key.current, EventAction::KeyRevoked).record(tx)?;
         Ok(key)
@@ -481,10 +487,16 @@ impl Key {
         format!("may do {}, {}", self.scopes, expiry_text(self.expires_on))
     }
 
+    /// Whether the key may do no more than `authority` allows.
+    fn is_within(&self, authority: &Authority) -> bool {
+        authority.is_full() || !self.action.has_full_access() && authority.exceeded_by(&self.scopes).is_none()
+    }
+
     fn find_to_change(tx: &mut Tx<'_>, (UserId(user_id), KeyId(id)): (UserId, KeyId)) -> Result<Self, KeyRefusal> {
         match Self::find(tx.connection, user_id, id)?.ok_or(KeyRefusal::Gone)? {
             key if key.action != TokenAction::Access => Err(KeyRefusal::NotAnAccessToken),
-            key if !tx.authority().covers(&key.scopes, key.expires_on) => Err(KeyRefusal::Beyond),
+            key if !key.is_within(tx.authority()) => Err(KeyRefusal::Beyond),
+            key if !tx.authority().outlives(key.expires_on) => Err(KeyRefusal::Beyond),
             key if key.is_expired(tx.now) => Err(KeyRefusal::Expired),
             key => Ok(key),
         }

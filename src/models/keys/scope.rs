@@ -19,16 +19,20 @@ text_enum! {
         AccountWrite = ("account:write", "change your name and email"),
         /// See the owner's keys.
         TokensRead = ("tokens:read", "see your keys"),
-        /// Create, change, rotate and revoke the owner's keys.
-        TokensWrite = ("tokens:write", "create, change and revoke your keys"),
+        /// Create, change, rotate and revoke the owner's keys, as far as these may do no more than the key itself.
+        TokensWrite = ("tokens:write", "create, change and revoke keys that can do no more than this one"),
         /// See everybody's account.
         UsersRead = ("users:read", "see everybody's accounts"),
-        /// Add, change and delete people, and act as one of them (Switch-User).
-        UsersWrite = ("users:write", "add, change and delete people, and act as them"),
+        /// Add, change and delete people, and act as one of them (Switch-User), except for administrators. Setting a
+        /// password needs full access.
+        UsersWrite = (
+            "users:write",
+            "add, change, delete and act as people who are not administrators, without setting passwords"
+        ),
         /// See the services.
         ServicesRead = ("services:read", "see the services"),
         /// Add, change and remove services, and decide who may use them.
-        ServicesWrite = ("services:write", "add, change and remove services"),
+        ServicesWrite = ("services:write", "add, change and remove services, and decide who may use them"),
     }
 }
 

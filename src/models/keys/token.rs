@@ -51,6 +51,11 @@ impl TokenAction {
         Self::KEYS.contains(&self)
     }
 
+    /// Whether a key of this kind has full access: no scopes limit it, and it may do everything that its owner may.
+    pub fn has_full_access(self) -> bool {
+        self == Self::Api
+    }
+
     /// The kinds that people call keys.
     pub const KEYS: [Self; 3] = [Self::Api, Self::Feeds, Self::Access];
 

@@ -80,6 +80,10 @@ pub enum PersonRefusal {
     /// There is nobody with this id.
     #[error("No account has this id")]
     Gone,
+    /// A key whose scopes limit it cannot set passwords, nor add, change, lock or delete administrators: it could make
+    /// more of itself than its scopes allow.
+    #[error("This needs full access")]
+    FullAccessNeeded,
     /// Administrators cannot lock or delete themselves.
     #[error("You cannot lock or delete your own account: ask another administrator")]
     OwnAccount,
@@ -126,8 +130,12 @@ impl Addition {
     /// Adds the person.
     ///
     /// # Errors
-    /// [`SaveError`]
-    pub fn make(&self, tx: &mut Tx<'_>) -> Result<User, SaveError> {
+    /// [`PersonRefusal`]
+    pub fn make(&self, tx: &mut Tx<'_>) -> Result<User, PersonRefusal> {
+        let gives_power = self.new.admin || self.new.password_hash.is_some();
+        if gives_power && !tx.authority().is_full() {
+            return Err(PersonRefusal::FullAccessNeeded);
+        }
         let user = self.new.insert(tx.connection, tx.now)?;
         let rest = PersonChanges {
             status: Some(self.status),
@@ -148,6 +156,10 @@ impl PersonChanges {
     /// [`PersonRefusal`]
     pub fn apply(&self, tx: &mut Tx<'_>, user_id: i64) -> Result<(), PersonRefusal> {
         let before = lock_and_find(tx, user_id, self.take())?;
+        let gives_power = self.password_hash.is_some() || self.admin == Some(true);
+        if gives_power && !tx.authority().is_full() {
+            return Err(PersonRefusal::FullAccessNeeded);
+        }
         if *self == Self::default() {
             return Ok(());
         }
@@ -211,8 +223,8 @@ pub fn delete(tx: &mut Tx<'_>, user_id: i64) -> Result<(), PersonRefusal> {
     }
 }
 
-/// Locks the person's row until the transaction ends, and checks that the permissions may be taken away. If any are,
-/// the rows of all administrators are locked, too: otherwise two administrators could lock each other out at the same
+/// Locks the person's row until the transaction ends, and checks that the author may change the person, and that the
+/// permissions may be taken away. If any are, the rows of all administrators are locked, too: otherwise two administrators could lock each other out at the same
 /// time.
 fn lock_and_find(tx: &mut Tx<'_>, user_id: i64, takes: Takes) -> Result<User, PersonRefusal> {
     let whom = match takes {
@@ -221,6 +233,9 @@ fn lock_and_find(tx: &mut Tx<'_>, user_id: i64, takes: Takes) -> Result<User, Pe
     };
     let mut locked = User::lock_rows(tx.connection, &[user_id].into(), whom)?;
     let user = locked.remove(&user_id).ok_or(PersonRefusal::Gone)?;
+    if user.admin && !tx.authority().is_full() {
+        return Err(PersonRefusal::FullAccessNeeded);
+    }
     // Read the administrators only now: they may have changed while the lock was waited for (TOCTOU).
     let active_admin = users::admin.and(users::status.eq(UserStatus::Active));
     let administrators: Vec<i64> = users::table.filter(active_admin).select(users::id).load(tx.connection)?;

@@ -13,8 +13,8 @@ use crate::auth::passwords::rules::{NewPassword, Owner};
 use crate::callers::confirmation::Sensitive;
 use crate::callers::session_user::AdminSession;
 use crate::http::error::AppError;
-use crate::models::people::administration::Addition;
-use crate::models::people::user::{NewUser, Profile, SaveError, UserField, UserStatus};
+use crate::models::people::administration::{Addition, PersonRefusal};
+use crate::models::people::user::{NewUser, Profile, UserField, UserStatus};
 use crate::models::rules::FieldError;
 use crate::pages::form::{Checkbox, Field, PasswordAgain, error_summary};
 use crate::pages::shell::{Flash, Shell, page, see_other_with};
@@ -129,11 +129,11 @@ pub async fn add(
             let addition = Addition { new, status: UserStatus::Active, must_change_password };
             mandate.write(move |tx| addition.make(tx)).await?
         }
-        _ => Err(SaveError::Invalid(errors)),
+        _ => Err(PersonRefusal::Invalid(errors)),
     };
     match added {
         Ok(user) => Ok(see_other_with(&app, &path_of(user.id), Flash::PersonAdded)),
-        Err(SaveError::Invalid(errors)) => {
+        Err(PersonRefusal::Invalid(errors)) => {
             let again = AddPage::new(shell, form, PasswordAgain::default(), &errors);
             page(StatusCode::UNPROCESSABLE_ENTITY, &again)
         }

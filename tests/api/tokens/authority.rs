@@ -81,8 +81,8 @@ async fn no_key_makes_changes_or_rotates_one_that_is_more_than_itself(#[values(S
         let rotated = post(&site, &key, &rotation(&other), json!({ "grace": "0" })).await;
         assert_eq!(rotated.status, if may_touch { 200 } else { 403 }, "{case}: {}", rotated.text);
         if !may_touch {
-            let text = "This key can do more, or expires later, than the key you use, which cannot create or \
-                        change it.";
+            let text = "This key can do more, or expires later, than the key you use, which cannot create, \
+                        change or revoke it.";
             assert_eq!((problem(&changed), problem(&rotated)), (refused(403, text), refused(403, text)));
             let shown = site.get_with_key(&address(&other), &api).await.json();
             assert_eq!((&shown["name"], &shown["hint"]), (&json!("deploy"), &json!(hint(&other))), "{case}");

@@ -25,8 +25,8 @@ async fn administrators_see_those_of_a_person_and_change_nothing(#[values(Sqlite
         "{unused}"
     );
     let expected = format!(
-        "Bob's report ends in ····{} See your account; create, change and revoke your keys Last used 5 minutes ago with an \
-         old secret Expires in 3 days",
+        "Bob's report ends in ····{} See your account; create, change and revoke keys that can do no more than this one \
+         Last used 5 minutes ago with an old secret Expires in 3 days",
         new.hint()
     );
     assert_eq!(report, &expected);
