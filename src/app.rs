@@ -17,6 +17,7 @@ use crate::db::lookups::Lookups;
 use crate::http::error::AppError;
 use crate::metrics::Metrics;
 use crate::models::keys::token::Claim;
+use crate::models::retention::Retention;
 use crate::models::services::service::ServiceLookup;
 use crate::recorder::Recorder;
 
@@ -40,7 +41,7 @@ pub struct App {
     pub passwords: Passwords,
     /// Who reports too many leaked secrets.
     pub leak_reports: RateLimit,
-    /// Which keys send too much to a service.
+    /// Which credentials send too much, to a service or to the API.
     pub rates: Rates,
     /// What is counted.
     pub metrics: Metrics,
@@ -58,8 +59,8 @@ impl App {
             .map_err(|error| StartError(format!("{error} (DATABASE_URL is {})", config.database_url)))?;
         let no_thread = |error| StartError(format!("cannot start: {error}"));
         let metrics = Metrics::default();
-        let patience = config.first_use_patience.duration();
-        let recorder = Recorder::start(database.clone(), clock.clone(), patience, &metrics);
+        let spans = (config.first_use_patience.duration(), Retention::of(&config));
+        let recorder = Recorder::start(database.clone(), clock.clone(), spans, &metrics);
         Ok(Self {
             url: config.public_url(bound),
             addresses: ClientAddresses::new(config.trusted_proxies.clone()),

@@ -88,6 +88,23 @@ fn is_our_file(text: &str) -> bool {
 }
 
 #[test]
+fn of_every_table_the_operators_are_told_what_bounds_it() {
+    let schema = read(&root().join("src/db/schema.rs"));
+    let tables: Vec<&str> =
+        schema.split("diesel::table! {").skip(1).map(|rest| rest.split('(').next().expect("a name").trim()).collect();
+    assert!(tables.len() > 10, "{tables:?}");
+    let operations = read(&root().join("docs/operations.md"));
+    let (_, bounds) = operations.split_once("## What bounds the database").expect("the part");
+    let bounds = bounds.split("\n## ").next().expect("the part");
+    let rows: Vec<&str> = bounds.lines().filter(|line| line.starts_with("| `")).collect();
+    for table in tables {
+        let first_cell = |row: &&&str| row.split('|').nth(1).is_some_and(|cell| cell.contains(&format!("`{table}`")));
+        let row = rows.iter().find(first_cell).unwrap_or_else(|| panic!("nothing is said of {table}"));
+        assert!(row.split('|').nth(3).is_some_and(|bound| bound.trim().len() > 3), "{row}");
+    }
+}
+
+#[test]
 fn what_is_named_is_there() {
     let mut missing = BTreeSet::new();
     for document in documents() {

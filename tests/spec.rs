@@ -22,6 +22,7 @@ mod import;
 mod keys;
 mod last_use;
 mod last_use_model;
+mod limits;
 mod metrics;
 mod migrations;
 mod pages;

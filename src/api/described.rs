@@ -66,7 +66,7 @@ impl IntoResponses for NotLetIn {
                 ),
             ),
             ("412", response("X-Redmine-Switch-User does not name an active account.", None)),
-            ("429", response("Too many wrong passwords.", Some(&retry))),
+            ("429", response("Too many requests within a minute, or too many wrong passwords.", Some(&retry))),
             ("503", response("Something is busy or not available at the moment.", Some(&retry))),
         ]
         .map(|(status, response)| (status.to_owned(), RefOr::T(response)))

@@ -7,6 +7,7 @@ use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 
 use super::described::text;
+use crate::app::App;
 use crate::callers::verify::Credential;
 use crate::http::error::AppError;
 use crate::models::keys::idempotency::OnceOnly;
@@ -56,5 +57,6 @@ pub fn once_only(
     // Identify the credential by its key, not by its secret: the program stays the same after a rotation.
     let credential = credential.token().map_or_else(|| "password".to_owned(), |token| token.key().to_string());
     let parts = [request.method().as_str().as_bytes(), request.path().as_bytes(), body];
-    Ok(Some(OnceOnly::new(user_id, &credential, key, &parts)))
+    let remembered = App::of(request)?.config.idempotency_retention.limit();
+    Ok(Some(OnceOnly::new(user_id, &credential, key, &parts, remembered)))
 }

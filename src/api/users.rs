@@ -358,7 +358,8 @@ pub async fn create(
         return Err(SaveError::Invalid(errors).into());
     }
     new.password_hash = hash(&app, password).await?;
-    let addition = Addition { new, status, must_change_password };
+    let most_accounts = app.config.most_accounts;
+    let addition = Addition { new, status, must_change_password, most_accounts };
     let added = me.mandate.write(move |tx| addition.make(tx)).await??;
     let location = app.url.join(&format!("/users/{}", added.id));
     let body = format.write("user", &Person::for_administrators(added))?;

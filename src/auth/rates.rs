@@ -1,6 +1,7 @@
-//! Rate limits for keys on services: a token bucket for each key and service, which holds as many requests as are
-//! allowed per minute and refills within a minute. Each process counts for itself.
+//! Rate limits for credentials: a token bucket for each key on each service, and for each credential on Latchkey's own
+//! API. It holds as many requests as are allowed per minute and refills within a minute. Each process counts for itself.
 
+use std::hash::{BuildHasher, RandomState};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -13,15 +14,34 @@ use lru::LruCache;
 
 use crate::clock::{Clock, whole_seconds};
 
-/// The number of buckets kept in memory. The least recently used one is evicted (LRU cache), and starts full when it is
-/// needed again.
-const BUCKETS: NonZeroUsize = NonZeroUsize::new(50_000).unwrap();
+/// The number of locks that the buckets are spread over (sharding), so that requests do not wait for each other.
+const SHARDS: usize = 16;
+/// The number of buckets kept in memory for each lock. The least recently used one is evicted (LRU cache), and starts
+/// full when it is needed again.
+const BUCKETS: NonZeroUsize = NonZeroUsize::new(4_000).unwrap();
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The buckets, by key id and service id.
+/// What has a bucket of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Limited {
+    /// A key on a service.
+    OnService {
+        /// The id of the key.
+        key_id: i64,
+        /// The id of the service.
+        service_id: i64,
+    },
+    /// A key on Latchkey's own API, by its id. All its secrets share the bucket.
+    Key(i64),
+    /// The password of the person with this id, on Latchkey's own API.
+    Password(i64),
+}
+
+/// The buckets.
 pub struct Rates {
     clock: Clock,
-    buckets: Mutex<LruCache<(i64, i64), Bucket>>,
+    hasher: RandomState,
+    shards: [Mutex<LruCache<Limited, Bucket>>; SHARDS],
 }
 
 struct Bucket {
@@ -69,27 +89,35 @@ impl Rate {
 impl Rates {
     /// Starts with every bucket full.
     pub fn new(clock: Clock) -> Self {
-        Self { clock, buckets: Mutex::new(LruCache::new(BUCKETS)) }
+        let shards = std::array::from_fn(|_| Mutex::new(LruCache::new(BUCKETS)));
+        Self { clock, hasher: RandomState::new(), shards }
     }
 
-    /// Takes one request out of the bucket of this key and service, which holds up to `most`.
+    /// Takes one request out of a bucket, which holds up to `most`.
     ///
     /// # Errors
     /// [`Exceeded`] if the bucket is empty.
-    pub fn take(&self, key_id: i64, service_id: i64, most: NonZeroU32) -> Result<Rate, Exceeded> {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        // Start a new bucket also if the limit of the service has changed since.
-        if buckets.peek(&(key_id, service_id)).is_none_or(|bucket: &Bucket| bucket.most != most) {
-            buckets.put((key_id, service_id), Bucket::full(most, SinceEpoch(self.clock.clone())));
+    pub fn take(&self, of: Limited, most: NonZeroU32) -> Result<Rate, Exceeded> {
+        let mut buckets = self.shard(of).lock().unwrap_or_else(PoisonError::into_inner);
+        let full = || Bucket::full(most, SinceEpoch(self.clock.clone()));
+        let bucket = buckets.get_or_insert_mut(of, full);
+        // Start a new bucket if the limit has changed since.
+        if bucket.most != most {
+            *bucket = full();
         }
-        let Some(bucket) = buckets.get(&(key_id, service_id)) else { return Ok(Rate::of(most, most.get())) };
-        match bucket.limiter.check() {
-            Ok(state) => Ok(Rate::of(most, state.remaining_burst_capacity())),
-            Err(not_until) => {
-                let wait = not_until.wait_time_from(SinceEpoch(self.clock.clone()).now());
-                Err(Exceeded { rate: Rate::of(most, 0), wait })
+        match bucket.check() {
+            // A clock that was set back must not make anybody wait for longer than a bucket takes to fill.
+            Err(Exceeded { wait, .. }) if wait > MINUTE => {
+                *bucket = full();
+                bucket.check()
             }
+            checked => checked,
         }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
+    fn shard(&self, of: Limited) -> &Mutex<LruCache<Limited, Bucket>> {
+        &self.shards[self.hasher.hash_one(of) as usize % SHARDS]
     }
 }
 
@@ -97,6 +125,14 @@ impl Bucket {
     fn full(most: NonZeroU32, clock: SinceEpoch) -> Self {
         let limiter = RateLimiter::direct_with_clock(Quota::per_minute(most), clock);
         Self { most, limiter: limiter.with_middleware() }
+    }
+
+    fn check(&self) -> Result<Rate, Exceeded> {
+        let taken = self.limiter.check().map(|state| Rate::of(self.most, state.remaining_burst_capacity()));
+        taken.map_err(|not_until| {
+            let wait = not_until.wait_time_from(self.limiter.clock().now());
+            Exceeded { rate: Rate::of(self.most, 0), wait }
+        })
     }
 }
 

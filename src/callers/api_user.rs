@@ -13,8 +13,9 @@ use super::verify::{Authenticated, Credential, TokenRefusal, verify_password, ve
 use crate::app::App;
 use crate::auth::credentials::{Credentials, Password, SWITCH_USER_HEADER, key_parameter, text_of};
 use crate::auth::passwords::PasswordRefusal;
+use crate::auth::rates::Limited;
 use crate::http::asks::{Argument, Asks};
-use crate::http::error::AppError;
+use crate::http::error::{AppError, RateLimited};
 use crate::metrics::{AuthMethod, Outcome};
 use crate::models::keys::scope::Scope;
 use crate::models::keys::token::{Token, TokenAction};
@@ -164,9 +165,11 @@ impl FromRequest for FeedUser {
             let app = App::of(&request)?;
             let key = key_parameter(request.query_string()).ok_or_else(refused_key)?;
             let found = verify_token(&app, &request, FEEDS, &key, |_| true).await;
-            let found = found.and_then(|found| found.map(|(_, user)| Self { user }).map_err(|_| refused_key()));
+            let found = found.and_then(|found| found.map_err(|_| refused_key()));
             app.metrics.count_authentication(AuthMethod::Feed, Outcome::of(&found));
-            found
+            let (token, user) = found?;
+            within_rate(&app, &request, Limited::Key(token.key()))?;
+            Ok(Self { user })
         })
     }
 }
@@ -190,7 +193,8 @@ async fn authorize(request: &HttpRequest, asked: Scope) -> Result<(User, Mandate
     Ok((other.unwrap_or(caller), mandate))
 }
 
-/// Authenticates the caller and counts the attempt in the metrics.
+/// Authenticates the caller, counts the attempt in the metrics, and the request against the rate limit of the
+/// credential.
 async fn authenticate(app: &App, request: &HttpRequest) -> Result<(User, Grant), AppError> {
     let credentials = Credentials::of_api_request(request.query_string(), request.headers());
     let method = method_of(&credentials);
@@ -198,7 +202,20 @@ async fn authenticate(app: &App, request: &HttpRequest) -> Result<(User, Grant),
     if let Some(method) = method {
         app.metrics.count_authentication(method, Outcome::of(&caller));
     }
-    caller
+    let (user, grant) = caller?;
+    within_rate(app, request, grant.token().map_or(Limited::Password(user.id), |token| Limited::Key(token.key())))?;
+    Ok((user, grant))
+}
+
+/// Counts a request to the API against the rate limit of its credential, and notes what is left for the answer.
+fn within_rate(app: &App, request: &HttpRequest, credential: Limited) -> Result<(), AppError> {
+    let Some(most) = app.config.api_requests_per_minute.limit() else { return Ok(()) };
+    let exceeded = |exceeded| AppError::RateExceeded { to: RateLimited::Api, exceeded };
+    let rate = app.rates.take(credential, most).map_err(exceeded)?;
+    if let Some(authenticated) = request.extensions_mut().get_mut::<Authenticated>() {
+        authenticated.rate = Some(rate);
+    }
+    Ok(())
 }
 
 /// The method under which the metrics count an attempt to authenticate; `None` if no credentials were presented.

@@ -5,6 +5,7 @@ use actix_web::{HttpMessage, HttpRequest};
 use crate::app::App;
 use crate::auth::credentials::Password;
 use crate::auth::passwords::{Accepted, PasswordRefusal};
+use crate::auth::rates::Rate;
 use crate::db::DbError;
 use crate::http::error::AppError;
 use crate::models::client::Client;
@@ -22,6 +23,14 @@ pub struct Authenticated {
     pub credential: Credential,
     /// The login of the administrator who acts as this person.
     pub administrator: Option<String>,
+    /// What is left of the credential's rate limit on the API; `None`: it has none here.
+    pub rate: Option<Rate>,
+}
+
+impl Authenticated {
+    fn new(user_id: i64, credential: Credential) -> Self {
+        Self { user_id, credential, administrator: None, rate: None }
+    }
 }
 
 /// The person who is signed in, left in the request's extensions for the frame of the page.
@@ -108,7 +117,7 @@ pub async fn verify_token(
     };
     app.recorder.last_use.touch(&token, || client_of(app, request)).await;
     let credential = Credential::Token(token.clone());
-    request.extensions_mut().insert(Authenticated { user_id: user.id, credential, administrator: None });
+    request.extensions_mut().insert(Authenticated::new(user.id, credential));
     Ok(Ok((token, user)))
 }
 
@@ -136,8 +145,7 @@ pub async fn verify_password(
             let mut extensions = request.extensions_mut();
             // Somebody who is signed in and only confirms their password still acts through their session.
             if extensions.get::<Authenticated>().is_none_or(|known| known.user_id != user.id) {
-                let credential = Credential::Password;
-                extensions.insert(Authenticated { user_id: user.id, credential, administrator: None });
+                extensions.insert(Authenticated::new(user.id, Credential::Password));
             }
             Ok(user)
         }

@@ -1,5 +1,6 @@
 //! Every setting, its default, its flag and its environment variable.
 
+pub mod per_minute;
 pub mod public_url;
 pub mod secret_key;
 pub mod span;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use ipnet::IpNet;
 
+use self::per_minute::PerMinute;
 use self::public_url::PublicUrl;
 use self::secret_key::SecretKey;
 use self::span::Span;
@@ -81,6 +83,32 @@ pub struct Config {
     #[arg(long, global = true, env = "LATCHKEY_ACCESS_TOKEN_LONGEST_LIFETIME", value_name = "SPAN")]
     #[arg(default_value = "0")]
     pub access_token_longest_lifetime: Span,
+
+    /// The limit of requests per minute to Latchkey's own API, for each key and for each password; 0 or off: no limit
+    #[arg(long, global = true, env = "LATCHKEY_API_REQUESTS_PER_MINUTE", value_name = "NUMBER|off")]
+    #[arg(default_value = "3000")]
+    pub api_requests_per_minute: PerMinute,
+
+    /// The most accounts that administrators can create; 0: no limit
+    #[arg(long, global = true, env = "LATCHKEY_MOST_ACCOUNTS", value_name = "NUMBER")]
+    #[arg(default_value = "100000")]
+    pub most_accounts: u32,
+
+    /// How long activity is kept, such as 365d; 0: no limit. For each person, at most 1000 events of a kind are kept
+    #[arg(long, global = true, env = "LATCHKEY_ACTIVITY_RETENTION", value_name = "SPAN")]
+    #[arg(default_value = "365d")]
+    pub activity_retention: Span,
+
+    /// How long expired access tokens and ended sessions are kept, such as 30d; 0: no limit
+    #[arg(long, global = true, env = "LATCHKEY_EXPIRED_RETENTION", value_name = "SPAN")]
+    #[arg(default_value = "30d")]
+    pub expired_retention: Span,
+
+    /// How long requests with an Idempotency-Key are remembered, such as 24h; 0: no limit. For each person, at most 1000
+    /// are remembered
+    #[arg(long, global = true, env = "LATCHKEY_IDEMPOTENCY_RETENTION", value_name = "SPAN")]
+    #[arg(default_value = "24h")]
+    pub idempotency_retention: Span,
 
     /// A TOML file that defines services, read at startup [default: none]
     #[arg(long, global = true, env = "LATCHKEY_SERVICES", value_name = "FILE")]

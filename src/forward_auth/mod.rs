@@ -18,12 +18,12 @@ use self::host::normal_host;
 use self::question::{OriginalPath, Question, Unreadable};
 use crate::app::App;
 use crate::auth::credentials::{Credentials, text_of};
-use crate::auth::rates::Rate;
+use crate::auth::rates::{Limited, Rate};
 use crate::callers::api_user::{key_actions, method_of};
 use crate::callers::refusals::{refused_bearer, refused_scope};
 use crate::callers::verify::{TokenRefusal, verify_token};
 use crate::http::asks::{Argument, Asks};
-use crate::http::error::AppError;
+use crate::http::error::{AppError, RateLimited};
 use crate::http::problem;
 use crate::metrics::Outcome;
 use crate::models::keys::scope::{Access, ServiceScope};
@@ -250,8 +250,9 @@ fn authorize(
 /// Counts the request against the key's rate limit on this service, if there is one, and returns what is left.
 fn rate(app: &App, service: &Service, token: &Token) -> Result<Option<Rate>, AppError> {
     let most = service.settings.requests_per_minute.and_then(|most| u32::try_from(most).ok()).and_then(NonZeroU32::new);
-    let taken = most.map(|most| app.rates.take(token.key(), service.id, most)).transpose();
-    taken.map_err(|exceeded| AppError::RateExceeded { service: service.name.clone(), exceeded })
+    let of = Limited::OnService { key_id: token.key(), service_id: service.id };
+    let taken = most.map(|most| app.rates.take(of, most)).transpose();
+    taken.map_err(|exceeded| AppError::RateExceeded { to: RateLimited::Service(service.name.clone()), exceeded })
 }
 
 /// The response that lets nginx pass a refusal on.

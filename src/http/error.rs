@@ -79,11 +79,11 @@ pub enum AppError {
     /// 429: of those that anybody may send
     #[error("Too many requests from this address. Try again in {}.", minutes(*.0))]
     TooManyRequests(Duration),
-    /// 429: from one key to one service
-    #[error("This key has reached its limit of requests per minute for this service. Try again in {}.", seconds(.exceeded.wait))]
+    /// 429: from one credential to a service, or to Latchkey's own API
+    #[error("{} Try again in {}.", .to.text(), seconds(.exceeded.wait))]
     RateExceeded {
-        /// The service's name.
-        service: String,
+        /// What the requests were sent to.
+        to: RateLimited,
         /// How many there may be, and when there may be another.
         exceeded: Exceeded,
     },
@@ -102,6 +102,32 @@ pub enum AppError {
     /// 500
     #[error("Something went wrong here. It has been logged.")]
     Panicked(Panic),
+}
+
+/// What limits the requests of a credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RateLimited {
+    /// Latchkey's own API.
+    Api,
+    /// The service of this name.
+    Service(String),
+}
+
+impl RateLimited {
+    /// The name of the policy in the `RateLimit` headers.
+    pub fn policy(&self) -> &str {
+        match self {
+            Self::Api => "latchkey",
+            Self::Service(name) => name,
+        }
+    }
+
+    fn text(&self) -> &'static str {
+        match self {
+            Self::Api => "This key or password has reached its limit of requests per minute.",
+            Self::Service(_) => "This key has reached its limit of requests per minute for this service.",
+        }
+    }
 }
 
 /// Rounded up: coming back when it says must be late enough.
@@ -219,8 +245,8 @@ impl ResponseError for AppError {
                 let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
                 response.insert_header((WWW_AUTHENTICATE, challenge));
             }
-            Self::RateExceeded { service, exceeded } => {
-                exceeded.rate.headers(service).into_iter().for_each(|header| {
+            Self::RateExceeded { to, exceeded } => {
+                exceeded.rate.headers(to.policy()).into_iter().for_each(|header| {
                     response.insert_header(header);
                 });
             }
@@ -277,7 +303,8 @@ impl From<KeyRefusal> for AppError {
             KeyRefusal::TooMany(_)
             | KeyRefusal::Expired
             | KeyRefusal::NotAnAccessToken
-            | KeyRefusal::TooManySecrets => Self::Invalid(vec![refusal.to_string()]),
+            | KeyRefusal::TooManySecrets
+            | KeyRefusal::RotatedTooOften => Self::Invalid(vec![refusal.to_string()]),
             KeyRefusal::Database(error) => error.into(),
         }
     }

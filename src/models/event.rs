@@ -9,11 +9,12 @@ use diesel::sql_types::{BigInt, Text, Timestamp as SqlTimestamp};
 use super::client::Client;
 use super::keys::token::{Token, TokenAction};
 use super::people::user::User;
+use super::retention::{BATCH, kept_since};
 use super::text_enum::{stored_as_text, text_enum};
 use super::tx::Tx;
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
-use crate::db::schema::events;
+use crate::db::schema::{events, notices};
 
 text_enum! {
     /// The kind of an event. In the words, `{key}` stands for the title of the key that the event is about.
@@ -110,6 +111,10 @@ pub struct Event {
     pub detail: Option<String>,
 }
 
+/// The most events of one kind that are kept for a person. When there is one more, the oldest goes. A kind has a bound
+/// of its own so that a flood of one, such as keys made and revoked in a loop, hides nothing of the others.
+pub const MOST_OF_A_KIND: i64 = 1000;
+
 /// An event to be recorded. Unless told otherwise, it takes its client and time from the transaction.
 #[must_use = "it is told only once it is recorded"]
 pub struct NewEvent<'a> {
@@ -166,6 +171,49 @@ impl Event {
             .select(Self::as_select())
             .load(connection)
     }
+
+    /// Removes the oldest events of a kind if a person has more than [`MOST_OF_A_KIND`].
+    fn bound(connection: &mut DbConnection, user_id: i64, action: EventAction) -> QueryResult<()> {
+        let of_kind = events::table.filter(events::user_id.eq(user_id)).filter(events::action.eq(action));
+        let last = of_kind.order(events::id.desc()).offset(MOST_OF_A_KIND).limit(1).select(events::id);
+        let Some(last) = last.first::<i64>(connection).optional()? else { return Ok(()) };
+        let old = of_kind.filter(events::id.le(last)).order(events::id).limit(BATCH).select(events::id);
+        // Rows that are locked are already being removed by another process, which could end in a deadlock.
+        let old: Vec<i64> = match connection {
+            DbConnection::Sqlite(it) => old.load(it),
+            DbConnection::Postgres(it) => old.for_update().skip_locked().load(it),
+        }?;
+        diesel::delete(events::table.filter(events::id.eq_any(old))).execute(connection).map(|_| ())
+    }
+
+    /// Whether [`Event::forget_old`] has anything to do.
+    ///
+    /// # Errors
+    /// Returns an error if the query fails.
+    pub fn any_to_forget(connection: &mut DbConnection, now: Timestamp, kept: Option<TimeDelta>) -> QueryResult<bool> {
+        let old = old_events(kept_since(now, kept)).select(events::id);
+        Ok(old.first::<i64>(connection).optional()?.is_some())
+    }
+
+    /// Removes a batch of events that are older than `kept`. Those that the person has not yet been told of stay.
+    ///
+    /// # Errors
+    /// Returns an error if a query fails.
+    pub fn forget_old(connection: &mut DbConnection, now: Timestamp, kept: Option<TimeDelta>) -> QueryResult<()> {
+        let old = old_events(kept_since(now, kept)).order(events::updated_on).limit(BATCH).select(events::id);
+        let old: Vec<i64> = match connection {
+            DbConnection::Sqlite(it) => old.load(it),
+            DbConnection::Postgres(it) => old.for_update().skip_locked().load(it),
+        }?;
+        diesel::delete(events::table.filter(events::id.eq_any(old))).execute(connection).map(|_| ())
+    }
+}
+
+/// Events that last happened before `since`, without those that the person has not yet been told of.
+#[diesel::dsl::auto_type]
+fn old_events(since: Timestamp) -> _ {
+    let told_of = notices::table.select(notices::event_id);
+    events::table.filter(events::updated_on.lt(since)).filter(events::id.ne_all(told_of))
 }
 
 impl<'a> NewEvent<'a> {
@@ -216,7 +264,8 @@ impl<'a> NewEvent<'a> {
             events::updated_on.eq(at),
             events::other_login.eq(other_login.or_else(|| client.administrator().map(str::to_owned))),
         );
-        diesel::insert_into(events::table).values(values).execute(tx.connection).map(|_| ())
+        diesel::insert_into(events::table).values(values).execute(tx.connection)?;
+        Event::bound(tx.connection, user_id, action)
     }
 }
 
@@ -322,8 +371,8 @@ impl Refusals {
             .bind::<SqlTimestamp, _>(hour)
             .bind::<SqlTimestamp, _>(self.first_on)
             .bind::<SqlTimestamp, _>(self.last_on)
-            .execute(connection)
-            .map(|_| ())
+            .execute(connection)?;
+        Event::bound(connection, self.user_id, EventAction::SignInRefused)
     }
 
     /// The address that the attempts came from.

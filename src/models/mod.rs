@@ -5,6 +5,7 @@ pub mod event;
 pub mod ids;
 pub mod keys;
 pub mod people;
+pub mod retention;
 pub mod rules;
 pub mod services;
 pub(crate) mod text_enum;

@@ -17,8 +17,11 @@ use crate::clock::Clock;
 use crate::db::url::DatabaseUrl;
 use crate::db::{BUSY_TIMEOUT, Database, DbConnection, DbError, connect};
 use crate::metrics::{Flushes, Metrics};
+use crate::models::event::Event;
 use crate::models::keys::idempotency::OnceOnly;
 use crate::models::keys::key::Key;
+use crate::models::keys::token::Token;
+use crate::models::retention::Retention;
 use crate::models::services::uses::ServiceUse;
 use crate::panics::{Panic, ThreadPanics};
 
@@ -44,11 +47,16 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Starts the thread. A first use waits for its write at most `patience`.
+    /// Starts the thread. A first use waits for its write at most `patience`; `retention` says how long rows are kept.
     ///
     /// # Errors
     /// If the operating system gives no thread.
-    pub fn start(database: Database, clock: Clock, patience: Duration, metrics: &Metrics) -> std::io::Result<Self> {
+    pub fn start(
+        database: Database,
+        clock: Clock,
+        (patience, retention): (Duration, Retention),
+        metrics: &Metrics,
+    ) -> std::io::Result<Self> {
         let wake_up = Arc::new(WakeUp::default());
         let (flushes, panics) = (metrics.flushes.clone(), metrics.panics.of("recorder"));
         let last_use = Arc::new(LastUse::new(clock.clone(), patience, wake_up.clone(), flushes.clone()));
@@ -63,6 +71,7 @@ impl Recorder {
             clock,
             flushes,
             panics,
+            retention,
             read_only: false,
         };
         let thread = std::thread::Builder::new().name("recorder".into()).spawn({
@@ -133,6 +142,7 @@ struct Writer {
     clock: Clock,
     flushes: Flushes,
     panics: ThreadPanics,
+    retention: Retention,
     /// The last attempt found the database read-only.
     read_only: bool,
 }
@@ -168,8 +178,8 @@ impl Writer {
                 }
                 if looked_for_expired.is_none_or(|at| at.elapsed() >= EXPIRY_TICK) || !flags.flushes.is_empty() {
                     looked_for_expired = Some(Instant::now());
-                    if let Err(error) = self.write(Self::tell_and_clear_expired) {
-                        tracing::warn!(%error, "what has expired could not be told or cleared yet");
+                    if let Err(error) = self.write(Self::clean_up) {
+                        tracing::warn!(%error, "what has expired or is old could not be told or removed yet");
                     }
                 }
                 self.shrink_wal();
@@ -193,14 +203,21 @@ impl Writer {
         }
     }
 
-    fn tell_and_clear_expired(&self, connection: &mut DbConnection) -> diesel::QueryResult<()> {
-        let now = self.clock.now();
+    /// Removes what is kept for a time only, a batch of each.
+    fn clean_up(&self, connection: &mut DbConnection) -> diesel::QueryResult<()> {
+        let (now, kept) = (self.clock.now(), &self.retention);
         // Asked first: nothing is written, or waited for, where there is nothing to do.
-        if Key::any_to_tell_or_clear(connection, now)? {
-            write(connection, now, Key::tell_and_clear_expired)?;
+        if Key::any_to_tell_or_clear(connection, now, kept.expired)? {
+            write(connection, now, |tx| Key::tell_and_clear_expired(tx, kept.expired))?;
         }
-        if OnceOnly::any_to_forget(connection, now)? {
-            write(connection, now, |tx| OnceOnly::forget_old(tx.connection, now))?;
+        if Token::any_ended_session(connection, now, kept)? {
+            write(connection, now, |tx| Token::forget_ended_sessions(tx.connection, now, kept))?;
+        }
+        if OnceOnly::any_to_forget(connection, now, kept.idempotency)? {
+            write(connection, now, |tx| OnceOnly::forget_old(tx.connection, now, kept.idempotency))?;
+        }
+        if Event::any_to_forget(connection, now, kept.activity)? {
+            write(connection, now, |tx| Event::forget_old(tx.connection, now, kept.activity))?;
         }
         if ServiceUse::any_to_forget(connection, now.date())? {
             write(connection, now, |tx| ServiceUse::forget_old(tx.connection, now.date()))?;

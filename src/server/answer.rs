@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::callers::session_user::signed_in;
 use crate::callers::verify::{Authenticated, SignedInAs};
 use crate::clock::iso8601;
-use crate::http::error::AppError;
+use crate::http::error::{AppError, RateLimited};
 use crate::http::format::Format;
 use crate::http::problem;
 use crate::models::keys::token::Token;
@@ -35,7 +35,7 @@ pub(super) enum ErrorFormat {
     Problems,
 }
 
-/// Ends what takes too long, catches what panics (actix would close the connection without an answer), says until when the key is valid that was used, gives errors a body, and logs the causes of
+/// Ends what takes too long, catches what panics (actix would close the connection without an answer), says until when the key is valid that was used and how many requests it has left, gives errors a body, and logs the causes of
 /// those that are not the client's.
 pub(super) async fn answer(
     request: ServiceRequest,
@@ -56,6 +56,7 @@ pub(super) async fn answer(
         Err(_) => ServiceResponse::new(original, HttpResponse::from_error(AppError::TimedOut)),
     };
     tell_expiry(&mut response);
+    tell_rate(&mut response);
     if is_bare_error(&response) {
         response = with_text(response, errors).await;
     }
@@ -81,6 +82,16 @@ fn tell_expiry(response: &mut ServiceResponse<BoxBody>) {
     };
     if let Some(value) = expires_on.and_then(|expires_on| HeaderValue::try_from(iso8601(expires_on)).ok()) {
         response.headers_mut().insert(TOKEN_EXPIRES, value);
+    }
+}
+
+/// Says how many requests the credential has left, if they are limited.
+fn tell_rate(response: &mut ServiceResponse<BoxBody>) {
+    let rate = response.request().extensions().get::<Authenticated>().and_then(|known| known.rate);
+    for (name, value) in rate.iter().flat_map(|rate| rate.headers(RateLimited::Api.policy())) {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().insert(name, value);
+        }
     }
 }
 

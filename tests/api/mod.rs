@@ -11,7 +11,7 @@ mod forward_auth;
 mod health;
 mod openapi;
 mod power;
-mod scopes;
+pub mod scopes;
 mod services;
 mod tokens;
 mod users;

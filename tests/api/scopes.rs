@@ -17,7 +17,7 @@ const PUBLIC: [&str; 4] = ["/healthz", "/readyz", "/openapi.json", "/revoke.json
 const PUBLIC_PAGES: [&str; 5] = ["/", "/login", "/logout", "/revoke", "/users/{id:[0-9]+}"];
 
 /// The addresses that a pattern of the table stands for, with `id` where it has one.
-fn addresses(pattern: &str, id: i64) -> Vec<String> {
+pub fn addresses(pattern: &str, id: i64) -> Vec<String> {
     let with_id = pattern.replace("{id:[0-9]+}", "{id}").replace("{id}", &id.to_string());
     match with_id.split_once("{format:") {
         Some((before, rest)) => {
@@ -28,7 +28,7 @@ fn addresses(pattern: &str, id: i64) -> Vec<String> {
     }
 }
 
-fn answered(table: &[At]) -> impl Iterator<Item = (&str, &Answered)> {
+pub fn answered(table: &[At]) -> impl Iterator<Item = (&str, &Answered)> {
     table.iter().flat_map(|at| at.answers().iter().map(move |answered| (at.path(), answered)))
 }
 

@@ -27,6 +27,14 @@ fn help_names_every_setting_with_its_variable_and_default() {
         "LATCHKEY_FIRST_USE_PATIENCE",
         "[default: 250ms]",
         "LATCHKEY_LOG",
+        "LATCHKEY_API_REQUESTS_PER_MINUTE",
+        "[default: 3000]",
+        "LATCHKEY_MOST_ACCOUNTS",
+        "[default: 100000]",
+        "LATCHKEY_ACTIVITY_RETENTION",
+        "[default: 365d]",
+        "LATCHKEY_EXPIRED_RETENTION",
+        "LATCHKEY_IDEMPOTENCY_RETENTION",
         "[default: latchkey.db]",
         "[default: 127.0.0.1:3000]",
         "[default: 30d]",
@@ -78,6 +86,7 @@ fn no_command_at_all_is_told_which_there_are() {
 #[case(&["serve", "--url", "ftp://example.org"], "http://HOST")]
 #[case(&["serve", "--trusted-proxies", "10.0.0.0/99"], "10.0.0.0/8")]
 #[case(&["serve", "--realm", "a\"b"], "quotes")]
+#[case(&["serve", "--api-requests-per-minute", "60/m"], "such as 3000, or off")]
 fn misuse_is_told_in_one_line_with_exit_code_2(#[case] arguments: &[&str], #[case] says: &str) {
     let line = latchkey().run(arguments).refused(2);
     assert!(line.starts_with("latchkey: ") && line.contains(says) && line.contains("--help"), "{line}");

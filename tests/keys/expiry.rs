@@ -104,7 +104,10 @@ async fn two_processes_tell_it_once(#[values(Sqlite, Postgres)] db: Db) {
         for _ in 0..4 {
             scope.spawn(|| {
                 let swept = site.app.database.write_now(|connection| {
-                    let sweep = OwnedKey::tell_and_clear_expired(&mut Tx::of_command_line(connection, now));
+                    let sweep = OwnedKey::tell_and_clear_expired(
+                        &mut Tx::of_command_line(connection, now),
+                        Some(TimeDelta::days(30)),
+                    );
                     sweep.map_err(latchkey::db::DbError::from)
                 });
                 swept.expect("a sweep");

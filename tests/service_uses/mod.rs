@@ -14,6 +14,7 @@ use std::time::Duration;
 use latchkey::clock::{Clock, Timestamp};
 use latchkey::db::Database;
 use latchkey::metrics::Metrics;
+use latchkey::models::retention::Retention;
 use latchkey::models::services::uses::ServiceUsage;
 use latchkey::recorder::Recorder;
 use latchkey::recorder::service_uses::{ServiceCall, ServiceUses};
@@ -67,7 +68,8 @@ impl Counting {
         let clock = Clock::standing(start_time());
         let database = Database::open(&database.url).expect("a database");
         let patience = Duration::from_secs(30);
-        let recorder = Recorder::start(database.clone(), clock.clone(), patience, &Metrics::default());
+        let recorder =
+            Recorder::start(database.clone(), clock.clone(), (patience, Retention::default()), &Metrics::default());
         Self { clock, database, recorder: recorder.expect("a recorder") }
     }
 

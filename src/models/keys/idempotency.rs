@@ -1,4 +1,4 @@
-//! Idempotent requests. The result of a request that carries an idempotency key is remembered for a day, and a repeated
+//! Idempotent requests. The result of a request that carries an idempotency key is remembered for a time, and a repeated
 //! request gets it again, without the secret, which is not stored.
 
 use chrono::TimeDelta;
@@ -10,13 +10,12 @@ use crate::clock::Timestamp;
 use crate::db::schema::idempotency_keys;
 use crate::db::{DbConnection, DbError, write_error};
 use crate::models::people::user::User;
+use crate::models::retention::{BATCH, kept_since};
 use crate::models::tx::Tx;
 use crate::secret::Secret;
 
-/// How long a result is remembered.
-const REMEMBERED: TimeDelta = TimeDelta::days(1);
-/// The most results that are removed in one transaction. Small batches let other writers in between.
-const BATCH: i64 = 1000;
+/// The most results that are remembered for a person. When there is one more, the oldest goes.
+const MOST_PER_USER: i64 = 1000;
 
 /// A request with an idempotency key. Only digests of the key and of the body are kept.
 #[derive(Clone, Debug)]
@@ -24,6 +23,8 @@ pub struct OnceOnly {
     user_id: i64,
     digest: Vec<u8>,
     request: Vec<u8>,
+    /// How long its result is remembered; `None`: for ever.
+    remembered: Option<TimeDelta>,
 }
 
 /// A key that was given a new secret.
@@ -91,10 +92,10 @@ impl Issued {
 
 impl OnceOnly {
     /// The request that a person sends with `credential` and names `key`. `request` holds the parts that have to be the
-    /// same if it is sent again.
-    pub fn new(user_id: i64, credential: &str, key: &str, request: &[&[u8]]) -> Self {
+    /// same if it is sent again. Its result is remembered for so long; `None`: for ever.
+    pub fn new(user_id: i64, credential: &str, key: &str, request: &[&[u8]], remembered: Option<TimeDelta>) -> Self {
         let name = digest(&[user_id.to_string().as_bytes(), credential.as_bytes(), key.as_bytes()]);
-        Self { user_id, digest: name, request: digest(request) }
+        Self { user_id, digest: name, request: digest(request), remembered }
     }
 
     /// Does `work`, unless it was done before. The lock on the person's row makes two requests at once wait for each
@@ -106,7 +107,7 @@ impl OnceOnly {
     ) -> Result<Issued, OnceRefusal> {
         User::lock_row(tx.connection, self.user_id)?;
         let row = idempotency_keys::table.find(&self.digest);
-        let found = row.filter(idempotency_keys::created_on.gt(tx.now - REMEMBERED));
+        let found = row.filter(idempotency_keys::created_on.gt(kept_since(tx.now, self.remembered)));
         let columns = (idempotency_keys::request, idempotency_keys::token_id);
         let found: Option<(Vec<u8>, i64)> = found.select(columns).first(tx.connection).optional()?;
         if let Some((request, key_id)) = found {
@@ -127,26 +128,40 @@ impl OnceOnly {
             idempotency_keys::created_on.eq(tx.now),
         );
         diesel::insert_into(idempotency_keys::table).values(values).execute(tx.connection)?;
+        self.bound(tx.connection)?;
         Ok(Issued::Now(key, secret))
+    }
+
+    /// Removes the oldest results of the person if there are more than [`MOST_PER_USER`].
+    fn bound(&self, connection: &mut DbConnection) -> QueryResult<()> {
+        let oldest: Vec<Vec<u8>> = idempotency_keys::table
+            .filter(idempotency_keys::user_id.eq(self.user_id))
+            .order((idempotency_keys::created_on.desc(), idempotency_keys::token_id.desc()))
+            .offset(MOST_PER_USER)
+            .limit(BATCH)
+            .select(idempotency_keys::digest)
+            .load(connection)?;
+        let rows = idempotency_keys::table.filter(idempotency_keys::digest.eq_any(oldest));
+        diesel::delete(rows).execute(connection).map(|_| ())
     }
 
     /// Whether [`OnceOnly::forget_old`] has anything to do.
     ///
     /// # Errors
     /// Returns an error if the query fails.
-    pub fn any_to_forget(connection: &mut DbConnection, now: Timestamp) -> QueryResult<bool> {
-        let old = idempotency_keys::table.filter(idempotency_keys::created_on.le(now - REMEMBERED));
+    pub fn any_to_forget(connection: &mut DbConnection, now: Timestamp, kept: Option<TimeDelta>) -> QueryResult<bool> {
+        let old = idempotency_keys::table.filter(idempotency_keys::created_on.le(kept_since(now, kept)));
         let found = old.select(idempotency_keys::token_id).first::<i64>(connection).optional()?;
         Ok(found.is_some())
     }
 
-    /// Removes results that are older than a day.
+    /// Removes a batch of results that are older than `kept`.
     ///
     /// # Errors
     /// Returns an error if a query fails.
-    pub fn forget_old(connection: &mut DbConnection, now: Timestamp) -> QueryResult<()> {
+    pub fn forget_old(connection: &mut DbConnection, now: Timestamp, kept: Option<TimeDelta>) -> QueryResult<()> {
         let old: Vec<Vec<u8>> = idempotency_keys::table
-            .filter(idempotency_keys::created_on.le(now - REMEMBERED))
+            .filter(idempotency_keys::created_on.le(kept_since(now, kept)))
             .limit(BATCH)
             .select(idempotency_keys::digest)
             .load(connection)?;

@@ -23,6 +23,7 @@ use crate::models::client::Client;
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::ids::{KeyId, UserId};
 use crate::models::people::user::User;
+use crate::models::retention::kept_since;
 use crate::models::rules::{FieldError, messages, name_errors, note_errors};
 use crate::models::services::scopes_of_keys::{self, KeysOf};
 use crate::models::tx::Tx;
@@ -32,8 +33,9 @@ use crate::secret::Secret;
 const MOST_SECRETS: usize = 5;
 /// How long a retired secret is kept at least. Its last use may still have to be written.
 const KEPT_RETIRED: TimeDelta = TimeDelta::days(1);
-/// How long an expired key is still shown.
-pub const KEPT_EXPIRED: TimeDelta = TimeDelta::days(30);
+/// The most secrets of one key that are kept, whether they still work or not. Who rotates in a loop has to wait until
+/// earlier ones have been retired for [`KEPT_RETIRED`].
+const MOST_KEPT_SECRETS: usize = 30;
 /// A key that was not used for this long looks unused.
 const IDLE_AFTER: TimeDelta = TimeDelta::days(90);
 /// A key that was never used looks unused once its uses have been recorded for this long.
@@ -111,6 +113,9 @@ pub enum KeyRefusal {
         "This access token already has {MOST_SECRETS} active secrets: wait until one stops working, or revoke the token"
     )]
     TooManySecrets,
+    /// Too many secrets were replaced within a day.
+    #[error("This access token has been rotated too often within a day: wait until tomorrow, or make a new one")]
+    RotatedTooOften,
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DbError),
@@ -364,7 +369,10 @@ impl Key {
         if key.in_grace(tx.now).count() + 2 > MOST_SECRETS {
             return Err(KeyRefusal::TooManySecrets);
         }
-        key.forget_retired(tx.connection, tx.now)?;
+        let forgotten = key.forget_retired(tx.connection, tx.now)?;
+        if key.earlier.len() - forgotten + 2 > MOST_KEPT_SECRETS {
+            return Err(KeyRefusal::RotatedTooOften);
+        }
         let retired = tokens::table.find(key.current.id);
         let ends_on = tx.now + grace.span();
         diesel::update(retired).set(tokens::retired_on.eq(ends_on)).execute(tx.connection)?;
@@ -432,11 +440,12 @@ impl Key {
         Ok(true)
     }
 
-    /// Records that access tokens have expired, and removes those that expired long ago.
+    /// Records that access tokens have expired, and removes those that expired before the time that they are `kept`
+    /// for; `None`: they are kept for ever.
     ///
     /// # Errors
     /// Returns an error if a query fails.
-    pub fn tell_and_clear_expired(tx: &mut Tx<'_>) -> QueryResult<()> {
+    pub fn tell_and_clear_expired(tx: &mut Tx<'_>, kept: Option<TimeDelta>) -> QueryResult<()> {
         let now = tx.now;
         let expired = |by: Timestamp| tokens::table.filter(tokens::key_id.is_null()).filter(tokens::expires_on.le(by));
         let untold: Vec<Token> = expired(now)
@@ -453,7 +462,7 @@ impl Key {
                 NewEvent::of_key(&token, EventAction::KeyExpired).done_by(&Client::latchkey(), at).record(tx)?;
             }
         }
-        let old: Vec<Token> = expired(now - KEPT_EXPIRED)
+        let old: Vec<Token> = expired(kept_since(now, kept))
             .order(tokens::id)
             .limit(BATCH)
             .select(Token::as_select())
@@ -470,8 +479,12 @@ impl Key {
     ///
     /// # Errors
     /// Returns an error if the query fails.
-    pub fn any_to_tell_or_clear(connection: &mut DbConnection, now: Timestamp) -> QueryResult<bool> {
-        let due = tokens::expiry_told.eq(false).or(tokens::expires_on.le(now - KEPT_EXPIRED).assume_not_null());
+    pub fn any_to_tell_or_clear(
+        connection: &mut DbConnection,
+        now: Timestamp,
+        kept: Option<TimeDelta>,
+    ) -> QueryResult<bool> {
+        let due = tokens::expiry_told.eq(false).or(tokens::expires_on.le(kept_since(now, kept)).assume_not_null());
         let found = tokens::table
             .filter(tokens::key_id.is_null())
             .filter(tokens::expires_on.le(now))
@@ -503,17 +516,18 @@ impl Key {
     }
 
     /// Removes secrets that stopped working long ago. Their last use moves to the first secret, which is an earlier one
-    /// too: otherwise the key would look less used than it was.
-    fn forget_retired(&self, connection: &mut DbConnection, now: Timestamp) -> QueryResult<()> {
+    /// too: otherwise the key would look less used than it was. Returns how many were removed.
+    fn forget_retired(&self, connection: &mut DbConnection, now: Timestamp) -> QueryResult<usize> {
         let is_long_over = |secret: &Token| secret.ends_on().is_some_and(|ends_on| ends_on + KEPT_RETIRED <= now);
         let Some((first, rest)) = self.earlier.split_last().filter(|(first, _)| is_long_over(first)) else {
-            return Ok(());
+            return Ok(0);
         };
         let over: Vec<&Token> = rest.iter().filter(|secret| is_long_over(secret)).collect();
         let last_use = over.iter().filter_map(|secret| secret.recorded_use()).max();
         if let Some(last_use) = last_use.filter(|last_use| first.recorded_use().is_none_or(|it| it < *last_use)) {
             diesel::update(tokens::table.find(first.id)).set(tokens::updated_on.eq(last_use)).execute(connection)?;
         }
-        over.into_iter().try_for_each(|secret| Token::delete(connection, secret.id).map(|_| ()))
+        over.iter().try_for_each(|secret| Token::delete(connection, secret.id).map(|_| ()))?;
+        Ok(over.len())
     }
 }

@@ -6,6 +6,10 @@ use super::token::Token;
 use crate::db::DbConnection;
 use crate::db::schema::{events, notices};
 use crate::models::event::{Event, EventAction};
+use crate::models::retention::BATCH;
+
+/// The most notices that wait for a person. When there is one more, the oldest goes; its event stays in the activity.
+const MOST_PER_USER: i64 = 100;
 
 /// An event that the person has not yet dismissed.
 #[derive(Clone, Debug)]
@@ -30,7 +34,11 @@ impl Notice {
             .select(events::id)
             .first(connection)?;
         let values = (notices::user_id.eq(token.user_id), notices::event_id.eq(event_id));
-        diesel::insert_into(notices::table).values(values).execute(connection).map(|_| ())
+        diesel::insert_into(notices::table).values(values).execute(connection)?;
+        let theirs = notices::table.filter(notices::user_id.eq(token.user_id));
+        let oldest: Vec<i64> =
+            theirs.order(notices::id.desc()).offset(MOST_PER_USER).limit(BATCH).select(notices::id).load(connection)?;
+        diesel::delete(notices::table.filter(notices::id.eq_any(oldest))).execute(connection).map(|_| ())
     }
 
     /// The notices that a person has not yet dismissed, oldest first.

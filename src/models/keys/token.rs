@@ -6,9 +6,10 @@ use std::collections::HashMap;
 
 use chrono::TimeDelta;
 use diesel::deserialize::FromSqlRow;
+use diesel::dsl::sql;
 use diesel::expression::AsExpression;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Text, Timestamp as SqlTimestamp};
+use diesel::sql_types::{Array, BigInt, Bool, Text, Timestamp as SqlTimestamp};
 
 use super::scope::Scopes;
 use crate::clock::{Timestamp, ahead_of};
@@ -16,8 +17,13 @@ use crate::db::DbConnection;
 use crate::db::lookups::Lookup;
 use crate::db::schema::{tokens, users};
 use crate::models::people::user::{User, UserStatus};
+use crate::models::retention::{BATCH, Retention, kept_since};
 use crate::models::text_enum::{stored_as_text, text_enum};
 use crate::secret::{Digest, Secret};
+
+/// How long sessions that are over are kept at least. Their last use may still have to be written: until then they may
+/// not be over.
+const SESSIONS_KEPT: TimeDelta = TimeDelta::hours(1);
 
 text_enum! {
     /// The kind of a token.
@@ -425,6 +431,29 @@ impl Token {
         Ok(())
     }
 
+    /// Whether [`Token::forget_ended_sessions`] has anything to do.
+    ///
+    /// # Errors
+    /// Returns an error if the query fails.
+    pub fn any_ended_session(connection: &mut DbConnection, now: Timestamp, kept: &Retention) -> QueryResult<bool> {
+        let ended = ended_sessions(now, kept).select(tokens::id);
+        Ok(ended.first::<i64>(connection).optional()?.is_some())
+    }
+
+    /// Deletes a batch of sessions that have been over for as long as they are kept.
+    ///
+    /// # Errors
+    /// Returns an error if a query fails.
+    pub fn forget_ended_sessions(connection: &mut DbConnection, now: Timestamp, kept: &Retention) -> QueryResult<()> {
+        let ended = ended_sessions(now, kept).order(tokens::created_on).limit(BATCH).select(tokens::id);
+        let ended: Vec<i64> = match connection {
+            DbConnection::Sqlite(it) => ended.load(it),
+            // Rows that are locked are already being removed by another process.
+            DbConnection::Postgres(it) => ended.for_update().skip_locked().load(it),
+        }?;
+        diesel::delete(tokens::table.filter(tokens::id.eq_any(ended))).execute(connection).map(|_| ())
+    }
+
     /// Deletes all tokens of a person.
     ///
     /// # Errors
@@ -461,6 +490,24 @@ impl Token {
 fn of_active_people() -> _ {
     let active: UserStatus = UserStatus::Active;
     tokens::table.inner_join(users::table).filter(users::status.eq(active))
+}
+
+/// Sessions that were over at least [`SESSIONS_KEPT`] ago, and for as long as the settings say.
+fn ended_sessions(now: Timestamp, kept: &Retention) -> EndedSessions {
+    let ended_before = |span: Option<TimeDelta>| {
+        let kept = kept.expired.map(|kept| kept.max(SESSIONS_KEPT));
+        kept_since(now, span.zip(kept).and_then(|(span, kept)| span.checked_add(&kept)))
+    };
+    sessions_before(ended_before(kept.session_lifetime), ended_before(kept.session_timeout))
+}
+
+/// Sessions that began before the first time, or were not used since the second. The literal lets SQLite see that the
+/// partial index will do.
+#[diesel::dsl::auto_type(type_alias, type_name = "EndedSessions")]
+fn sessions_before(began: Timestamp, used: Timestamp) -> _ {
+    let is_session: diesel::expression::SqlLiteral<Bool> = sql::<Bool>("tokens.action = 'session'");
+    let is_unused = tokens::updated_on.is_null().or(tokens::updated_on.lt(used).assume_not_null());
+    tokens::table.filter(is_session).filter(tokens::created_on.lt(began).or(tokens::created_on.lt(used).and(is_unused)))
 }
 
 #[derive(QueryableByName)]

@@ -50,6 +50,8 @@ pub struct Addition {
     pub status: UserStatus,
     /// Whether the person must choose another password first.
     pub must_change_password: bool,
+    /// How many accounts there may be; 0: any number.
+    pub most_accounts: u32,
 }
 
 /// Changes to a person. A field that is `None` stays as it is.
@@ -135,6 +137,11 @@ impl Addition {
         let gives_power = self.new.admin || self.new.password_hash.is_some();
         if gives_power && !tx.authority().is_full() {
             return Err(PersonRefusal::FullAccessNeeded);
+        }
+        let accounts: i64 = users::table.count().get_result(tx.connection)?;
+        if self.most_accounts > 0 && accounts >= i64::from(self.most_accounts) {
+            let too_many = "cannot be added: there are as many accounts as LATCHKEY_MOST_ACCOUNTS allows";
+            return Err(PersonRefusal::Invalid(vec![FieldError::new(UserField::Login, too_many)]));
         }
         let user = self.new.insert(tx.connection, tx.now)?;
         let rest = PersonChanges {

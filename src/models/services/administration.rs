@@ -17,6 +17,9 @@ use crate::models::keys::token::Token;
 use crate::models::rules::{FieldError, Problem, messages};
 use crate::models::tx::Tx;
 
+/// How many services administrators may add up to.
+const MOST_SERVICES: i64 = 1000;
+
 /// Why nothing was done about a service.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceRefusal {
@@ -55,6 +58,13 @@ impl Service {
         let mut errors = service_name_errors(name);
         if errors.is_empty() && Self::find_by_name(tx.connection, name)?.is_some() {
             errors.push(FieldError::new(ServiceField::Name, "has already been taken"));
+        }
+        let services: i64 = services::table.count().get_result(tx.connection)?;
+        if services >= MOST_SERVICES {
+            errors.push(FieldError::new(
+                ServiceField::Name,
+                "cannot be added: there are 1000 services, the most there may be",
+            ));
         }
         errors.extend(settings.errors());
         errors.extend(place_errors(tx.connection, None, &settings)?);

@@ -126,7 +126,8 @@ pub async fn add(
         Ok(password) if errors.is_empty() => {
             new.password_hash = Some(app.passwords.hash(&password).await?);
             let must_change_password = form.must_change.is_ticked();
-            let addition = Addition { new, status: UserStatus::Active, must_change_password };
+            let most_accounts = app.config.most_accounts;
+            let addition = Addition { new, status: UserStatus::Active, must_change_password, most_accounts };
             mandate.write(move |tx| addition.make(tx)).await?
         }
         _ => Err(PersonRefusal::Invalid(errors)),

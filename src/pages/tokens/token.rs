@@ -17,6 +17,7 @@ use crate::models::keys::key::{Key, KeyRefusal};
 use crate::models::keys::key_request::{KeyField, KeyPolicy};
 use crate::models::rules::FieldError;
 use crate::pages::form::PasswordAgain;
+use crate::pages::moment::Due;
 use crate::pages::service_uses::ShownUsage;
 use crate::pages::shell::{Flash, Shell, page, see_other_with};
 
@@ -27,6 +28,8 @@ struct TokenPage {
     token: ShownToken,
     rotation: Option<Rotation>,
     uses: Vec<ShownUsage>,
+    /// How long it is kept once it has expired; `None`: for ever.
+    kept: Option<String>,
     fields: TokenFields,
     password: PasswordAgain,
 }
@@ -40,11 +43,14 @@ impl TokenPage {
         (form, password): (TokenForm, PasswordAgain),
         errors: &[FieldError<KeyField>],
     ) -> Result<Self, AppError> {
+        let now = app.clock.now();
+        let removed_on = app.config.expired_retention.limit().and_then(|kept| now.checked_add_signed(kept));
         Ok(Self {
             shell,
             token: ShownToken::new(app, key),
             rotation: Rotation::of(app, key),
             uses: ShownUsage::of_key(app, key.id).await?,
+            kept: removed_on.map(|removed_on| Due::new(removed_on, now).ahead),
             fields: TokenFields::new(app, offered, form, Some(key), errors),
             password,
         })
