@@ -105,8 +105,8 @@ async fn every_door_refuses_the_same_passwords(#[values(Sqlite, Postgres)] db: D
     let mut doors = Doors::open(db).await;
     let people = doors.site.database.dump("users");
     for door in DOORS {
+        // They are no secrets: some are words that every log has in it, so nothing looks for them there.
         for (password, rule) in REFUSED {
-            log::note_secret(password);
             let told = doors.set(door, password).await;
             assert!(told.as_ref().is_some_and(|told| told.contains(rule)), "{door}: {password}: {told:?}");
         }
