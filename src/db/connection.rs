@@ -108,7 +108,7 @@ const SETTINGS: [(&str, &str); 11] = [
     ("lc_messages", "C"),
 ];
 
-/// Sets [`SETTINGS`], in one way there and back: those that this server knows and this role may set.
+/// Sets [`SETTINGS`] in one round trip: those that this server knows and this role may set.
 fn settings_query() -> String {
     let wanted: Vec<String> = SETTINGS.iter().map(|(name, value)| format!("('{name}', '{value}')")).collect();
     format!(

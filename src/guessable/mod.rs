@@ -12,7 +12,12 @@ const RUN: usize = 4;
 pub(crate) fn is_common(text: &str) -> bool {
     let text = text.to_lowercase();
     // A linear search takes microseconds, where the hash that follows takes milliseconds.
-    COMMONEST.lines().any(|line| line == text) && !text.starts_with('#')
+    commonest().any(|line| line == text)
+}
+
+/// The commonest passwords, the commonest first.
+pub(crate) fn commonest() -> impl Iterator<Item = &'static str> {
+    COMMONEST.lines().filter(|line| !line.starts_with('#'))
 }
 
 /// The text that `text` repeats from beginning to end at least twice; `text` itself if it does not repeat.
@@ -61,7 +66,7 @@ mod tests {
 
     #[test]
     fn the_list_has_thousands_that_are_long_enough_and_each_once() {
-        let all: Vec<&str> = COMMONEST.lines().filter(|line| !line.starts_with('#')).collect();
+        let all: Vec<&str> = commonest().collect();
         assert!(all.len() > 10_000, "{}", all.len());
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
         assert!(all.iter().all(|it| it.chars().count() >= 8 && *it == it.to_lowercase() && it.trim() == *it));

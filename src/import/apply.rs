@@ -10,11 +10,12 @@ use super::options::{Conflicts, ImportError, Mode, Options, Passwords};
 use super::redmine::{MovedKey, SourcePassword, SourcePerson};
 use super::report::{Kind, Report};
 use super::rows::{self, FieldDigests, ImportedToken, ImportedUser, MovedField, TokenRow, UserRow};
+use crate::auth::passwords::rules::Owner;
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::token::{RecordIf, Token, TokenAction, TokenUse};
-use crate::models::people::user::UserStatus;
+use crate::models::people::user::{Profile, UserStatus};
 use crate::models::tx::Tx;
 
 /// The prefix of the login and mail address of an imported person who cannot keep their own.
@@ -255,6 +256,9 @@ impl Applied<'_> {
             (SourcePassword::Hash(hash), _) if takes_password => Some(self.wrapped.of(person.source_id, hash)),
             _ => None,
         };
+        if takes_password && self.options.passwords == Passwords::Move {
+            note_simple_password(person, &login, &mail);
+        }
         UserRow {
             id: user_id,
             login,
@@ -554,6 +558,16 @@ impl KeyPlan {
 fn note_administrator(person: &mut SourcePerson, becomes_one: bool) {
     if becomes_one {
         person.note(Kind::Administrator, "is an administrator", "imported as one: check that this is right");
+    }
+}
+
+/// Names a password that could not be set here. It is imported all the same: programs may use it.
+fn note_simple_password(person: &mut SourcePerson, login: &str, mail: &str) {
+    let SourcePassword::Hash(hash) = &person.password else { return };
+    let (firstname, lastname) = (person.firstname.clone(), person.lastname.clone());
+    let profile = Profile { firstname, lastname, mail: mail.to_owned() };
+    if (Owner { login, profile: &profile }).has_simple(hash) {
+        person.note(Kind::SimplePassword, "the password is too simple", "imported: ask them to change it");
     }
 }
 

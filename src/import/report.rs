@@ -41,6 +41,8 @@ pub enum Kind {
     Account,
     /// The password could not be imported.
     NoPassword,
+    /// The password is one of those that are guessed first.
+    SimplePassword,
     /// The person needs a second factor.
     SecondFactor,
     /// The key could be guessed.
@@ -75,6 +77,7 @@ impl Kind {
             Self::TimeSkipped => "Times that did not exist, when clocks went forward",
             Self::Account => "Accounts with unknown values",
             Self::NoPassword => "People who need a new password",
+            Self::SimplePassword => "Passwords that are too simple",
             Self::SecondFactor => "People with a second factor",
             Self::WeakKey => "Weak keys",
             Self::Key => "Keys with problems",

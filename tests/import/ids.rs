@@ -95,6 +95,21 @@ fn a_newcomer_keeps_the_id_that_is_free(#[values(Sqlite, Postgres)] db: Db) {
     assert_eq!(added(&database, "erin"), there + 3);
 }
 
+/// Somebody who was made and deleted here is not in the way: scripts of Redmine's mean whoever has the id there.
+#[rstest]
+fn an_id_that_is_free_again_is_kept(#[values(Sqlite, Postgres)] db: Db) {
+    let redmine = Redmine::new(SqliteFile);
+    everybody(&redmine);
+    let database = TestDatabase::migrated(db);
+    for (id, login) in (1..).zip(["one", "two", "three", "four", "five", "six"]) {
+        assert_eq!(added(&database, login), id);
+    }
+    database.execute("DELETE FROM users WHERE id > 4");
+    import(&database, &redmine, &[]).done();
+    assert_eq!(ids(&database), [(1, 8), (5, 5), (6, 6), (7, 7)]);
+    assert_eq!(added(&database, "dave"), 9);
+}
+
 /// A key of a script goes on meaning the same people.
 #[rstest]
 #[tokio::test]

@@ -94,6 +94,31 @@ async fn passwords_that_are_skipped_can_be_moved_later(#[values(Sqlite, Postgres
     site.visitor().sign_in("alice", PASSWORD).await;
 }
 
+/// A hash tells only whether a guess is right, so the common ones are guessed. The password works all the same.
+#[rstest]
+#[tokio::test]
+async fn passwords_that_are_too_simple_are_named(#[values(Sqlite, Postgres)] db: Db) {
+    let redmine = Redmine::new(SqliteFile);
+    let simple = [("carol", "sunshine"), ("dave", "dave"), ("erin", "Person"), ("frank", "Test")];
+    for (id, (login, password)) in (1..).zip(simple) {
+        redmine.add_user(&RedmineUser { password: Some(password), ..RedmineUser::new(id, login) });
+    }
+    redmine.add_user(&RedmineUser { password: Some(PASSWORD), ..RedmineUser::new(5, "alice") });
+    let site = Site::start(db).await;
+    let skipped = import(&site.database, &redmine, &["--passwords=skip", "--dry-run"]).done().stdout;
+    assert!(!skipped.contains("too simple"), "{skipped}");
+    let dry = import(&site.database, &redmine, &["--dry-run"]).done().stdout;
+    for said in [dry, import(&site.database, &redmine, &[]).done().stdout] {
+        assert!(said.contains("Passwords that are too simple (4):"), "{said}");
+        for (id, (login, _)) in (1..).zip(simple) {
+            let line = format!("user {id} ({login}): the password is too simple; imported: ask them to change it");
+            assert!(said.contains(&line), "{said}");
+        }
+    }
+    site.visitor().sign_in("carol", "sunshine").await;
+    assert!(!import(&site.database, &redmine, &[]).done().stdout.contains("too simple"));
+}
+
 /// Old rows have no salt; some have what no password can match, which is told and lets nobody in.
 #[rstest]
 #[tokio::test]

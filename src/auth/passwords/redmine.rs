@@ -38,6 +38,11 @@ impl RedmineHash {
         Self { hex: hex(&Sha1::new().chain_update(salt).chain_update(inner).finalize()), salt: salt.into() }
     }
 
+    /// Whether it is the hash of `password`.
+    pub fn is_of(&self, password: &Password) -> bool {
+        Self::of(password, &self.salt) == *self
+    }
+
     /// The hash as the text that Argon2id hashes or verifies.
     pub(super) fn as_password(&self) -> Password {
         Password::new(self.hex.as_str())

@@ -61,7 +61,7 @@ pub enum Locked {
 #[derive(Queryable, Selectable, Clone)]
 #[diesel(table_name = users)]
 pub struct User {
-    /// The id. It is never used again.
+    /// The id. It is never used again, unless an import brings somebody who has had it in Redmine.
     pub id: i64,
     /// The login, which is unique regardless of case.
     pub login: String,
