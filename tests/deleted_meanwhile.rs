@@ -30,7 +30,7 @@ async fn the_api_knows_their_key_no_more(#[values(Sqlite, Postgres)] db: Db) {
         (Method::PUT, "/my/account.json", &name, "key", key_is_gone, None),
         (Method::POST, "/my/tokens.json", &wish, "key", key_is_gone, None),
         (Method::POST, "/my/tokens.json", &wish, "bearer", token_is_gone, Some("Bearer error=\"invalid_token\"")),
-        (Method::POST, "/my/tokens.json", &wish, "basic", none, Some("Basic realm=\"Redmine API\"")),
+        (Method::POST, "/my/tokens.json", &wish, "basic", none, Some("Basic realm=\"Redmine API\", charset=\"UTF-8\"")),
         (Method::DELETE, "/my/tokens/current.json", &String::new(), "key", key_is_gone, None),
         (Method::POST, "/admin/services.json", &service, "key", key_is_gone, None),
     ]

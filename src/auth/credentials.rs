@@ -4,7 +4,8 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-
+use encoding_rs::WINDOWS_1252;
+use icu_normalizer::ComposingNormalizerBorrowed;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::secret::Secret;
@@ -45,20 +46,34 @@ pub enum Credentials {
     UnreadableAuthorization,
 }
 
-/// A password as the client sent it. Its `Debug` output is `Password(…)`, and its memory is overwritten when it is
-/// dropped.
+/// A password. Its `Debug` output is `Password(…)`, and its memory is overwritten when it is dropped.
+///
+/// An `é` may be typed as one character or as an `e` with an accent, which depends on the keyboard and the system. So
+/// the text is in Unicode's Normalization Form C (RFC 8265, section 4.2.2), whatever the client sent.
 #[derive(Clone)]
-pub struct Password(SecretString);
+pub struct Password {
+    composed: SecretString,
+    /// The text as the client sent it; `None`: it is the composed one.
+    typed: Option<SecretString>,
+}
 
 impl Password {
     /// Wraps the text that was typed.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into().into())
+        let typed = text.into();
+        let composed = ComposingNormalizerBorrowed::new_nfc().normalize(&typed).into_owned();
+        let typed = (typed != composed).then(|| typed.into());
+        Self { composed: composed.into(), typed }
     }
 
     /// The text of the password.
     pub fn expose(&self) -> &str {
-        self.0.expose_secret()
+        self.composed.expose_secret()
+    }
+
+    /// The password as the client sent it, if that is another text. Passwords that moved in may be stored like that.
+    pub fn as_typed(&self) -> Option<Self> {
+        self.typed.clone().map(|typed| Self { composed: typed, typed: None })
     }
 }
 
@@ -124,7 +139,11 @@ impl Credentials {
     }
 
     fn of_basic(encoded: &str) -> Option<Self> {
-        let text = String::from_utf8(BASE64.decode(encoded).ok()?).ok()?;
+        // RFC 7617 says UTF-8 only if the challenge does. Old clients send Latin-1, or what Windows makes of it.
+        let text = String::from_utf8(BASE64.decode(encoded).ok()?).unwrap_or_else(|error| {
+            let (text, _) = WINDOWS_1252.decode_without_bom_handling(error.as_bytes());
+            text.into_owned()
+        });
         let (username, password) = text.split_once(':').unwrap_or((&text, ""));
         if username.is_empty() {
             return Some(Self::Absent);

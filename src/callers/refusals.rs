@@ -28,8 +28,13 @@ pub fn refused_bearer(refusal: TokenRefusal) -> AppError {
 
 /// A 401 with a Basic challenge (RFC 7617): no credentials were presented, or Basic ones were refused.
 pub fn basic_challenge(app: &App) -> AppError {
-    let challenge = Some(format!("Basic realm=\"{}\"", app.config.realm));
-    AppError::Unauthorized { challenge, message: "Send an API access key, or a login and password." }
+    basic_challenge_saying(app, "Send an API access key, or a login and password.")
+}
+
+/// The same with a `message` of its own.
+pub fn basic_challenge_saying(app: &App, message: &'static str) -> AppError {
+    let challenge = Some(format!("Basic realm=\"{}\", charset=\"UTF-8\"", app.config.realm));
+    AppError::Unauthorized { challenge, message }
 }
 
 /// The 401 that fits the kind of credentials which the request presents.

@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::auth::credentials::{Credentials, text_of};
 use crate::auth::rates::{Limited, Rate};
 use crate::callers::api_user::{key_actions, method_of};
-use crate::callers::refusals::{refused_bearer, refused_scope};
+use crate::callers::refusals::{basic_challenge_saying, refused_bearer, refused_scope};
 use crate::callers::verify::{TokenRefusal, verify_token};
 use crate::http::asks::{Argument, Asks};
 use crate::http::error::{AppError, RateLimited};
@@ -217,8 +217,7 @@ async fn authenticate(app: &App, request: &HttpRequest, credentials: Credentials
 
 /// A 401 with a Basic challenge, for programs that send a key only after they are asked for it.
 fn challenge(app: &App) -> AppError {
-    let challenge = Some(format!("Basic realm=\"{}\"", app.config.realm));
-    AppError::Unauthorized { challenge, message: "A key is needed: an access token, as Bearer or as the user name." }
+    basic_challenge_saying(app, "A key is needed: an access token, as Bearer or as the user name.")
 }
 
 /// Returns the service's scopes that the key has and its owner is admitted to, if they are enough for the request.

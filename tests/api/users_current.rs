@@ -92,6 +92,10 @@ async fn head_is_answered_like_get_without_the_body(#[values(Sqlite, Postgres)] 
         assert_eq!(head.header("Content-Length"), Some(get.text.len().to_string().as_str()), "{address}");
         let refused = Answer::of(site.request(Method::HEAD, address)).await;
         assert_eq!((refused.status, refused.text.as_str()), (401, ""), "{address}");
-        assert_eq!(refused.header("WWW-Authenticate"), Some(r#"Basic realm="Redmine API""#), "{address}");
+        assert_eq!(
+            refused.header("WWW-Authenticate"),
+            Some(r#"Basic realm="Redmine API", charset="UTF-8""#),
+            "{address}"
+        );
     }
 }

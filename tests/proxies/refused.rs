@@ -6,7 +6,7 @@ use rstest::rstest;
 
 use super::*;
 
-const BASIC: &str = "Basic realm=\"Redmine API\"";
+const BASIC: &str = "Basic realm=\"Redmine API\", charset=\"UTF-8\"";
 const INVALID: &str = "Bearer error=\"invalid_token\"";
 const EXPIRED: &str = "Bearer error=\"invalid_token\", error_description=\"The token has expired\"";
 

@@ -59,6 +59,21 @@ async fn on_the_page_every_refused_sign_in_costs_and_says_the_same(#[values(Sqli
     }
 }
 
+/// What is typed with an accent of its own is hashed both ways, whoever it is for.
+#[rstest]
+#[tokio::test]
+async fn a_password_with_accents_of_their_own_costs_the_same_for_everybody(#[values(Sqlite, Postgres)] db: Db) {
+    let site = site_with_people(db).await;
+    let costs = async |login: &str| {
+        let before = site.app.passwords.hash_calls();
+        assert_eq!(site.visitor().try_sign_in(login, "wrong-passwo\u{308}rd").await.status, 422, "{login}");
+        site.app.passwords.hash_calls() - before
+    };
+    for (login, _) in REFUSED {
+        assert_eq!(costs(login).await, 2, "{login}");
+    }
+}
+
 /// The same by Basic, where a program asks.
 #[rstest]
 #[tokio::test]

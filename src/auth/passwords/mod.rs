@@ -119,8 +119,10 @@ impl Passwords {
         let verified = self.hashing(password.clone(), move |password| {
             let stored = stored.as_deref().unwrap_or_else(|| nobodys_hash());
             let right = matches(&password, stored, &calls);
-            let renewed = right && opens && redmine::unwrap(stored).is_some();
-            (right, renewed.then(|| counted_hash(&password, &calls)))
+            let typed = password.as_typed().filter(|_| !right);
+            let right_as_typed = typed.is_some_and(|typed| matches(&typed, stored, &calls));
+            let is_outdated = right_as_typed || right && redmine::unwrap(stored).is_some();
+            (right || right_as_typed, (is_outdated && opens).then(|| counted_hash(&password, &calls)))
         });
         let (right, replacement) = verified.await?;
         match welcome {

@@ -55,7 +55,7 @@ impl NewPassword {
         confirmation: &str,
         owner: Owner<'_>,
     ) -> Result<Self, Vec<FieldError<UserField>>> {
-        let differs = (password.expose() != confirmation)
+        let differs = (password != Password::new(confirmation))
             .then(|| FieldError::new(UserField::PasswordConfirmation, "does not match the new password"));
         match (Self::of(password, owner), differs) {
             (Ok(password), None) => Ok(password),

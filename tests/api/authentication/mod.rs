@@ -17,7 +17,7 @@ use crate::support::*;
 
 const ADDRESS: &str = "/users/current.json";
 const KEY_HEADER: &str = "X-Redmine-API-Key";
-const BASIC: Option<&str> = Some(r#"Basic realm="Redmine API""#);
+const BASIC: Option<&str> = Some(r#"Basic realm="Redmine API", charset="UTF-8""#);
 const BEARER: Option<&str> = Some(r#"Bearer error="invalid_token""#);
 
 /// What stands behind `Basic `.

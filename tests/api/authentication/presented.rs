@@ -37,6 +37,42 @@ async fn a_login_and_password_are_taken_by_basic(#[values(Sqlite, Postgres)] db:
     assert_refused(with_password(), BASIC, "the password before").await;
 }
 
+/// "Basic passwords in Latin-1 and in NFD": what a client makes of an accent does not lock anybody out.
+#[rstest]
+#[tokio::test]
+async fn a_password_with_accents_is_right_however_the_client_writes_them(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    let alice = site.add_user("alice").await;
+    let (composed, decomposed) = ("gr\u{fc}\u{df}e-aus-k\u{f6}ln", "gru\u{308}\u{df}e-aus-ko\u{308}ln");
+    let in_latin_1: Vec<u8> = composed.chars().map(|c| u8::try_from(u32::from(c)).expect("Latin-1")).collect();
+    let hash = |text: &str| {
+        log::note_secret(text);
+        use argon2::PasswordHasher;
+        let salt = argon2::password_hash::SaltString::from_b64("c29tZXNhbHQ").expect("a salt");
+        let hash = argon2::Argon2::default().hash_password(text.as_bytes(), &salt).expect("a hash");
+        site.set_user(&alice, &format!("password_hash = '{hash}'"));
+    };
+    let by_basic = async |password: &[u8]| {
+        let answer = Answer::of(with_authorization(&site, basic([b"alice:", password].concat()))).await;
+        answer.status == 200
+    };
+    hash(composed);
+    for password in [composed.as_bytes(), decomposed.as_bytes(), &in_latin_1] {
+        assert!(by_basic(password).await, "{password:?}");
+    }
+    // What moved in may be stored in pieces. Once it was right like that, it is right in every way.
+    hash(decomposed);
+    assert!(!by_basic(composed.as_bytes()).await);
+    for password in [decomposed.as_bytes(), composed.as_bytes(), &in_latin_1] {
+        assert!(by_basic(password).await, "{password:?}");
+    }
+    let visitor = site.visitor();
+    visitor.sign_in("alice", decomposed).await;
+    let new = [("password", composed), ("new_password", decomposed), ("new_password_confirmation", composed)];
+    let refused = visitor.post("/my/password", &new).await;
+    assert!(refused.shows("must be different from the current one"), "{}", refused.text());
+}
+
 /// "Blanks around a header's value are ignored."
 #[rstest]
 #[tokio::test]

@@ -5,7 +5,7 @@ use rstest::rstest;
 
 use super::*;
 
-/// "Nothing presented, or Basic refused: 401 with `WWW-Authenticate: Basic realm="Redmine API"`."
+/// "Nothing presented, or Basic refused: 401 with `WWW-Authenticate: Basic realm="Redmine API", charset="UTF-8"`."
 #[rstest]
 #[tokio::test]
 async fn nothing_presented_or_basic_refused_is_answered_by_the_challenge(#[values(Sqlite, Postgres)] db: Db) {
@@ -90,5 +90,5 @@ async fn what_cannot_be_read_is_refused(#[values(Sqlite, Postgres)] db: Db) {
 #[tokio::test]
 async fn the_challenge_names_the_realm_of_the_settings(#[values(Sqlite, Postgres)] db: Db) {
     let site = Site::start_with(db, &["--realm=Keys of Example Inc."]).await;
-    assert_refused(site.get(ADDRESS), Some(r#"Basic realm="Keys of Example Inc.""#), "nothing").await;
+    assert_refused(site.get(ADDRESS), Some(r#"Basic realm="Keys of Example Inc.", charset="UTF-8""#), "nothing").await;
 }

@@ -142,7 +142,10 @@ async fn anonymous_requests_read_where_a_service_lets_them(#[values(Sqlite, Post
     let (site, _, key) = with_a_wiki(db).await;
     let stranger = async |method| Answer::of(asked(&site, method, "wiki.example.org/")).await;
     let refused = stranger("GET").await;
-    assert_eq!((refused.status, refused.header("WWW-Authenticate")), (401, Some(r#"Basic realm="Redmine API""#)));
+    assert_eq!(
+        (refused.status, refused.header("WWW-Authenticate")),
+        (401, Some(r#"Basic realm="Redmine API", charset="UTF-8""#))
+    );
     site.database.execute("UPDATE services SET anonymous_reads = TRUE");
     let answer = stranger("GET").await;
     assert_eq!((answer.status, identity(&answer)), (200, ("", "", "")));

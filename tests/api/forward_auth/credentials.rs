@@ -27,7 +27,7 @@ async fn a_key_comes_in_any_of_its_headers(#[values(Sqlite, Postgres)] db: Db) {
         assert_eq!((answer.status, identity(&answer).0), (200, "alice"), "{name}: {value}");
     }
     let invalid = Some(r#"Bearer error="invalid_token""#);
-    let basic_challenge = Some(r#"Basic realm="Redmine API""#);
+    let basic_challenge = Some(r#"Basic realm="Redmine API", charset="UTF-8""#);
     for (name, value, challenge) in [
         ("Authorization", "Bearer wrong".to_owned(), invalid),
         ("Authorization", format!("Bearer {}", secret.to_lowercase()), invalid),
@@ -55,7 +55,7 @@ async fn a_login_and_password_enter_nowhere_and_nothing_is_hashed(#[values(Sqlit
         let answer = Answer::of(asked(&site, "GET", "wiki.example.org/").basic_auth("alice", Some(password))).await;
         assert_eq!(
             (answer.status, answer.header("WWW-Authenticate")),
-            (401, Some(r#"Basic realm="Redmine API""#)),
+            (401, Some(r#"Basic realm="Redmine API", charset="UTF-8""#)),
             "{password}"
         );
     }
