@@ -128,7 +128,9 @@ impl Outcome {
     pub fn of_password<T>(verified: &Result<T, PasswordRefusal>) -> Self {
         match verified {
             Ok(_) => Self::Accepted,
-            Err(PasswordRefusal::Wrong | PasswordRefusal::SecondFactor) => Self::Refused,
+            Err(PasswordRefusal::Wrong | PasswordRefusal::SecondFactor | PasswordRefusal::NotActive(_)) => {
+                Self::Refused
+            }
             Err(PasswordRefusal::TooMany(_) | PasswordRefusal::Busy(_)) => Self::Undecided,
         }
     }

@@ -286,7 +286,9 @@ async fn by_login(app: &App, request: &HttpRequest, login: &str, password: &Pass
             app.recorder.sign_ins.signed_in(&user, app.clock.now());
             Ok(user)
         }
-        Err(PasswordRefusal::Wrong | PasswordRefusal::SecondFactor) => Err(basic_challenge(app)),
+        Err(PasswordRefusal::Wrong | PasswordRefusal::SecondFactor | PasswordRefusal::NotActive(_)) => {
+            Err(basic_challenge(app))
+        }
         Err(refusal) => Err(refusal.into()),
     }
 }

@@ -14,7 +14,7 @@ use crate::db::DbError;
 use crate::models::keys::idempotency::OnceRefusal;
 use crate::models::keys::key::KeyRefusal;
 use crate::models::people::administration::PersonRefusal;
-use crate::models::people::user::SaveError;
+use crate::models::people::user::{SaveError, UserStatus};
 use crate::models::rules::messages;
 use crate::models::services::administration::ServiceRefusal;
 use crate::panics::Panic;
@@ -263,6 +263,14 @@ impl ResponseError for AppError {
 pub const SECOND_FACTOR: &str = "This account needs a second factor, which Latchkey does not support. Its keys still \
                                  work. To sign in, ask an administrator.";
 
+/// What is said to somebody whose password is right, and whose account has this status.
+pub fn not_active(status: UserStatus) -> &'static str {
+    match status {
+        UserStatus::Registered => "This account has not been activated yet. Ask an administrator to activate it.",
+        UserStatus::Locked | UserStatus::Active => "This account is locked. Ask an administrator to unlock it.",
+    }
+}
+
 impl From<RetryAfter> for AppError {
     fn from(RetryAfter(wait): RetryAfter) -> Self {
         Self::TooManyRequests(wait)
@@ -274,6 +282,7 @@ impl From<PasswordRefusal> for AppError {
         match refusal {
             PasswordRefusal::Wrong => Self::Forbidden("The password is wrong."),
             PasswordRefusal::SecondFactor => Self::Forbidden(SECOND_FACTOR),
+            PasswordRefusal::NotActive(status) => Self::Forbidden(not_active(status)),
             PasswordRefusal::TooMany(RetryAfter(wait)) => Self::TooManyAttempts(wait),
             PasswordRefusal::Busy(wait) => Self::Busy(wait),
         }

@@ -15,7 +15,7 @@ use crate::callers::posted_form::{NoFields, Posted};
 use crate::callers::session_user::{self, MaybeSignedIn, SignedIn};
 use crate::callers::verify::verify_password;
 use crate::db::DbError;
-use crate::http::error::{AppError, SECOND_FACTOR};
+use crate::http::error::{AppError, SECOND_FACTOR, not_active};
 use crate::metrics::{AuthMethod, Outcome};
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::token::{Token, TokenAction};
@@ -81,6 +81,7 @@ pub async fn sign_in(
         }
         Err(PasswordRefusal::Wrong) => WRONG,
         Err(PasswordRefusal::SecondFactor) => SECOND_FACTOR,
+        Err(PasswordRefusal::NotActive(status)) => not_active(status),
         Err(refusal) => return Err(refusal.into()),
     };
     let shell = Shell::of(&app, &request, &session)?;

@@ -43,6 +43,8 @@ async fn on_the_page_every_refused_sign_in_costs_and_says_the_same(#[values(Sqli
     let site = site_with_people(db).await;
     let mut said = Vec::new();
     for (login, password) in REFUSED {
+        // The right one is told more: the test below.
+        let password = if ["locked", "registered"].contains(&login) { "a-wrong-password" } else { password };
         let before = site.app.passwords.hash_calls();
         let answer = site.visitor().try_sign_in(login, password).await;
         assert_eq!(site.app.passwords.hash_calls() - before, 1, "{login}");
@@ -57,6 +59,29 @@ async fn on_the_page_every_refused_sign_in_costs_and_says_the_same(#[values(Sqli
         assert_eq!(names, &said[0].1, "{login} has other headers");
         assert_eq!(html, &said[0].2, "{login} sees another page");
     }
+}
+
+/// Only who has the right password learns that the account is there, and it costs what everything costs.
+#[rstest]
+#[tokio::test]
+async fn who_is_locked_or_not_activated_is_told_to_ask_an_administrator(#[values(Sqlite, Postgres)] db: Db) {
+    let site = site_with_people(db).await;
+    site.set_user(&site.user("locked"), "twofa_scheme = 'totp'");
+    for (login, told) in [
+        ("locked", "This account is locked. Ask an administrator to unlock it."),
+        ("registered", "This account has not been activated yet. Ask an administrator to activate it."),
+    ] {
+        let visitor = site.visitor();
+        let before = site.app.passwords.hash_calls();
+        let wrong = visitor.try_sign_in(login, "a-wrong-password").await;
+        let right = visitor.try_sign_in(login, PASSWORD).await;
+        assert_eq!(site.app.passwords.hash_calls() - before, 2, "{login}");
+        assert_eq!((wrong.status, right.status), (422, 422), "{login}");
+        assert!(wrong.shows("The login or password is wrong.") && !wrong.shows(told), "{}", wrong.text());
+        assert!(right.shows(told) && !right.shows("is wrong"), "{}", right.text());
+        assert!(!visitor.is_signed_in().await);
+    }
+    assert_eq!(site.database.number("SELECT count(*) AS number FROM tokens"), 0);
 }
 
 /// What is typed with an accent of its own is hashed both ways, whoever it is for.

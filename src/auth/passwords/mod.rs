@@ -24,7 +24,7 @@ use self::threads::HashingThreads;
 use super::credentials::Password;
 use super::throttle::{RetryAfter, Throttle};
 use crate::clock::{Clock, Timestamp};
-use crate::models::people::user::User;
+use crate::models::people::user::{User, UserStatus};
 use crate::panics::Panics;
 use crate::secret::random_bytes;
 
@@ -42,6 +42,8 @@ pub enum PasswordRefusal {
     Wrong,
     /// It is right, but must not stand in where two factors are asked for.
     SecondFactor,
+    /// It is right, but the account is locked or has not been activated.
+    NotActive(UserStatus),
     /// Too many were wrong.
     TooMany(RetryAfter),
     /// Too many wait to be hashed.
@@ -91,7 +93,8 @@ impl Passwords {
     }
 
     /// Whether `password` is that of `user`, whose row was just read; for `None`, who was looked for as `login` and is
-    /// not there, it costs the same and is wrong. A user who may not come in is as good as none.
+    /// not there, it costs the same and is wrong. So it does for a user who may not come in: only who has the right
+    /// password learns of that.
     ///
     /// # Errors
     /// [`PasswordRefusal`].
@@ -125,12 +128,13 @@ impl Passwords {
             (right || right_as_typed, (is_outdated && opens).then(|| counted_hash(&password, &calls)))
         });
         let (right, replacement) = verified.await?;
-        match welcome {
-            Some(user) if right && has_password => {
+        match user.filter(|_| right && has_password) {
+            Some(user) if user.is_active() => {
                 self.remember(user, password);
                 Ok(Accepted { replacement })
             }
-            _ => {
+            Some(user) => Err(PasswordRefusal::NotActive(user.status)),
+            None => {
                 attempt.wrong();
                 Err(PasswordRefusal::Wrong)
             }
