@@ -16,3 +16,4 @@ pub mod services;
 pub mod shell;
 pub mod sign_in;
 pub mod tokens;
+pub mod way_back;

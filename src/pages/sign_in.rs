@@ -2,13 +2,15 @@
 
 use actix_session::Session;
 use actix_web::http::StatusCode;
+use actix_web::http::header::REFERER;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
 use super::shell::{Flash, Shell, page, see_other, see_other_with};
+use super::way_back::way_back;
 use crate::app::App;
-use crate::auth::credentials::{Password, parameter, without_key};
+use crate::auth::credentials::{Password, parameter};
 use crate::auth::passwords::PasswordRefusal;
 use crate::callers::mandate::Mandate;
 use crate::callers::posted_form::{NoFields, Posted};
@@ -41,7 +43,8 @@ pub struct SignInForm {
     back_url: String,
 }
 
-/// `GET /login`
+/// `GET /login`. Somebody who is signed in already goes on to where they wanted to, or back to the page that they came
+/// from.
 ///
 /// # Errors
 /// Returns an error if a query fails.
@@ -53,7 +56,9 @@ pub async fn show(
 ) -> Result<HttpResponse, AppError> {
     let back_url = parameter(request.query_string(), "back_url").unwrap_or_default();
     if me.is_some() {
-        return Ok(see_other(&way_back(&app, &back_url)));
+        let referrer = request.headers().get(REFERER).and_then(|it| it.to_str().ok()).unwrap_or_default();
+        let back = [back_url.as_str(), referrer].into_iter().find_map(|it| way_back(&app, &request, it));
+        return Ok(see_other(&back.unwrap_or_else(|| home(&app))));
     }
     let shell = Shell::of(&app, &request, &session)?.saying(&request, &[Flash::SignedOut]);
     page(StatusCode::OK, &SignInPage { shell, username: String::new(), back_url, error: None })
@@ -75,7 +80,7 @@ pub async fn sign_in(
     let refused = match verified {
         Ok(user) => {
             if start_session(&app, &request, &session, user, before).await? {
-                return Ok(see_other(&way_back(&app, &form.back_url)));
+                return Ok(see_other(&way_back(&app, &request, &form.back_url).unwrap_or_else(|| home(&app))));
             }
             WRONG
         }
@@ -118,6 +123,11 @@ async fn start_session(
     Ok(true)
 }
 
+/// Where people go who came from no page in particular.
+fn home(app: &App) -> String {
+    app.url.path("/my/account")
+}
+
 /// `POST /logout`: ends this session and no other.
 ///
 /// # Errors
@@ -133,22 +143,4 @@ pub async fn sign_out(
     }
     session.purge();
     Ok(see_other_with(&app, "/login", Flash::SignedOut))
-}
-
-/// The page to return to, if it is one of ours, otherwise *My account*. Prevents an open redirect. Keys in the query
-/// are removed.
-fn way_back(app: &App, back_url: &str) -> String {
-    let home = || app.url.path("/my/account");
-    // Browsers read a backslash as a slash, and ignore control characters.
-    let odd = |c: char| c.is_control() || c.is_whitespace() || c == '\\' || !c.is_ascii();
-    let below_us = back_url.strip_prefix(app.url.base_path()).is_some_and(|rest| rest.starts_with('/'));
-    if !below_us || back_url.starts_with("//") || back_url.contains(odd) {
-        return home();
-    }
-    let (path, query) = back_url.split('#').next().and_then(|it| it.split_once('?')).unwrap_or((back_url, ""));
-    let path = path.split('#').next().unwrap_or_default();
-    match without_key(query) {
-        query if query.is_empty() => path.to_owned(),
-        query => format!("{path}?{query}"),
-    }
 }

@@ -62,13 +62,39 @@ async fn no_back_url_leads_away(#[values(Sqlite, Postgres)] db: Db) {
         &format!("{}.evil.example/", site.url),
         "/my/account\r\nSet-Cookie: latchkey=x",
         "/my/account\r\nLocation: https://evil.example",
+        "https://127.0.0.1/activity",
+        "ftp://127.0.0.1/activity",
+        "http://127.0.0.1:1/activity",
+        // Nobody wants to come back to these.
+        "/login",
+        "/login/",
+        "/login?back_url=%2Factivity",
+        "/%6cogin",
+        "/login#x",
+        "/logout",
+        &format!("{}/login", site.url),
+        // Browsers and proxies resolve these before they look where they lead.
+        "/my/../activity",
+        "/..",
+        "/%2e%2e/x",
+        "/.%2E/x",
+        "/%252e%252e/x",
+        "/my%2f..%2factivity",
+        "/my\\..\\activity",
+        "/my%5c%2e%2e%5cactivity",
     ] {
         assert_eq!(way_back(&visitor, "", back_url).await, "/my/account", "{back_url:?}");
     }
     // These are paths of ours, though nothing stands there.
-    for back_url in
-        ["/%2Fevil.example", "/%5Cevil.example", "/%09/evil.example", "/@evil.example", "/.//evil.example", "/..//x"]
-    {
+    for back_url in [
+        "/%2Fevil.example",
+        "/%5Cevil.example",
+        "/%09/evil.example",
+        "/@evil.example",
+        "/.//evil.example",
+        "/..//x",
+        "/./",
+    ] {
         let location = way_back(&visitor, "", back_url).await;
         assert_eq!(here.join(&location).expect("a URL").origin(), here.origin(), "{back_url:?}");
     }
@@ -107,6 +133,29 @@ async fn a_person_lands_where_they_wanted_to_go(#[values(Sqlite, Postgres)] db: 
     assert_eq!(turned_away.status, 302, "a form is not sent again by itself");
     assert_eq!(turned_away.location(), "/login?back_url=%2Fmy%2Faccount");
     assert_eq!(visitor.get("/").await.location(), "/my/account");
+}
+
+/// A full address of ours is as good as a path, and what follows `#` is for the page.
+#[rstest]
+#[tokio::test]
+async fn a_full_address_of_ours_is_followed_with_its_fragment(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    site.add_user("alice").await;
+    let visitor = site.visitor();
+    let host = site.url.strip_prefix("http://").expect("http");
+    for (back_url, lands) in [
+        (format!("{}/activity", site.url), "/activity"),
+        (format!("{}/activity?page=2#top", site.url), "/activity?page=2#top"),
+        (format!("HTTP://{host}/activity"), "/activity"),
+        (format!("http://alice:x@{host}/activity"), "/activity"),
+        (format!("//{host}/activity"), "/activity"),
+        (site.url.clone(), "/"),
+        ("/my/tokens#token-7".into(), "/my/tokens#token-7"),
+        ("/activity?a=1..2#..".into(), "/activity?a=1..2#.."),
+        ("/my/./account".into(), "/my/account"),
+    ] {
+        assert_eq!(way_back(&visitor, "", &back_url).await, lands, "{back_url}");
+    }
 }
 
 /// "No secret is … in a redirect (`key` is removed from `back_url`)".
@@ -152,6 +201,19 @@ async fn under_a_base_path_the_way_back_stays_below_it(#[values(Sqlite, Postgres
         ("/", "/keys/my/account"),
         ("/keys\\..\\x", "/keys/my/account"),
         ("//keys/x", "/keys/my/account"),
+        ("/keys/../x", "/keys/my/account"),
+        ("/keys/%2e%2e/x", "/keys/my/account"),
+        ("/keys/%2E./x", "/keys/my/account"),
+        ("/keys/..%2fx", "/keys/my/account"),
+        ("/keys/%5c..%5cx", "/keys/my/account"),
+        ("/keys/activity/../../x", "/keys/my/account"),
+        ("/keys/login", "/keys/my/account"),
+        ("/keys/./activity", "/keys/activity"),
+        ("http://127.0.0.1/keys/activity#x", "/keys/activity#x"),
+        ("http://127.0.0.1/", "/keys/my/account"),
+        ("http://127.0.0.1/x", "/keys/my/account"),
+        ("http://127.0.0.1/keys/../x", "/keys/my/account"),
+        ("http://127.0.0.1//keys/x", "/keys/my/account"),
         ("", "/keys/my/account"),
     ] {
         assert_eq!(way_back(&visitor, "/keys", back_url).await, lands, "{back_url}");
