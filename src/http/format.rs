@@ -19,9 +19,9 @@ pub enum Format {
 const XML_DECLARATION: &str = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
 
 impl Format {
-    /// The format for the extension of `path`; `None` if the address is that of a page.
+    /// The format for the extension of `path`, after which a slash may stand; `None` if the address is that of a page.
     pub fn of_path(path: &str) -> Option<Self> {
-        match path.rsplit_once('.')?.1 {
+        match path.trim_end_matches('/').rsplit_once('.')?.1 {
             "json" => Some(Self::Json),
             "xml" => Some(Self::Xml),
             _ => None,

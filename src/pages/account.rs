@@ -12,7 +12,7 @@ use super::form::{Field, PasswordAgain, error_summary};
 use super::keys::KeyPanel;
 use super::moment::Moment;
 use super::notices::Banner;
-use super::shell::{Flash, Shell, page, see_other, see_other_with};
+use super::shell::{Flash, Shell, page, see_other_with};
 use crate::app::App;
 use crate::callers::confirmation::Sensitive;
 use crate::callers::session_user::SessionUser;
@@ -91,11 +91,6 @@ pub struct AccountForm {
     firstname: String,
     lastname: String,
     mail: String,
-}
-
-/// `GET /`
-pub async fn home(app: web::Data<App>) -> HttpResponse {
-    see_other(&app.url.path("/my/account"))
 }
 
 /// `GET /my/account`

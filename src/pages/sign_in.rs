@@ -34,6 +34,13 @@ struct SignInPage {
     error: Option<&'static str>,
 }
 
+#[derive(Template)]
+#[template(path = "sign_out.html")]
+struct SignOutPage {
+    shell: Shell,
+    login: String,
+}
+
 /// The fields of the form.
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -126,6 +133,21 @@ async fn start_session(
 /// Where people go who came from no page in particular.
 fn home(app: &App) -> String {
     app.url.path("/my/account")
+}
+
+/// `GET /logout`: only a form signs out, so here is one.
+///
+/// # Errors
+/// Returns an error if a query fails.
+pub async fn ask_sign_out(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    MaybeSignedIn(me): MaybeSignedIn,
+) -> Result<HttpResponse, AppError> {
+    let Some(me) = me else { return Ok(see_other(&app.url.path("/login"))) };
+    let shell = Shell::of(&app, &request, &session)?;
+    page(StatusCode::OK, &SignOutPage { shell, login: me.user.login })
 }
 
 /// `POST /logout`: ends this session and no other.

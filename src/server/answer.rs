@@ -122,7 +122,7 @@ fn with_body(request: &HttpRequest, mut response: HttpResponse, errors: ErrorFor
     let (content_type, body) = match Format::of_path(path) {
         _ if errors == ErrorFormat::Problems => (problem::CONTENT_TYPE, problem::document(status, &texts)),
         Some(format) => (format.content_type(), format.errors(&texts)),
-        None if path.ends_with(".atom") => ("text/plain; charset=utf-8", Ok(texts.join("\n"))),
+        None if path.trim_end_matches('/').ends_with(".atom") => ("text/plain; charset=utf-8", Ok(texts.join("\n"))),
         None => ("text/html; charset=utf-8", error_page::render(request, status, texts.join(" "))),
     };
     let body = body.unwrap_or_else(|error| {

@@ -1,6 +1,7 @@
 //! The HTTP server and the middleware around every request.
 
 mod answer;
+mod endings;
 pub mod metrics;
 mod offers;
 pub mod request_log;
@@ -26,8 +27,9 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::{FormConfig, PayloadConfig, ServiceConfig};
 use actix_web::{Scope, web};
 
+use self::endings::ask_for_ending;
 use self::offers::WithoutOffers;
-use self::route::at;
+use self::route::exactly_at;
 use self::routes::{api, questions};
 use crate::app::App;
 use crate::config::public_url::PublicUrl;
@@ -53,13 +55,13 @@ const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src '
 /// All routes, below the base path.
 fn routes(url: &PublicUrl, key: &SecretKey) -> Scope {
     // People also type the public URL without the slash at the end.
-    let home = at("").get(pages::account::home);
-    let files = at("/static/{name}").get(static_files::show);
+    let home = exactly_at("").get(pages::elsewhere::own_account);
+    let files = exactly_at("/static/{name}").get(static_files::show);
     let outside = [home, files].into_iter().chain(api()).chain(questions());
     let outside = outside.fold(web::scope(url.base_path()), |scope, at| scope.service(at));
-    let inside =
-        routes::pages().into_iter().fold(web::scope("").wrap(sessions(url, key)), |scope, at| scope.service(at));
-    outside.service(inside.service(at("{anything:.*}").nothing_here()))
+    let inside = web::scope("").wrap(sessions(url, key)).wrap(from_fn(ask_for_ending));
+    let inside = routes::pages().into_iter().fold(inside, |scope, at| scope.service(at));
+    outside.service(inside.service(exactly_at("{anything:.*}").nothing_here()))
 }
 
 /// The session cookie is encrypted and authenticated. It ends when the browser is closed or the session's token

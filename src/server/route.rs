@@ -10,8 +10,13 @@ use super::answer::{ErrorFormat, answer};
 use crate::http::asks::{Argument, Asks};
 use crate::http::error::AppError;
 
-/// The resource at `path`, which supports no method yet.
+/// The resource at `path`, which supports no method yet. A slash at the end of the address changes nothing.
 pub fn at(path: &str) -> At {
+    At { resource: web::resource([path.to_owned(), format!("{path}/")]), ..exactly_at(path) }
+}
+
+/// The same, but only at `path` as it is.
+pub fn exactly_at(path: &str) -> At {
     At {
         path: path.to_owned(),
         literal: None,
@@ -23,7 +28,7 @@ pub fn at(path: &str) -> At {
 
 /// The resource at every address that begins with `path`. Only what follows `path` may have percent escapes.
 pub fn below(path: &'static str) -> At {
-    At { literal: Some(path), ..at(&format!("{path}{{rest:.*}}")) }
+    At { literal: Some(path), ..exactly_at(&format!("{path}{{rest:.*}}")) }
 }
 
 /// A resource and the methods it supports.

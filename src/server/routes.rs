@@ -1,6 +1,6 @@
 //! The table of routes.
 
-use super::route::{At, at, below};
+use super::route::{At, at, below, exactly_at};
 use crate::{api, forward_auth, pages};
 
 /// The API for programs, by key or password, and the health checks.
@@ -39,8 +39,8 @@ pub fn api() -> Vec<At> {
 /// The forward-auth endpoints, which reverse proxies ask about requests to services.
 pub fn questions() -> Vec<At> {
     vec![
-        at("/auth/nginx").get(forward_auth::nginx).with_problems(),
-        at("/auth/forwarded").get(forward_auth::forwarded).with_problems(),
+        exactly_at("/auth/nginx").get(forward_auth::nginx).with_problems(),
+        exactly_at("/auth/forwarded").get(forward_auth::forwarded).with_problems(),
         below("/auth/envoy").any(forward_auth::envoy).with_problems(),
     ]
 }
@@ -48,9 +48,9 @@ pub fn questions() -> Vec<At> {
 /// The pages for people, by session.
 pub fn pages() -> Vec<At> {
     vec![
-        at("/").get(pages::account::home),
+        exactly_at("/").get(pages::elsewhere::own_account),
         at("/login").get(pages::sign_in::show).post(pages::sign_in::sign_in),
-        at("/logout").post(pages::sign_in::sign_out),
+        at("/logout").get(pages::sign_in::ask_sign_out).post(pages::sign_in::sign_out),
         at("/my/account").get(pages::account::show).post(pages::account::save),
         at("/my/password").get(pages::password::show).post(pages::password::change),
         at("/my/api_key").get(pages::keys::ask_api).post(pages::keys::make_api),
@@ -64,6 +64,9 @@ pub fn pages() -> Vec<At> {
         at("/my/tokens/{id:[0-9]+}/revoke").get(pages::tokens::revoke::ask).post(pages::tokens::revoke::revoke),
         at("/activity").get(pages::activity::show),
         at("/revoke").get(pages::leak::show).post(pages::leak::report),
+        at("/my").get(pages::elsewhere::own_account),
+        at("/my/page").get(pages::elsewhere::own_account),
+        at("/users/current").get(pages::elsewhere::own_account),
         // Pages for administrators.
         at("/admin/users").get(pages::people::list::show),
         at("/admin/users/new").get(pages::people::add::show).post(pages::people::add::add),
@@ -73,7 +76,10 @@ pub fn pages() -> Vec<At> {
             .get(pages::people::status::ask_unlock)
             .post(pages::people::status::unlock),
         at("/admin/users/{id:[0-9]+}/password").get(pages::people::password::show).post(pages::people::password::set),
+        at("/users").get(pages::elsewhere::people),
+        at("/users/new").get(pages::elsewhere::new_person),
         at("/users/{id:[0-9]+}").get(pages::people::person::home),
+        at("/users/{id:[0-9]+}/edit").get(pages::people::person::home),
         at("/admin/services").get(pages::services::list::show),
         at("/admin/services/new").get(pages::services::add::show).post(pages::services::add::add),
         at("/admin/services/{id:[0-9]+}").get(pages::services::service::show).post(pages::services::service::change),

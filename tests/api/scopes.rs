@@ -14,7 +14,19 @@ use crate::support::*;
 /// What answers anybody.
 const PUBLIC: [&str; 4] = ["/healthz", "/readyz", "/openapi.json", "/revoke.json"];
 /// Pages that anybody may open.
-const PUBLIC_PAGES: [&str; 5] = ["/", "/login", "/logout", "/revoke", "/users/{id:[0-9]+}"];
+const PUBLIC_PAGES: [&str; 11] = [
+    "/",
+    "/login",
+    "/logout",
+    "/my",
+    "/my/page",
+    "/revoke",
+    "/users",
+    "/users/current",
+    "/users/new",
+    "/users/{id:[0-9]+}",
+    "/users/{id:[0-9]+}/edit",
+];
 
 /// The addresses that a pattern of the table stands for, with `id` where it has one.
 pub fn addresses(pattern: &str, id: i64) -> Vec<String> {

@@ -51,6 +51,7 @@ async fn titles_landmarks_and_headings_tell_where_one_is(#[values(Sqlite, Postgr
             frame("Reset API access key · Latchkey", &["h1 Reset your API access key?", "h2 API access key"]),
         ),
         ("/activity", frame("Activity · Latchkey", &["h1 Activity"])),
+        ("/logout", frame("Sign out · Latchkey", &["h1 Sign out"])),
         ("/nowhere", frame("Page not found · Latchkey", &["h1 Page not found"])),
     ] {
         browser.goto(&format!("{}{path}", site.url)).await;
@@ -167,7 +168,7 @@ async fn error_pages_wear_the_same_dress_and_show_a_way_on(#[case] db: Db, #[cas
     site.later(TimeDelta::seconds(30));
     sign_in(&browser, &site.url, "alice").await;
     browser.shows("Missing an API access key").await;
-    browser.goto(&format!("{}/logout", site.url)).await;
+    browser.goto(&format!("{}/my/notices/1", site.url)).await;
     browser.shows("Error 405 This method is not supported").await;
     assert_sound_but_for(&browser, "405", &[405]).await;
     browser.click("Go to my account").await;

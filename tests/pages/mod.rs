@@ -5,6 +5,7 @@ mod account_form;
 mod activity;
 mod activity_agents;
 mod base_path;
+mod elsewhere;
 mod errors;
 mod keys;
 mod left_open;

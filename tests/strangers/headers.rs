@@ -113,6 +113,7 @@ async fn no_page_has_code_or_style_inside(#[values(Sqlite, Postgres)] db: Db) {
         ("nothing made", alice.post("/my/api_key", &[("replaces", "")]).await),
         ("password", alice.get("/my/password").await),
         ("activity", alice.get("/activity").await),
+        ("sign out", alice.get("/logout").await),
         ("not found", alice.get("/nothing-here").await),
     ] {
         assert!(page.html.contains("</html>"), "{what}");

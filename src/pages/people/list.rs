@@ -72,7 +72,9 @@ pub async fn show(
 ) -> Result<HttpResponse, AppError> {
     let query = request.query_string();
     let name = parameter(query, "name").unwrap_or_default().trim().to_owned();
-    let status = parameter(query, "status").and_then(|status| UserStatus::of_text(&status));
+    // Addresses from Redmine have the number.
+    let status = |text: String| UserStatus::of_text(&text).or_else(|| UserStatus::numbered(&text));
+    let status = parameter(query, "status").and_then(status);
     let paging = Paging::asked(query, PER_PAGE, LAST_PAGE);
 
     let statuses = status.map_or(UserStatus::ALL.to_vec(), |status| vec![status]);
