@@ -256,7 +256,7 @@ async fn a_search_is_a_few_words(#[values(Sqlite, Postgres)] db: Db) {
         for format in ["json", "xml"] {
             let answer = site.get_with_key(&format!("/users.{format}?name={name}"), &key).await;
             assert_eq!(answer.status, if told.is_some() { 422 } else { 200 }, "{}", answer.text);
-            let message = told.map(|told| format!("Name {told}")).unwrap_or_default();
+            let message = told.map(|told| format!("name {told}")).unwrap_or_default();
             assert!(answer.text.contains(&message), "{}", answer.text);
         }
         let page = visitor.get(&format!("/admin/users?name={name}")).await;

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::described::{InUser, NotLetIn, NotTaken, SwitchUser};
-use super::document::{Document, read};
+use super::parameters::table::Operation;
+use super::parameters::{Document, Parameters};
 use crate::callers::api_user::{AccountRead, AccountWrite, ApiUser};
 use crate::clock::iso8601;
 use crate::http::error::AppError;
@@ -45,7 +46,7 @@ impl From<User> for Account {
     }
 }
 
-/// What people may change about themselves; every other field is ignored.
+/// What people may change about themselves.
 #[derive(Default, Deserialize, ToSchema)]
 #[schema(as = AccountChanges, xml(name = "user"))]
 struct AccountChanges {
@@ -79,9 +80,16 @@ impl Document for AccountChanges {
             (Account = "application/xml"),
         )),
         NotLetIn,
+        NotTaken,
     ),
 )]
-pub async fn show(format: Format, me: ApiUser<AccountRead>) -> Result<HttpResponse, AppError> {
+pub async fn show(
+    request: HttpRequest,
+    format: Format,
+    me: ApiUser<AccountRead>,
+    payload: web::Payload,
+) -> Result<HttpResponse, AppError> {
+    Parameters::read(&request, format, payload, Operation::ShowAccount).await?;
     format.respond("user", &Account::from(me.user))
 }
 
@@ -104,14 +112,15 @@ pub async fn update(
     me: ApiUser<AccountWrite>,
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
-    let changes: AccountChanges = read(&request, format, payload).await?;
+    let changes: AccountChanges =
+        Parameters::read(&request, format, payload, Operation::UpdateAccount).await?.user()?;
     let before = me.user.profile();
     let profile = Profile {
         firstname: changes.firstname.unwrap_or_else(|| before.firstname.clone()),
         lastname: changes.lastname.unwrap_or_else(|| before.lastname.clone()),
         mail: changes.mail.unwrap_or_else(|| before.mail.clone()),
     };
-    let (id, profile) = (me.user.id, profile.trimmed());
+    let (id, profile) = (me.user.id, profile.normalized());
     me.mandate.write(move |tx| profile.save(tx, id, &before)).await??;
     Ok(HttpResponse::NoContent().finish())
 }

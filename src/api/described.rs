@@ -14,7 +14,7 @@ use crate::models::keys::scope::{LONGEST_SERVICE_NAME, Scope};
 use crate::models::keys::token::TokenAction;
 
 /// The schema of a person in JSON, where a member `user` holds what in XML is the root element. It only describes what
-/// [`Format::write`](crate::http::format::Format::write) writes and `document::read` reads.
+/// [`Format::write`](crate::http::format::Format::write) writes and [`Parameters`](super::parameters::Parameters) read.
 pub struct InUser<T>(PhantomData<T>);
 
 impl<T: ToSchema> PartialSchema for InUser<T> {
@@ -48,6 +48,21 @@ impl IntoParams for SwitchUser {
     }
 }
 
+/// The parameter that asks for more about a person.
+pub struct Include;
+
+impl IntoParams for Include {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let parameter = ParameterBuilder::new()
+            .name("include")
+            .parameter_in(ParameterIn::Query)
+            .required(Required::False)
+            .description(Some("`groups` or `memberships`, or both with a comma: lists that are empty here."))
+            .schema(Some(text()));
+        vec![parameter.build()]
+    }
+}
+
 /// The responses when the caller is not authenticated or not allowed.
 pub struct NotLetIn;
 
@@ -74,15 +89,16 @@ impl IntoResponses for NotLetIn {
     }
 }
 
-/// The responses when the document that was sent is not accepted.
+/// The responses when the parameters or the document that were sent are not accepted.
 pub struct NotTaken;
 
 impl IntoResponses for NotTaken {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         [
-            ("400", response("The document cannot be read.", None)),
-            ("413", response("The document is too large.", None)),
-            ("422", response("Rules are broken, and nothing is changed.", None)),
+            ("400", response("What was sent cannot be read.", None)),
+            ("413", response("What was sent is too large.", None)),
+            ("415", response("What was sent is in a format or a character encoding that is not read here.", None)),
+            ("422", response("Rules are broken, or a parameter is refused, and nothing is changed.", None)),
         ]
         .map(|(status, response)| (status.to_owned(), RefOr::T(response)))
         .into()

@@ -10,7 +10,7 @@ use serde::de::{Deserialize, MapAccess, Visitor};
 use serde::{Deserializer, Serialize};
 use serde_json::Value;
 
-use super::document::body_error;
+use super::parameters::body_error;
 use crate::http::error::AppError;
 use crate::http::format::Format;
 use crate::models::rules::Problem;

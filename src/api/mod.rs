@@ -4,11 +4,12 @@
 pub mod account;
 pub mod activity;
 pub mod described;
-pub mod document;
 pub mod health;
 pub mod idempotency;
 pub mod json;
 pub mod openapi;
+pub mod parameters;
+pub mod people_search;
 pub mod revoke;
 pub mod services;
 pub mod tokens;

@@ -8,19 +8,20 @@ use serde::{Deserialize, Serialize};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::described::{InUser, NotLetIn, NotTaken, SwitchUser};
-use super::document::{Document, read};
+use super::described::{InUser, Include, NotLetIn, NotTaken, SwitchUser};
+use super::parameters::table::Operation;
+use super::parameters::{Document, Parameters, is_without_numbers};
+use super::people_search::{self, ListParameters};
 use crate::app::App;
-use crate::auth::credentials::{Password, parameter};
+use crate::auth::credentials::Password;
 use crate::auth::passwords::rules::{NewPassword, Owner};
 use crate::callers::api_user::{AccountRead, AdminUser, ApiUser, UsersRead, UsersWrite};
 use crate::clock::iso8601;
 use crate::http::address::id_of;
 use crate::http::error::AppError;
 use crate::http::format::Format;
-use crate::models::people::administration::{self, Addition, PeopleFilter, PersonChanges};
-use crate::models::people::search::SearchTooLong;
-use crate::models::people::user::{NewUser, Profile, SaveError, User, UserField, UserStatus, login_errors};
+use crate::models::people::administration::{self, Addition, PersonChanges};
+use crate::models::people::user::{NewUser, Profile, SaveError, User, UserField, UserStatus, normalized_mail};
 use crate::models::rules::FieldError;
 
 /// The number of people in a response by default, and the largest that `limit` can ask for.
@@ -51,6 +52,34 @@ struct Person {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1, maximum = 3)]
     status: Option<i64>,
+    /// Only where `include` asks for it, and only for administrators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<Vec<String>>)]
+    groups: Option<NothingOfTheKind>,
+    /// Only where `include` asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<Vec<String>>)]
+    memberships: Option<NothingOfTheKind>,
+}
+
+/// A list of what Latchkey does not have, in the form that the format has for it.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum NothingOfTheKind {
+    Json([(); 0]),
+    Xml {
+        #[serde(rename = "@type")]
+        kind: &'static str,
+    },
+}
+
+impl NothingOfTheKind {
+    fn of(format: Format) -> Self {
+        match format {
+            Format::Json => Self::Json([]),
+            Format::Xml => Self::Xml { kind: "array" },
+        }
+    }
 }
 
 type JsonPerson = InUser<Person>;
@@ -71,6 +100,8 @@ impl Person {
             passwd_changed_on: user.passwd_changed_on.map(iso8601),
             twofa_scheme: user.twofa_scheme,
             status: None,
+            groups: None,
+            memberships: None,
         }
     }
 
@@ -79,38 +110,61 @@ impl Person {
         let status = Some(user.status.number());
         Self { status, ..Self::themself(user) }
     }
+
+    /// The fields that `viewer` sees.
+    fn seen_by(viewer: &User, user: User) -> Self {
+        if viewer.admin { Self::for_administrators(user) } else { Self::themself(user) }
+    }
+
+    /// The same with what the parameter `include` asks for. Everybody signs in here, so there is no `auth_source`.
+    fn including(self, viewer: &User, parameters: &Parameters, format: Format) -> Result<Self, AppError> {
+        let listed = parameters.texts("include").join(",");
+        let asks = |name| listed.split(',').any(|part| part.trim() == name);
+        let nothing_if = |is_asked: bool| is_asked.then(|| NothingOfTheKind::of(format));
+        Ok(Self {
+            groups: nothing_if(viewer.admin && asks("groups")),
+            memberships: nothing_if(asks("memberships")),
+            ..self
+        })
+    }
 }
 
-/// People, and where in the whole list they stand.
+/// People, and where in the whole list they stand, unless the client wants to go without.
 #[derive(Serialize, ToSchema)]
 #[schema(as = People)]
 struct JsonList {
     users: Vec<Person>,
-    total_count: i64,
-    offset: i64,
-    limit: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    total_count: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    offset: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    limit: Option<i64>,
 }
 
-/// People, and where in the whole list they stand.
+/// People, and where in the whole list they stand, unless the client wants to go without.
 #[derive(Serialize, ToSchema)]
 #[schema(as = PeopleAsXml, xml(name = "users"))]
 struct XmlList {
-    #[serde(rename = "@total_count")]
-    #[schema(xml(attribute, name = "total_count"))]
-    total_count: i64,
-    #[serde(rename = "@offset")]
-    #[schema(xml(attribute, name = "offset"))]
-    offset: i64,
-    #[serde(rename = "@limit")]
-    #[schema(xml(attribute, name = "limit"))]
-    limit: i64,
+    #[serde(rename = "@total_count", skip_serializing_if = "Option::is_none")]
+    #[schema(xml(attribute, name = "total_count"), nullable = false)]
+    total_count: Option<i64>,
+    #[serde(rename = "@offset", skip_serializing_if = "Option::is_none")]
+    #[schema(xml(attribute, name = "offset"), nullable = false)]
+    offset: Option<i64>,
+    #[serde(rename = "@limit", skip_serializing_if = "Option::is_none")]
+    #[schema(xml(attribute, name = "limit"), nullable = false)]
+    limit: Option<i64>,
     #[serde(rename = "@type")]
     #[schema(xml(attribute, name = "type"), value_type = String, pattern = "^array$")]
     kind: &'static str,
     user: Vec<Person>,
 }
 
-/// What administrators may say about a person; every other field is ignored.
+/// What administrators may say about a person.
 #[derive(Default, Deserialize, ToSchema)]
 #[schema(as = PersonChanges, xml(name = "user"))]
 struct PersonDocument {
@@ -135,8 +189,6 @@ struct PersonDocument {
     /// Whether the password must be changed at the next sign-in.
     #[schema(value_type = Option<bool>, nullable = false)]
     must_change_passwd: Option<String>,
-    #[schema(ignore)]
-    generate_password: Option<String>,
 }
 
 type JsonPersonDocument = InUser<PersonDocument>;
@@ -169,7 +221,6 @@ impl Document for PersonDocument {
         "admin",
         "status",
         "must_change_passwd",
-        "generate_password",
     ];
 }
 
@@ -182,47 +233,43 @@ impl Document for PersonDocument {
     path = "/users/current.{format}",
     operation_id = "showCurrentUser",
     summary = "Get the current user",
-    params(SwitchUser),
+    params(SwitchUser, Include),
     responses(
         (status = 200, description = "The current user", content(
             (inline(JsonPerson) = "application/json"),
             (Person = "application/xml"),
         )),
         NotLetIn,
+        NotTaken,
     ),
 )]
-pub async fn current(format: Format, me: ApiUser<AccountRead>) -> Result<HttpResponse, AppError> {
-    format.respond("user", &Person::themself(me.user))
+pub async fn current(
+    request: HttpRequest,
+    format: Format,
+    me: ApiUser<AccountRead>,
+    payload: web::Payload,
+) -> Result<HttpResponse, AppError> {
+    let parameters = Parameters::read(&request, format, payload, Operation::ShowCurrent).await?;
+    format.respond("user", &Person::seen_by(&me.user, me.user.clone()).including(&me.user, &parameters, format)?)
 }
 
-/// `GET /users.{json,xml}`: `status`, `name`, `offset`, `limit`.
+/// `GET /users.{json,xml}`
 ///
 /// # Errors
-/// A search that is too long; those of the database.
+/// A parameter that is refused; those of the database.
 #[utoipa::path(
     get,
     path = "/users.{format}",
     operation_id = "listUsers",
     summary = "List people (administrators only)",
-    params(
-        SwitchUser,
-        ("status" = Option<String>, Query, pattern = "^[123*]?$", nullable = false,
-            description = "1: active (the default), 2: registered, 3: locked, empty: all"),
-        ("name" = Option<String>, Query, nullable = false, max_length = 300,
-            description = "Part of a login or email, or words that are each part of the first or last name"),
-        ("offset" = Option<i64>, Query, minimum = 0, nullable = false, description = "The number of items to skip"),
-        ("limit" = Option<i64>, Query, minimum = 1, nullable = false,
-            description = "The number of items to return: 25 by default, 100 at most"),
-        ("page" = Option<i64>, Query, minimum = 1, nullable = false,
-            description = "The page to return, from 1; ignored with `offset`"),
-    ),
+    params(SwitchUser, ListParameters),
     responses(
         (status = 200, description = "One page of the list", content(
             (JsonList = "application/json"),
             (XmlList = "application/xml"),
         )),
-        (status = 422, description = "`name` has too many words or characters."),
         NotLetIn,
+        NotTaken,
     ),
 )]
 pub async fn list(
@@ -230,48 +277,38 @@ pub async fn list(
     request: HttpRequest,
     format: Format,
     _: AdminUser<UsersRead>,
+    payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
-    let query = request.query_string();
-    let (offset, limit) = offset_and_limit(query);
-    let name = parameter(query, "name").unwrap_or_default();
-    let name = name.parse().map_err(|too_long: SearchTooLong| AppError::Invalid(vec![format!("Name {too_long}")]))?;
-    let filter = PeopleFilter { statuses: statuses(query), name };
-    let found = app.database.read(move |connection| filter.find(connection, offset, limit)).await?;
-    let (total_count, users) = (found.total, found.users.into_iter().map(Person::for_administrators).collect());
-    match format {
+    let parameters = Parameters::read(&request, format, payload, Operation::List).await?;
+    let (offset, limit) = offset_and_limit(&parameters)?;
+    let search = people_search::read(&parameters)?;
+    let found = app.database.read(move |connection| search.find(connection, offset, limit)).await?;
+    let users = found.users.into_iter().map(Person::for_administrators).collect();
+    let has_numbers = !is_without_numbers(&parameters, request.headers());
+    let [total_count, offset, limit] = [found.total, offset, limit].map(|number| has_numbers.then_some(number));
+    let body = match format {
         Format::Json => {
-            let list = JsonList { users, total_count, offset, limit };
-            let body = serde_json::to_string(&list).map_err(AppError::internal)?;
-            Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, format.content_type())).body(body))
+            serde_json::to_string(&JsonList { users, total_count, offset, limit }).map_err(AppError::internal)?
         }
-        Format::Xml => format.respond("users", &XmlList { total_count, offset, limit, kind: "array", user: users }),
-    }
-}
-
-/// Reads `status` as Redmine does: without it only active people are listed, if it is empty everybody, and if it is no
-/// status nobody.
-fn statuses(query: &str) -> Vec<UserStatus> {
-    match parameter(query, "status").as_deref() {
-        None => vec![UserStatus::Active],
-        Some("" | "*") => UserStatus::ALL.to_vec(),
-        Some(number) => UserStatus::numbered(number).into_iter().collect(),
-    }
+        Format::Xml => format.write("users", &XmlList { total_count, offset, limit, kind: "array", user: users })?,
+    };
+    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, format.content_type())).body(body))
 }
 
 /// Reads `offset`, `limit` and `page` as leniently as Redmine does, because clients rely on it: what is not a number
 /// counts as 0, a large limit is reduced, and `page` is used if there is no `offset`. The list of keys is Latchkey's
 /// own and refuses such values (`tokens/filter.rs`), so the two do not share this function.
-fn offset_and_limit(query: &str) -> (i64, i64) {
+fn offset_and_limit(parameters: &Parameters) -> Result<(i64, i64), AppError> {
     let number = |name| {
-        let text = parameter(query, name).filter(|text| !text.trim().is_empty())?;
-        Some(text.trim().parse::<i64>().unwrap_or(0))
+        let text = parameters.text(name)?.filter(|text| !text.trim().is_empty());
+        Ok::<_, AppError>(text.map(|text| text.trim().parse::<i64>().unwrap_or(0)))
     };
-    let limit = match number("limit").unwrap_or(0) {
+    let limit = match number("limit")?.unwrap_or(0) {
         ..1 => USUAL_LIMIT,
         limit => limit.min(LARGEST_LIMIT),
     };
-    let first_of_page = || number("page").map_or(0, |page| page.saturating_sub(1).saturating_mul(limit));
-    (number("offset").unwrap_or_else(first_of_page).max(0), limit)
+    let first_of_page = number("page")?.map_or(0, |page| page.saturating_sub(1).saturating_mul(limit));
+    Ok((number("offset")?.unwrap_or(first_of_page).max(0), limit))
 }
 
 /// `GET /users/ID.{json,xml}`: administrators see everybody, others themselves.
@@ -283,7 +320,7 @@ fn offset_and_limit(query: &str) -> (i64, i64) {
     path = "/users/{id}.{format}",
     operation_id = "showUser",
     summary = "Get a person (administrators, or the person themselves)",
-    params(("id" = i64, Path, minimum = 1), SwitchUser),
+    params(("id" = i64, Path, minimum = 1), SwitchUser, Include),
     responses(
         (status = 200, description = "The person", content(
             (inline(JsonPerson) = "application/json"),
@@ -291,6 +328,7 @@ fn offset_and_limit(query: &str) -> (i64, i64) {
         )),
         (status = 404, description = "No account has this id."),
         NotLetIn,
+        NotTaken,
     ),
 )]
 pub async fn show(
@@ -298,14 +336,18 @@ pub async fn show(
     request: HttpRequest,
     format: Format,
     me: ApiUser<UsersRead>,
+    payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
+    let parameters = Parameters::read(&request, format, payload, Operation::Show).await?;
     let id = id_of(&request);
-    if !me.user.admin && id.as_ref().is_ok_and(|id| *id == me.user.id) {
-        return format.respond("user", &Person::themself(me.user));
-    }
-    me.administrator()?;
-    let user = find(&app, id?).await?;
-    format.respond("user", &Person::for_administrators(user))
+    let viewer = me.user.clone();
+    let user = if id.as_ref().is_ok_and(|id| *id == viewer.id) {
+        me.user
+    } else {
+        me.administrator()?;
+        find(&app, id?).await?
+    };
+    format.respond("user", &Person::seen_by(&viewer, user).including(&viewer, &parameters, format)?)
 }
 
 /// `POST /users.{json,xml}`
@@ -340,20 +382,20 @@ pub async fn create(
     me: AdminUser<UsersWrite>,
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
-    let document: PersonDocument = read(&request, format, payload).await?;
+    let document: PersonDocument = Parameters::read(&request, format, payload, Operation::Create).await?.user()?;
     let profile = Profile {
         firstname: document.firstname.clone().unwrap_or_default(),
         lastname: document.lastname.clone().unwrap_or_default(),
         mail: document.mail.clone().unwrap_or_default(),
     };
     let login = document.login.as_deref().unwrap_or_default().trim().to_owned();
-    let mut new = NewUser { login, profile: profile.trimmed(), password_hash: None, admin: false };
-    let mut errors = new.errors();
+    let mut new = NewUser { login, profile: profile.normalized(), password_hash: None, admin: false };
+    let checked = new.clone();
+    let mut errors = app.database.read(move |connection| checked.errors(connection)).await?;
     let password = document.password(Owner { login: &new.login, profile: &new.profile }, &mut errors);
     let status = document.status(&mut errors).unwrap_or(UserStatus::Active);
     new.admin = truth("admin", document.admin.as_deref())?.unwrap_or(false);
     let must_change_password = truth("must_change_passwd", document.must_change_passwd.as_deref())?.unwrap_or(false);
-    document.refuse_to_generate(&mut errors)?;
     if !errors.is_empty() {
         return Err(SaveError::Invalid(errors).into());
     }
@@ -397,7 +439,7 @@ pub async fn update(
     me: AdminUser<UsersWrite>,
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
-    let document: PersonDocument = read(&request, format, payload).await?;
+    let document: PersonDocument = Parameters::read(&request, format, payload, Operation::Update).await?.user()?;
     let user = find(&app, id_of(&request)?).await?;
     let id = user.id;
     let trim = |text: &Option<String>| text.as_ref().map(|text| text.trim().to_owned());
@@ -408,14 +450,14 @@ pub async fn update(
         login: trim(&document.login),
         firstname: trim(&document.firstname),
         lastname: trim(&document.lastname),
-        mail: trim(&document.mail),
+        mail: document.mail.as_deref().map(normalized_mail),
         password_hash: None,
     };
-    let (login, profile) = changed(&changes, user);
-    let mut errors = login_errors(&login);
-    errors.extend(profile.errors());
+    let (login, profile) = changes.after(&user);
+    let checked = (login.clone(), profile.clone());
+    let broken = app.database.read(move |connection| checked.1.errors_of(connection, Some(id), &checked.0));
+    let mut errors = broken.await?;
     let password = document.password(Owner { login: &login, profile: &profile }, &mut errors);
-    document.refuse_to_generate(&mut errors)?;
     changes.status = document.status(&mut errors);
     if !errors.is_empty() {
         return Err(SaveError::Invalid(errors).into());
@@ -425,43 +467,56 @@ pub async fn update(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// `DELETE /users/ID.{json,xml}`
+/// `DELETE /users/ID.{json,xml}`: with the parameter `lock`, the person is locked instead.
 ///
 /// # Errors
-/// One's own account; nobody has this id; those of the database.
+/// One's own account; nobody has this id; `confirm` is another login; those of the database.
 #[utoipa::path(
     delete,
     path = "/users/{id}.{format}",
     operation_id = "deleteUser",
-    summary = "Delete a person with their sessions, keys and activity (administrators only)",
-    description = "An access token cannot delete an administrator.",
-    params(("id" = i64, Path, minimum = 1), SwitchUser),
+    summary = "Delete a person with their sessions, keys and activity, or lock them (administrators only)",
+    description = "An access token cannot delete or lock an administrator.",
+    params(
+        ("id" = i64, Path, minimum = 1),
+        SwitchUser,
+        ("lock" = Option<String>, Query, nullable = false,
+            description = "Lock the person instead of deleting them, whatever the value"),
+        ("confirm" = Option<String>, Query, nullable = false,
+            description = "The login of the person: nothing happens if it is another one"),
+    ),
     responses(
-        (status = 204, description = "The person was deleted."),
+        (status = 204, description = "The person was deleted or locked."),
         (status = 404, description = "No account has this id."),
-        (status = 422, description = "You cannot delete your own account or the last administrator."),
         NotLetIn,
+        NotTaken,
     ),
 )]
-pub async fn delete(request: HttpRequest, me: AdminUser<UsersWrite>) -> Result<HttpResponse, AppError> {
+pub async fn delete(
+    request: HttpRequest,
+    format: Format,
+    me: AdminUser<UsersWrite>,
+    payload: web::Payload,
+) -> Result<HttpResponse, AppError> {
+    let parameters = Parameters::read(&request, format, payload, Operation::Delete).await?;
     let id = id_of(&request)?;
-    me.mandate.write_about(id, move |tx| administration::delete(tx, id)).await??;
+    let confirmed = parameters.text("confirm")?.filter(|login| !login.is_empty());
+    let locks = parameters.is_given("lock");
+    let done = me.mandate.write_about(id, move |tx| {
+        if let Some(login) = confirmed {
+            administration::confirm_login(tx, id, &login)?;
+        }
+        match locks {
+            true => PersonChanges { status: Some(UserStatus::Locked), ..PersonChanges::default() }.apply(tx, id),
+            false => administration::delete(tx, id),
+        }
+    });
+    done.await??;
     Ok(HttpResponse::NoContent().finish())
 }
 
 async fn find(app: &App, id: i64) -> Result<User, AppError> {
     app.database.lookup(move |connection| User::find(connection, id)).await?.ok_or(AppError::NotFound)
-}
-
-/// The login and the profile of `user` after `changes`.
-fn changed(changes: &PersonChanges, user: User) -> (String, Profile) {
-    let changed = |new: &Option<String>, old| new.clone().unwrap_or(old);
-    let profile = Profile {
-        firstname: changed(&changes.firstname, user.firstname),
-        lastname: changed(&changes.lastname, user.lastname),
-        mail: changed(&changes.mail, user.mail),
-    };
-    (changed(&changes.login, user.login), profile)
 }
 
 async fn hash(app: &App, password: Option<NewPassword>) -> Result<Option<String>, AppError> {
@@ -486,7 +541,8 @@ impl PersonDocument {
     fn password(&self, owner: Owner<'_>, errors: &mut Vec<FieldError<UserField>>) -> Option<NewPassword> {
         let password = self.password.as_deref().filter(|password| !password.is_empty())?;
         let accepted = NewPassword::of(Password::new(password), owner).map_err(|error| errors.push(error)).ok();
-        if self.password_confirmation.as_deref().is_some_and(|confirmation| confirmation != password) {
+        let differs = |confirmation: &str| Password::new(confirmation) != Password::new(password);
+        if self.password_confirmation.as_deref().is_some_and(differs) {
             errors.push(FieldError::new(UserField::Password, "doesn't match confirmation"));
         }
         accepted
@@ -496,19 +552,8 @@ impl PersonDocument {
         let number = self.status.as_deref().map(str::trim).filter(|number| !number.is_empty())?;
         let status = UserStatus::numbered(number);
         if status.is_none() {
-            errors.push(FieldError::new(UserField::Status, "is not included in the list"));
+            errors.push(FieldError::new(UserField::Status, "is invalid"));
         }
         status
-    }
-
-    /// Redmine generates a password and mails it. Latchkey sends no mail, so nobody would learn such a password.
-    fn refuse_to_generate(&self, errors: &mut Vec<FieldError<UserField>>) -> Result<(), AppError> {
-        if truth("generate_password", self.generate_password.as_deref())? == Some(true) {
-            errors.push(FieldError::new(
-                UserField::Password,
-                "cannot be generated, as no mail is sent here: give one instead of generate_password",
-            ));
-        }
-        Ok(())
     }
 }

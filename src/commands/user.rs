@@ -78,7 +78,7 @@ pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
     match command {
         Command::Add { login, mail, firstname, lastname, admin, password } => {
             let firstname = firstname.unwrap_or_else(|| login.chars().take(Profile::LONGEST_FIRSTNAME).collect());
-            let profile = Profile { firstname, lastname, mail }.trimmed();
+            let profile = Profile { firstname, lastname, mail }.normalized();
             add(&database, NewUser { login, profile, password_hash: None, admin }, &password)
         }
         Command::List => list(&database),
@@ -92,7 +92,7 @@ pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
 
 fn add(database: &Database, mut new: NewUser, password: &PasswordSource) -> Result<(), Failure> {
     // Check the other fields before asking for the password, so that nobody types it in vain.
-    let errors = new.errors();
+    let errors = database.read_now(|connection| new.errors(connection))?;
     if !errors.is_empty() {
         return Err(SaveError::Invalid(errors).into());
     }

@@ -12,7 +12,7 @@ use super::zone::{self, Reading};
 use crate::auth::passwords::redmine::RedmineHash;
 use crate::clock::{Timestamp, parse_without_zone};
 use crate::models::keys::token::TokenAction;
-use crate::models::people::user::{Profile, UserStatus, login_errors, mail_errors};
+use crate::models::people::user::{Profile, UserStatus, login_errors, mail_errors, normalized_mail};
 use crate::models::visible::{is_invisible, without_invisible};
 use crate::secret::Secret;
 
@@ -462,7 +462,7 @@ impl Reader {
             return None;
         };
         let (mail, valid) = self.text("mail", cell);
-        let mail = mail.trim().to_owned();
+        let mail = normalized_mail(&mail);
         if !valid || !mail_errors(&mail).is_empty() {
             self.note(Kind::Mail, format!("{} is not valid", quoted(cell)), "imported with a placeholder");
             return None;

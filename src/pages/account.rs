@@ -120,7 +120,7 @@ pub async fn save(
     sensitive: Sensitive<SessionUser, AccountForm>,
 ) -> Result<HttpResponse, AppError> {
     let AccountForm { firstname, lastname, mail } = sensitive.form.clone();
-    let typed = Profile { firstname, lastname, mail }.trimmed();
+    let typed = Profile { firstname, lastname, mail }.normalized();
     let (id, before, new) = (sensitive.user.id, sensitive.user.profile(), typed.clone());
     let me = (&sensitive.user, &sensitive.session);
     // Only what differs from `before` is saved.

@@ -74,7 +74,6 @@ async fn mail_must_look_like_an_address(#[values(Sqlite, Postgres)] db: Db) {
         "nonsense",
         // What differs by case beyond ASCII would be two addresses to the databases.
         "zoë@example.org",
-        "zoe@exämple.org",
         "@example.org",
         "alice@",
         "a@b@c",

@@ -2,10 +2,12 @@
 
 import datetime
 import itertools
+import json
 import os
 import re
 
 import schemathesis
+from schemathesis.transport.requests import REQUESTS_TRANSPORT
 
 OWN_ID = os.environ["OWN_ID"]
 OWN_KEYS = os.environ["OWN_KEYS"].split()
@@ -58,10 +60,71 @@ def map_case(context, case):
     if case.path == "/my/tokens.json" and case.method == "GET" and case.meta.generation.mode.is_positive:
         filters = [name for name in ("unused_since", "expires_before") if name in (case.query or {})]
         case.query = {**(case.query or {}), **dict.fromkeys(filters, TIMES[number % len(TIMES)])}
+    if case.method == "DELETE" and case.path.startswith("/users") and number % 8:
+        # Most people stay, so that there is somebody to ask about.
+        case.query = {"lock": "lock"}
     if case.path.startswith(("/my/tokens", "/admin/services")) and number % 4:
         # The others have no keys, and make none like that.
         case.headers.pop("X-Redmine-Switch-User", None)
     return case
+
+
+# Redmine's parameters that /openapi.json does not have, as they mean nothing here or are refused.
+REDMINES = [
+    {"group_id": "7"},
+    {"nometa": "1"},
+    {"f[]": "status", "op[status]": "=", "v[status][]": "3"},
+    {"f[]": "shoe_size"},
+    {"c[]": "login", "per_page": "5", "set_filter": "1"},
+    {"sort": "lastname:desc,id"},
+    {"include": "groups,memberships,auth_source"},
+    {"user[mail_notification]": "all", "pref[hide_mail]": "1"},
+]
+
+
+@schemathesis.hook
+def map_query(context, query):
+    """Adds what Redmine's clients send, to every third request about people."""
+    number = next(numbers)
+    if number % 3 == 0 and is_about_people(context.operation.path):
+        query = {**(query or {}), **REDMINES[number // 3 % len(REDMINES)]}
+    return query
+
+
+def is_about_people(path):
+    return path.startswith(("/users", "/my/account"))
+
+
+def written_by(serializer, encodings):
+    """A serializer that writes what is about people in each of the encodings by turns."""
+
+    def write(context, value):
+        written = serializer(context, value)
+        encoding = encodings[next(numbers) % len(encodings)]
+        if "json" in written and is_about_people(context.case.path):
+            written = {"data": json.dumps(written["json"], ensure_ascii=False).encode(encoding, "surrogatepass")}
+        elif isinstance(written.get("data"), bytes) and is_about_people(context.case.path):
+            written = {**written, "data": recoded(written["data"], encoding)}
+        return written
+
+    return write
+
+
+def recoded(document, encoding):
+    """The document in another encoding, if it has the characters."""
+    try:
+        declaration = f'<?xml version="1.0" encoding="{encoding}"?>' if encoding == "iso-8859-1" else ""
+        return (declaration + document.decode()).encode(encoding)
+    except UnicodeError:
+        return document
+
+
+for media_type, encodings in [
+    ("application/json", ["utf-8", "utf-8-sig", "utf-16"]),
+    ("application/xml", ["utf-8", "utf-8-sig", "utf-16", "iso-8859-1"]),
+]:
+    _, serializer = REQUESTS_TRANSPORT.get_first_matching_media_type(media_type)
+    REQUESTS_TRANSPORT.serializer(media_type)(written_by(serializer, encodings))
 
 
 @schemathesis.hook

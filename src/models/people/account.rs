@@ -12,11 +12,11 @@ impl Profile {
     /// # Errors
     /// [`SaveError`]; nothing is changed then.
     pub fn save(&self, tx: &mut Tx<'_>, user_id: i64, before: &Self) -> Result<(), SaveError> {
-        let errors = self.errors();
+        let user = User::lock_row(tx.connection, user_id)?;
+        let errors = self.errors_of(tx.connection, Some(user_id), &user.login)?;
         if !errors.is_empty() {
             return Err(SaveError::Invalid(errors));
         }
-        User::lock_row(tx.connection, user_id)?;
         User::update_profile(tx.connection, user_id, before, self, tx.now)?;
         if tx.client.administrator().is_some() && before != self {
             NewEvent::of_person(user_id, EventAction::AccountChanged).record(tx)?;

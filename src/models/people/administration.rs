@@ -1,46 +1,15 @@
-//! What administrators do about people: find, add, change, lock and delete them. Each change is recorded in the
+//! What administrators do about people: add, change, lock and delete them. Each change is recorded in the
 //! person's activity, with who made it.
 
 use diesel::prelude::*;
 
-use super::search::NameSearch;
-use super::user::{Locked, NewUser, SaveError, User, UserField, UserStatus};
+use super::user::{Locked, NewUser, Profile, SaveError, User, UserField, UserStatus};
 use crate::db::schema::users;
-use crate::db::{DbConnection, DbError, lower, write_error};
+use crate::db::{DbError, write_error};
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::token::Token;
 use crate::models::rules::{FieldError, messages};
 use crate::models::tx::Tx;
-
-/// A search for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeopleFilter {
-    /// The statuses that are included.
-    pub statuses: Vec<UserStatus>,
-    /// What they are called.
-    pub name: NameSearch,
-}
-
-/// A page of the people who were found.
-pub struct People {
-    /// The people on this page, by login.
-    pub users: Vec<User>,
-    /// The number of all people who were found.
-    pub total: i64,
-}
-
-impl PeopleFilter {
-    /// The people who were found: at most `most` of them, after the first `skip`.
-    ///
-    /// # Errors
-    /// Returns an error if a query fails.
-    pub fn find(&self, connection: &mut DbConnection, skip: i64, most: i64) -> QueryResult<People> {
-        let found = || users::table.filter(users::status.eq_any(&self.statuses)).filter(self.name.finds());
-        let total = found().count().get_result(connection)?;
-        let page = found().order(lower(users::login)).offset(skip).limit(most).select(User::as_select());
-        Ok(People { users: page.load(connection)?, total })
-    }
-}
 
 /// A person to be added.
 pub struct Addition {
@@ -92,6 +61,9 @@ pub enum PersonRefusal {
     /// There would be no active administrator left.
     #[error("This is the only active administrator: make somebody else an administrator first")]
     LastAdministrator,
+    /// The login that was given to confirm is another one.
+    #[error("confirm is not the login of this person")]
+    OtherLogin,
     /// The change breaks rules.
     #[error("{}", messages(.0).join("; "))]
     Invalid(Vec<FieldError<UserField>>),
@@ -156,6 +128,17 @@ impl Addition {
 }
 
 impl PersonChanges {
+    /// The login and the profile of `user` after the changes.
+    pub fn after(&self, user: &User) -> (String, Profile) {
+        let changed = |new: &Option<String>, old: &str| new.clone().unwrap_or_else(|| old.to_owned());
+        let profile = Profile {
+            firstname: changed(&self.firstname, &user.firstname),
+            lastname: changed(&self.lastname, &user.lastname),
+            mail: changed(&self.mail, &user.mail),
+        };
+        (changed(&self.login, &user.login), profile)
+    }
+
     /// Changes a person. Locking the account or setting a password ends their sessions. The keys of a locked person
     /// stop working, and work again when the person is unlocked.
     ///
@@ -211,6 +194,15 @@ impl PersonChanges {
         });
         actions
     }
+}
+
+/// Checks that the person has this login, before something is done about them that cannot be undone.
+///
+/// # Errors
+/// [`PersonRefusal`]
+pub fn confirm_login(tx: &mut Tx<'_>, user_id: i64, login: &str) -> Result<(), PersonRefusal> {
+    let user = lock_and_find(tx, user_id, Takes::Nothing)?;
+    if user.login.eq_ignore_ascii_case(login.trim()) { Ok(()) } else { Err(PersonRefusal::OtherLogin) }
 }
 
 /// Deletes a person with all their sessions, keys and activity. The event goes into the activity of whoever does it.

@@ -1,84 +1,333 @@
-//! What people are searched by: a few words. The query grows with them, and whoever asks decides how many there are, so
-//! there is a type that holds no more than a few.
-
-use std::str::FromStr;
+//! The search for people: by whom, and in which order.
 
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
+use diesel::sql_types::{Bool, Text};
 
+use super::user::{User, UserStatus};
+use crate::clock::Timestamp;
 use crate::db::schema::users;
-use crate::db::{MultiBackend, lower};
+use crate::db::{DbConnection, MultiBackend, lower};
+use crate::models::text_enum::text_enum;
 
-/// The most words of a search. A condition is nested a level for each, and a deep one overflows the stack.
-const MOST_WORDS: usize = 10;
+/// A search for people. Everything that it says holds for each of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PeopleSearch {
+    /// What holds for them.
+    pub criteria: Vec<Criterion>,
+    /// The order, the first first. Whatever is equal by all of it is ordered by login.
+    pub order: Vec<Order>,
+}
+
+/// Something that holds for the people who are searched for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Criterion {
+    /// Their status is one of these.
+    Status(Vec<UserStatus>),
+    /// They are administrators, or are not.
+    Admin(bool),
+    /// The text of one of their fields is like this.
+    Field(TextField, TextTest),
+    /// Their login, mail address, first and last name are like this together: each word may stand in another one.
+    Name(TextTest),
+    /// Something happened to their account at such a time.
+    Time(TimeField, TimeTest),
+}
+
+text_enum! {
+    /// A text about a person. Case is ignored (on SQLite only that of ASCII letters).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum TextField {
+        /// The login.
+        Login = "login",
+        /// The first name.
+        Firstname = "firstname",
+        /// The last name.
+        Lastname = "lastname",
+        /// The mail address.
+        Mail = "mail",
+        /// The kind of second factor, empty if there is none.
+        SecondFactor = "twofa_scheme",
+    }
+}
+
+text_enum! {
+    /// A time about a person.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum TimeField {
+        /// When the account was created.
+        Created = "created_on",
+        /// The last sign-in.
+        LastLogin = "last_login_on",
+    }
+}
+
+/// The texts of a search. The query grows with them, and whoever asks decides how many there are, so this type holds no
+/// more than a few.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FewTexts(Vec<String>);
+
+/// The most texts of a test. A condition is nested a level for each, and a deep one overflows the stack.
+const MOST_TEXTS: usize = 10;
 /// The most characters of a search. No name or mail address is longer, and SQLite refuses patterns that are much longer.
 pub const LONGEST_SEARCH: usize = 300;
-
-/// A part of the login or mail address, or words that are each a part of the first or last name. Case is ignored (on
-/// SQLite only that of ASCII letters). By default it is empty, and finds everybody.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NameSearch(String);
 
 /// Why nobody is searched for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SearchTooLong {
-    /// There are too many words.
-    #[error("has too many words to search for (maximum is {MOST_WORDS})")]
+    /// There are too many words or values.
+    #[error("has too many words to search for (maximum is {MOST_TEXTS})")]
     Words,
     /// There are too many characters.
     #[error("is too long to search for (maximum is {LONGEST_SEARCH} characters)")]
     Characters,
 }
 
-impl FromStr for NameSearch {
-    type Err = SearchTooLong;
+/// What a text must be like. A list is never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TextTest {
+    /// It is one of these.
+    Is(FewTexts),
+    /// It contains all of these words.
+    Contains(FewTexts),
+    /// It contains one of these words.
+    ContainsAny(FewTexts),
+    /// It begins with one of these.
+    Begins(FewTexts),
+    /// It ends with one of these.
+    Ends(FewTexts),
+    /// It is empty.
+    Empty,
+    /// It is not so.
+    Not(Box<TextTest>),
+}
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let text = text.trim();
-        if text.chars().count() > LONGEST_SEARCH {
+/// When something must have happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeTest {
+    /// From the first time, until before the second.
+    Between(Option<Timestamp>, Option<Timestamp>),
+    /// At any time.
+    Ever,
+    /// It has not happened.
+    Never,
+}
+
+/// A column to order people by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// The column.
+    pub by: OrderBy,
+    /// Whether the largest comes first.
+    pub is_descending: bool,
+}
+
+text_enum! {
+    /// The columns to order people by, and the SQL of each.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum OrderBy(as_str, sql) {
+        /// The id.
+        Id = ("id", "users.id"),
+        /// The login.
+        Login = ("login", "lower(users.login)"),
+        /// The first name.
+        Firstname = ("firstname", "lower(users.firstname)"),
+        /// The last name.
+        Lastname = ("lastname", "lower(users.lastname)"),
+        /// The mail address.
+        Mail = ("mail", "lower(users.mail)"),
+        /// Whether they are administrators.
+        Admin = ("admin", "users.admin"),
+        /// The status, by the number that Redmine has for it.
+        Status = ("status", "CASE users.status WHEN 'active' THEN 1 WHEN 'registered' THEN 2 ELSE 3 END"),
+        /// When the account was created.
+        Created = ("created_on", "users.created_on"),
+        /// When the account was last changed.
+        Updated = ("updated_on", "users.updated_on"),
+        /// The last sign-in.
+        LastLogin = ("last_login_on", "users.last_login_on"),
+        /// When the password was last set.
+        PasswordChanged = ("passwd_changed_on", "users.passwd_changed_on"),
+        /// The kind of second factor.
+        SecondFactor = ("twofa_scheme", "users.twofa_scheme"),
+    }
+}
+
+/// A page of the people who were found.
+pub struct People {
+    /// The people on this page, by login.
+    pub users: Vec<User>,
+    /// The number of all people who were found.
+    pub total: i64,
+}
+
+#[expect(clippy::disallowed_types, reason = "there are few texts, so it is nested a few levels deep")]
+type Condition = Box<dyn BoxableExpression<users::table, MultiBackend, SqlType = Bool>>;
+#[expect(clippy::disallowed_types, reason = "it is a column")]
+type LoweredText = Box<dyn BoxableExpression<users::table, MultiBackend, SqlType = Text>>;
+
+/// What the criterion `Name` is about.
+const NAMES: &[TextField] = &[TextField::Login, TextField::Mail, TextField::Firstname, TextField::Lastname];
+
+impl PeopleSearch {
+    /// The search for people of these statuses whom the words of `name` describe, all of whom if it is blank.
+    ///
+    /// # Errors
+    /// There are too many words, or they are too long.
+    pub fn new(statuses: Vec<UserStatus>, name: &str) -> Result<Self, SearchTooLong> {
+        let mut criteria = vec![Criterion::Status(statuses)];
+        criteria.extend(FewTexts::words(name)?.map(|words| Criterion::Name(TextTest::Contains(words))));
+        Ok(Self { criteria, order: Vec::new() })
+    }
+
+    /// The people who were found: at most `most` of them, after the first `skip`.
+    ///
+    /// # Errors
+    /// Returns an error if a query fails.
+    pub fn find(&self, connection: &mut DbConnection, skip: i64, most: i64) -> QueryResult<People> {
+        let found = || users::table.filter(all(self.criteria.iter().map(Criterion::condition)));
+        let total = found().count().get_result(connection)?;
+        let order = diesel::dsl::sql::<Text>(&self.order_sql());
+        let page = found().order(order).offset(skip).limit(most).select(User::as_select());
+        Ok(People { users: page.load(connection)?, total })
+    }
+
+    /// What follows `ORDER BY`. What is missing comes last, on both databases.
+    fn order_sql(&self) -> String {
+        let by = |order: &Order| {
+            let (sql, direction) = (order.by.sql(), if order.is_descending { "DESC" } else { "ASC" });
+            format!("({sql}) IS NULL, {sql} {direction}, ")
+        };
+        self.order.iter().map(by).collect::<String>() + OrderBy::Login.sql()
+    }
+}
+
+impl FewTexts {
+    /// The words of a search: split at blanks, or between quotation marks. `None`: there are none.
+    ///
+    /// # Errors
+    /// There are too many words, or they are too long.
+    pub fn words(text: &str) -> Result<Option<Self>, SearchTooLong> {
+        if text.trim().chars().count() > LONGEST_SEARCH {
             return Err(SearchTooLong::Characters);
         }
-        match text.split_whitespace().count() {
-            ..=MOST_WORDS => Ok(Self(text.to_owned())),
+        let mut found = Vec::new();
+        // Every other part stands between quotation marks, but for the last, if it is not closed.
+        let parts: Vec<&str> = text.split('"').collect();
+        for (number, part) in parts.iter().enumerate() {
+            let is_quoted = number % 2 == 1 && number + 1 < parts.len();
+            match is_quoted {
+                true => found.push(part.trim()),
+                false => found.extend(part.split_whitespace()),
+            }
+        }
+        Self::of(found)
+    }
+
+    /// The texts that are not blank. `None`: there are none.
+    ///
+    /// # Errors
+    /// There are too many texts, or they are too long together.
+    pub fn of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Option<Self>, SearchTooLong> {
+        let texts: Vec<_> = texts.into_iter().map(str::trim).filter(|text| !text.is_empty()).collect();
+        if texts.iter().map(|text| text.chars().count()).sum::<usize>() > LONGEST_SEARCH {
+            return Err(SearchTooLong::Characters);
+        }
+        match texts.len() {
+            0 => Ok(None),
+            ..=MOST_TEXTS => Ok(Some(Self(texts.into_iter().map(str::to_owned).collect()))),
             _ => Err(SearchTooLong::Words),
         }
     }
 }
 
-#[expect(clippy::disallowed_types, reason = "there are few words, so it is nested a few levels deep")]
-type Condition = Box<dyn BoxableExpression<users::table, MultiBackend, SqlType = Bool>>;
-
-impl NameSearch {
-    /// The condition that a person is found.
-    pub(super) fn finds(&self) -> Condition {
-        // Logins and mail addresses are lowercased as their indexed columns are. For names, the database lowercases
-        // both sides.
-        let whole = pattern(&self.0.to_ascii_lowercase());
-        let login_or_mail =
-            lower(users::login).like(whole.clone()).escape('\\').or(lower(users::mail).like(whole).escape('\\'));
-        let words = self.0.split_whitespace().map(|word| {
-            let word = pattern(word);
-            let first = lower(users::firstname).like(lower(word.clone())).escape('\\');
-            Box::new(first.or(lower(users::lastname).like(lower(word)).escape('\\'))) as Condition
-        });
-        match words.reduce(|all, word| Box::new(all.and(word))) {
-            Some(words) => Box::new(login_or_mail.or(words)),
-            None => Box::new(diesel::dsl::sql::<Bool>("1 = 1")),
+impl Criterion {
+    fn condition(&self) -> Condition {
+        match self {
+            Self::Status(statuses) => Box::new(users::status.eq_any(statuses.clone())),
+            Self::Admin(admin) => Box::new(users::admin.eq(*admin)),
+            Self::Field(field, test) => test.condition(&[*field]),
+            Self::Name(test) => test.condition(NAMES),
+            Self::Time(field, test) => test.condition(*field),
         }
     }
 }
 
-/// A LIKE pattern that matches any text with `text` in it. Wildcards in `text` are escaped.
-fn pattern(text: &str) -> String {
-    let mut pattern = String::from("%");
+impl TextTest {
+    /// The condition that the `fields` together are like this.
+    fn condition(&self, fields: &[TextField]) -> Condition {
+        let like = |before: &str, text: &str, after: &str| {
+            let pattern = format!("{before}{}{after}", escaped(text));
+            any(fields
+                .iter()
+                .map(|field| Box::new(field.lowered().like(lower(pattern.clone())).escape('\\')) as Condition))
+        };
+        match self {
+            Self::Is(texts) => any(texts.0.iter().map(|text| like("", text, ""))),
+            Self::Contains(words) => all(words.0.iter().map(|word| like("%", word, "%"))),
+            Self::ContainsAny(words) => any(words.0.iter().map(|word| like("%", word, "%"))),
+            Self::Begins(texts) => any(texts.0.iter().map(|text| like("", text, "%"))),
+            Self::Ends(texts) => any(texts.0.iter().map(|text| like("%", text, ""))),
+            Self::Empty => all(fields.iter().map(|field| Box::new(field.lowered().eq("")) as Condition)),
+            Self::Not(test) => Box::new(diesel::dsl::not(test.condition(fields))),
+        }
+    }
+}
+
+impl TextField {
+    fn lowered(self) -> LoweredText {
+        match self {
+            Self::Login => Box::new(lower(users::login)),
+            Self::Firstname => Box::new(lower(users::firstname)),
+            Self::Lastname => Box::new(lower(users::lastname)),
+            Self::Mail => Box::new(lower(users::mail)),
+            Self::SecondFactor => Box::new(diesel::dsl::sql::<Text>("lower(coalesce(users.twofa_scheme, ''))")),
+        }
+    }
+}
+
+impl TimeTest {
+    fn condition(self, field: TimeField) -> Condition {
+        #[expect(clippy::disallowed_types, reason = "it is a column")]
+        let column = || -> Box<dyn BoxableExpression<users::table, MultiBackend, SqlType = _>> {
+            match field {
+                TimeField::Created => Box::new(users::created_on.nullable()),
+                TimeField::LastLogin => Box::new(users::last_login_on),
+            }
+        };
+        let happened = || Box::new(column().is_not_null()) as Condition;
+        match self {
+            Self::Ever => happened(),
+            Self::Never => Box::new(column().is_null()),
+            Self::Between(from, until) => {
+                let from = from.map(|from| Box::new(column().ge(from).assume_not_null()) as Condition);
+                let until = until.map(|until| Box::new(column().lt(until).assume_not_null()) as Condition);
+                all([Some(happened()), from, until].into_iter().flatten())
+            }
+        }
+    }
+}
+
+fn all(conditions: impl Iterator<Item = Condition>) -> Condition {
+    let together = conditions.reduce(|all, one| Box::new(all.and(one)));
+    together.unwrap_or_else(|| Box::new(diesel::dsl::sql::<Bool>("1 = 1")))
+}
+
+fn any(conditions: impl Iterator<Item = Condition>) -> Condition {
+    let together = conditions.reduce(|any, one| Box::new(any.or(one)));
+    together.unwrap_or_else(|| Box::new(diesel::dsl::sql::<Bool>("1 = 0")))
+}
+
+/// A text within a LIKE pattern: its wildcards are escaped.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::new();
     // PostgreSQL does not accept NUL, and no name contains it.
     for c in text.chars().filter(|c| *c != '\0') {
         if ['%', '_', '\\'].contains(&c) {
-            pattern.push('\\');
+            escaped.push('\\');
         }
-        pattern.push(c);
+        escaped.push(c);
     }
-    pattern + "%"
+    escaped
 }
 
 #[cfg(test)]
@@ -86,19 +335,38 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::db::DbConnection;
+
+    fn words(text: &str) -> Result<Option<FewTexts>, SearchTooLong> {
+        FewTexts::words(text)
+    }
+
+    #[test]
+    fn words_are_split_at_blanks_and_what_is_quoted_is_one() {
+        for (text, expected) in [
+            ("ann archer", vec!["ann", "archer"]),
+            ("  ann\tarcher ", vec!["ann", "archer"]),
+            ("\"ann archer\" a", vec!["ann archer", "a"]),
+            ("a\" b \"c", vec!["a", "b", "c"]),
+            ("5\" disk", vec!["5", "disk"]),
+            ("o'brien", vec!["o'brien"]),
+        ] {
+            assert_eq!(words(text), FewTexts::of(expected), "{text}");
+        }
+        for text in ["", "  ", "\"\"", "\" \""] {
+            assert_eq!(words(text), Ok(None), "{text:?}");
+        }
+    }
 
     #[test]
     fn people_are_found_by_a_few_words() {
-        let search = |text: &str| text.parse::<NameSearch>();
         for text in ["", "  ", "ann", &"a ".repeat(10), &"é".repeat(300)] {
-            assert!(search(text).is_ok(), "{text}");
+            assert!(words(text).is_ok(), "{text}");
         }
-        for words in [11, 150] {
-            assert_eq!(search(&"a ".repeat(words)), Err(SearchTooLong::Words));
+        for number in [11, 150] {
+            assert_eq!(words(&"a ".repeat(number)), Err(SearchTooLong::Words));
         }
         for text in ["é".repeat(301), "a\u{3000}".repeat(8200)] {
-            assert_eq!(search(&text), Err(SearchTooLong::Characters));
+            assert_eq!(words(&text), Err(SearchTooLong::Characters));
         }
     }
 
@@ -106,10 +374,10 @@ mod tests {
         /// The stack of a test's thread is as large as that of a thread that answers requests; this is a small part of it.
         #[test]
         fn no_search_needs_much_stack(text in "[a-z\\\\%_ \u{2000}\u{3000}]{0,400}") {
-            let Ok(search) = text.parse::<NameSearch>() else { return Ok(()) };
+            let Ok(search) = PeopleSearch::new(UserStatus::ALL.to_vec(), &text) else { return Ok(()) };
             let query = move || {
                 let memory = SqliteConnection::establish(":memory:").expect("a database");
-                users::table.filter(search.finds()).count().get_result::<i64>(&mut DbConnection::Sqlite(memory))
+                search.find(&mut DbConnection::Sqlite(memory), 0, 1).map(|_| ())
             };
             let thread = std::thread::Builder::new().stack_size(512 * 1024).spawn(query).expect("a thread");
             // The query is built, and then there is no table.

@@ -94,6 +94,7 @@ pub struct User {
 }
 
 /// A person to be stored.
+#[derive(Clone)]
 pub struct NewUser {
     /// The login.
     pub login: String,
@@ -116,8 +117,8 @@ pub struct Profile {
     pub mail: String,
 }
 
-/// The fields of a person that are validated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The fields of a person that are validated, in the order in which errors are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum UserField {
     /// `login`
     Login,
@@ -152,6 +153,9 @@ impl Labelled for UserField {
     }
 }
 
+/// The problem of a login or mail address that somebody else has.
+const TAKEN: &str = "has already been taken";
+
 /// Why a person could not be stored.
 #[derive(Debug, thiserror::Error)]
 pub enum SaveError {
@@ -166,7 +170,7 @@ pub enum SaveError {
 write_error!(SaveError);
 
 impl From<DbError> for SaveError {
-    /// Only the unique indexes can decide about uniqueness: a check beforehand would miss a concurrent insert (TOCTOU).
+    /// The unique indexes decide about uniqueness: a check beforehand misses a concurrent insert (TOCTOU).
     fn from(error: DbError) -> Self {
         use diesel::result::{DatabaseErrorKind::UniqueViolation, Error::DatabaseError};
         let query = if let DbError::Query(query) = &error { Some(&**query) } else { None };
@@ -180,7 +184,7 @@ impl From<DbError> for SaveError {
             _ => None,
         };
         match taken {
-            Some(field) => Self::Invalid(vec![FieldError::new(field, "has already been taken")]),
+            Some(field) => Self::Invalid(vec![FieldError::new(field, TAKEN)]),
             None => Self::Database(error),
         }
     }
@@ -192,19 +196,28 @@ impl Profile {
     /// The most characters of a last name.
     pub const LONGEST_LASTNAME: usize = 255;
 
-    /// The same profile without whitespace around its parts.
-    pub fn trimmed(self) -> Self {
+    /// The same profile without whitespace around its parts, and the mail address as [`normalized_mail`] writes it.
+    pub fn normalized(self) -> Self {
         let trim = |text: String| text.trim().to_owned();
-        Self { firstname: trim(self.firstname), lastname: trim(self.lastname), mail: trim(self.mail) }
+        Self { firstname: trim(self.firstname), lastname: trim(self.lastname), mail: normalized_mail(&self.mail) }
     }
 
-    /// Every rule that the profile breaks, in the order of the form.
-    pub fn errors(&self) -> Vec<FieldError<UserField>> {
+    /// Every rule that the profile breaks by itself, in the order of the form.
+    fn errors(&self) -> Vec<FieldError<UserField>> {
         let mut errors = name_errors(UserField::Firstname, &self.firstname, Self::LONGEST_FIRSTNAME);
         errors.extend(name_errors(UserField::Lastname, &self.lastname, Self::LONGEST_LASTNAME));
         errors.extend(mail_errors(&self.mail));
         errors
     }
+}
+
+/// A mail address as it is stored: without whitespace around it, and with an internationalized domain in ASCII
+/// (Punycode), as mail servers write it. Text that is no such address stays as it is.
+pub fn normalized_mail(mail: &str) -> String {
+    let mail = mail.trim();
+    let international = mail.rsplit_once('@').filter(|(_, domain)| !domain.is_ascii());
+    let ascii = international.and_then(|(local, domain)| Some((local, idna::domain_to_ascii(domain).ok()?)));
+    ascii.map_or_else(|| mail.to_owned(), |(local, domain)| format!("{local}@{domain}"))
 }
 
 /// Every rule of logins that `login` breaks: 1 to 60 characters of `[A-Za-z0-9_@.-]`.
@@ -399,12 +412,47 @@ impl User {
     }
 }
 
+impl Profile {
+    /// Every rule that the profile breaks as that of the person with this id and this login, those about other people
+    /// included. `None`: it is that of somebody new. Only the unique indexes are sure that nobody else has a login or
+    /// mail address; this tells both at once, and beside all else that is wrong.
+    ///
+    /// # Errors
+    /// Returns an error if a query fails.
+    pub fn errors_of(
+        &self,
+        connection: &mut DbConnection,
+        id: Option<i64>,
+        login: &str,
+    ) -> QueryResult<Vec<FieldError<UserField>>> {
+        let others = || users::table.filter(users::id.ne(id.unwrap_or_default())).count();
+        let mut errors = login_errors(login);
+        errors.extend(self.errors());
+        let is_valid = |field| errors.iter().all(|error| error.field != field);
+        let (login_is_valid, mail_is_valid) = (is_valid(UserField::Login), is_valid(UserField::Mail));
+        let mut take = |field, others: i64| {
+            errors.extend((others > 0).then(|| FieldError::new(field, TAKEN)));
+        };
+        if login_is_valid {
+            let same = lower(users::login).eq(login.to_ascii_lowercase());
+            take(UserField::Login, others().filter(same).get_result(connection)?);
+        }
+        if mail_is_valid {
+            let same = lower(users::mail).eq(self.mail.to_ascii_lowercase());
+            take(UserField::Mail, others().filter(same).get_result(connection)?);
+        }
+        errors.sort_by_key(|error| error.field);
+        Ok(errors)
+    }
+}
+
 impl NewUser {
-    /// Every rule that the new person breaks.
-    pub fn errors(&self) -> Vec<FieldError<UserField>> {
-        let mut errors = login_errors(&self.login);
-        errors.extend(self.profile.errors());
-        errors
+    /// Every rule that the new person breaks, those about other people included.
+    ///
+    /// # Errors
+    /// Returns an error if a query fails.
+    pub fn errors(&self, connection: &mut DbConnection) -> QueryResult<Vec<FieldError<UserField>>> {
+        self.profile.errors_of(connection, None, &self.login)
     }
 
     /// Stores the person. The row is read back by its login, which works on both databases.

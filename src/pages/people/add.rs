@@ -114,13 +114,14 @@ pub async fn add(
         }
     };
     let AddForm { login, firstname, lastname, mail, .. } = form.clone();
-    let profile = Profile { firstname, lastname, mail }.trimmed();
+    let profile = Profile { firstname, lastname, mail }.normalized();
     let login = login.trim().to_owned();
     let mut new = NewUser { login, profile, password_hash: None, admin: form.admin.is_ticked() };
     let owner = Owner { login: &new.login, profile: &new.profile };
     let password = Password::new(form.new_password.clone());
     let password = NewPassword::confirmed(password, &form.new_password_confirmation, owner);
-    let mut errors = new.errors();
+    let checked = new.clone();
+    let mut errors = app.database.read(move |connection| checked.errors(connection)).await?;
     errors.extend(password.as_ref().err().into_iter().flatten().cloned());
     let added = match password {
         Ok(password) if errors.is_empty() => {

@@ -13,8 +13,7 @@ use crate::auth::credentials::parameter;
 use crate::callers::session_user::AdminSession;
 use crate::http::error::AppError;
 use crate::models::keys::token::Token;
-use crate::models::people::administration::{People, PeopleFilter};
-use crate::models::people::search::NameSearch;
+use crate::models::people::search::{People, PeopleSearch};
 use crate::models::people::user::{User, UserStatus};
 use crate::pages::moment::Moment;
 use crate::pages::paging::{Pager, Paging};
@@ -78,13 +77,13 @@ pub async fn show(
     let paging = Paging::asked(query, PER_PAGE, LAST_PAGE);
 
     let statuses = status.map_or(UserStatus::ALL.to_vec(), |status| vec![status]);
-    let search = name.parse::<NameSearch>();
-    let (users, total, keys) = match search.clone() {
+    let search = PeopleSearch::new(statuses, &name);
+    let too_long = search.as_ref().err().copied();
+    let (users, total, keys) = match search {
         Err(_) => Default::default(),
-        Ok(name) => {
-            let filter = PeopleFilter { statuses, name };
+        Ok(search) => {
             let found = app.database.read(move |connection| {
-                let People { users, total } = filter.find(connection, paging.skip(), PER_PAGE)?;
+                let People { users, total } = search.find(connection, paging.skip(), PER_PAGE)?;
                 let ids: Vec<i64> = users.iter().map(|user| user.id).collect();
                 Ok((users, total, Token::keys_of(connection, &ids)?))
             });
@@ -96,11 +95,11 @@ pub async fn show(
         keys_by_owner.entry(key.user_id).or_default().push(key);
     }
 
-    let (shell, is_searched) = (Shell::of(&app, &request, &session)?, search.is_ok());
+    let shell = Shell::of(&app, &request, &session)?;
     let address = |number| shell.path(&format!("/admin/users?{}", query_of(&name, status, number)));
     let shown = ListPage {
         count: paging.count(total, ("person", "people")),
-        empty: search.map_or_else(|too_long| format!("The search {too_long}."), |_| empty(total, &name).to_owned()),
+        empty: too_long.map_or_else(|| empty(total, &name).to_owned(), |too_long| format!("The search {too_long}.")),
         is_filtered: !name.is_empty() || status.is_some(),
         pager: paging.pager_of(total, address),
         people: users.into_iter().map(|user| Row::new(&app, &keys_by_owner, user)).collect(),
@@ -108,7 +107,7 @@ pub async fn show(
         name,
         shell,
     };
-    page(if is_searched { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY }, &shown)
+    page(if too_long.is_none() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY }, &shown)
 }
 
 impl Row {

@@ -185,6 +185,76 @@ pub fn form() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![4 => fields.clone(), 2 => almost(fields), 2 => target_part(), 1 => vec(any::<u8>(), 0..200)]
 }
 
+/// What Redmine's clients send about people in forms and addresses, and what only looks like it.
+pub fn redmine_form() -> impl Strategy<Value = Vec<u8>> {
+    let name = select(vec![
+        "user[firstname]",
+        "user[lastname]",
+        "user[mail]",
+        "user[login]",
+        "user[admin]",
+        "user[status]",
+        "user[x][][y]",
+        "user[group_ids][]",
+        "user[",
+        "user]",
+        "user[]",
+        "user",
+        "pref[a]",
+        "status",
+        "status[]",
+        "name",
+        "login",
+        "mail",
+        "created_on",
+        "admin",
+        "group_id",
+        "sort",
+        "include",
+        "nometa",
+        "limit",
+        "offset",
+        "f[]",
+        "op[status]",
+        "v[status][]",
+        "op[login]",
+        "v[login][]",
+        "lock",
+        "confirm",
+        "cf_1",
+        "query_id",
+        "",
+    ]);
+    let value = prop_oneof![
+        3 => plausible_text(),
+        1 => any::<i64>().prop_map(|number| number.to_string()),
+        4 => select(vec![
+            "1", "3", "1|3", "!3", "=", "*", "!*", "~a", "!~a b", "^a", "$z", ">=2026-01-01", "><2026-01-01|2026-02-01",
+            "<=9999-12-31", ">=+262142-12-31", "2026-12-31T23:59:60Z", "login:desc,id", "status", "groups,memberships",
+            "\"a b\" c", "|||||", "J\u{f6}rg", "a@m\u{fc}ller.example", "a@xn--\u{fc}", "a@\u{ad}",
+        ]).prop_map(str::to_owned),
+    ];
+    let fields = vec((name, value), 0..8)
+        .prop_map(|fields| form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish().into_bytes());
+    prop_oneof![4 => fields.clone(), 2 => almost(fields), 1 => target_part()]
+}
+
+/// `documents` in an encoding of their own: with a byte order mark, in UTF-16, in Latin-1, or said to be in another one.
+pub fn encoded(documents: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+    let declared =
+        select(vec!["ISO-8859-1", "windows-1252", "utf-16", "utf-8", "shift_jis", "utf-7", "replacement", ""]);
+    (documents, declared, 0..5).prop_map(|(document, declared, how)| {
+        let text = String::from_utf8_lossy(&document).into_owned();
+        match how {
+            0 => [b"\xef\xbb\xbf", document.as_slice()].concat(),
+            1 => std::iter::once(0xFEFF).chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect(),
+            2 => std::iter::once(0xFEFF).chain(text.encode_utf16()).flat_map(u16::to_be_bytes).collect(),
+            3 => text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect(),
+            _ => [format!("<?xml version='1.0' encoding='{declared}'?>").as_bytes(), &document].concat(),
+        }
+    })
+}
+
 /// What programs send about keys: nearly right, and much else.
 pub fn key_json() -> impl Strategy<Value = Vec<u8>> {
     let scopes = [

@@ -112,7 +112,7 @@ async fn broken_rules_are_told_and_nothing_is_changed(#[values(Sqlite, Postgres)
         (r#"{"user":{"login":"CAROL"}}"#, "Login has already been taken"),
         (r#"{"user":{"login":null}}"#, "Login cannot be blank"),
         (r#"{"user":{"password":"short","lastname":"Renamed"}}"#, "Password is too short (minimum is 8 characters)"),
-        (r#"{"user":{"status":0}}"#, "Status is not included in the list"),
+        (r#"{"user":{"status":0}}"#, "Status is invalid"),
     ] {
         let answer = put(&site, &key, &address(&site, "bob", "json"), body).await;
         assert_eq!((answer.status, answer.text), (422, format!("{{\"errors\":[\"{told}\"]}}")), "{body}");

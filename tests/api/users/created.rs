@@ -80,13 +80,17 @@ async fn broken_rules_are_told_as_redmine_tells_them_and_nobody_is_made(#[values
             all(r#""password":"long-enough","password_confirmation":"otherwise""#),
             r#""Password doesn't match confirmation""#,
         ),
-        (all(r#""status":7"#), r#""Status is not included in the list""#),
-        (all(r#""status":"locked""#), r#""Status is not included in the list""#),
+        (all(r#""status":7"#), r#""Status is invalid""#),
+        (all(r#""status":"locked""#), r#""Status is invalid""#),
         (all(r#""mail":"BOB@Example.org""#), r#""Email has already been taken""#),
         (all(r#""login":"Bob""#), r#""Login has already been taken""#),
         (
+            all(r#""mail":"bob@EXAMPLE.org","login":"bob","lastname":"","password":"short","status":9"#),
+            r#""Login has already been taken","Last name cannot be blank","Email has already been taken","Password is too short (minimum is 8 characters)","Status is invalid""#,
+        ),
+        (
             all(r#""generate_password":true"#),
-            r#""Password cannot be generated, as no mail is sent here: give one instead of generate_password""#,
+            r#""user[generate_password] is refused: no mail is sent here that could tell a password. Set one, and tell it yourself.""#,
         ),
     ] {
         let answer = post(&site, &key, "/users.json", &body).await;

@@ -1,5 +1,6 @@
 //! `DELETE /users/ID.{json,xml}`
 
+use latchkey::models::people::user::UserStatus;
 use rstest::rstest;
 
 use super::*;
@@ -34,6 +35,59 @@ async fn a_person_is_deleted_with_sessions_and_keys(#[values(Sqlite, Postgres)] 
     }
     let told = activity(&site, "root").await;
     assert_eq!(told.iter().filter(|told| *told == "Account deleted: bob").count(), 2, "{told:?}");
+}
+
+/// "`DELETE /users/ID.json?lock=lock` deletes for good, where Redmine locks": nobody who means to lock deletes.
+#[rstest]
+#[tokio::test]
+async fn with_lock_the_person_is_locked_and_all_stays(#[values(Sqlite, Postgres)] db: Db) {
+    let (site, key) = with_admin(db).await;
+    let user = site.add_user("bob").await;
+    let bobs = site.add_key(&user, TokenAction::Api).await;
+    let with = |query: &str, media_type: &str, body: &str| {
+        let request = site.request(Method::DELETE, &format!("/users/{}.json{query}", user.id));
+        let request = request.header("X-Redmine-API-Key", &key.secret).header("Content-Type", media_type);
+        Answer::of(request.body(body.to_owned()))
+    };
+    let (json, xml, form) = ("application/json", "application/xml", "application/x-www-form-urlencoded");
+    for (query, media_type, body) in [
+        ("?lock=lock", json, ""),
+        ("?lock=1", json, ""),
+        // Ruby takes every text for true, and to lock can be undone.
+        ("?lock=0", json, ""),
+        ("?lock=", json, ""),
+        ("?lock", json, ""),
+        ("?lock[]=1", json, ""),
+        ("?lock[a]=1", json, ""),
+        ("?%6cock=1", json, ""),
+        ("", json, r#"{"lock":true}"#),
+        ("", json, r#"{"lock":"lock"}"#),
+        ("", form, "lock=lock"),
+        ("", xml, "<lock>lock</lock>"),
+        ("?lock=lock&confirm=bob", json, ""),
+    ] {
+        let bob = site.signed_in("bob").await;
+        let answer = with(query, media_type, body).await;
+        assert_eq!((answer.status, answer.text.as_str()), (204, ""), "{query} {body}");
+        assert_eq!(site.user("bob").status, UserStatus::Locked, "{query} {body}");
+        assert_eq!(site.get_with_key("/users/current.json", &bobs).await.status, 401, "{query} {body}");
+        assert!(!bob.is_signed_in().await);
+        site.set_user(&user, "status = 'active'");
+        assert_eq!(site.get_with_key("/users/current.json", &bobs).await.status, 200, "the key is still there");
+    }
+    assert!(activity(&site, "bob").await.contains(&"Account locked by root".to_owned()));
+    let own = delete(&site, &key, &format!("/users/{}.json?lock=lock", site.user("root").id)).await;
+    assert_eq!(own.status, 422, "{}", own.text);
+    assert_eq!(delete(&site, &key, "/users/4711.json?lock=lock").await.status, 404);
+    for (query, told) in
+        [("?confirm=carol", "confirm is not the login of this person"), ("?lock=1&confirm=x", "confirm is not")]
+    {
+        let refused = with(query, json, "").await;
+        assert!(refused.status == 422 && refused.text.contains(told), "{query}: {}", refused.text);
+        assert_eq!(site.user("bob").status, UserStatus::Active, "{query}");
+    }
+    assert_eq!(with("", json, r#"{"lock":false,"confirm":"BOB"}"#).await.status, 204);
+    assert_eq!(site.get_with_key(&format!("/users/{}.json", user.id), &key).await.status, 404);
 }
 
 #[rstest]

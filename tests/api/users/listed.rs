@@ -1,5 +1,6 @@
 //! `GET /users.{json,xml}`
 
+use latchkey::models::people::user::User;
 use rstest::rstest;
 use serde_json::json;
 
@@ -112,6 +113,18 @@ async fn status_says_whom_to_list(#[values(Sqlite, Postgres)] db: Db) {
         ("status=*", vec!["locked", "registered", "root"]),
         ("status=4", vec![]),
         ("status=active", vec![]),
+        ("status=1|3", vec!["locked", "root"]),
+        ("status=1%7C3", vec!["locked", "root"]),
+        ("status==2|3", vec!["locked", "registered"]),
+        ("status=!3", vec!["registered", "root"]),
+        ("status=!1|2", vec!["locked"]),
+        ("status=!*", vec![]),
+        ("status[]=1&status[]=3", vec!["locked", "root"]),
+        ("status=1&status=3", vec!["locked"]),
+        ("status=4|3", vec!["locked"]),
+        ("f[]=status&op[status]==&v[status][]=1&v[status][]=3", vec!["locked", "root"]),
+        ("f[]=status&op[status]=!&v[status][]=1", vec!["locked", "registered"]),
+        ("fields[]=status&operators[status]=*", vec!["locked", "registered", "root"]),
     ] {
         let (logins, [total, ..]) = listed(&site, &key, query).await;
         assert_eq!((logins.len(), i64::try_from(logins.len()).expect("few")), (expected.len(), total), "{query}");
@@ -135,6 +148,11 @@ async fn name_finds_parts_of_login_mail_and_names_in_any_case(#[values(Sqlite, P
         ("A_B", &["a_b"][..]),
         ("ann@WORK", &["a_b"]),
         ("ann%20o%27brien", &["a_b"]),
+        ("ann+work", &["a_b"]),
+        ("a_b+work.example+brien", &["a_b"]),
+        ("%22Ann+%C3%96zlem%22", &["a_b"]),
+        ("%22Ann+O%27Brien%22", none),
+        ("%22100%25+%5C%22+bob", &["bob"]),
         ("o%27brien+ANN", &["a_b"]),
         ("%C3%96zlem", &["a_b"]),
         ("ann+bob", none),
@@ -155,4 +173,151 @@ async fn name_finds_parts_of_login_mail_and_names_in_any_case(#[values(Sqlite, P
         assert_eq!(total, i64::try_from(expected.len()).expect("few"), "{name}");
     }
     assert_eq!(listed(&site, &key, "name=bob&status=3").await.0, none);
+}
+
+/// "nometa (parameter and header)": clients of ActiveResource stumble over the numbers.
+#[rstest]
+#[tokio::test]
+async fn the_numbers_are_left_out_where_the_client_wants_none(#[values(Sqlite, Postgres)] db: Db) {
+    let (site, key) = with_admin(db).await;
+    let get = async |address: &str, header: Option<&str>| {
+        let request = site.get(address).header("X-Redmine-API-Key", &key.secret);
+        let request = header.into_iter().fold(request, |request, value| request.header("X-Redmine-Nometa", value));
+        Answer::of(request).await
+    };
+    for (query, header) in [("?nometa=1", None), ("", Some("1")), ("", Some("")), ("?nometa=true&limit=3", None)] {
+        let list = get(&format!("/users.json{query}"), header).await.json();
+        let members: Vec<_> = list.as_object().expect("an object").keys().collect();
+        assert_eq!(members, ["users"], "{query} {header:?}");
+        assert_eq!(list["users"][0]["login"], "root");
+        let xml = get(&format!("/users.xml{query}"), header).await.text;
+        assert!(xml.contains("<users type=\"array\"><user>"), "{query} {header:?}: {xml}");
+    }
+    assert_eq!(get("/users.json?nometa=", None).await.json()["total_count"], 1);
+}
+
+#[rstest]
+#[tokio::test]
+async fn people_are_found_by_redmines_filters(#[values(Sqlite, Postgres)] db: Db) {
+    let (site, key) = with_admin(db).await;
+    let set = |user: &User, set: &str| site.set_user(user, set);
+    set(&site.user("root"), "firstname = 'Ruth', mail = 'root@work.example', created_on = '2026-01-02 00:00:00'");
+    set(&site.add_user("ann").await, "created_on = '2026-03-31 23:59:59', last_login_on = '2026-11-20 08:00:00'");
+    set(&site.add_user("anna").await, "twofa_scheme = 'totp', created_on = '2026-04-01 00:00:00', firstname = 'A%a'");
+    let all = vec!["ann", "anna", "root"];
+    for (query, expected) in [
+        ("login=ann", vec!["ann"]),
+        ("login=ANN|root", vec!["ann", "root"]),
+        ("login=!ann", vec!["anna", "root"]),
+        ("login=~an", vec!["ann", "anna"]),
+        ("login=!~an", vec!["root"]),
+        ("login=*~oo+na", vec!["anna", "root"]),
+        ("login=^an", vec!["ann", "anna"]),
+        ("login=$na", vec!["anna"]),
+        ("login=*", all.clone()),
+        ("login=!*", vec![]),
+        ("firstname=ruth", vec!["root"]),
+        ("firstname=~%25", vec!["anna"]),
+        ("lastname=~person+ann", vec!["ann", "anna"]),
+        ("mail=$work.example", vec!["root"]),
+        ("mail=ann@example.org", vec!["ann"]),
+        ("admin=1", vec!["root"]),
+        ("admin=0", vec!["ann", "anna"]),
+        ("admin=!1", vec!["ann", "anna"]),
+        ("admin=true", vec!["root"]),
+        ("twofa_scheme=*", vec!["anna"]),
+        ("twofa_scheme=!*", vec!["ann", "root"]),
+        ("twofa_scheme=totp", vec!["anna"]),
+        ("created_on=2026-03-31", vec!["ann"]),
+        ("created_on=>=2026-04-01", vec!["anna"]),
+        ("created_on=<=2026-03-31", vec!["ann", "root"]),
+        ("created_on=><2026-01-02|2026-03-31", vec!["ann", "root"]),
+        ("created_on=>=2026-03-31T23:59:59Z", vec!["ann", "anna"]),
+        ("created_on=2026-04-01T00:00:00Z", vec!["anna"]),
+        ("last_login_on=*", vec!["ann"]),
+        ("last_login_on=!*", vec!["anna", "root"]),
+        ("last_login_on=<=2026-11-20", vec!["ann"]),
+        ("last_login_on=>=2026-11-21", vec![]),
+        ("login=^an&twofa_scheme=!*", vec!["ann"]),
+        ("name=an&login=$na", vec!["anna"]),
+        ("f[]=login&op[login]=^&v[login][]=an", vec!["ann", "anna"]),
+        ("f[]=login&f[]=admin&op[login]=~&v[login][]=o&op[admin]==&v[admin][]=1", vec!["root"]),
+        ("set_filter=1&f[]=name&op[name]=~&v[name][]=Ruth", vec!["root"]),
+    ] {
+        assert_eq!(listed(&site, &key, query).await.0, expected, "{query}");
+    }
+}
+
+/// A list of everybody would be taken for the answer.
+#[rstest]
+#[tokio::test]
+async fn a_filter_that_is_not_understood_lists_nobody(#[values(Sqlite, Postgres)] db: Db) {
+    let (site, key) = with_admin(db).await;
+    for (query, told) in [
+        ("status=!7", "status is invalid: there are 1, 2 and 3"),
+        ("status=!locked", "status is invalid: there are 1, 2 and 3"),
+        ("status=~1", "status does not take the operator \"~\""),
+        ("login=", "login cannot be blank"),
+        ("login=~", "login cannot be blank"),
+        ("login=~%22%22", "login cannot be blank"),
+        ("login=~a|b", "login takes one value after ~"),
+        ("admin=perhaps", "admin is invalid: there are 1 and 0"),
+        ("created_on=yesterday", "created_on is invalid: use dates such as 2026-12-31"),
+        ("created_on=2026-02-30", "created_on is invalid: use dates such as 2026-12-31"),
+        ("created_on=><2026-01-01", "created_on is invalid: use dates such as 2026-12-31"),
+        ("f[]=login&op[login]=w", "login does not take the operator \"w\""),
+        ("f[]=login", "login does not take the operator \"\""),
+        (
+            "f[]=shoe_size&op[shoe_size]==&v[shoe_size][]=7",
+            "shoe_size is no filter here: there are name, status, login, firstname, lastname, mail, admin, \
+             twofa_scheme, created_on, last_login_on",
+        ),
+    ] {
+        let answer = site.get_with_key(&format!("/users.json?{query}"), &key).await;
+        assert_eq!((answer.status, answer.json()), (422, json!({"errors": [told]})), "{query}");
+    }
+    let words = "a+".repeat(21);
+    for query in [format!("name={words}"), format!("login=~{words}"), format!("login={}", "a|".repeat(21))] {
+        let answer = site.get_with_key(&format!("/users.json?{query}"), &key).await;
+        assert_eq!(answer.status, 422, "{query}: {}", answer.text);
+        assert!(answer.text.contains("has too many "), "{query}: {}", answer.text);
+    }
+    for query in ["name[a]=b", "sort[]=login", "name=%ff"] {
+        assert_eq!(site.get_with_key(&format!("/users.json?{query}"), &key).await.status, 400, "{query}");
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn sort_says_in_which_order(#[values(Sqlite, Postgres)] db: Db) {
+    let (site, key) = with_admin(db).await;
+    let zoe = site.add_user("Zoe").await;
+    let bob = site.add_user("bob").await;
+    site.set_user(&zoe, "firstname = 'Zoe', last_login_on = '2026-11-20 08:00:00', status = 'locked'");
+    site.set_user(&bob, "firstname = 'bob', last_login_on = '2026-11-19 08:00:00'");
+    site.set_user(&site.user("root"), "firstname = 'Ada'");
+    for (sort, expected) in [
+        ("login", ["bob", "root", "Zoe"]),
+        ("login:desc", ["Zoe", "root", "bob"]),
+        ("firstname:asc", ["root", "bob", "Zoe"]),
+        ("id", ["root", "Zoe", "bob"]),
+        ("id:desc", ["bob", "Zoe", "root"]),
+        ("admin:desc,id", ["root", "Zoe", "bob"]),
+        ("status:desc,login:desc", ["Zoe", "root", "bob"]),
+        ("last_login_on", ["bob", "Zoe", "root"]),
+        ("last_login_on:desc", ["Zoe", "bob", "root"]),
+        (" login : desc , ", ["Zoe", "root", "bob"]),
+        ("", ["bob", "root", "Zoe"]),
+    ] {
+        let (logins, _) = listed(&site, &key, &format!("status=*&sort={sort}")).await;
+        assert_eq!(logins, expected, "{sort}");
+    }
+    for column in ["lastname", "mail", "created_on", "updated_on", "passwd_changed_on", "twofa_scheme"] {
+        assert_eq!(listed(&site, &key, &format!("status=*&sort={column}:desc")).await.0.len(), 3, "{column}");
+    }
+    for sort in ["shoe_size", "login,password_hash", "login;DROP", "auth_source.name"] {
+        let answer = site.get_with_key(&format!("/users.json?sort={sort}"), &key).await;
+        assert_eq!(answer.status, 422, "{sort}: {}", answer.text);
+        assert!(answer.text.contains("sort cannot be by "), "{}", answer.text);
+    }
 }
