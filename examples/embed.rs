@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let _log = embed::start_log(&config.log)?;
     embed::migrate(&config.database_url)?;
     let key = config.load_secret_key()?;
-    let listener = TcpListener::bind(config.bind)?;
+    let listener = config.bind.listen()?;
     let latchkey = embed::App::start(config, listener.local_addr()?, Clock::system())?;
     let latchkey = web::Data::new(latchkey);
     let served = actix_web::rt::System::new().block_on(serve(latchkey.clone(), key, listener)?);

@@ -53,8 +53,10 @@ impl App {
     /// Opens the database and starts the threads. `bound` is the address that is listened on.
     ///
     /// # Errors
-    /// [`StartError`] if the database cannot be reached, or the operating system gives no thread.
+    /// [`StartError`] if two settings contradict each other, the database cannot be reached, or the operating system
+    /// gives no thread.
     pub fn start(config: Config, bound: SocketAddr, clock: Clock) -> Result<Self, StartError> {
+        config.check()?;
         let database = Database::open(&config.database_url)
             .map_err(|error| StartError(format!("{error} (DATABASE_URL is {})", config.database_url)))?;
         let no_thread = |error| StartError(format!("cannot start: {error}"));

@@ -29,6 +29,7 @@ mod pages;
 mod panics;
 mod proxies;
 mod service_uses;
+mod settings;
 mod several_processes;
 mod strangers;
 mod times;

@@ -1,7 +1,5 @@
 //! `latchkey demo`: a throwaway database with keys in every state.
 
-use std::net::SocketAddr;
-
 use chrono::{Datelike, NaiveDate, TimeDelta, Weekday};
 
 use super::output::print;
@@ -12,6 +10,7 @@ use crate::auth::credentials::Password;
 use crate::auth::passwords::rules::{NewPassword, Owner};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
+use crate::config::bind_address::is_loopback;
 use crate::db::url::DatabaseUrl;
 use crate::db::{Database, DbConnection, migrations};
 use crate::logging;
@@ -29,6 +28,7 @@ use crate::models::services::uses::{KeyOnService, LastServiceUse, ServiceUse};
 use crate::models::tx::Tx;
 use crate::secret::{Secret, random_base62};
 
+/// The password of everybody in a demo that only this machine can reach.
 const PASSWORD: &str = "open-sesame";
 
 #[derive(clap::Args)]
@@ -235,18 +235,25 @@ fn refuse_used_database(config: &Config) -> Result<(), Failure> {
 /// Makes everybody and their keys in the database, and serves it; the greeting ends with `farewell`.
 fn serve_filled(config: Config, farewell: &str) -> Result<(), Failure> {
     // The port of the settings if it is free, else any: a demo should just start.
-    let listener = listen(config.bind, BIND).or_else(|_| listen(SocketAddr::new(config.bind.ip(), 0), BIND))?;
+    let listener = listen(&config.bind, BIND).or_else(|_| listen(&config.bind.on_any_port(), BIND))?;
     migrations::run(&config.database_url).map_err(|error| cannot_open(&config, &error))?;
-    let secret = fill(&Database::open(&config.database_url)?)?;
-    serve(config, listener, |app| print(&greeting(app, &secret, farewell)))
+    let password = password(&config);
+    let secret = fill(&Database::open(&config.database_url)?, &password)?;
+    serve(config, listener, |app| print(&greeting(app, &password, &secret, farewell)))
+}
+
+/// Everybody's password. One that is known to the world is only good enough where the world cannot come.
+fn password(config: &Config) -> String {
+    let is_local = config.bind.is_loopback() && config.url.as_ref().is_none_or(|url| is_loopback(url.host()));
+    if is_local { PASSWORD.to_owned() } else { random_base62(16) }
 }
 
 /// Makes everybody and their keys, and gives the secret of Alice's API access key.
-fn fill(database: &Database) -> Result<Secret, Failure> {
+fn fill(database: &Database, password: &str) -> Result<Secret, Failure> {
     let now = Clock::system().now();
     let secrets = write(database, now, |tx| {
         let everybody = people();
-        let added = everybody.iter().map(|person| add(tx, person));
+        let added = everybody.iter().map(|person| add(tx, person, password));
         let secrets = added.collect::<Result<Vec<_>, _>>()?;
         // They admit people who are there, and keys can have scopes of those that admit their owner.
         for (name, settings) in services() {
@@ -260,14 +267,14 @@ fn fill(database: &Database) -> Result<Secret, Failure> {
 }
 
 /// Makes a person and their API and Atom access keys, and gives the secret of their first.
-fn add(tx: &mut Tx<'_>, person: &DemoPerson) -> Result<Option<Secret>, Failure> {
+fn add(tx: &mut Tx<'_>, person: &DemoPerson, password: &str) -> Result<Option<Secret>, Failure> {
     let profile = Profile {
         firstname: person.names.0.into(),
         lastname: person.names.1.into(),
         mail: format!("{}@example.org", person.login),
     };
     let owner = Owner { login: person.login, profile: &profile };
-    let password = NewPassword::of(Password::new(PASSWORD), owner).map_err(|error| Failure(error.message()))?;
+    let password = NewPassword::of(Password::new(password), owner).map_err(|error| Failure(error.message()))?;
     let password_hash = Some(password.hash());
     let new = NewUser { login: person.login.into(), profile, password_hash, admin: person.admin };
     let keys = person.keys.iter().map(|key| key.made);
@@ -357,8 +364,8 @@ fn use_secret(tx: &mut Tx<'_>, secret: &Token, used_on: Timestamp) -> diesel::Qu
     NewEvent::of_key(secret, EventAction::KeyFirstUsed).done_by(&client(), used_on).record(tx)
 }
 
-fn greeting(app: &App, secret: &Secret, farewell: &str) -> String {
-    let mut text = format!("Latchkey is at {}\n\nSign in with the password {PASSWORD} as\n", app.url.join("/"));
+fn greeting(app: &App, password: &str, secret: &Secret, farewell: &str) -> String {
+    let mut text = format!("Latchkey is at {}\n\nSign in with the password {password} as\n", app.url.join("/"));
     for person in people() {
         text += &format!("  {:6} {}\n", person.login, person.about);
     }

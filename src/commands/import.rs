@@ -8,6 +8,7 @@ use super::output::print;
 use super::{Failure, cannot_open};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::variables::empty_is_unset;
 use crate::db::migrations::{self, MigrationError};
 use crate::db::url::DatabaseUrl;
 use crate::import::options::{Conflicts, Mode, Options, Passwords};
@@ -31,6 +32,7 @@ pub enum Command {
 pub const SOURCE: &str = "<SOURCE>";
 
 #[derive(clap::Args)]
+#[command(mut_args = empty_is_unset)]
 pub struct FromRedmine {
     /// Redmine's database: the path of a SQLite file, postgres://USER:PASSWORD@HOST/NAME or
     /// mysql://USER:PASSWORD@HOST/NAME. Set it in the environment: others on the machine can read arguments

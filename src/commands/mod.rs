@@ -15,11 +15,12 @@ use std::error::Error as _;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use diesel::result::Error as QueryError;
 
 use crate::clock::Timestamp;
 use crate::config::Config;
+use crate::config::variables::{Unread, unread};
 use crate::db::migrations::{self, MigrationError};
 use crate::db::{Database, DbError, WriteError};
 use crate::models::people::user::{SaveError, User};
@@ -30,7 +31,7 @@ use crate::models::tx::Tx;
 /// Try it with `latchkey demo`, which uses a temporary database. To run it for real: `latchkey user add LOGIN --mail
 /// MAIL`, then `latchkey serve`.
 #[derive(Parser)]
-#[command(name = "latchkey", version, disable_help_subcommand = true)]
+#[command(name = "latchkey", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -47,7 +48,7 @@ enum Command {
     /// Apply, revert or list database migrations
     #[command(subcommand)]
     Migrate(migrate::Command),
-    /// Add, list, lock and unlock people, and set their passwords
+    /// Add, list, change, lock, unlock and delete people, and set their passwords
     #[command(subcommand)]
     User(user::Command),
     /// Import people and keys from Redmine
@@ -64,6 +65,7 @@ enum Command {
 impl Cli {
     /// The same, unless something in it cannot go together.
     fn checked(self) -> Result<Self, clap::Error> {
+        self.config.check().map_err(|wrong| clap::Error::raw(ErrorKind::ArgumentConflict, wrong))?;
         match &self.command {
             Command::Key(command) => command.check().map(|()| self),
             _ => Ok(self),
@@ -120,13 +122,36 @@ fn misuse(error: &clap::Error) -> ExitCode {
 /// What clap says in several, which would show the values of settings that are secret.
 fn line_of(error: &clap::Error) -> String {
     let secret = ["--database-url", "--secret-key", import::SOURCE];
-    let text = match (wrong_value_of(error).filter(|it| secret.iter().any(|name| it.starts_with(name))), error.source())
-    {
+    let wrong = wrong_value_of(error);
+    let text = match (wrong.filter(|it| secret.iter().any(|name| it.starts_with(name))), error.source()) {
         (Some(setting), Some(cause)) => format!("{setting} is wrong: {cause}"),
         _ => error.to_string(),
     };
     let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
-    first.split_whitespace().collect::<Vec<_>>().join(" ")
+    let line = first.split_whitespace().collect::<Vec<_>>().join(" ");
+    match wrong.and_then(variable_of) {
+        Some(variable) => format!("{line} ({variable})"),
+        None => line,
+    }
+}
+
+/// The variable that gives the value of `setting`, if it is set: whoever set that has never seen the flag.
+fn variable_of(setting: &str) -> Option<String> {
+    let (command, flag) = (Cli::command(), setting.split(' ').next()?.strip_prefix("--")?);
+    let argument = command.get_arguments().find(|argument| argument.get_long() == Some(flag))?;
+    let variable = argument.get_env().map(|name| name.to_string_lossy().into_owned());
+    variable.filter(|variable| std::env::var_os(variable).is_some())
+}
+
+/// Warns of variables that look like settings and are none. They are no error: whoever runs several releases, or other
+/// programs of that name, may need them.
+fn warn_of_unread_variables() {
+    for Unread { name, nearest } in unread(&Cli::command()) {
+        match nearest {
+            Some(nearest) => tracing::warn!("{name} is no setting and has no effect; did you mean {nearest}?"),
+            None => tracing::warn!("{name} is no setting and has no effect; latchkey --help lists the settings"),
+        }
+    }
 }
 
 /// The argument whose value could not be read.

@@ -1,16 +1,17 @@
 //! `latchkey serve`
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 
 use actix_web::web;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::services_file::{FileError, ServicesFile, warn_of_no_file};
-use super::{Failure, cannot_open};
+use super::{Failure, cannot_open, warn_of_unread_variables};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::bind_address::BindAddress;
 use crate::config::start_error::StartError;
 use crate::db::{DbError, connect, migrations};
 use crate::logging;
@@ -18,8 +19,7 @@ use crate::server::{self, metrics};
 
 /// The setting that names the address.
 pub const BIND: &str = "LATCHKEY_BIND";
-/// The most connections that wait to be accepted.
-const BACKLOG: i32 = 2048;
+const METRICS_BIND: &str = "LATCHKEY_METRICS_BIND";
 
 impl From<FileError> for Failure {
     fn from(error: FileError) -> Self {
@@ -36,7 +36,7 @@ impl From<StartError> for Failure {
 pub fn run(config: Config) -> Result<(), Failure> {
     let _log = logging::start(&config.log).map_err(Failure)?;
     // Listen before anything else: a second process on this port must not touch the database of the first.
-    let listener = listen(config.bind, BIND)?;
+    let listener = listen(&config.bind, BIND)?;
     // Read the file before anything is changed.
     let services = config.services.as_deref().map(ServicesFile::read).transpose()?;
     for name in migrations::run(&config.database_url).map_err(|error| cannot_open(&config, &error))? {
@@ -67,28 +67,24 @@ fn allow_many_connections() {
 }
 
 /// Listens on `address`; an error names the `setting` to change.
-pub fn listen(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {
-    let cannot = |error: std::io::Error| {
-        Failure(format!("cannot listen on {address}: {error}; choose another address with {setting}"))
-    };
-    let listener = TcpListener::bind(address).map_err(cannot)?;
-    // The standard library uses a short queue. Calling listen again changes its length.
-    rustix::net::listen(&listener, BACKLOG).map_err(|error| cannot(error.into()))?;
-    Ok(listener)
+pub fn listen(address: &BindAddress, setting: &str) -> Result<TcpListener, Failure> {
+    let cannot = |error| Failure(format!("cannot listen on {address}: {error}; choose another address with {setting}"));
+    address.listen().map_err(cannot)
 }
 
-/// Serves until SIGTERM or SIGINT; a second signal stops at once. The database must be migrated. `greet` is called when
-/// everything is ready.
+/// Serves until a signal says to stop; a second one does not wait for requests in flight. The database must be migrated.
+/// `greet` is called when everything is ready.
 pub fn serve(
     config: Config,
     listener: TcpListener,
     greet: impl FnOnce(&App) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure(format!("cannot serve: {error}"));
+    warn_of_unread_variables();
     allow_many_connections();
     let key = config.load_secret_key()?;
     let bound = listener.local_addr().map_err(failed)?;
-    let metrics_listener = config.metrics_bind.map(|address| listen(address, "LATCHKEY_METRICS_BIND")).transpose()?;
+    let metrics_listener = config.metrics_bind.as_ref().map(|address| listen(address, METRICS_BIND)).transpose()?;
     let app = web::Data::new(App::start(config, bound, Clock::system())?);
     let served = actix_web::rt::System::new().block_on(async {
         let (mut terminate, mut interrupt) =

@@ -1,11 +1,9 @@
 //! `latchkey service`
 
-use clap::builder::BoolishValueParser;
-
 use super::output::{print, print_json, shortened, table, time_or};
 use super::{Failure, open_database, write};
 use crate::clock::{Clock, Timestamp, iso8601};
-use crate::config::Config;
+use crate::config::{Config, parse_switch};
 use crate::db::Database;
 use crate::documents::service::ServiceDocument;
 use crate::models::services::administration::ServiceRefusal;
@@ -87,15 +85,15 @@ pub struct Said {
     read_methods: Option<String>,
     /// Allow reading without a key: on or off [default: off]
     #[arg(long, value_name = "on|off", num_args = 0..=1, default_missing_value = "on", require_equals = true)]
-    #[arg(action = clap::ArgAction::Set, value_parser = BoolishValueParser::new())]
+    #[arg(action = clap::ArgAction::Set, value_parser = parse_switch)]
     anonymous_reads: Option<bool>,
     /// Accept API access keys (risky: a malicious service could reuse them elsewhere): on or off [default: off]
     #[arg(long, value_name = "on|off", num_args = 0..=1, default_missing_value = "on", require_equals = true)]
-    #[arg(action = clap::ArgAction::Set, value_parser = BoolishValueParser::new())]
+    #[arg(action = clap::ArgAction::Set, value_parser = parse_switch)]
     classic_keys: Option<bool>,
     /// Accept keys in the address as key= (risky: addresses end up in logs): on or off [default: off]
     #[arg(long, value_name = "on|off", num_args = 0..=1, default_missing_value = "on", require_equals = true)]
-    #[arg(action = clap::ArgAction::Set, value_parser = BoolishValueParser::new())]
+    #[arg(action = clap::ArgAction::Set, value_parser = parse_switch)]
     key_parameter: Option<bool>,
     /// The most requests that a key may send per minute, or none for no limit [default: none]
     #[arg(long, value_name = "NUMBER", value_parser = limit)]

@@ -1,37 +1,55 @@
 //! Every setting, its default, its flag and its environment variable.
 
+pub mod bind_address;
 pub mod per_minute;
 pub mod public_url;
 pub mod secret_key;
+pub mod security_contact;
 pub mod span;
 pub mod start_error;
+pub mod variables;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::builder::BoolishValueParser;
 use ipnet::IpNet;
 
+use self::bind_address::BindAddress;
 use self::per_minute::PerMinute;
 use self::public_url::PublicUrl;
 use self::secret_key::SecretKey;
-use self::span::Span;
+use self::security_contact::SecurityContact;
+use self::span::{Span, span_within};
 use self::start_error::StartError;
+use self::variables::empty_is_unset;
 use crate::db::url::DatabaseUrl;
+use crate::logging::check_filter;
 
-/// The settings of Latchkey, as `clap` reads them from flags and the environment.
+/// The shortest lifetime of a session or an access token. With less, nobody could use what they were given.
+const SHORTEST: Duration = Duration::from_secs(60);
+/// The longest lifetime, which is also the farthest expiry that can be chosen: 100 years.
+pub const LONGEST: Duration = Duration::from_secs(36_525 * 86_400);
+/// The longest that a first use may wait for its write. It leaves the rest of the request some of its 30 seconds.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(20);
+/// How long an access token is valid unless a setting or a person says otherwise.
+const USUAL_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
+/// The longest realm. Proxies refuse answers with very long headers.
+const LONGEST_REALM: usize = 200;
+
+/// The settings of Latchkey, as `clap` reads them from flags and the environment. An empty variable counts as unset.
 #[derive(clap::Args, Clone, Debug)]
-#[command(next_help_heading = "Settings")]
+#[command(next_help_heading = "Settings", mut_args = empty_is_unset)]
 pub struct Config {
     /// The database: a path, sqlite://PATH or postgres://USER:PASSWORD@HOST/NAME
     #[arg(long, global = true, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     #[arg(default_value = "latchkey.db")]
     pub database_url: DatabaseUrl,
 
-    /// The address and port to listen on
+    /// The address and port to listen on, such as 0.0.0.0:3000 or localhost:3000
     #[arg(long, global = true, env = "LATCHKEY_BIND", value_name = "ADDRESS:PORT")]
     #[arg(default_value = "127.0.0.1:3000")]
-    pub bind: SocketAddr,
+    pub bind: BindAddress,
 
     /// The public URL, including the path, as browsers see it [default: http:// and the bind address]
     #[arg(long, global = true, env = "LATCHKEY_URL", value_name = "URL")]
@@ -45,12 +63,12 @@ pub struct Config {
 
     /// How long a session lasts after sign-in, such as 30d or 12h; 0: no limit
     #[arg(long, global = true, env = "LATCHKEY_SESSION_LIFETIME", value_name = "SPAN")]
-    #[arg(default_value = "30d")]
+    #[arg(default_value = "30d", value_parser = span_within(SHORTEST, LONGEST))]
     pub session_lifetime: Span,
 
     /// How long a session lasts without being used; 0: no limit
     #[arg(long, global = true, env = "LATCHKEY_SESSION_TIMEOUT", value_name = "SPAN")]
-    #[arg(default_value = "24h")]
+    #[arg(default_value = "24h", value_parser = span_within(SHORTEST, LONGEST))]
     pub session_timeout: Span,
 
     /// Proxies whose X-Forwarded-For is trusted: addresses or networks, separated by commas
@@ -61,12 +79,12 @@ pub struct Config {
     /// How long a connection without requests stays open; longer than the reverse proxy keeps it, so that it sends no
     /// request into a closed one. 0: every connection is for one request
     #[arg(long, global = true, env = "LATCHKEY_KEEP_ALIVE", value_name = "SPAN")]
-    #[arg(default_value = "150s")]
+    #[arg(default_value = "150s", value_parser = span_within(Duration::ZERO, LONGEST))]
     pub keep_alive: Span,
 
     /// Whether API access keys work, which can do everything that their owners can: on or off
     #[arg(long, global = true, env = "LATCHKEY_API_ACCESS_KEYS", value_name = "on|off")]
-    #[arg(default_value = "on", action = clap::ArgAction::Set, value_parser = BoolishValueParser::new())]
+    #[arg(default_value = "on", action = clap::ArgAction::Set, value_parser = parse_switch)]
     pub api_access_keys: bool,
 
     /// How many access tokens a person may have
@@ -74,14 +92,15 @@ pub struct Config {
     #[arg(default_value = "100")]
     pub access_tokens_per_user: u16,
 
-    /// The default lifetime of an access token, such as 30d; 0: it does not expire
+    /// The default lifetime of an access token, such as 30d; 0: as long as it may have
+    /// [default: 30d, or the longest lifetime if that is shorter]
     #[arg(long, global = true, env = "LATCHKEY_ACCESS_TOKEN_LIFETIME", value_name = "SPAN")]
-    #[arg(default_value = "30d")]
-    pub access_token_lifetime: Span,
+    #[arg(value_parser = span_within(SHORTEST, LONGEST))]
+    pub access_token_lifetime: Option<Span>,
 
     /// The longest lifetime of an access token; 0: no limit
     #[arg(long, global = true, env = "LATCHKEY_ACCESS_TOKEN_LONGEST_LIFETIME", value_name = "SPAN")]
-    #[arg(default_value = "0")]
+    #[arg(default_value = "0", value_parser = span_within(SHORTEST, LONGEST))]
     pub access_token_longest_lifetime: Span,
 
     /// The limit of requests per minute to Latchkey's own API, for each key and for each password; 0 or off: no limit
@@ -96,18 +115,18 @@ pub struct Config {
 
     /// How long activity is kept, such as 365d; 0: no limit. For each person, at most 1000 events of a kind are kept
     #[arg(long, global = true, env = "LATCHKEY_ACTIVITY_RETENTION", value_name = "SPAN")]
-    #[arg(default_value = "365d")]
+    #[arg(default_value = "365d", value_parser = span_within(SHORTEST, LONGEST))]
     pub activity_retention: Span,
 
     /// How long expired access tokens and ended sessions are kept, such as 30d; 0: no limit
     #[arg(long, global = true, env = "LATCHKEY_EXPIRED_RETENTION", value_name = "SPAN")]
-    #[arg(default_value = "30d")]
+    #[arg(default_value = "30d", value_parser = span_within(SHORTEST, LONGEST))]
     pub expired_retention: Span,
 
     /// How long requests with an Idempotency-Key are remembered, such as 24h; 0: no limit. For each person, at most 1000
     /// are remembered
     #[arg(long, global = true, env = "LATCHKEY_IDEMPOTENCY_RETENTION", value_name = "SPAN")]
-    #[arg(default_value = "24h")]
+    #[arg(default_value = "24h", value_parser = span_within(SHORTEST, LONGEST))]
     pub idempotency_retention: Span,
 
     /// A TOML file that defines services, read at startup [default: none]
@@ -121,16 +140,21 @@ pub struct Config {
 
     /// How long the first request with a key may wait until its use is stored, such as 250ms
     #[arg(long, global = true, env = "LATCHKEY_FIRST_USE_PATIENCE", value_name = "SPAN")]
-    #[arg(default_value = "250ms")]
+    #[arg(default_value = "250ms", value_parser = span_within(Duration::ZERO, LONGEST_PATIENCE))]
     pub first_use_patience: Span,
 
     /// The address and port of GET /metrics for Prometheus; do not make it public [default: none]
     #[arg(long, global = true, env = "LATCHKEY_METRICS_BIND", value_name = "ADDRESS:PORT")]
-    pub metrics_bind: Option<SocketAddr>,
+    pub metrics_bind: Option<BindAddress>,
 
-    /// What is logged: error, warn, info, debug or trace, or a filter such as latchkey=debug,info
+    /// Whom to tell of a weakness in this installation, for /.well-known/security.txt: a mail address or an https://
+    /// address [default: none, and no security.txt]
+    #[arg(long, global = true, env = "LATCHKEY_SECURITY_CONTACT", value_name = "CONTACT")]
+    pub security_contact: Option<SecurityContact>,
+
+    /// What is logged: error, warn, info, debug, trace or off, or a filter such as latchkey=debug,info
     #[arg(long, global = true, env = "LATCHKEY_LOG", value_name = "FILTER")]
-    #[arg(default_value = "info")]
+    #[arg(default_value = "info", value_parser = check_filter)]
     pub log: String,
 }
 
@@ -145,7 +169,47 @@ impl Config {
 
     /// The public base URL: the setting, or made from `bound`, the address that is really listened on.
     pub fn public_url(&self, bound: SocketAddr) -> PublicUrl {
-        self.url.clone().unwrap_or_else(|| PublicUrl::of_bind_address(bound))
+        match (&self.url, &self.bind) {
+            (Some(url), _) => url.clone(),
+            (None, BindAddress::Ip(_)) => PublicUrl::at(bound),
+            (None, BindAddress::Name(host, _)) => {
+                PublicUrl::at(format_args!("{}:{}", host.to_lowercase(), bound.port()))
+            }
+        }
+    }
+
+    /// How long an access token is valid unless something else is chosen.
+    pub fn usual_token_lifetime(&self) -> Span {
+        let longest = self.access_token_longest_lifetime;
+        let usual = if longest.is_within(Span::of(USUAL_LIFETIME)) { longest } else { Span::of(USUAL_LIFETIME) };
+        self.access_token_lifetime.unwrap_or(usual)
+    }
+
+    /// Checks what no setting shows by itself.
+    ///
+    /// # Errors
+    /// [`StartError`] if two settings contradict each other.
+    pub fn check(&self) -> Result<(), StartError> {
+        let (usual, longest) = (self.usual_token_lifetime(), self.access_token_longest_lifetime);
+        match usual.limit().is_none() || usual.is_within(longest) {
+            true => Ok(()),
+            false => Err(StartError(format!(
+                "the default lifetime of an access token, {usual} (LATCHKEY_ACCESS_TOKEN_LIFETIME), is longer than the \
+                 longest, {longest} (LATCHKEY_ACCESS_TOKEN_LONGEST_LIFETIME): change one of them"
+            ))),
+        }
+    }
+}
+
+/// Reads a setting that is on or off. What earlier releases took, such as `true`, is still taken.
+///
+/// # Errors
+/// Says what to write instead.
+pub fn parse_switch(text: &str) -> Result<bool, &'static str> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "on" | "true" | "t" | "yes" | "y" | "1" => Ok(true),
+        "off" | "false" | "f" | "no" | "n" | "0" => Ok(false),
+        _ => Err("use on or off"),
     }
 }
 
@@ -158,10 +222,10 @@ fn parse_network(text: &str) -> Result<IpNet, String> {
 
 fn parse_realm(text: &str) -> Result<String, String> {
     let quotable = |c: char| (c == ' ' || c.is_ascii_graphic()) && c != '"' && c != '\\';
-    if text.chars().all(quotable) {
+    if text.len() <= LONGEST_REALM && text.chars().all(quotable) {
         Ok(text.to_owned())
     } else {
-        Err("use printable ASCII without quotes or backslashes".into())
+        Err(format!("use printable ASCII without quotes or backslashes, at most {LONGEST_REALM} characters"))
     }
 }
 
@@ -180,7 +244,7 @@ mod tests {
 
         #[test]
         fn no_setting_makes_its_parser_panic(text in "\\PC*|[0-9a-z:/.@?#%\\[\\]]*") {
-            let _ = (parse_network(&text), parse_realm(&text));
+            let _ = (parse_network(&text), parse_realm(&text), parse_switch(&text));
         }
     }
 }

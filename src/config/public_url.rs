@@ -1,6 +1,6 @@
 //! The public address of this installation: `LATCHKEY_URL`.
 
-use std::net::SocketAddr;
+use std::fmt::Display;
 use std::str::FromStr;
 
 /// The public address: scheme, authority, and the path under which everything is mounted.
@@ -11,9 +11,9 @@ pub struct PublicUrl {
 }
 
 impl PublicUrl {
-    /// The address to assume for a process that listens on `bound` if no other is configured.
-    pub fn of_bind_address(bound: SocketAddr) -> Self {
-        Self { origin: format!("http://{bound}"), base_path: String::new() }
+    /// The address to assume for a process that listens on `place`, a host and a port, if no other is configured.
+    pub fn at(place: impl Display) -> Self {
+        Self { origin: format!("http://{place}"), base_path: String::new() }
     }
 
     /// The scheme and authority in lower case, without a slash at the end, as browsers send it in `Origin`.
@@ -32,6 +32,13 @@ impl PublicUrl {
         self.origin.split_once("://").map_or("", |(_, authority)| authority)
     }
 
+    /// The host: a name in lower case, or an IP address without brackets.
+    pub fn host(&self) -> &str {
+        let authority = self.authority();
+        let host = authority.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(authority, |(host, _)| host);
+        host.trim_start_matches('[').trim_end_matches(']')
+    }
+
     /// Whether browsers connect by TLS, so that cookies can be limited to it (`Secure`).
     pub fn is_https(&self) -> bool {
         self.origin.starts_with("https://")
@@ -48,6 +55,20 @@ impl PublicUrl {
     }
 }
 
+/// The longest address that is accepted. Cookies name the path, and browsers drop those with a long one.
+const LONGEST: usize = 500;
+
+fn is_port(text: &str) -> bool {
+    text.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+/// Whether `path` is plain segments. Browsers would leave out dot segments, and take a double slash for another host.
+fn is_plain_path(path: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
+    let segments = path.trim_end_matches('/').split('/').skip(1);
+    segments.into_iter().all(|it| !it.is_empty() && it != "." && it != ".." && it.chars().all(plain))
+}
+
 impl FromStr for PublicUrl {
     type Err = String;
 
@@ -56,8 +77,14 @@ impl FromStr for PublicUrl {
         let uri: actix_web::http::Uri = text.parse().map_err(|_| wrong())?;
         let scheme = uri.scheme_str().filter(|scheme| ["http", "https"].contains(scheme)).ok_or_else(wrong)?;
         let authority = uri.authority().filter(|it| !it.as_str().contains('@')).ok_or_else(wrong)?;
-        let plain = |c: char| c.is_ascii_alphanumeric() || "/-._~".contains(c);
-        if uri.query().is_some() || !uri.path().chars().all(plain) {
+        let after_host = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+        let is_placed = !authority.host().is_empty() && after_host.strip_prefix(':').is_none_or(is_port);
+        if text.len() > LONGEST
+            || text.contains('#')
+            || uri.query().is_some()
+            || !is_placed
+            || !is_plain_path(uri.path())
+        {
             return Err(wrong());
         }
         let default_port = if scheme == "https" { ":443" } else { ":80" };
@@ -90,6 +117,29 @@ mod tests {
             ["", "keys.example.org", "/latchkey", "ftp://x", "http://", "http://u:p@x", "http://x/?q", "http://x/{a}"]
         {
             assert!(text.parse::<PublicUrl>().is_err(), "{text}");
+        }
+        let long = format!("http://x/{}", "a".repeat(500));
+        for text in [
+            "http://:80",
+            "http://x:",
+            "http://x:0",
+            "http://x:65536",
+            "http://x:port",
+            "http://x//evil.example",
+            "http://x/a//b",
+            "http://x/a/../b",
+            "http://x/.",
+            "http://x/#a",
+            &long,
+        ] {
+            assert!(text.parse::<PublicUrl>().is_err(), "{text}");
+        }
+        for (text, host) in [
+            ("http://Keys.example.org:3000/a", "keys.example.org"),
+            ("http://[::1]", "::1"),
+            ("http://[::1]:80", "::1"),
+        ] {
+            assert_eq!(text.parse::<PublicUrl>().expect(text).host(), host);
         }
     }
 

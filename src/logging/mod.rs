@@ -7,6 +7,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tracing::Metadata;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -20,12 +21,42 @@ const HELD_BACK: Duration = Duration::from_millis(100);
 /// atomic, so that lines of several processes do not mix.
 const MOST_HELD_BACK: usize = 4096;
 
+/// Checks that `filter` can be read, and says what is logged of Latchkey: a mistyped level would be taken for the name
+/// of a program part of which nothing is ever logged.
+///
+/// # Errors
+/// Says what to write instead.
+pub fn check_filter(filter: &str) -> Result<String, &'static str> {
+    let parts = || filter.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let is_about_us = |part: &str| part.starts_with("latchkey") && part.contains('=');
+    let is_readable =
+        parts().all(|part| part.contains('=') || level(part).is_some()) && EnvFilter::try_new(filter).is_ok();
+    match is_readable && parts().any(|part| level(part).is_some() || is_about_us(part)) {
+        true => Ok(filter.to_owned()),
+        false => Err("use error, warn, info, debug, trace or off, or a filter such as latchkey=debug,info"),
+    }
+}
+
+/// The level of which a part of a filter consists.
+fn level(part: &str) -> Option<LevelFilter> {
+    part.parse().ok().filter(|_| part.chars().all(|c| c.is_ascii_alphabetic()))
+}
+
+/// `filter`, and that the web server's own remarks on its start, which are for its developers, are left out.
+fn without_remarks(filter: &str) -> String {
+    let everything_else = filter.split(',').filter_map(|part| level(part.trim())).next_back();
+    match everything_else {
+        Some(level) => format!("actix_server={},{filter}", level.min(LevelFilter::WARN)),
+        None => filter.to_owned(),
+    }
+}
+
 /// Starts to log what `filter` allows, until the returned value is dropped.
 ///
 /// # Errors
 /// Returns one line if `filter` cannot be parsed, or no thread can be started.
 pub fn start(filter: &str) -> Result<Log, String> {
-    let filter = EnvFilter::try_new(filter)
+    let filter = EnvFilter::try_new(without_remarks(filter))
         .map_err(|error| format!("LATCHKEY_LOG cannot be read: {error}; use error, warn, info, debug or trace"))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter);
     let started = match io::stderr().is_terminal() {
@@ -117,5 +148,33 @@ impl Write for Line {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_says_what_is_logged_of_latchkey() {
+        for filter in ["info", "OFF", "latchkey=debug", "latchkey::recorder=trace,warn", "my_app=debug, info"] {
+            assert_eq!(check_filter(filter), Ok(filter.to_owned()));
+        }
+        for filter in ["", "shout", "loud=noise", "latchkey", "info,shout", ",", "5", "lachkey=debug", "my_app=debug"] {
+            assert!(check_filter(filter).is_err(), "{filter}");
+        }
+    }
+
+    #[test]
+    fn the_web_server_s_own_remarks_are_left_out_unless_they_are_asked_for() {
+        for (filter, whole) in [
+            ("info", "actix_server=warn,info"),
+            ("off", "actix_server=off,off"),
+            ("latchkey=debug,error", "actix_server=error,latchkey=debug,error"),
+            ("info,actix_server=info", "actix_server=warn,info,actix_server=info"),
+            ("latchkey=debug", "latchkey=debug"),
+        ] {
+            assert_eq!(without_remarks(filter), whole);
+        }
     }
 }

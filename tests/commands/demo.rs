@@ -117,6 +117,23 @@ async fn the_demo_says_where_to_go_and_its_curl_line_works() {
     assert_eq!(std::fs::read_dir(temp.path()).expect("the folder").count(), 0, "everything is thrown away");
 }
 
+/// Whoever reads the README knows the usual password.
+#[rstest]
+#[case(&["--bind=0.0.0.0:0"])]
+#[case(&["--bind=127.0.0.1:0", "--url=https://keys.example.org"])]
+#[tokio::test]
+async fn a_demo_that_others_can_reach_has_a_password_of_its_own(#[case] flags: &[&str]) {
+    let passwords = [(); 2].map(|()| {
+        let demo = Demo::start(binary().arg("demo").args(flags));
+        let password = demo.password().to_owned();
+        log::note_secret(&password);
+        demo.end();
+        password
+    });
+    assert!(passwords.iter().all(|password| password.len() == 16 && password != "open-sesame"), "{passwords:?}");
+    assert_ne!(passwords[0], passwords[1]);
+}
+
 #[rstest]
 #[tokio::test]
 async fn the_demo_fills_a_database_that_is_named_if_it_is_empty(#[values(Sqlite, Postgres)] db: Db) {

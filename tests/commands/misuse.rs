@@ -25,6 +25,7 @@ fn help_names_every_setting_with_its_variable_and_default() {
         "LATCHKEY_REALM",
         "LATCHKEY_METRICS_BIND",
         "LATCHKEY_FIRST_USE_PATIENCE",
+        "LATCHKEY_SECURITY_CONTACT",
         "[default: 250ms]",
         "LATCHKEY_LOG",
         "LATCHKEY_API_REQUESTS_PER_MINUTE",
@@ -64,6 +65,28 @@ fn no_command_at_all_is_told_which_there_are() {
     assert!(line.contains("serve, demo, migrate, user, import, key"), "{line}");
 }
 
+#[test]
+fn help_is_a_command_too() {
+    let help = |arguments: &[&str]| latchkey().run(arguments).done().stdout;
+    assert_eq!(help(&["help"]), help(&["--help"]));
+    assert_eq!(help(&["help", "key", "add"]), help(&["key", "add", "--help"]));
+}
+
+/// Whoever set the variable has never seen the flag.
+#[test]
+fn a_wrong_variable_is_named() {
+    for (variable, value, says) in [
+        ("LATCHKEY_LOG", "shout", "use error, warn, info, debug, trace or off"),
+        ("LATCHKEY_BIND", "3000", "use ADDRESS:PORT, such as 127.0.0.1:3000"),
+        ("LATCHKEY_API_ACCESS_KEYS", "maybe", "use on or off"),
+        ("LATCHKEY_SECRET_KEY", "hidden", "openssl rand"),
+    ] {
+        let line = latchkey().with(variable, value).run(&["serve"]).refused(2);
+        assert!(line.contains(says) && line.contains(&format!("({variable})")), "{line}");
+        assert!(!line.contains("hidden"), "{line}");
+    }
+}
+
 #[rstest]
 #[case(&["fly"], "fly")]
 #[case(&["serve", "--colour"], "--colour")]
@@ -81,7 +104,16 @@ fn no_command_at_all_is_told_which_there_are() {
 #[case(&["key", "rotate", "7", "--grace", "2h"], "must be 0, 1h, 1d or 7d")]
 #[case(&["key", "show", "seven"], "seven")]
 #[case(&["serve", "--bind", "nowhere"], "nowhere")]
+#[case(&["serve", "--bind", "localhost:port"], "localhost:3000")]
+#[case(&["serve", "--log", "shout"], "use error, warn, info, debug, trace or off, or a filter such as latchkey=debug,info")]
+#[case(&["serve", "--log", "loud=noise"], "use error, warn")]
+#[case(&["serve", "--log", "lachkey=debug"], "use error, warn")]
+#[case(&["serve", "--api-access-keys", "maybe"], "use on or off")]
+#[case(&["service", "change", "wiki", "--classic-keys=maybe"], "use on or off")]
 #[case(&["serve", "--session-timeout", "soon"], "30d, 24h")]
+#[case(&["serve", "--session-timeout", "1s"], "use a span from 1m to 36525d, or 0")]
+#[case(&["serve", "--access-token-lifetime", "4294967295d"], "use a span from 1m to 36525d, or 0")]
+#[case(&["serve", "--security-contact", "me"], "use a mail address")]
 #[case(&["serve", "--secret-key", "hidden"], "openssl rand")]
 #[case(&["serve", "--url", "ftp://example.org"], "http://HOST")]
 #[case(&["serve", "--trusted-proxies", "10.0.0.0/99"], "10.0.0.0/8")]

@@ -85,7 +85,7 @@ async fn every_address_that_asks_for_a_credential_counts_it(#[values(Sqlite, Pos
                 Asks::FeedsKey => vec![request(&method, &feed)],
                 Asks::AnyKey => vec![by_key(request(&method, &address))],
                 Asks::Scope(_) => vec![by_key(request(&method, &address)), by_password(request(&method, &address))],
-                Asks::Session | Asks::TrustedProxy => panic!("{path} is no address of the API"),
+                Asks::Session | Asks::RecentPassword | Asks::TrustedProxy => panic!("{path} is no address of the API"),
             };
             for request in requests {
                 let answer = Answer::of(request).await;

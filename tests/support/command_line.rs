@@ -47,7 +47,19 @@ impl CommandLine {
 
     /// The binary with these arguments and this environment, not yet started.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = binary();
+        self.command_by(&[], arguments)
+    }
+
+    /// The same, started by another program, which takes the command as its arguments.
+    pub fn command_by(&self, program: &[&str], arguments: &[&str]) -> Command {
+        let mut command = match program {
+            [] => without_settings(env!("CARGO_BIN_EXE_latchkey")),
+            [name, rest @ ..] => {
+                let mut command = without_settings(name);
+                command.args(rest).arg(env!("CARGO_BIN_EXE_latchkey"));
+                command
+            }
+        };
         command.args(arguments).envs(self.environment.iter().cloned());
         command
     }
@@ -87,7 +99,11 @@ impl CommandLine {
 
 /// The binary, with nothing of the environment that it would take for a setting.
 pub fn binary() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_latchkey"));
+    without_settings(env!("CARGO_BIN_EXE_latchkey"))
+}
+
+fn without_settings(program: &str) -> Command {
+    let mut command = Command::new(program);
     let settings = std::env::vars().map(|(name, _)| name);
     for name in settings.filter(|name| name.starts_with("LATCHKEY_") || name == "DATABASE_URL") {
         command.env_remove(name);

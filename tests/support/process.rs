@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Stdio};
 use std::thread::JoinHandle;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::command_line::CommandLine;
 use super::{Answer, Visitor, log};
 
@@ -25,10 +27,16 @@ impl Process {
 
     /// The same, on a port that is known before.
     pub fn serve_on(port: u16, command_line: &CommandLine, flags: &[&str]) -> Self {
+        Self::serve_by(&[], port, command_line, flags)
+    }
+
+    /// The same, started by another program, which takes the command as its arguments.
+    pub fn serve_by(program: &[&str], port: u16, command_line: &CommandLine, flags: &[&str]) -> Self {
         let bind = format!("--bind=127.0.0.1:{port}");
         let arguments = [&["serve", &bind, "--log=debug"], flags].concat();
-        let mut command = command_line.command(&arguments);
-        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary");
+        let mut command = command_line.command_by(program, &arguments);
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary");
         let mut lines = BufReader::new(child.stderr.take().expect("its log"));
         let mut kept = log::file("processes");
         let (mut said, mut metrics) = (String::new(), None);
@@ -71,8 +79,12 @@ impl Process {
 
     /// SIGTERM; does not wait for the end.
     pub fn terminate(&self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("to signal it");
+        self.signal(Signal::TERM);
+    }
+
+    /// Sends it a signal; does not wait for what that does.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("to signal it");
     }
 
     /// Waits for its end, and gives its exit code.

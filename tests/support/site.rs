@@ -75,6 +75,14 @@ struct Settings {
     config: Config,
 }
 
+/// Whether a server would start with these flags; otherwise what it says.
+pub fn try_settings(flags: &[String]) -> Result<Config, String> {
+    let Settings { config } =
+        Settings::try_parse_from(["latchkey".to_owned()].iter().chain(flags)).map_err(|error| error.to_string())?;
+    config.check().map_err(|error| error.to_string())?;
+    Ok(config)
+}
+
 impl Site {
     pub async fn start(db: Db) -> Self {
         Self::start_with(db, &[]).await
@@ -96,7 +104,7 @@ impl Site {
         let database_flag = format!("--database-url={}", database.setting());
         let secret_key = format!("--secret-key={SECRET_KEY}");
         // Long, so that nothing hangs on how fast the machine is; a test's own flag comes later, and wins.
-        let patience = "--first-use-patience=30s";
+        let patience = "--first-use-patience=20s";
         let fixed = ["latchkey", &database_flag, &secret_key, patience].map(str::to_owned);
         let Settings { config } =
             Settings::try_parse_from(fixed.into_iter().chain(flags.iter().map(ToString::to_string))).expect("settings");

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use super::authority::Authority;
 use super::scope::KeyScopes;
 use crate::clock::{Timestamp, iso8601, parse_date, parse_time};
-use crate::config::Config;
+use crate::config::{Config, LONGEST};
 use crate::models::people::user::User;
 use crate::models::rules::{FieldError, Labelled, Problem};
 use crate::models::services::scopes_of_keys;
@@ -61,7 +61,7 @@ impl KeyPolicy {
     pub fn of(config: &Config) -> Self {
         Self {
             most_per_user: config.access_tokens_per_user.into(),
-            usual_lifetime: config.access_token_lifetime.limit(),
+            usual_lifetime: config.usual_token_lifetime().limit(),
             longest_lifetime: config.access_token_longest_lifetime.limit(),
         }
     }
@@ -226,18 +226,25 @@ pub(super) fn expiry_errors(
         return wrong(format!("cannot be later than that of the key you use: {own}"));
     }
     match policy.longest_lifetime {
-        Some(longest) if expires_on.is_none_or(|it| it > now + longest + DAY) => {
-            wrong(format!("cannot be more than {} days away", longest.num_days()))
-        }
+        Some(longest) if expires_on.is_none_or(|it| it > now + longest + slack(longest)) => match longest.num_days() {
+            0 => wrong(format!("cannot be more than {} minutes away", longest.num_minutes())),
+            days => wrong(format!("cannot be more than {days} days away")),
+        },
         _ => Vec::new(),
     }
 }
 
 /// A date means the end of its day, so a limit in days allows one day more.
-const DAY: TimeDelta = TimeDelta::days(1);
+fn slack(longest: TimeDelta) -> TimeDelta {
+    if longest < TimeDelta::days(1) { TimeDelta::zero() } else { TimeDelta::days(1) }
+}
 
-/// The farthest expiry that is accepted. Up to the year 9999, both databases store times in the same way.
-const FARTHEST: TimeDelta = TimeDelta::days(36_525);
+/// The farthest expiry that is accepted, which is also the longest lifetime of the settings. Up to the year 9999, both
+/// databases store times in the same way.
+const FARTHEST: TimeDelta = match TimeDelta::from_std(LONGEST) {
+    Ok(farthest) => farthest,
+    Err(_) => TimeDelta::MAX,
+};
 
 pub(super) fn expiry_text(expires_on: Option<Timestamp>) -> String {
     expires_on.map_or_else(|| "does not expire".to_owned(), |expires_on| format!("expires {}", iso8601(expires_on)))
