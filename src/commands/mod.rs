@@ -9,6 +9,7 @@ mod password_input;
 mod serve;
 mod service;
 mod services_file;
+mod signals;
 mod user;
 
 use std::error::Error as _;

@@ -4,9 +4,9 @@ use std::net::TcpListener;
 
 use actix_web::web;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::services_file::{FileError, ServicesFile, warn_of_no_file};
+use super::signals::stops;
 use super::{Failure, cannot_open, warn_of_unread_variables};
 use crate::app::App;
 use crate::clock::Clock;
@@ -87,8 +87,7 @@ pub fn serve(
     let metrics_listener = config.metrics_bind.as_ref().map(|address| listen(address, METRICS_BIND)).transpose()?;
     let app = web::Data::new(App::start(config, bound, Clock::system())?);
     let served = actix_web::rt::System::new().block_on(async {
-        let (mut terminate, mut interrupt) =
-            (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
+        let mut stops = stops().map_err(failed)?;
         let server = server::serve(app.clone(), key, listener).map_err(failed)?;
         let handle = server.handle();
         if let Some(listener) = metrics_listener {
@@ -101,14 +100,12 @@ pub fn serve(
         let mut serving = tokio::spawn(server);
         tokio::select! {
             ended = &mut serving => return ended.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(failed),
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = stops.recv() => {}
         }
         tracing::info!("stopping: waiting for open requests");
         tokio::select! {
             () = handle.stop(true) => {}
-            _ = terminate.recv() => handle.stop(false).await,
-            _ = interrupt.recv() => handle.stop(false).await,
+            _ = stops.recv() => handle.stop(false).await,
         }
         Ok(())
     });

@@ -7,6 +7,7 @@ use diesel::result::Error as QueryError;
 use diesel::sql_types::Text;
 
 use super::error::one_line;
+use super::obstacle::explained;
 use super::url::DatabaseUrl;
 
 diesel::define_sql_function! {
@@ -37,13 +38,15 @@ mod either {
 /// Opens one connection, set up as every connection of ours is.
 ///
 /// # Errors
-/// In one line, without the password: what the database's own library says.
+/// In one line, without the password: what the database's own library says, and of a file, what stands in its way.
 pub fn connect(url: &DatabaseUrl) -> ConnectionResult<DbConnection> {
     let refused = |error: QueryError| ConnectionError::BadConnection(one_line(&error.to_string()));
     match url {
         DatabaseUrl::Sqlite(path) => {
+            let refused = |said: String| ConnectionError::BadConnection(explained(path, &one_line(&said)));
             make_private(path);
-            let mut connection = SqliteConnection::establish(&path.to_string_lossy())?;
+            let opened = SqliteConnection::establish(&path.to_string_lossy());
+            let mut connection = opened.map_err(|error| refused(error.to_string()))?;
             // busy_timeout comes first: connections that are opened side by side wait for each other's WAL.
             // synchronous=FULL: what a response has promised survives a power cut.
             // mmap_size: a table that is larger than a connection's cache is read where the system has it in memory,
@@ -56,7 +59,8 @@ pub fn connect(url: &DatabaseUrl) -> ConnectionResult<DbConnection> {
                 "PRAGMA mmap_size = 2147418112",
             ];
             for pragma in pragmas {
-                diesel::sql_query(pragma).execute(&mut connection).map_err(refused)?;
+                let done = diesel::sql_query(pragma).execute(&mut connection);
+                done.map_err(|error| refused(error.to_string()))?;
             }
             Ok(DbConnection::Sqlite(connection))
         }

@@ -4,6 +4,7 @@ mod connection;
 pub(crate) mod error;
 pub mod lookups;
 pub mod migrations;
+pub(crate) mod obstacle;
 mod pool;
 #[expect(missing_docs, reason = "tables and columns, which the migrations explain")]
 pub mod schema;

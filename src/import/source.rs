@@ -108,6 +108,8 @@ impl Source {
         match url {
             SourceUrl::Sqlite(path) => {
                 let path = path.to_str().ok_or_else(|| SourceError::new("its path is not UTF-8"))?;
+                // SQLite says only that it cannot.
+                std::fs::File::open(path).map_err(SourceError::failed)?;
                 let escaped = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
                 let mut file =
                     SqliteConnection::establish(&format!("file:{escaped}?mode=ro")).map_err(SourceError::failed)?;

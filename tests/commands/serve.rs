@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 
 use rstest::rstest;
+use rustix::process::Signal;
 
 use crate::support::database::TestDatabase;
 use crate::support::wire::Conversation;
@@ -59,22 +60,45 @@ fn sigterm_waits_for_no_idle_connection(#[values(Sqlite, Postgres)] db: Db) {
     assert!(log.contains("\"stopped\"") && !log.contains("force shutdown"), "{log}");
 }
 
-/// What is pending is written before the end.
+/// What is pending is written before the end, whichever signal says to stop. Those that say something else to other
+/// programs stop nothing.
 #[rstest]
 #[tokio::test]
-async fn sigterm_writes_the_last_uses(#[values(Sqlite, Postgres)] db: Db) {
+async fn no_signal_but_sigkill_loses_a_last_use(#[values(Sqlite, Postgres)] db: Db) {
     let database = TestDatabase::migrated(db);
     let latchkey = command_line(&database);
     latchkey.add_user("alice", PASSWORD);
     let secret = latchkey.add_key("alice");
-    let process = Process::serve(&latchkey, &[]);
-    assert_eq!(process.get_with_key("/users/current.json", &secret).await.status, 200);
-    let first = database.dump("tokens");
-    assert_eq!(process.get_with_key("/users/current.json", &secret).await.status, 200);
-    assert_eq!(database.dump("tokens"), first, "within the minute nothing is written");
+    let first = Process::serve(&latchkey, &[]);
+    assert_eq!(first.get_with_key("/users/current.json", &secret).await.status, 200);
+    first.terminate();
+    assert_eq!(first.ended(), Some(0));
+    let harmless = [Signal::PIPE, Signal::USR1, Signal::USR2, Signal::ALARM, Signal::PROF, Signal::IO, Signal::XFSZ];
+    for stop in [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT, Signal::XCPU] {
+        let before = database.dump("tokens");
+        // Whoever runs the tests may have them ignore a hangup.
+        let process = Process::serve_by(&["env", "--default-signal=HUP"], 0, &latchkey, &[]);
+        for signal in harmless {
+            process.signal(signal);
+        }
+        assert_eq!(process.get_with_key("/users/current.json", &secret).await.status, 200);
+        assert_eq!(database.dump("tokens"), before, "within the minute nothing is written");
+        process.signal(stop);
+        assert_eq!(process.ended(), Some(0), "{stop:?}");
+        assert!(database.dump("tokens") > before, "{stop:?}: {before}{}", database.dump("tokens"));
+    }
+}
+
+/// `nohup latchkey serve &` goes on when its terminal is closed.
+#[test]
+fn a_hangup_that_is_ignored_from_the_start_stops_nothing() {
+    let database = TestDatabase::migrated(Sqlite);
+    let process = Process::serve_by(&["nohup"], 0, &command_line(&database), &[]);
+    process.signal(Signal::HUP);
+    process.signal(Signal::USR1);
     process.terminate();
-    assert_eq!(process.ended(), Some(0));
-    assert!(database.dump("tokens") > first, "{first}{}", database.dump("tokens"));
+    let log = process.log();
+    assert!(log.contains("\"signal\":\"SIGTERM\"") && !log.contains("SIGHUP"), "{log}");
 }
 
 #[rstest]
@@ -88,7 +112,10 @@ fn what_stands_in_the_way_is_told_in_one_line_with_exit_code_1(#[values(Sqlite, 
     assert!(line.contains(&port) && line.contains("in use") && line.contains("LATCHKEY_BIND"), "{line}");
     for (url, says) in [
         ("mysql://root@localhost/x", "use a path, sqlite://PATH or postgres://"),
+        ("/nowhere/at/all/latchkey.db", "there is no folder /nowhere/at/all; create it, or name another file"),
         ("/nowhere/at/all/latchkey.db", "DATABASE_URL is /nowhere/at/all/latchkey.db"),
+        ("/dev/null/latchkey.db", "/dev/null is no folder; name another file (DATABASE_URL is /dev/null/latchkey.db)"),
+        ("/", "/ is a folder; name a file in it"),
         ("postgres://u:hidden@127.0.0.1:1/x", "DATABASE_URL is postgres://127.0.0.1:1/x"),
         (":memory:", "use the path of a file"),
         ("dbname=latchkey password=hidden", "write it as a URL"),
@@ -100,8 +127,8 @@ fn what_stands_in_the_way_is_told_in_one_line_with_exit_code_1(#[values(Sqlite, 
         let line = serve(command_line(&database).with("DATABASE_URL", url), &["--bind=127.0.0.1:0"]).refused(1);
         assert!(line.contains(says) && !line.contains("hidden"), "{url}: {line}");
     }
-    let line = command_line(&database).run(&["serve", "--bind=127.0.0.1:0", "--log=loud=noise"]).refused(1);
-    assert!(line.contains("LATCHKEY_LOG"), "{line}");
+    let line = serve(command_line(&database), &["--bind=no-such-host.invalid:80"]).refused(1);
+    assert!(line.contains("cannot listen on no-such-host.invalid:80") && line.contains("LATCHKEY_BIND"), "{line}");
 }
 
 #[test]
