@@ -1,6 +1,7 @@
 //! What is counted while the process runs.
 
 use std::fmt::{self, Write as _};
+use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -16,6 +17,8 @@ use crate::panics::Panics;
 pub struct Metrics {
     /// Answers, by route and status.
     pub(crate) requests: Family<RequestLabels, Counter>,
+    /// The time from a request's headers to its answer, by route and class of status.
+    pub(crate) durations: RequestDurations,
     /// Authentications, by method and outcome.
     pub(crate) authentications: Family<AuthenticationLabels, Counter>,
     /// How writing behind goes.
@@ -44,6 +47,36 @@ impl Default for Flushes {
 pub(crate) struct RequestLabels {
     route: String,
     status: u16,
+}
+
+/// The time that requests take.
+#[derive(Clone)]
+pub(crate) struct RequestDurations(pub Family<DurationLabels, Histogram>);
+
+impl Default for RequestDurations {
+    fn default() -> Self {
+        Self(Family::new_with_constructor(|| Histogram::new(DURATIONS)))
+    }
+}
+
+/// The buckets of durations, in seconds, from a lookup in memory to the longest that a request may take.
+const DURATIONS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct DurationLabels {
+    route: String,
+    status_class: &'static str,
+}
+
+/// The class of a status (RFC 9110, section 15).
+fn class_of(status: u16) -> &'static str {
+    match status {
+        100..200 => "1xx",
+        200..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        _ => "5xx",
+    }
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -137,8 +170,10 @@ impl Outcome {
 }
 
 impl Metrics {
-    /// Counts an answer; `route` is the pattern, never the path.
-    pub fn count_request(&self, route: String, status: u16) {
+    /// Counts an answer and the time that it took; `route` is the pattern, never the path.
+    pub fn count_request(&self, route: String, status: u16, duration: Duration) {
+        let labels = DurationLabels { route: route.clone(), status_class: class_of(status) };
+        self.durations.0.get_or_create(&labels).observe(duration.as_secs_f64());
         self.requests.get_or_create(&RequestLabels { route, status }).inc();
     }
 

@@ -1,18 +1,19 @@
-//! `GET /metrics`, on an address of its own, in Prometheus' text format.
+//! `GET /metrics`, on an address of its own, in Prometheus' text format or as OpenMetrics.
 
 use std::fmt;
 use std::net::TcpListener;
 
 use actix_web::dev::Server;
-use actix_web::http::header::CONTENT_TYPE;
-use actix_web::{HttpResponse, HttpServer, web};
+use actix_web::http::header::{Accept, CONTENT_TYPE, Header, Quality, VARY};
+use actix_web::{HttpRequest, HttpResponse, HttpServer, web};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, prometheus_text, text};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
 
+use super::process_figures::ProcessFigures;
 use crate::app::App;
 
 /// What is read at the moment it is asked for.
@@ -58,16 +59,22 @@ impl Collector for Gauges {
 
 fn registry(app: web::Data<App>) -> Registry {
     let metrics = &app.metrics;
-    let mut registry = Registry::with_prefix("latchkey");
+    let mut all = Registry::default();
+    all.register_collector(Box::new(ProcessFigures));
+    let registry = all.sub_registry_with_prefix("latchkey");
+    let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+    registry.register("build", "Which Latchkey this is", build);
+    let durations = metrics.durations.0.clone();
+    let help = "Time to answer, by the pattern of the route and the class of the status";
+    registry.register_with_unit("request_duration", help, Unit::Seconds, durations);
     registry.register("requests", "Answers, by the pattern of the route and the status", metrics.requests.clone());
     registry.register("authentications", "By method and outcome", metrics.authentications.clone());
-    let seconds = prometheus_client::registry::Unit::Seconds;
     let duration = metrics.flushes.duration.clone();
-    registry.register_with_unit("flush_duration", "Time to write a batch of last uses", seconds, duration);
+    registry.register_with_unit("flush_duration", "Time to write a batch of last uses", Unit::Seconds, duration);
     registry.register("flush_failures", "Attempts to write last uses that failed", metrics.flushes.failures.clone());
     registry.register("panics", "Panics that were caught, by the threads that went on", metrics.panics.counters());
     registry.register_collector(Box::new(Gauges(app)));
-    registry
+    all
 }
 
 /// Answers `GET /metrics` on `listener`, and nothing else.
@@ -82,12 +89,56 @@ pub fn serve(app: web::Data<App>, listener: TcpListener) -> std::io::Result<Serv
     Ok(server.workers(1).disable_signals().listen(listener)?.run())
 }
 
-async fn show(registry: web::Data<Registry>) -> HttpResponse {
-    let mut text = String::new();
-    match encode(&mut text, &registry) {
-        Ok(()) => {
-            let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            HttpResponse::Ok().insert_header((CONTENT_TYPE, content_type)).body(text)
+/// The formats in which Prometheus reads metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exposition {
+    /// Prometheus' own text format, version 0.0.4, which everything that reads metrics understands.
+    Text,
+    OpenMetrics,
+}
+
+const OPEN_METRICS: &str = "application/openmetrics-text";
+
+impl Exposition {
+    /// The one that the client likes best; the text format if it names neither.
+    fn for_client(request: &HttpRequest) -> Self {
+        let accept = Accept::parse(request).map(|accept| accept.0).unwrap_or_default();
+        let accept = Accept(accept.into_iter().filter(|item| item.quality > Quality::ZERO).collect());
+        let known = accept.ranked().into_iter().find_map(|wanted| {
+            let is_version = |version: &str| wanted.get_param("version").is_none_or(|given| given == version);
+            match wanted.essence_str() {
+                OPEN_METRICS if is_version("1.0.0") => Some(Self::OpenMetrics),
+                "text/plain" if is_version("0.0.4") => Some(Self::Text),
+                "*/*" | "text/*" => Some(Self::Text),
+                _ => None,
+            }
+        });
+        known.unwrap_or(Self::Text)
+    }
+
+    fn content_type(self) -> String {
+        match self {
+            Self::Text => prometheus_text::CONTENT_TYPE.to_owned(),
+            Self::OpenMetrics => format!("{OPEN_METRICS}; version=1.0.0; charset=utf-8"),
+        }
+    }
+
+    fn write(self, registry: &Registry) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        match self {
+            Self::Text => prometheus_text::encode(&mut text, registry)?,
+            Self::OpenMetrics => text::encode(&mut text, registry)?,
+        }
+        Ok(text)
+    }
+}
+
+async fn show(request: HttpRequest, registry: web::Data<Registry>) -> HttpResponse {
+    let exposition = Exposition::for_client(&request);
+    match exposition.write(&registry) {
+        Ok(text) => {
+            let content_type = (CONTENT_TYPE, exposition.content_type());
+            HttpResponse::Ok().insert_header(content_type).insert_header((VARY, "Accept")).body(text)
         }
         Err(error) => {
             tracing::error!(%error, "the metrics could not be written");

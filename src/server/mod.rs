@@ -4,6 +4,7 @@ mod answer;
 mod endings;
 pub mod metrics;
 mod offers;
+mod process_figures;
 pub mod request_log;
 pub mod route;
 pub mod routes;

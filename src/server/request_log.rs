@@ -37,20 +37,20 @@ pub async fn log(
     let who = extensions.get::<Authenticated>();
     let app = App::of(request)?;
     let route = route_of(request);
-    let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let duration = started.elapsed();
     tracing::info!(
         target: REQUESTS,
         request_id = %id,
         method = known_method(request.method().as_str()),
         route,
         status = response.status().as_u16(),
-        duration_us,
+        duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
         user_id = who.map(|who| who.user_id),
         token_id = who.and_then(|who| who.credential.token()).map(|token| token.id),
         address = %app.addresses.of(request),
         "request"
     );
-    app.metrics.count_request(route, response.status().as_u16());
+    app.metrics.count_request(route, response.status().as_u16(), duration);
     drop(extensions);
     Ok(response)
 }
