@@ -77,6 +77,8 @@ pub struct CurrentKey {
 pub struct FeedUser {
     /// The owner of the feed.
     pub user: User,
+    /// The Atom access key that was presented.
+    pub key: Secret,
 }
 
 impl<S: AskedScope> FromRequest for ApiUser<S> {
@@ -169,7 +171,7 @@ impl FromRequest for FeedUser {
             app.metrics.count_authentication(AuthMethod::Feed, Outcome::of(&found));
             let (token, user) = found?;
             within_rate(&app, &request, Limited::Key(token.key()))?;
-            Ok(Self { user })
+            Ok(Self { user, key })
         })
     }
 }

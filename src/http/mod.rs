@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod asks;
+pub mod entity_tag;
 pub mod error;
 pub mod format;
 pub mod problem;

@@ -1,8 +1,9 @@
 //! The stylesheet, the script and the icon, which are embedded in the binary.
 
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, EntityTag, Header, IfNoneMatch};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use crate::http::entity_tag;
 use crate::http::error::AppError;
 
 const FILES: [(&str, &str, &[u8]); 3] = [
@@ -19,11 +20,8 @@ const FILES: [(&str, &str, &[u8]); 3] = [
 pub async fn show(request: HttpRequest, name: web::Path<String>) -> Result<HttpResponse, AppError> {
     let found = FILES.iter().find(|(known, _, _)| *known == name.as_str());
     let (_, content_type, body) = found.ok_or(AppError::NotFound)?;
-    let tag = EntityTag::new_strong(format!("{:08x}-{:x}", crc32fast::hash(body), body.len()));
-    let known = match IfNoneMatch::parse(&request) {
-        Ok(IfNoneMatch::Items(items)) => items.iter().any(|item| item.weak_eq(&tag)),
-        Ok(IfNoneMatch::Any) | Err(_) => false,
-    };
+    let tag = entity_tag::of(body);
+    let known = entity_tag::is_known(&request, &tag);
     let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response.insert_header((CACHE_CONTROL, "no-cache")).insert_header((ETAG, tag.to_string()));
     if known {

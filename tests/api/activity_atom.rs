@@ -150,22 +150,21 @@ async fn only_the_atom_key_in_the_address_opens_the_feed(#[values(Sqlite, Postgr
     }
 }
 
-/// "No secret is […] put in […] a feed's links": they name the public address, and no key.
+/// They name the public address. None but the feed's own holds the key.
 #[rstest]
 #[tokio::test]
-async fn links_lead_to_the_public_address_and_hold_no_key(#[values(Sqlite, Postgres)] db: Db) {
+async fn links_lead_to_the_public_address(#[values(Sqlite, Postgres)] db: Db) {
     let site = Site::start_with(db, &["--url=https://keys.example.org/latchkey"]).await;
     let alice = site.add_user("alice").await;
     let key = site.add_key(&alice, TokenAction::Feeds).await;
     let answer = Answer::of(site.get(&format!("/latchkey/activity.atom?key={}", key.secret))).await;
     assert_eq!(answer.status, 200);
-    assert!(!answer.text.contains(&key.secret) && !answer.text.contains("key="), "{}", answer.text);
     let feed = Element::parse(&answer.text);
     assert_valid(&feed);
     let hrefs: Vec<_> = feed.children("link").filter_map(|link| link.attribute("href")).collect();
-    let [to_feed, to_page] =
-        ["https://keys.example.org/latchkey/activity.atom", "https://keys.example.org/latchkey/activity"];
-    assert_eq!(hrefs, [to_feed, to_page]);
+    let to_feed = format!("https://keys.example.org/latchkey/activity.atom?key={}", key.secret);
+    let to_page = "https://keys.example.org/latchkey/activity";
+    assert_eq!(hrefs, [&to_feed, to_page]);
     let entry = feed.child("entry");
     assert_eq!(entry.child("link").attribute("href"), Some(to_page));
     assert!(entry.text_of("id").starts_with(to_page), "{}", entry.text_of("id"));
@@ -216,4 +215,45 @@ async fn a_feed_tells_of_its_owner_and_the_latest_only(#[values(Sqlite, Postgres
     assert_eq!(times, latest.collect::<Vec<_>>());
     let latest = feed.children("entry").next().expect("an entry");
     assert_eq!([latest.text_of("title"), latest.text_of("content")], ["Account locked", "from the command line"]);
+}
+
+/// A reader asks again and again, and is sent the feed only when there is something new.
+#[rstest]
+#[tokio::test]
+async fn a_reader_that_has_the_feed_is_told_so(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    let alice = site.add_user("alice").await;
+    let key = site.add_key(&alice, TokenAction::Feeds).await;
+    let path = format!("/activity.atom?key={}", key.secret);
+    let first = Answer::of(site.get(&path)).await;
+    let tag = first.header("ETag").expect("a tag").to_owned();
+    site.later(TimeDelta::minutes(2));
+    let known = format!("\"another\", W/{tag}");
+    let again = Answer::of(site.get(&path).header("If-None-Match", known)).await;
+    assert_eq!((again.status, again.text.as_str(), again.header("ETag")), (304, "", Some(tag.as_str())));
+    site.flush().await;
+    assert_eq!(site.recorded_use(&key), Some(site.clock.now()), "that was a use, too");
+
+    site.signed_in("alice").await;
+    let new = Answer::of(site.get(&path).header("If-None-Match", &tag)).await;
+    assert_eq!(new.status, 200);
+    assert!(new.text.contains("Signed in") && new.header("ETag") != Some(tag.as_str()), "{}", new.text);
+}
+
+/// Readers keep the address that the feed gives as its own. No other address in it holds the key.
+#[rstest]
+#[tokio::test]
+async fn the_feed_s_own_address_leads_to_it(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    let alice = site.add_user("alice").await;
+    // A key that moved in may have any form.
+    let key = site.add_foreign_key(&alice, TokenAction::Feeds, "a key/with&special=characters").await;
+    let path = "/activity.atom?key=a%20key%2Fwith%26special%3Dcharacters";
+    let text = Answer::of(site.get(path)).await.text;
+    let link = Element::parse(&text).children("link").next().expect("a link").attribute("href").expect("it").to_owned();
+    let path = link.strip_prefix(&site.url).expect("an address of ours");
+    let again = Answer::of(site.get(path)).await;
+    assert_eq!((again.status, again.text == text), (200, true), "{link}");
+    assert_eq!(text.matches("key=").count(), 1, "{text}");
+    assert!(!text.contains(&key.secret), "only as a part of that address");
 }

@@ -52,7 +52,7 @@ async fn no_error_repeats_what_was_presented(#[values(Sqlite, Postgres)] db: Db)
 /// "… a feed's links": what a reader shows and shares of a feed is not secret.
 #[rstest]
 #[tokio::test]
-async fn no_feed_holds_its_key(#[values(Sqlite, Postgres)] db: Db) {
+async fn a_feed_holds_its_key_in_its_own_address_only(#[values(Sqlite, Postgres)] db: Db) {
     let site = Site::start(db).await;
     let alice = site.add_user("alice").await;
     let visitor = site.signed_in("alice").await;
@@ -63,7 +63,14 @@ async fn no_feed_holds_its_key(#[values(Sqlite, Postgres)] db: Db) {
             let feed = Answer::of(site.get(&format!("/activity.atom?key={key}"))).await;
             assert_eq!(feed.status, 200);
             assert!(feed.text.contains("<link"), "{}", feed.text);
-            assert!(!feed.text.contains(key.as_str()) && !feed.text.contains("key="), "{}", feed.text);
+            let (before, own) = feed.text.split_once(" href=\"").expect("the link that leads to the feed itself");
+            let (own, after) = own.split_once('"').expect("its end");
+            assert!(
+                before.ends_with("<link rel=\"self\" type=\"application/atom+xml\"") && own.contains("key="),
+                "{own}"
+            );
+            assert!(!before.contains("key=") && !after.contains("key="), "{}", feed.text);
+            assert!(!before.contains(key.as_str()) && !after.contains(key.as_str()), "{}", feed.text);
         }
     }
 }

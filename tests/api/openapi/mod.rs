@@ -176,6 +176,9 @@ async fn every_field_that_is_answered_is_described(#[values(Sqlite, Postgres)] d
     every_answer_about_services_is_described(&site, &root, &bob, &mut description).await;
     let feed = Answer::of(site.get(&format!("/activity.atom?key={}", atom.secret))).await;
     description.holds("/activity.atom", &get, &feed);
+    let tag = feed.header("ETag").expect("a tag");
+    let known = site.get(&format!("/activity.atom?key={}", atom.secret)).header("If-None-Match", tag);
+    description.holds("/activity.atom", &get, &Answer::of(known).await);
     for path in ["/activity.atom", "/healthz", "/readyz", "/openapi.json"] {
         description.holds(path, &get, &Answer::of(site.get(path)).await);
     }
