@@ -14,3 +14,4 @@ pub mod revoke;
 pub mod services;
 pub mod tokens;
 pub mod users;
+pub mod well_known;

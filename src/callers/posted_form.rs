@@ -73,9 +73,7 @@ where
             let web::Form(mut fields) = fields.map_err(|error| form_error(&error))?;
             let token = fields.iter().position(|(name, _)| name == "form_token").map(|at| fields.swap_remove(at).1);
             if sent_from == SentFrom::Unsaid && !is_form_token(&request, token.as_deref().unwrap_or_default()) {
-                return Err(AppError::Forbidden(
-                    "This form is out of date. Open the page again and send it from there.",
-                ));
+                return Err(AppError::Forbidden(out_of_date(&request, &app)));
             }
             Ok(Self { who, form: read_form(fields)? })
         })
@@ -109,6 +107,15 @@ fn sent_from(request: &HttpRequest, app: &App) -> SentFrom {
         (_, Some(origin)) if is_ours(origin) => SentFrom::Us,
         (None, None | Some("null")) => SentFrom::Unsaid,
         _ => SentFrom::Elsewhere,
+    }
+}
+
+/// Why a form is refused whose CSRF token is not that of the browser's session. By http, browsers send no cookie that
+/// is meant for https.
+fn out_of_date(request: &HttpRequest, app: &App) -> &'static str {
+    match app.url.is_https() && known_form_token(&request.get_session()).is_none() {
+        true => "Your browser sent no cookie with this form. Open the page at an address that begins with https://.",
+        false => "This form is out of date. Open the page again and send it from there.",
     }
 }
 

@@ -9,6 +9,7 @@ pub mod keys;
 pub mod leak;
 pub mod moment;
 pub mod notices;
+pub mod only_https;
 pub mod paging;
 pub mod password;
 pub mod people;

@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
+use super::only_https::CameBy;
 use super::shell::{Flash, Shell, page, see_other, see_other_with};
 use super::way_back::way_back;
 use crate::app::App;
@@ -32,6 +33,8 @@ struct SignInPage {
     username: String,
     back_url: String,
     error: Option<&'static str>,
+    /// The address of this page by https, if the browser keeps no session at the one that it was opened by.
+    only_at: Option<String>,
 }
 
 #[derive(Template)]
@@ -40,6 +43,10 @@ struct SignOutPage {
     shell: Shell,
     login: String,
 }
+
+/// The parameter by which the address of this page says that the password was right, which only who is not signed in
+/// all the same ever sees.
+const PASSWORD_WAS_RIGHT: &str = "password_was_right";
 
 /// The fields of the form.
 #[derive(Default, Deserialize)]
@@ -68,7 +75,10 @@ pub async fn show(
         return Ok(see_other(&back.unwrap_or_else(|| home(&app))));
     }
     let shell = Shell::of(&app, &request, &session)?.saying(&request, &[Flash::SignedOut]);
-    page(StatusCode::OK, &SignInPage { shell, username: String::new(), back_url, error: None })
+    let is_not_kept = app.url.is_https() && parameter(request.query_string(), PASSWORD_WAS_RIGHT).is_some();
+    let cannot_work = is_not_kept || CameBy::of(&app, &request) == CameBy::Http;
+    let only_at = cannot_work.then(|| app.url.join("/login"));
+    page(StatusCode::OK, &SignInPage { shell, username: String::new(), back_url, error: None, only_at })
 }
 
 /// `POST /login`
@@ -81,13 +91,20 @@ pub async fn sign_in(
     session: Session,
     Posted { who: MaybeSignedIn(before), form }: Posted<MaybeSignedIn, SignInForm>,
 ) -> Result<HttpResponse, AppError> {
+    let came_by = CameBy::of(&app, &request);
+    if came_by == CameBy::Http {
+        let shell = Shell::of(&app, &request, &session)?;
+        let only_at = Some(app.url.join("/login"));
+        let again = SignInPage { shell, username: form.username, back_url: form.back_url, error: None, only_at };
+        return page(StatusCode::UNPROCESSABLE_ENTITY, &again);
+    }
     let password = Password::new(form.password);
     let verified = verify_password(&app, &request, form.username.trim(), &password).await?;
     app.metrics.count_authentication(AuthMethod::SignIn, Outcome::of_password(&verified));
     let refused = match verified {
         Ok(user) => {
             if start_session(&app, &request, &session, user, before).await? {
-                return Ok(see_other(&way_back(&app, &request, &form.back_url).unwrap_or_else(|| home(&app))));
+                return Ok(see_other(&after_sign_in(&app, &request, came_by, &form.back_url)));
             }
             WRONG
         }
@@ -97,7 +114,8 @@ pub async fn sign_in(
         Err(refusal) => return Err(refusal.into()),
     };
     let shell = Shell::of(&app, &request, &session)?;
-    let again = SignInPage { shell, username: form.username, back_url: form.back_url, error: Some(refused) };
+    let again =
+        SignInPage { shell, username: form.username, back_url: form.back_url, error: Some(refused), only_at: None };
     page(StatusCode::UNPROCESSABLE_ENTITY, &again)
 }
 
@@ -165,4 +183,18 @@ pub async fn sign_out(
     }
     session.purge();
     Ok(see_other_with(&app, "/login", Flash::SignedOut))
+}
+
+/// Where somebody goes who has just signed in. Where it is not sure that the browser keeps the session, that is this page
+/// again: it goes on if there is a session, and says so if there is none.
+fn after_sign_in(app: &App, request: &HttpRequest, came_by: CameBy, back_url: &str) -> String {
+    let to = way_back(app, request, back_url).unwrap_or_else(|| home(app));
+    match came_by {
+        CameBy::Https => to,
+        CameBy::Http | CameBy::Unsaid => {
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            let query = query.append_pair(PASSWORD_WAS_RIGHT, "1").append_pair("back_url", &to).finish();
+            app.url.path(&format!("/login?{query}"))
+        }
+    }
 }

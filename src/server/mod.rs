@@ -21,7 +21,8 @@ use actix_session::storage::CookieSessionStore;
 use actix_web::cookie::{Key, SameSite};
 use actix_web::dev::{AppConfig, Server};
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
 };
 use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::rt::net::TcpStream;
@@ -31,7 +32,7 @@ use actix_web::{Scope, web};
 use self::endings::ask_for_ending;
 use self::offers::WithoutOffers;
 use self::route::exactly_at;
-use self::routes::{api, questions};
+use self::routes::{api, questions, well_known};
 use crate::app::App;
 use crate::config::public_url::PublicUrl;
 use crate::config::secret_key::SecretKey;
@@ -58,7 +59,7 @@ fn routes(url: &PublicUrl, key: &SecretKey) -> Scope {
     // People also type the public URL without the slash at the end.
     let home = exactly_at("").get(pages::elsewhere::own_account);
     let files = exactly_at("/static/{name}").get(static_files::show);
-    let outside = [home, files].into_iter().chain(api()).chain(questions());
+    let outside = [home, files].into_iter().chain(well_known()).chain(api()).chain(questions());
     let outside = outside.fold(web::scope(url.base_path()), |scope, at| scope.service(at));
     let inside = web::scope("").wrap(sessions(url, key)).wrap(from_fn(ask_for_ending));
     let inside = routes::pages().into_iter().fold(inside, |scope, at| scope.service(at));
@@ -81,14 +82,17 @@ fn sessions(url: &PublicUrl, key: &SecretKey) -> SessionMiddleware<CookieSession
         .build()
 }
 
-fn headers() -> DefaultHeaders {
-    DefaultHeaders::new()
+/// What browsers are told with every answer of an installation at `url`.
+fn headers(url: &PublicUrl) -> DefaultHeaders {
+    let headers = DefaultHeaders::new()
         .add((CONTENT_SECURITY_POLICY, CONTENT_POLICY))
         .add((X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .add((X_FRAME_OPTIONS, "DENY"))
         // Not no-referrer, which makes browsers send `Origin: null` with our own forms.
         .add((REFERRER_POLICY, "same-origin"))
-        .add((CACHE_CONTROL, "no-store"))
+        .add((CACHE_CONTROL, "no-store"));
+    // Only about this host: what else is below its name may not have https.
+    if url.is_https() { headers.add((STRICT_TRANSPORT_SECURITY, "max-age=31536000")) } else { headers }
 }
 
 /// Adds all routes, and the data that an [`ApiUser`](crate::callers::api_user::ApiUser) extractor needs, to another
@@ -97,7 +101,7 @@ pub fn mount<'a>(app: &'a web::Data<App>, key: &'a SecretKey) -> impl FnOnce(&mu
     move |config| {
         let limits = (PayloadConfig::new(LARGEST_BODY), FormConfig::default().limit(LARGEST_BODY));
         let routes = routes(&app.url, key).app_data(limits.0).app_data(limits.1);
-        config.app_data(app.clone()).service(routes.wrap(headers()).wrap(from_fn(request_log::log)));
+        config.app_data(app.clone()).service(routes.wrap(headers(&app.url)).wrap(from_fn(request_log::log)));
     }
 }
 
@@ -124,7 +128,7 @@ pub fn serve(app: web::Data<App>, key: SecretKey, listener: TcpListener) -> std:
             .app_data(app.clone())
             .app_data(PayloadConfig::new(LARGEST_BODY))
             .app_data(FormConfig::default().limit(LARGEST_BODY))
-            .wrap(headers())
+            .wrap(headers(&app.url))
             .wrap(from_fn(request_log::log))
             .service(routes(&app.url, &key));
         let application = application.into_factory().map_err(|error| error.error_response());

@@ -36,6 +36,14 @@ pub fn api() -> Vec<At> {
     ]
 }
 
+/// What programs look for at the same address on every site (RFC 8615).
+pub fn well_known() -> Vec<At> {
+    vec![
+        at("/.well-known/security.txt").get(api::well_known::security_txt),
+        at("/.well-known/change-password").get(api::well_known::change_password),
+    ]
+}
+
 /// The forward-auth endpoints, which reverse proxies ask about requests to services.
 pub fn questions() -> Vec<At> {
     vec![

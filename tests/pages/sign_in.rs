@@ -140,3 +140,74 @@ async fn head_gives_the_headers_of_the_page(#[values(Sqlite, Postgres)] db: Db) 
     assert_eq!((answer.status, answer.html.as_str()), (200, ""));
     assert_eq!(answer.header("Content-Type"), Some("text/html; charset=utf-8"));
 }
+
+/// Sends the sign-in form with the right password, as a browser does whose address line begins with `origin`.
+async fn sign_in_from(site: &Site, origin: &str) -> Page {
+    let request = site.visitor().request(Method::POST, "/login").header("Origin", origin);
+    page(
+        request
+            .header("Host", origin.split_once("://").expect("a scheme").1)
+            .form(&[("username", "alice"), ("password", PASSWORD)]),
+    )
+    .await
+}
+
+const ONLY_HTTPS: &str = "Your browser stays signed in here only at an address that begins with https://";
+
+/// The cookie is for https only, so the right password would lead back to an empty form.
+#[rstest]
+#[tokio::test]
+async fn by_http_where_only_https_works_the_page_says_so(#[values(Sqlite, Postgres)] db: Db) {
+    let flags = ["--url=https://keys.example.org", "--trusted-proxies=127.0.0.1"];
+    let site = Site::start_with(db, &flags).await;
+    site.add_user("alice").await;
+    for origin in ["http://keys.example.org", "http://192.0.2.7:3000", "HTTP://keys.example.org"] {
+        let told = sign_in_from(&site, origin).await;
+        assert_eq!(told.status, 422, "{origin}");
+        assert!(
+            told.shows(ONLY_HTTPS) && told.html.contains("href=\"https://keys.example.org/login\""),
+            "{}",
+            told.text()
+        );
+        assert_eq!(told.value_of("username"), "alice");
+    }
+    assert_eq!(site.database.number("SELECT count(*) AS number FROM tokens"), 0, "no session was begun");
+    let signed_in = sign_in_from(&site, "https://keys.example.org").await;
+    assert_eq!((signed_in.status, signed_in.location()), (303, "/my/account"));
+
+    // A proxy that passes http on, as it should not, says so.
+    let by_proxy = |proto: &str| site.visitor().request(Method::GET, "/login").header("X-Forwarded-Proto", proto);
+    assert!(page(by_proxy("http")).await.shows(ONLY_HTTPS));
+    assert!(page(by_proxy("https, http")).await.shows(ONLY_HTTPS));
+    assert!(!page(by_proxy("https")).await.shows(ONLY_HTTPS));
+    // Browsers send this by https only: the proxy does not know of another one before it.
+    assert!(!page(by_proxy("http").header("Sec-Fetch-Site", "none")).await.shows(ONLY_HTTPS));
+}
+
+/// Where nothing says how somebody came, the cookie that does not come back does.
+#[rstest]
+#[tokio::test]
+async fn a_browser_that_keeps_no_session_is_told_so(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start_with(db, &["--url=https://keys.example.org/keys"]).await;
+    site.add_user("alice").await;
+    let visitor = site.visitor();
+    for origin in [None, Some("http://127.0.0.1:3000"), Some("http://localhost"), Some("http://[::1]:3000")] {
+        let form = [("username", "alice"), ("password", PASSWORD), ("back_url", "/keys/activity?page=2")];
+        let request = visitor.request(Method::POST, "/keys/login").header("Sec-Fetch-Site", "same-origin");
+        let request = origin.into_iter().fold(request, |request, origin| request.header("Origin", origin));
+        let signed_in = page(request.form(&form)).await;
+        assert_eq!(signed_in.status, 303, "{}", signed_in.text());
+        // Over http, most browsers send no cookie back that is for https.
+        let told = site.visitor().get(signed_in.location()).await;
+        assert!(told.status == 200 && told.shows(ONLY_HTTPS), "{}", told.text());
+        // Some browsers do, on their own machine.
+        let cookie = cookie::sent_back(&cookie::set_by(&signed_in.headers).expect("a cookie"));
+        let goes_on = page(visitor.request(Method::GET, signed_in.location()).header("Cookie", cookie)).await;
+        assert_eq!((goes_on.status, goes_on.location()), (303, "/keys/activity?page=2"));
+    }
+    // A form whose cookie did not come back says why.
+    let form = visitor.get("/keys/login").await.value_of("form_token");
+    let refused = page(site.visitor().request(Method::POST, "/keys/login").form(&[("form_token", form)])).await;
+    assert_eq!(refused.status, 403);
+    assert!(refused.shows("Open the page at an address that begins with https://"), "{}", refused.text());
+}

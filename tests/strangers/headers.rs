@@ -77,6 +77,21 @@ async fn every_answer_has_the_headers_that_protect_it(#[values(Sqlite, Postgres)
     held.release().await;
 }
 
+/// Once seen by https, a browser comes by https only; by http it must still be let in.
+#[rstest]
+#[tokio::test]
+async fn with_https_every_answer_asks_for_https_from_then_on(#[values(Sqlite, Postgres)] db: Db) {
+    let paths =
+        ["/login", "/my/account", "/healthz", "/users/current.json", "/static/latchkey.css", "/nothing", "/auth/nginx"];
+    for (url, policy) in [("https://keys.example.org", Some("max-age=31536000")), ("http://keys.example.org", None)] {
+        let site = Site::start_with(db, &[&format!("--url={url}")]).await;
+        for path in paths {
+            let answer = site.visitor().get(path).await;
+            assert_eq!(answer.header("Strict-Transport-Security"), policy, "{url}{path}");
+        }
+    }
+}
+
 /// Every request has an id of its own.
 #[rstest]
 #[tokio::test]
