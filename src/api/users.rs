@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::auth::credentials::Password;
 use crate::auth::passwords::rules::{NewPassword, Owner};
 use crate::callers::api_user::{AccountRead, AdminUser, ApiUser, UsersRead, UsersWrite};
-use crate::clock::iso8601;
+use crate::documents::person::Person;
 use crate::http::address::id_of;
 use crate::http::error::AppError;
 use crate::http::format::Format;
@@ -28,105 +28,15 @@ use crate::models::rules::FieldError;
 const USUAL_LIMIT: i64 = 25;
 const LARGEST_LIMIT: i64 = 100;
 
-/// A person. The field `api_key` is left out: no secret is stored that could stand in it.
-#[derive(Serialize, ToSchema)]
-#[schema(xml(name = "user"))]
-struct Person {
-    id: i64,
-    login: String,
-    admin: bool,
-    firstname: String,
-    lastname: String,
-    mail: String,
-    #[schema(format = DateTime)]
-    created_on: String,
-    #[schema(format = DateTime)]
-    updated_on: String,
-    #[schema(format = DateTime, required)]
-    last_login_on: Option<String>,
-    #[schema(format = DateTime, required)]
-    passwd_changed_on: Option<String>,
-    #[schema(required)]
-    twofa_scheme: Option<String>,
-    /// Only administrators are told: 1 active, 2 registered, 3 locked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, minimum = 1, maximum = 3)]
-    status: Option<i64>,
-    /// Only where `include` asks for it, and only for administrators.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, value_type = Option<Vec<String>>)]
-    groups: Option<NothingOfTheKind>,
-    /// Only where `include` asks for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, value_type = Option<Vec<String>>)]
-    memberships: Option<NothingOfTheKind>,
-}
-
-/// A list of what Latchkey does not have, in the form that the format has for it.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum NothingOfTheKind {
-    Json([(); 0]),
-    Xml {
-        #[serde(rename = "@type")]
-        kind: &'static str,
-    },
-}
-
-impl NothingOfTheKind {
-    fn of(format: Format) -> Self {
-        match format {
-            Format::Json => Self::Json([]),
-            Format::Xml => Self::Xml { kind: "array" },
-        }
-    }
-}
-
 type JsonPerson = InUser<Person>;
 
-impl Person {
-    /// The fields that people see about themselves.
-    fn themself(user: User) -> Self {
-        Self {
-            id: user.id,
-            login: user.login,
-            admin: user.admin,
-            firstname: user.firstname,
-            lastname: user.lastname,
-            mail: user.mail,
-            created_on: iso8601(user.created_on),
-            updated_on: iso8601(user.updated_on),
-            last_login_on: user.last_login_on.map(iso8601),
-            passwd_changed_on: user.passwd_changed_on.map(iso8601),
-            twofa_scheme: user.twofa_scheme,
-            status: None,
-            groups: None,
-            memberships: None,
-        }
-    }
-
-    /// The fields that administrators see about everybody.
-    fn for_administrators(user: User) -> Self {
-        let status = Some(user.status.number());
-        Self { status, ..Self::themself(user) }
-    }
-
-    /// The fields that `viewer` sees.
-    fn seen_by(viewer: &User, user: User) -> Self {
-        if viewer.admin { Self::for_administrators(user) } else { Self::themself(user) }
-    }
-
-    /// The same with what the parameter `include` asks for. Everybody signs in here, so there is no `auth_source`.
-    fn including(self, viewer: &User, parameters: &Parameters, format: Format) -> Result<Self, AppError> {
-        let listed = parameters.texts("include").join(",");
-        let asks = |name| listed.split(',').any(|part| part.trim() == name);
-        let nothing_if = |is_asked: bool| is_asked.then(|| NothingOfTheKind::of(format));
-        Ok(Self {
-            groups: nothing_if(viewer.admin && asks("groups")),
-            memberships: nothing_if(asks("memberships")),
-            ..self
-        })
-    }
+/// The person as `viewer` sees them, with what the parameter `include` asks for. Everybody signs in here, so there is no
+/// `auth_source`.
+fn seen_by(viewer: &User, user: User, parameters: &Parameters, format: Format) -> Person {
+    let listed = parameters.texts("include").join(",");
+    let asks = |name| listed.split(',').any(|part| part.trim() == name);
+    let person = if viewer.admin { Person::for_administrators(user) } else { Person::themself(user) };
+    person.including(viewer.admin && asks("groups"), asks("memberships"), format)
 }
 
 /// People, and where in the whole list they stand, unless the client wants to go without.
@@ -250,7 +160,7 @@ pub async fn current(
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
     let parameters = Parameters::read(&request, format, payload, Operation::ShowCurrent).await?;
-    format.respond("user", &Person::seen_by(&me.user, me.user.clone()).including(&me.user, &parameters, format)?)
+    format.respond("user", &seen_by(&me.user, me.user.clone(), &parameters, format))
 }
 
 /// `GET /users.{json,xml}`
@@ -347,7 +257,7 @@ pub async fn show(
         me.administrator()?;
         find(&app, id?).await?
     };
-    format.respond("user", &Person::seen_by(&viewer, user).including(&viewer, &parameters, format)?)
+    format.respond("user", &seen_by(&viewer, user, &parameters, format))
 }
 
 /// `POST /users.{json,xml}`

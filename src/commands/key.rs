@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::output::{print, print_json, shortened, table, time_or};
 use super::{Failure, find_user, open_database, write};
+use crate::api::tokens::filter;
 use crate::clock::{Clock, Timestamp, iso8601};
 use crate::config::Config;
 use crate::db::Database;
@@ -42,6 +43,10 @@ pub enum Command {
     List {
         /// List only the keys of the person with this login
         login: Option<String>,
+        /// Only keys that were not used since: a date (its beginning, in UTC) or an RFC 3339 time. Keys that were never
+        /// used are among them
+        #[arg(long, value_name = "WHEN", value_parser = a_time)]
+        unused_since: Option<Timestamp>,
         /// Print an array of JSON
         #[arg(long)]
         json: bool,
@@ -142,6 +147,11 @@ impl Command {
     }
 }
 
+/// Reads a time as the list of the API does.
+fn a_time(text: &str) -> Result<Timestamp, String> {
+    parse_date_or_time(text).ok_or_else(|| format!("use {}", filter::A_TIME))
+}
+
 /// Checks that `text` is a scope.
 fn scope_word(text: &str) -> Result<String, UnknownScope> {
     KeyScopes::of_words([text]).map(|_| text.to_owned())
@@ -178,7 +188,7 @@ pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
             };
             print_made(&key, &user, &secret, json, now)
         }
-        Command::List { login, json } => list(&database, login.as_deref(), json, now),
+        Command::List { login, unused_since, json } => list(&database, login.as_deref(), unused_since, json, now),
         Command::Show { which: Which { id, json } } => {
             let (key, owner) = find(&database, id)?;
             let (key_id, today) = (key.id, now.date());
@@ -234,10 +244,18 @@ fn add_only_key(
     Ok((key, secret))
 }
 
-fn list(database: &Database, login: Option<&str>, json: bool, now: Timestamp) -> Result<(), Failure> {
+fn list(
+    database: &Database,
+    login: Option<&str>,
+    unused_since: Option<Timestamp>,
+    json: bool,
+    now: Timestamp,
+) -> Result<(), Failure> {
     let owner = login.map(|login| find_user(database, login)).transpose()?;
     let mut keys = database.read_now(Key::of_everybody)?;
     keys.retain(|(key, _)| owner.as_ref().is_none_or(|owner| owner.id == key.user_id));
+    let is_unused = |key: &Key, since| Key::is_unused_since(key.last_use(Token::recorded_use), since);
+    keys.retain(|(key, _)| unused_since.is_none_or(|since| is_unused(key, since)));
     if json {
         return print_json(&keys.iter().map(|(key, login)| document(key, login, now)).collect::<Vec<_>>());
     }

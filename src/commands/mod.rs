@@ -1,5 +1,6 @@
 //! The command line: a file a subcommand.
 
+mod confirmation;
 mod demo;
 mod import;
 mod key;
@@ -24,6 +25,7 @@ use crate::config::Config;
 use crate::config::variables::{Unread, unread};
 use crate::db::migrations::{self, MigrationError};
 use crate::db::{Database, DbError, WriteError};
+use crate::models::people::administration::PersonRefusal;
 use crate::models::people::user::{SaveError, User};
 use crate::models::tx::Tx;
 
@@ -225,6 +227,12 @@ impl WriteError for Failure {
 impl From<SaveError> for Failure {
     fn from(error: SaveError) -> Self {
         Self(error.to_string())
+    }
+}
+
+impl From<PersonRefusal> for Failure {
+    fn from(refusal: PersonRefusal) -> Self {
+        Self(refusal.to_string())
     }
 }
 

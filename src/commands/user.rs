@@ -1,14 +1,18 @@
 //! `latchkey user`
 
-use super::output::{print, table, time_or};
+use super::confirmation::Confirmation;
+use super::output::{print, print_json, table, time_or};
 use super::{Failure, find_user, make_database, open_database, password_input, write};
 use crate::auth::passwords::rules::Owner;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, parse_switch};
 use crate::db::{Database, DbError};
+use crate::documents::person::Person;
 use crate::models::event::{EventAction, NewEvent};
-use crate::models::keys::token::Token;
-use crate::models::people::user::{NewUser, Profile, SaveError, User, UserStatus};
+use crate::models::keys::token::{Token, TokenAction};
+use crate::models::people::administration::{self, PersonChanges};
+use crate::models::people::search::PeopleSearch;
+use crate::models::people::user::{NewUser, Profile, SaveError, User, UserStatus, login_errors};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -31,8 +35,37 @@ pub enum Command {
         #[command(flatten)]
         password: PasswordSource,
     },
-    /// List all people
-    List,
+    /// List people, by login
+    List {
+        /// Only people with this status: active, registered or locked
+        #[arg(long, value_name = "STATUS", value_parser = status)]
+        status: Option<UserStatus>,
+        /// Only administrators
+        #[arg(long)]
+        admin: bool,
+        /// Only people with this text in their login or mail address, or these words in their names
+        #[arg(long, value_name = "TEXT")]
+        name: Option<String>,
+        /// Print an array of JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change a person's login, names or mail address, or whether they are an administrator
+    #[command(after_help = "Examples:\n  latchkey user change alice --mail alice@example.net\n  \
+                            latchkey user change alice --admin on")]
+    Change {
+        /// The login
+        login: String,
+        #[command(flatten)]
+        said: Said,
+    },
+    /// Delete a person with their sessions, keys and activity, for good; asks first
+    Delete {
+        /// The login
+        login: String,
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
     /// Lock an account: its sessions end and its keys stop working at once
     Lock {
         /// The login
@@ -60,6 +93,53 @@ pub enum Command {
     },
 }
 
+/// What is to be changed about a person.
+#[derive(clap::Args)]
+#[group(required = true, multiple = true)]
+pub struct Said {
+    /// What they sign in as from now on
+    #[arg(long = "login", value_name = "LOGIN")]
+    new_login: Option<String>,
+    /// Their mail address
+    #[arg(long, value_name = "MAIL")]
+    mail: Option<String>,
+    /// Their first name
+    #[arg(long, value_name = "NAME")]
+    firstname: Option<String>,
+    /// Their last name
+    #[arg(long, value_name = "NAME")]
+    lastname: Option<String>,
+    /// Whether they are an administrator: on or off
+    #[arg(long, value_name = "on|off", value_parser = parse_switch)]
+    admin: Option<bool>,
+}
+
+impl Said {
+    /// The changes to `user`.
+    ///
+    /// # Errors
+    /// Says everything that is wrong with them.
+    fn changes(self, user: &User) -> Result<PersonChanges, SaveError> {
+        let trimmed = |text: Option<String>| text.map(|text| text.trim().to_owned());
+        let (login, mail) = (trimmed(self.new_login), trimmed(self.mail));
+        let (firstname, lastname) = (trimmed(self.firstname), trimmed(self.lastname));
+        let before = user.profile();
+        let profile = Profile {
+            firstname: firstname.clone().unwrap_or(before.firstname),
+            lastname: lastname.clone().unwrap_or(before.lastname),
+            mail: mail.clone().unwrap_or(before.mail),
+        };
+        let mut errors = login.as_deref().map(login_errors).unwrap_or_default();
+        errors.extend(profile.errors());
+        match errors.is_empty() {
+            true => {
+                Ok(PersonChanges { login, firstname, lastname, mail, admin: self.admin, ..PersonChanges::default() })
+            }
+            false => Err(SaveError::Invalid(errors)),
+        }
+    }
+}
+
 #[derive(clap::Args)]
 pub struct PasswordSource {
     /// Read the password from standard input instead
@@ -68,6 +148,11 @@ pub struct PasswordSource {
     /// Require a new password at the first sign-in
     #[arg(long)]
     must_change: bool,
+}
+
+fn status(text: &str) -> Result<UserStatus, String> {
+    UserStatus::of_text(text)
+        .ok_or_else(|| format!("use {}", UserStatus::ALL.map(|status| status.as_str()).join(" or ")))
 }
 
 pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
@@ -81,7 +166,19 @@ pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
             let profile = Profile { firstname, lastname, mail }.normalized();
             add(&database, NewUser { login, profile, password_hash: None, admin }, &password)
         }
-        Command::List => list(&database),
+        Command::List { status, admin, name, json } => {
+            let statuses = status.map_or_else(|| UserStatus::ALL.to_vec(), |status| vec![status]);
+            let search = PeopleSearch::new(statuses, &name.unwrap_or_default())
+                .map_err(|too_long| Failure::from(format!("--name {too_long}")))?;
+            let mut users = database.read_now(|connection| search.find(connection, 0, i64::MAX))?.users;
+            users.retain(|user| user.admin || !admin);
+            if json {
+                return print_json(&users.into_iter().map(Person::for_administrators).collect::<Vec<_>>());
+            }
+            list(&users)
+        }
+        Command::Change { login, said } => change(&database, &login, said),
+        Command::Delete { login, confirmation } => delete(&database, &login, &confirmation),
         Command::Lock { login } => set_status(&database, &login, UserStatus::Locked),
         Command::Unlock { login } => set_status(&database, &login, UserStatus::Active),
         // `--clear` is required and the only action, so there is nothing to check.
@@ -110,8 +207,7 @@ fn add(database: &Database, mut new: NewUser, password: &PasswordSource) -> Resu
     print(&format!("added {}, id {}\n", user.login, user.id))
 }
 
-fn list(database: &Database) -> Result<(), Failure> {
-    let users = database.read_now(User::all)?;
+fn list(users: &[User]) -> Result<(), Failure> {
     let row = |user: &User| {
         let role = if user.admin { "admin" } else { "" };
         let name = format!("{} {}", user.firstname, user.lastname);
@@ -128,6 +224,26 @@ fn list(database: &Database) -> Result<(), Failure> {
     };
     let rows: Vec<_> = users.iter().map(row).collect();
     table(["ID", "LOGIN", "STATUS", "ROLE", "NAME", "MAIL", "LAST SIGN-IN"], &rows)
+}
+
+fn change(database: &Database, login: &str, said: Said) -> Result<(), Failure> {
+    let user = find_user(database, login)?;
+    let changes = said.changes(&user)?;
+    write(database, Clock::system().now(), |tx| changes.apply(tx, user.id))?;
+    match changes.login.filter(|login| *login != user.login) {
+        Some(login) => print(&format!("changed {}, whose login is {login} now\n", user.login)),
+        None => print(&format!("changed {}\n", user.login)),
+    }
+}
+
+fn delete(database: &Database, login: &str, confirmation: &Confirmation) -> Result<(), Failure> {
+    let user = find_user(database, login)?;
+    let keys = database.read_now(|connection| Token::of_user(connection, user.id, &TokenAction::KEYS))?.len();
+    let (login, first, last) = (&user.login, &user.firstname, &user.lastname);
+    let what = format!("{login} ({first} {last}) and their keys ({keys}), sessions and activity");
+    confirmation.obtain(&what, &user.login)?;
+    write(database, Clock::system().now(), |tx| administration::delete(tx, user.id))?;
+    print(&format!("deleted {}, id {}\n", user.login, user.id))
 }
 
 fn set_status(database: &Database, login: &str, to: UserStatus) -> Result<(), Failure> {

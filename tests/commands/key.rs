@@ -62,6 +62,38 @@ fn adding_a_second_key_of_a_kind_replaces_the_first_and_says_so(#[values(Sqlite,
     assert_eq!(database.number(kinds), 202);
 }
 
+#[rstest]
+#[tokio::test]
+async fn keys_that_nobody_uses_are_found(#[values(Sqlite, Postgres)] db: Db) {
+    let database = TestDatabase::migrated(db);
+    let latchkey = CommandLine::on(&database).with("LATCHKEY_SECRET_KEY", &"k".repeat(64));
+    ["alice", "bob", "carol"].iter().for_each(|login| latchkey.add_user(login, PASSWORD));
+    let _never_used = latchkey.add_key("bob");
+    for login in ["alice", "carol"] {
+        let secret = latchkey.add_key(login);
+        let process = Process::serve(&latchkey, &[]);
+        assert_eq!(process.get_with_key("/users/current.json", &secret).await.status, 200);
+    }
+    let used = |login| {
+        format!(
+            "UPDATE tokens SET created_on = '2026-02-01 10:00:00', updated_on = '2026-03-01 10:00:00' WHERE user_id = (SELECT id FROM users WHERE login = '{login}')"
+        )
+    };
+    database.execute(&used("carol"));
+    let found = |arguments: &[&str]| {
+        let list = latchkey.run(&[&["key", "list"], arguments].concat()).done().stdout;
+        let logins = list.lines().skip(1).map(|line| line.split_whitespace().nth(1).expect("a login").to_owned());
+        logins.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(found(&["--unused-since", "2026-03-01"]), "bob");
+    assert_eq!(found(&["--unused-since", "2026-03-02"]), "bob carol");
+    assert_eq!(found(&["--unused-since", "2026-03-01T11:00:00+01:00"]), "bob");
+    assert_eq!(found(&["carol", "--unused-since=2026-03-01T12:00:00Z"]), "carol");
+    assert_eq!(found(&["--unused-since", "2099-01-01"]).split(' ').count(), 3);
+    let line = latchkey.run(&["key", "list", "--unused-since", "spring"]).refused(2);
+    assert!(line.contains("use a date such as 2026-12-31"), "{line}");
+}
+
 /// To look is not to make or to upgrade.
 #[test]
 fn what_only_looks_makes_no_database_and_upgrades_none() {

@@ -1,6 +1,7 @@
 //! `latchkey user`
 
 use rstest::rstest;
+use serde_json::json;
 
 use crate::support::database::TestDatabase;
 use crate::support::*;
@@ -73,6 +74,88 @@ async fn a_new_password_ends_sessions_and_can_ask_for_another(#[values(Sqlite, P
     assert_eq!(alice.try_sign_in("alice", PASSWORD).await.status, 422);
     alice.sign_in("alice", new).await;
     assert_eq!(alice.get("/my/account").await.location(), "/my/password");
+}
+
+#[rstest]
+#[tokio::test]
+async fn people_are_changed_and_deleted(#[values(Sqlite, Postgres)] db: Db) {
+    let database = TestDatabase::migrated(db);
+    let latchkey = command_line(&database);
+    latchkey.add_user("alice", PASSWORD);
+    latchkey.add_user("bob", PASSWORD);
+    let secret = latchkey.add_key("bob");
+    let done = |arguments: &[&str]| latchkey.run(arguments).done().stdout;
+    assert_eq!(done(&["user", "change", "alice", "--admin", "on", "--firstname", " Alice "]), "changed alice\n");
+    let renamed = ["user", "change", "bob", "--login", "robert", "--mail=robert@example.org", "--lastname=Baker"];
+    assert_eq!(done(&renamed), "changed bob, whose login is robert now\n");
+    let list: serde_json::Value = serde_json::from_str(&done(&["user", "list", "--json"])).expect("JSON");
+    let shown: Vec<_> =
+        list.as_array().expect("an array").iter().map(|it| (&it["login"], &it["admin"], &it["mail"])).collect();
+    let (yes, no) = (json!(true), json!(false));
+    assert_eq!(
+        shown,
+        [(&json!("alice"), &yes, &json!("alice@example.org")), (&json!("robert"), &no, &json!("robert@example.org")),]
+    );
+    let process = Process::serve(&latchkey, &[]);
+    let alice = process.visitor();
+    alice.sign_in("alice", PASSWORD).await;
+    let activity = alice.get("/activity").await;
+    assert!(activity.shows("administrator") && activity.shows("command line"), "{}", activity.text());
+
+    for (arguments, says) in [
+        (&["user", "change", "alice", "--admin", "off"][..], "make somebody else an administrator first"),
+        (&["user", "change", "alice", "--login", "ROBERT"], "Login has already been taken"),
+        (&["user", "change", "alice", "--mail", "nowhere"], "Email is invalid"),
+        (&["user", "change", "alice", "--login", "a b", "--lastname", ""], "Login can only have letters"),
+        (&["user", "delete", "alice", "--yes"], "make somebody else an administrator first"),
+        (
+            &["user", "delete", "robert"],
+            "robert (bob Baker) and their keys (1), sessions and activity for good, say --yes",
+        ),
+        (&["user", "change", "nobody", "--admin", "on"], "nobody has the login nobody"),
+    ] {
+        let line = latchkey.run(arguments).refused(1);
+        assert!(line.contains(says), "{arguments:?}: {line}");
+    }
+    let line = latchkey.run(&["user", "change", "alice"]).refused(2);
+    assert!(line.contains("--mail"), "{line}");
+
+    assert_eq!(done(&["user", "change", "robert", "--admin", "on"]), "changed robert\n");
+    assert_eq!(done(&["user", "change", "alice", "--admin", "off"]), "changed alice\n");
+    assert_eq!(alice.get("/admin/users").await.status, 403, "at once");
+    assert_eq!(done(&["user", "change", "alice", "--admin", "on"]), "changed alice\n");
+    assert_eq!(done(&["user", "delete", "robert", "--yes"]), "deleted robert, id 2\n");
+    assert_eq!(process.get_with_key("/users/current.json", &secret).await.status, 401);
+    assert_eq!(database.dump("users").lines().count(), 1);
+}
+
+#[rstest]
+fn a_list_of_people_can_be_narrowed_down(#[values(Sqlite, Postgres)] db: Db) {
+    let database = TestDatabase::migrated(db);
+    let latchkey = command_line(&database);
+    ["carol", "alice", "bob"].iter().for_each(|login| latchkey.add_user(login, PASSWORD));
+    latchkey.run(&["user", "lock", "bob"]).done();
+    latchkey.run(&["user", "change", "alice", "--admin", "on", "--lastname", "Archer"]).done();
+    for (flags, expected) in [
+        (&[][..], "alice bob carol"),
+        (&["--status", "active"], "alice carol"),
+        (&["--status=locked"], "bob"),
+        (&["--status=registered"], ""),
+        (&["--admin"], "alice"),
+        (&["--name", "archer"], "alice"),
+        (&["--name", "o", "--status", "active"], "alice carol"),
+        (&["--name", "carol@", "--admin"], ""),
+    ] {
+        let list = latchkey.run(&[&["user", "list"], flags].concat()).done().stdout;
+        let logins = list.lines().skip(1).map(|line| line.split_whitespace().nth(1).expect("a login"));
+        assert_eq!(logins.collect::<Vec<_>>().join(" "), expected, "{flags:?}");
+        let list = latchkey.run(&[&["user", "list", "--json"], flags].concat()).done().stdout;
+        let list: serde_json::Value = serde_json::from_str(&list).expect("JSON");
+        let logins = list.as_array().expect("an array").iter().map(|it| it["login"].as_str().expect("a login"));
+        assert_eq!(logins.collect::<Vec<_>>().join(" "), expected, "{flags:?}");
+    }
+    let line = latchkey.run(&["user", "list", "--status", "gone"]).refused(2);
+    assert!(line.contains("use active or registered or locked"), "{line}");
 }
 
 /// However soon it is over: the pool may still be making connections then.

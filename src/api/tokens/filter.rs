@@ -88,13 +88,14 @@ impl Filter {
 
     /// Whether a key with this last use is asked for. Its kind is not checked again.
     pub fn accepts(&self, key: &Key, last_use: Option<KeyUse>) -> bool {
-        let unused = self.unused_since.is_none_or(|since| last_use.is_none_or(|last_use| last_use.on < since));
+        let unused = self.unused_since.is_none_or(|since| Key::is_unused_since(last_use, since));
         let expires = |by: Timestamp| key.expires_on.is_some_and(|expires_on| expires_on <= by);
         unused && self.expires_before.is_none_or(expires)
     }
 }
 
-const A_TIME: &str = "a date such as 2026-12-31 or an RFC 3339 time such as 2026-12-31T10:00:00Z";
+/// What a time in a query or on the command line has to be.
+pub const A_TIME: &str = "a date such as 2026-12-31 or an RFC 3339 time such as 2026-12-31T10:00:00Z";
 
 /// Parses a number in `range`; otherwise returns what it must be.
 fn number(text: &str, range: RangeInclusive<u32>) -> Result<u32, String> {

@@ -1,7 +1,7 @@
 //! `/my/tokens`: the caller's own keys, in JSON only. A key can never create or change a key that may do more, or
 //! expires later, than itself.
 
-mod filter;
+pub mod filter;
 pub mod request;
 
 use std::collections::BTreeMap;

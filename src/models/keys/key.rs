@@ -272,6 +272,11 @@ impl Key {
         }
     }
 
+    /// Whether a key with this last use was not used since then. Keys that were never used are among them.
+    pub fn is_unused_since(last_use: Option<KeyUse>, since: Timestamp) -> bool {
+        last_use.is_none_or(|last_use| last_use.on < since)
+    }
+
     /// Creates an access token for a person, within the authority of the author.
     ///
     /// # Errors

@@ -276,14 +276,6 @@ impl User {
         users::table.find(id).select(Self::as_select()).first(connection).optional()
     }
 
-    /// All people, by login.
-    ///
-    /// # Errors
-    /// Returns an error if the query fails.
-    pub fn all(connection: &mut DbConnection) -> QueryResult<Vec<Self>> {
-        users::table.order(lower(users::login)).select(Self::as_select()).load(connection)
-    }
-
     /// The names and the mail address.
     pub fn profile(&self) -> Profile {
         let Self { firstname, lastname, mail, .. } = self.clone();

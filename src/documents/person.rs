@@ -1,0 +1,96 @@
+//! A person, as programs read them.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::clock::iso8601;
+use crate::http::format::Format;
+use crate::models::people::user::User;
+
+/// A person. The field `api_key` is left out: no secret is stored that could stand in it.
+#[derive(Serialize, ToSchema)]
+#[schema(xml(name = "user"))]
+pub struct Person {
+    id: i64,
+    login: String,
+    admin: bool,
+    firstname: String,
+    lastname: String,
+    mail: String,
+    #[schema(format = DateTime)]
+    created_on: String,
+    #[schema(format = DateTime)]
+    updated_on: String,
+    #[schema(format = DateTime, required)]
+    last_login_on: Option<String>,
+    #[schema(format = DateTime, required)]
+    passwd_changed_on: Option<String>,
+    #[schema(required)]
+    twofa_scheme: Option<String>,
+    /// Only administrators are told: 1 active, 2 registered, 3 locked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 1, maximum = 3)]
+    status: Option<i64>,
+    /// Only where `include` asks for it, and only for administrators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<Vec<String>>)]
+    groups: Option<NothingOfTheKind>,
+    /// Only where `include` asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<Vec<String>>)]
+    memberships: Option<NothingOfTheKind>,
+}
+
+/// A list of what Latchkey does not have, in the form that the format has for it.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum NothingOfTheKind {
+    Json([(); 0]),
+    Xml {
+        #[serde(rename = "@type")]
+        kind: &'static str,
+    },
+}
+
+impl NothingOfTheKind {
+    fn of(format: Format) -> Self {
+        match format {
+            Format::Json => Self::Json([]),
+            Format::Xml => Self::Xml { kind: "array" },
+        }
+    }
+}
+
+impl Person {
+    /// The fields that people see about themselves.
+    pub fn themself(user: User) -> Self {
+        Self {
+            id: user.id,
+            login: user.login,
+            admin: user.admin,
+            firstname: user.firstname,
+            lastname: user.lastname,
+            mail: user.mail,
+            created_on: iso8601(user.created_on),
+            updated_on: iso8601(user.updated_on),
+            last_login_on: user.last_login_on.map(iso8601),
+            passwd_changed_on: user.passwd_changed_on.map(iso8601),
+            twofa_scheme: user.twofa_scheme,
+            status: None,
+            groups: None,
+            memberships: None,
+        }
+    }
+
+    /// The fields that administrators see about everybody.
+    pub fn for_administrators(user: User) -> Self {
+        let status = Some(user.status.number());
+        Self { status, ..Self::themself(user) }
+    }
+
+    /// The same with the lists that are asked for. They are empty: there are no groups and no projects here.
+    pub fn including(self, groups: bool, memberships: bool, format: Format) -> Self {
+        let nothing_if = |is_asked: bool| is_asked.then(|| NothingOfTheKind::of(format));
+        Self { groups: nothing_if(groups), memberships: nothing_if(memberships), ..self }
+    }
+}
