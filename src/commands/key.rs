@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::output::{print, print_json, shortened, table, time_or};
 use super::{Failure, find_user, open_database, write};
 use crate::api::tokens::filter;
-use crate::clock::{Clock, Timestamp, iso8601};
+use crate::clock::{Clock, Timestamp, iso8601, parse_date_or_time};
 use crate::config::Config;
 use crate::db::Database;
 use crate::documents::key::KeyDocument;

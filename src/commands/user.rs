@@ -12,7 +12,7 @@ use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::administration::{self, PersonChanges};
 use crate::models::people::search::PeopleSearch;
-use crate::models::people::user::{NewUser, Profile, SaveError, User, UserStatus, login_errors};
+use crate::models::people::user::{NewUser, Profile, SaveError, User, UserStatus, login_errors, normalized_mail};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -121,7 +121,7 @@ impl Said {
     /// Says everything that is wrong with them.
     fn changes(self, user: &User) -> Result<PersonChanges, SaveError> {
         let trimmed = |text: Option<String>| text.map(|text| text.trim().to_owned());
-        let (login, mail) = (trimmed(self.new_login), trimmed(self.mail));
+        let (login, mail) = (trimmed(self.new_login), self.mail.map(|mail| normalized_mail(&mail)));
         let (firstname, lastname) = (trimmed(self.firstname), trimmed(self.lastname));
         let before = user.profile();
         let profile = Profile {
@@ -169,7 +169,7 @@ pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
         Command::List { status, admin, name, json } => {
             let statuses = status.map_or_else(|| UserStatus::ALL.to_vec(), |status| vec![status]);
             let search = PeopleSearch::new(statuses, &name.unwrap_or_default())
-                .map_err(|too_long| Failure::from(format!("--name {too_long}")))?;
+                .map_err(|too_long| Failure(format!("--name {too_long}")))?;
             let mut users = database.read_now(|connection| search.find(connection, 0, i64::MAX))?.users;
             users.retain(|user| user.admin || !admin);
             if json {

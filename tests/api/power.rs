@@ -8,6 +8,7 @@ use latchkey::http::asks::Asks;
 use latchkey::models::keys::key::Key as AnyKey;
 use latchkey::models::keys::scope::{Scope, Scopes};
 use latchkey::models::keys::token::TokenAction;
+use latchkey::models::people::search::PeopleSearch;
 use latchkey::models::people::user::User;
 use latchkey::server::routes;
 use reqwest::{Method, RequestBuilder};
@@ -115,7 +116,12 @@ fn wishes(method: &Method, pattern: &str, number: usize) -> Vec<Value> {
 /// Everybody who may do anything by password, administrators with what they sign in with, and each key that may do more
 /// than one that has `scopes`.
 fn power(site: &Site, scopes: Scopes) -> BTreeSet<String> {
-    let people = site.app.database.read_now(User::all).expect("people");
+    let people = site
+        .app
+        .database
+        .read_now(|connection| PeopleSearch::default().find(connection, 0, i64::MAX))
+        .expect("people")
+        .users;
     let of_person = |user: &User| {
         let secret = format!("{:?} {:?}", user.password_hash, user.twofa_scheme);
         let rest = (&user.login, &user.mail, user.status, user.must_change_password);

@@ -380,31 +380,3 @@ async fn a_key_that_keeps_its_scope_never_crosses_the_removal_of_the_service(#[v
         assert_eq!(site.database.number("SELECT count(*) AS number FROM token_services"), 0);
     }
 }
-
-/// Each line of `docs/api.md` is tried as it stands there, and every operation has one.
-#[rstest]
-#[tokio::test(flavor = "multi_thread")]
-async fn every_line_of_the_documentation_does_what_it_says(#[values(Sqlite, Postgres)] db: Db) {
-    let (site, _, key) = with_root(db).await;
-    site.add_user("alice").await;
-    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/api.md")).expect("a file");
-    let (_, section) = document.split_once("\n## Services\n").expect("the section");
-    let section = section.split("\n## ").next().expect("its text").replace("\\\n", "");
-    let commands = section.lines().filter_map(|line| line.strip_prefix("    ")).filter(|it| it.starts_with("curl "));
-    let folder = tempfile::tempdir().expect("a folder");
-    let settings = "silent\nshow-error\nnoproxy = *\nwrite-out = \"\\n%{http_code}\"\n";
-    std::fs::write(folder.path().join(".curlrc"), settings).expect("curl's settings");
-    let mut statuses = Vec::new();
-    let id = add(&site, &key, json!({"name": "files", "host": "files.example.org"})).await;
-    for command in commands {
-        let mut shell = std::process::Command::new("sh");
-        shell.args(["-c", command]).env("CURL_HOME", folder.path()).env_remove("HOME");
-        shell.env("URL", &site.url).env("KEY", &key.secret).env("ID", id.to_string());
-        let output = tokio::task::spawn_blocking(move || shell.output().expect("a shell")).await.expect("its end");
-        let said = String::from_utf8(output.stdout).expect("text");
-        let (body, status) = said.rsplit_once('\n').expect("a status");
-        assert!(body.is_empty() || serde_json::from_str::<Value>(body).is_ok(), "{command}: {body}");
-        statuses.push(status.to_owned());
-    }
-    assert_eq!(statuses, ["200", "201", "200", "200", "204"], "list, add, show, change, remove");
-}

@@ -5,7 +5,6 @@ mod bodies;
 mod changed;
 mod created;
 mod current;
-mod documented;
 mod idempotency;
 mod listed;
 mod revoked;
