@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use actix_web::{HttpRequest, web};
 
 use crate::auth::client_address::ClientAddresses;
+use crate::auth::known_addresses::KnownAddresses;
 use crate::auth::passwords::Passwords;
 use crate::auth::rates::Rates;
 use crate::auth::throttle::RateLimit;
@@ -39,6 +40,8 @@ pub struct App {
     pub recorder: Recorder,
     /// Passwords, and who guesses too many.
     pub passwords: Passwords,
+    /// From where people have signed in.
+    pub known_addresses: KnownAddresses,
     /// Who reports too many leaked secrets.
     pub leak_reports: RateLimit,
     /// Which credentials send too much, to a service or to the API.
@@ -67,6 +70,7 @@ impl App {
             url: config.public_url(bound),
             addresses: ClientAddresses::new(config.trusted_proxies.clone()),
             passwords: Passwords::start(clock.clone(), &metrics.panics).map_err(no_thread)?,
+            known_addresses: KnownAddresses::default(),
             leak_reports: RateLimit::new(clock.clone()),
             rates: Rates::new(clock.clone()),
             recorder: recorder.map_err(no_thread)?,

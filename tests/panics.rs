@@ -8,6 +8,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, HttpServer, web};
 use chrono::TimeDelta;
 use latchkey::app::App;
+use latchkey::auth::throttle::Lane;
 use latchkey::callers::api_user::{AccountRead, ApiUser};
 use latchkey::config::secret_key::SecretKey;
 use latchkey::models::keys::token::TokenAction;
@@ -54,7 +55,7 @@ async fn broken_repeating(of_the_client: web::Path<String>) -> HttpResponse {
 
 async fn broken_hashing(app: web::Data<App>) -> HttpResponse {
     let broken: fn() = || panic!("a text that stands in the code");
-    HttpResponse::Ok().json(app.passwords.threads().run(broken).await)
+    HttpResponse::Ok().json(app.passwords.threads().run(Lane::Known, broken).await)
 }
 
 /// The one line of the log that says why a request failed.
@@ -237,7 +238,7 @@ async fn hashing_goes_on_after_a_panic(#[values(Sqlite, Postgres)] db: Db) {
     site.add_user("alice").await;
     let threads = site.app.passwords.threads();
     for _ in 0..threads.count() + 1 {
-        let broken = threads.submit(|| -> () { panic!("a text that stands in the code") });
+        let broken = threads.submit(Lane::Known, || -> () { panic!("a text that stands in the code") });
         let panic = broken.expect("room in the queue").await.expect("an answer").expect_err("a panic");
         assert!(panic.to_string().starts_with("panicked at tests/panics.rs:"), "{panic}");
     }
@@ -352,7 +353,7 @@ async fn a_process_that_has_lost_a_thread_is_not_ready(#[values(Sqlite, Postgres
         assert_eq!(site.get_with_key("/users/current.json", &key).await.status, 200, "the other one goes on");
     }
     let lookups = if db == Postgres { ", lookups" } else { "" };
-    let broken = site.app.passwords.threads().submit(|| -> () { Deadly::panic() });
+    let broken = site.app.passwords.threads().submit(Lane::Known, || -> () { Deadly::panic() });
     assert!(broken.expect("room in the queue").await.is_err(), "nobody answers");
     eventually("a hashing thread is gone", || site.app.gone_threads().contains(&"hashing")).await;
     assert_eq!(readiness(&site).await, gone(&format!("hashing{lookups}")));

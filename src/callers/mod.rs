@@ -6,6 +6,7 @@ pub mod leak;
 pub mod mandate;
 pub mod posted_form;
 pub mod refusals;
+pub mod remembered_browser;
 mod session_limits;
 pub mod session_user;
 pub mod verify;

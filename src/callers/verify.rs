@@ -2,14 +2,18 @@
 
 use actix_web::{HttpMessage, HttpRequest};
 
+use super::remembered_browser;
 use crate::app::App;
 use crate::auth::credentials::Password;
+use crate::auth::known_addresses::KNOWN_FOR;
+use crate::auth::networks::narrowest;
 use crate::auth::passwords::{Accepted, PasswordRefusal};
 use crate::auth::rates::Rate;
+use crate::auth::throttle::Origin;
 use crate::db::DbError;
 use crate::http::error::AppError;
 use crate::models::client::Client;
-use crate::models::event::{EventAction, RefusedKey};
+use crate::models::event::{Event, EventAction, RefusedKey};
 use crate::models::keys::token::{Claim, Presented, Token, TokenAction};
 use crate::models::people::user::User;
 use crate::secret::Secret;
@@ -133,11 +137,17 @@ pub async fn verify_password(
 ) -> Result<Result<User, PasswordRefusal>, AppError> {
     let wanted = login.to_owned();
     let user = app.database.lookup(move |connection| User::find_by_login(connection, &wanted)).await?;
-    let address = app.addresses.of(request);
-    let verified = app.passwords.verify(user.as_ref(), login, password, address).await;
+    let verified = match app.passwords.is_remembered(user.as_ref(), password) {
+        true => Ok(Accepted { replacement: None }),
+        false => {
+            let origin = origin_of(app, request, user.as_ref()).await?;
+            app.passwords.verify(user.as_ref(), login, password, origin).await
+        }
+    };
     Ok(match (verified, user) {
         (Ok(_), Some(user)) if user.twofa_scheme.is_some() => Err(PasswordRefusal::SecondFactor),
         (Ok(Accepted { replacement }), Some(user)) => {
+            app.known_addresses.note(user.id, app.addresses.of(request), app.clock.now());
             let user = match replacement {
                 Some(hash) => with_hash(app, user, password, hash).await,
                 None => user,
@@ -157,6 +167,33 @@ pub async fn verify_password(
             Err(refusal)
         }
     })
+}
+
+/// Where the password of `user` comes from; for `None`, who is not there, the same is asked.
+async fn origin_of(app: &App, request: &HttpRequest, user: Option<&User>) -> Result<Origin, AppError> {
+    let (address, now) = (app.addresses.of(request), app.clock.now());
+    // Nobody has this id.
+    let id = user.map_or(0, |user| user.id);
+    if let Some(session) = session_of(request, id) {
+        return Ok(Origin::Session(session));
+    }
+    if let Some(mark) = remembered_browser::mark_of(request, id, now) {
+        return Ok(Origin::KnownBrowser(mark));
+    }
+    if app.known_addresses.has(id, address, now) {
+        return Ok(Origin::KnownAddress(address));
+    }
+    let since = now - KNOWN_FOR;
+    let known = app.database.lookup(move |connection| Event::sign_in_addresses(connection, id, since)).await?;
+    let is_known = known.iter().filter_map(|known| known.parse().ok()).any(|it| narrowest(it) == narrowest(address));
+    Ok(if is_known { Origin::KnownAddress(address) } else { Origin::Stranger(address) })
+}
+
+/// The session of this person that the request has shown to be valid.
+fn session_of(request: &HttpRequest, user_id: i64) -> Option<i64> {
+    let extensions = request.extensions();
+    let known = extensions.get::<Authenticated>().filter(|known| known.user_id == user_id)?;
+    known.credential.token().filter(|token| token.action == TokenAction::Session).map(|token| token.id)
 }
 
 /// Stores `hash`, that of the given `password`, in place of the imported one, and returns `user` with it. If it cannot

@@ -1,6 +1,8 @@
-//! The session cookie, and how it is kept from the services behind the proxy.
+//! The session cookie, and how Latchkey's cookies are kept from the services behind the proxy.
 
 use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue};
+
+use crate::callers::remembered_browser;
 
 const OVER_HTTPS: &str = "__Host-latchkey";
 const OVER_HTTP: &str = "latchkey";
@@ -20,5 +22,6 @@ pub fn cookies_of_others(headers: &HeaderMap) -> Option<HeaderValue> {
 
 fn is_ours(cookie: &[u8]) -> bool {
     let name = cookie.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii_end();
-    [OVER_HTTPS, OVER_HTTP].iter().any(|ours| ours.as_bytes() == name)
+    let names = [OVER_HTTPS, OVER_HTTP, remembered_browser::OVER_HTTPS, remembered_browser::OVER_HTTP];
+    names.iter().any(|ours| ours.as_bytes() == name)
 }

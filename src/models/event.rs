@@ -115,6 +115,9 @@ pub struct Event {
 /// of its own so that a flood of one, such as keys made and revoked in a loop, hides nothing of the others.
 pub const MOST_OF_A_KIND: i64 = 1000;
 
+/// So many of a person's sign-ins are looked through for an address.
+const LATEST_SIGN_INS: i64 = 50;
+
 /// An event to be recorded. Unless told otherwise, it takes its client and time from the transaction.
 #[must_use = "it is told only once it is recorded"]
 pub struct NewEvent<'a> {
@@ -169,6 +172,25 @@ impl Event {
             .limit(most)
             .offset(skip)
             .select(Self::as_select())
+            .load(connection)
+    }
+
+    /// The addresses of a person's latest sign-ins on the page since a time.
+    ///
+    /// # Errors
+    /// Returns an error if the query fails.
+    pub fn sign_in_addresses(
+        connection: &mut DbConnection,
+        user_id: i64,
+        since: Timestamp,
+    ) -> QueryResult<Vec<String>> {
+        events::table
+            .filter(events::user_id.eq(user_id))
+            .filter(events::action.eq(EventAction::SignedIn))
+            .filter(events::updated_on.ge(since))
+            .order(events::id.desc())
+            .limit(LATEST_SIGN_INS)
+            .select(events::address)
             .load(connection)
     }
 

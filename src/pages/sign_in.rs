@@ -15,6 +15,7 @@ use crate::auth::credentials::{Password, parameter};
 use crate::auth::passwords::PasswordRefusal;
 use crate::callers::mandate::Mandate;
 use crate::callers::posted_form::{NoFields, Posted};
+use crate::callers::remembered_browser;
 use crate::callers::session_user::{self, MaybeSignedIn, SignedIn};
 use crate::callers::verify::verify_password;
 use crate::db::DbError;
@@ -145,6 +146,7 @@ async fn start_session(
         Err(error) => return Err(error),
     };
     session_user::start(session, user_id, &secret)?;
+    remembered_browser::remember(request, user_id, app.clock.now());
     Ok(true)
 }
 

@@ -34,6 +34,7 @@ use self::offers::WithoutOffers;
 use self::route::exactly_at;
 use self::routes::{api, questions, well_known};
 use crate::app::App;
+use crate::callers::remembered_browser::{self, RememberedBrowsers};
 use crate::config::public_url::PublicUrl;
 use crate::config::secret_key::SecretKey;
 use crate::forward_auth::cookies::session_cookie;
@@ -61,7 +62,8 @@ fn routes(url: &PublicUrl, key: &SecretKey) -> Scope {
     let files = exactly_at("/static/{name}").get(static_files::show);
     let outside = [home, files].into_iter().chain(well_known()).chain(api()).chain(questions());
     let outside = outside.fold(web::scope(url.base_path()), |scope, at| scope.service(at));
-    let inside = web::scope("").wrap(sessions(url, key)).wrap(from_fn(ask_for_ending));
+    let inside = web::scope("").wrap(sessions(url, key)).wrap(from_fn(remembered_browser::set_cookie));
+    let inside = inside.wrap(from_fn(ask_for_ending)).app_data(RememberedBrowsers::new(url, key));
     let inside = routes::pages().into_iter().fold(inside, |scope, at| scope.service(at));
     outside.service(inside.service(exactly_at("{anything:.*}").nothing_here()))
 }

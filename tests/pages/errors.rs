@@ -1,5 +1,6 @@
 //! "error pages 403/404/405/413/422/429/500/503 in the same dress", with the id of the request.
 
+use latchkey::auth::throttle::Lane;
 use reqwest::Method;
 use rstest::rstest;
 
@@ -140,7 +141,7 @@ async fn who_guesses_too_often_sees_how_long_to_wait(#[values(Sqlite, Postgres)]
 async fn who_comes_while_too_many_sign_in_is_asked_to_come_back(#[values(Sqlite, Postgres)] db: Db) {
     let site = Site::start(db).await;
     let mut held = HeldThreads::of(&site).await;
-    held.fill_queue();
+    held.fill_queue(Lane::Stranger);
     let answer = site.visitor().try_sign_in("alice", "some-password").await;
     let message = "Too many people are signing in at the moment. Try again in a few seconds.";
     assert_dressed("busy", &answer, 503, "Not available at the moment", message);

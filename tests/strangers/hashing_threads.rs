@@ -1,5 +1,6 @@
 //! Hashing takes its time on threads of its own, and nobody else's.
 
+use latchkey::auth::throttle::Lane;
 use latchkey::models::keys::token::TokenAction;
 use rstest::rstest;
 use tokio::task::JoinSet;
@@ -16,7 +17,8 @@ async fn there_is_a_hashing_thread_for_two_cores_and_it_makes_way_for_requests(#
     assert_eq!(threads.count(), (cores / 2).max(1));
     // On Linux a nice value is that of one thread.
     let nice = || rustix::process::getpriority_process(None).expect("a priority");
-    let theirs = threads.submit(nice).expect("room in the queue").await.expect("an answer").expect("no panic");
+    let theirs =
+        threads.submit(Lane::Stranger, nice).expect("room in the queue").await.expect("an answer").expect("no panic");
     assert!(theirs > nice(), "hashing: {theirs}, this: {}", nice());
 }
 
@@ -81,11 +83,11 @@ async fn while_all_hashing_threads_are_held_keys_and_sessions_are_answered_and_s
 /// A password that was not looked at was not wrong.
 #[rstest]
 #[tokio::test]
-async fn a_sign_in_that_found_the_queue_full_counts_for_nothing(#[values(Sqlite, Postgres)] db: Db) {
+async fn a_sign_in_that_found_the_queue_full_is_no_wrong_password(#[values(Sqlite, Postgres)] db: Db) {
     let site = Site::start(db).await;
     site.add_user("alice").await;
     let mut held = HeldThreads::of(&site).await;
-    assert_eq!(held.fill_queue(), 16, "the queue is short");
+    assert_eq!(held.fill_queue(Lane::Stranger), 16, "the queue is short");
     for _ in 0..12 {
         assert_eq!(site.visitor().try_sign_in("alice", "wrong-password").await.status, 503);
     }
@@ -105,7 +107,7 @@ async fn a_password_cannot_be_changed_while_the_queue_is_full_and_stays_as_it_is
     let alice = site.signed_in("alice").await;
     let before = site.user("alice").password_hash;
     let mut held = HeldThreads::of(&site).await;
-    held.fill_queue();
+    held.fill_queue(Lane::Known);
     let new = "quite-another-password";
     log::note_secret(new);
     let fields = [("password", PASSWORD), ("new_password", new), ("new_password_confirmation", new)];

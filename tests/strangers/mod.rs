@@ -7,6 +7,7 @@ mod connections;
 mod cookies;
 mod forms;
 mod guessing;
+mod guests;
 mod hashing_threads;
 mod headers;
 mod invisible;

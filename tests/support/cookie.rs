@@ -7,11 +7,12 @@ use serde_json::{Map, Value};
 use super::log;
 use super::site::SECRET_KEY;
 
-/// The one cookie that an answer sets, still with its attributes; `None`: it sets none.
+/// The cookie of the session that an answer sets, still with its attributes; `None`: it sets none.
 pub fn set_by(headers: &HeaderMap) -> Option<Cookie<'static>> {
-    let mut all = headers.get_all("Set-Cookie").iter();
-    let first = all.next()?.to_str().expect("a cookie in ASCII").to_owned();
-    assert!(all.next().is_none(), "more than one cookie");
+    let all = headers.get_all("Set-Cookie").iter().map(|it| it.to_str().expect("a cookie in ASCII").to_owned());
+    let mut sessions = all.filter(|it| it.starts_with("latchkey=") || it.starts_with("__Host-latchkey="));
+    let first = sessions.next()?;
+    assert!(sessions.next().is_none(), "more than one session");
     log::note_secret(first.split(';').next().and_then(|it| it.split_once('=')).expect("a name").1);
     Some(Cookie::parse_encoded(first).expect("a cookie"))
 }

@@ -3,6 +3,7 @@
 use std::sync::mpsc;
 
 use latchkey::auth::passwords::threads::HashingThreads;
+use latchkey::auth::throttle::Lane;
 use latchkey::panics::Panic;
 use tokio::sync::oneshot;
 
@@ -25,7 +26,7 @@ impl<'a> HeldThreads<'a> {
         for _ in 0..threads.count() {
             let (release, released) = mpsc::channel::<()>();
             let (start, started) = oneshot::channel();
-            let done = threads.submit(move || {
+            let done = threads.submit(Lane::Known, move || {
                 let _ = start.send(());
                 let _ = released.recv();
             });
@@ -35,12 +36,13 @@ impl<'a> HeldThreads<'a> {
         Self { threads, held, queued: Vec::new() }
     }
 
-    /// Lets nothing more into their queue; says how much had room in it.
-    pub fn fill_queue(&mut self) -> usize {
-        while let Some(waiting) = self.threads.submit(|| ()) {
+    /// Lets nothing more into one of their queues; says how much had room in it.
+    pub fn fill_queue(&mut self, lane: Lane) -> usize {
+        let before = self.queued.len();
+        while let Some(waiting) = self.threads.submit(lane, || ()) {
             self.queued.push(waiting);
         }
-        self.queued.len()
+        self.queued.len() - before
     }
 
     /// Lets them go on, and waits until they and the queue have nothing more to do.

@@ -6,7 +6,6 @@ pub mod rules;
 mod stored;
 pub mod threads;
 
-use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +21,7 @@ use self::rules::NewPassword;
 use self::stored::{is_ours, matches};
 use self::threads::HashingThreads;
 use super::credentials::Password;
-use super::throttle::{RetryAfter, Throttle};
+use super::throttle::{Lane, Origin, RetryAfter, Throttle, Turned};
 use crate::clock::{Clock, Timestamp};
 use crate::models::people::user::{User, UserStatus};
 use crate::panics::Panics;
@@ -48,6 +47,15 @@ pub enum PasswordRefusal {
     TooMany(RetryAfter),
     /// Too many wait to be hashed.
     Busy(Duration),
+}
+
+impl From<Turned> for PasswordRefusal {
+    fn from(turned: Turned) -> Self {
+        match turned {
+            Turned::TooMany(wait) => Self::TooMany(wait),
+            Turned::Busy => Self::Busy(QUEUE_RETRY),
+        }
+    }
 }
 
 /// A password that is right.
@@ -92,6 +100,12 @@ impl Passwords {
         })
     }
 
+    /// Whether `password` is that of `user`, whose row was just read, and was right within the last minute: then it need
+    /// not be verified again.
+    pub fn is_remembered(&self, user: Option<&User>, password: &Password) -> bool {
+        user.is_some_and(|user| user.is_active() && self.remembers(user, password))
+    }
+
     /// Whether `password` is that of `user`, whose row was just read; for `None`, who was looked for as `login` and is
     /// not there, it costs the same and is wrong. So it does for a user who may not come in: only who has the right
     /// password learns of that.
@@ -103,23 +117,21 @@ impl Passwords {
         user: Option<&User>,
         login: &str,
         password: &Password,
-        address: IpAddr,
+        origin: Origin,
     ) -> Result<Accepted, PasswordRefusal> {
-        let welcome = user.filter(|user| user.is_active());
-        if welcome.is_some_and(|user| self.remembers(user, password)) {
-            return Ok(Accepted { replacement: None });
-        }
-        let attempt = self.throttle.attempt(address, login).await.map_err(PasswordRefusal::TooMany)?;
+        let attempt = self.throttle.attempt(origin, login).await?;
         // Another attempt may have been right while this one waited for its turn.
-        if welcome.is_some_and(|user| self.remembers(user, password)) {
+        if self.is_remembered(user, password) {
+            attempt.right();
             return Ok(Accepted { replacement: None });
         }
+        let welcome = user.filter(|user| user.is_active());
         let stored = user.and_then(|user| user.password_hash.clone()).filter(|stored| is_ours(stored));
         let has_password = stored.is_some();
         // Only where it opens the door: everything that is refused is hashed once, whatever is stored.
         let opens = welcome.is_some_and(|user| user.twofa_scheme.is_none());
         let calls = self.hash_calls.clone();
-        let verified = self.hashing(password.clone(), move |password| {
+        let verified = self.hashing(origin.lane(), password.clone(), move |password| {
             let stored = stored.as_deref().unwrap_or_else(|| nobodys_hash());
             let right = matches(&password, stored, &calls);
             let typed = password.as_typed().filter(|_| !right);
@@ -130,10 +142,14 @@ impl Passwords {
         let (right, replacement) = verified.await?;
         match user.filter(|_| right && has_password) {
             Some(user) if user.is_active() => {
+                attempt.right();
                 self.remember(user, password);
                 Ok(Accepted { replacement })
             }
-            Some(user) => Err(PasswordRefusal::NotActive(user.status)),
+            Some(user) => {
+                attempt.right();
+                Err(PasswordRefusal::NotActive(user.status))
+            }
             None => {
                 attempt.wrong();
                 Err(PasswordRefusal::Wrong)
@@ -141,13 +157,14 @@ impl Passwords {
         }
     }
 
-    /// The hash of a new password, as it is stored.
+    /// The hash of a new password, as it is stored. Whoever sets one is signed in.
     ///
     /// # Errors
     /// [`PasswordRefusal::Busy`].
     pub async fn hash(&self, password: &NewPassword) -> Result<String, PasswordRefusal> {
         let calls = self.hash_calls.clone();
-        self.hashing(password.as_password().clone(), move |password| counted_hash(&password, &calls)).await
+        let password = password.as_password().clone();
+        self.hashing(Lane::Known, password, move |password| counted_hash(&password, &calls)).await
     }
 
     /// How many passwords were hashed: equal work is shown by counting it, not by timing it.
@@ -162,10 +179,11 @@ impl Passwords {
 
     async fn hashing<T: Send + 'static>(
         &self,
+        lane: Lane,
         password: Password,
         work: impl FnOnce(Password) -> T + Send + 'static,
     ) -> Result<T, PasswordRefusal> {
-        self.threads.run(move || work(password)).await.ok_or(PasswordRefusal::Busy(QUEUE_RETRY))
+        self.threads.run(lane, move || work(password)).await.ok_or(PasswordRefusal::Busy(QUEUE_RETRY))
     }
 
     fn remembers(&self, user: &User, password: &Password) -> bool {

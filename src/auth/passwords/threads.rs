@@ -1,23 +1,43 @@
 //! Threads of their own for hashing.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
+use crate::auth::throttle::Lane;
 use crate::panics::{Panic, Panics, ThreadPanics};
 use crate::threads::Threads;
 
-/// Passwords that wait for a hashing thread, at most; the next is told to come back.
+/// Passwords that wait for a hashing thread in each lane, at most; the next is told to come back.
 const QUEUE: usize = 16;
 
 type Job = Box<dyn FnOnce(&ThreadPanics) + Send>;
 
-/// Threads of lower priority, one for every two cores and at least one, with a short queue: a flood of sign-ins leaves
-/// the cores to requests with keys.
+/// What waits, by lane.
+#[derive(Default)]
+struct Lanes {
+    known: VecDeque<Job>,
+    strangers: VecDeque<Job>,
+}
+
+impl Lanes {
+    fn of(&mut self, lane: Lane) -> &mut VecDeque<Job> {
+        match lane {
+            Lane::Known => &mut self.known,
+            Lane::Stranger => &mut self.strangers,
+        }
+    }
+}
+
+/// Threads of lower priority, one for every two cores and at least one, with two short queues: a flood of sign-ins leaves
+/// the cores to requests with keys, and a flood of strangers leaves the threads to people who were here before.
 pub struct HashingThreads {
-    queue: SyncSender<Job>,
+    lanes: Arc<Mutex<Lanes>>,
+    /// One for each job in a lane: it wakes a thread up, which takes the job that is then first.
+    queue: SyncSender<()>,
     count: usize,
     waiting: Arc<AtomicUsize>,
     threads: Threads,
@@ -27,11 +47,25 @@ impl HashingThreads {
     pub(super) fn start(panics: &Panics) -> std::io::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let count = (cores / 2).max(1);
-        let (queue, jobs) = sync_channel(QUEUE);
+        let lanes = Arc::<Mutex<Lanes>>::default();
+        let (queue, jobs) = sync_channel(2 * QUEUE);
+        let work = {
+            let lanes = lanes.clone();
+            move |panics: &ThreadPanics, jobs: Vec<()>| {
+                for () in jobs {
+                    let job = {
+                        let mut lanes = locked(&lanes);
+                        lanes.known.pop_front().or_else(|| lanes.strangers.pop_front())
+                    };
+                    if let Some(job) = job {
+                        job(panics);
+                    }
+                }
+            }
+        };
         // One at a time: what a thread has taken, no other can do.
-        let work = |panics: &ThreadPanics, jobs: Vec<Job>| jobs.into_iter().for_each(|job| job(panics));
         let threads = Threads::start(count, (jobs, 1), &panics.of("hashing"), lower_priority, work)?;
-        Ok(Self { queue, count, waiting: Arc::default(), threads })
+        Ok(Self { lanes, queue, count, waiting: Arc::default(), threads })
     }
 
     /// How many there are.
@@ -49,10 +83,10 @@ impl HashingThreads {
         self.waiting.load(Ordering::SeqCst)
     }
 
-    /// Has `work` done by the next thread that is free; `None` if too many wait for one already. Where it panics, so does
-    /// this.
-    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-        match self.submit(work)?.await {
+    /// Has `work` done by the next thread that is free; `None` if too many in its lane wait for one already. Where it
+    /// panics, so does this.
+    pub async fn run<T: Send + 'static>(&self, lane: Lane, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        match self.submit(lane, work)?.await {
             Ok(Ok(done)) => Some(done),
             Ok(Err(panic)) => panic.resume(),
             Err(_) => None,
@@ -62,6 +96,7 @@ impl HashingThreads {
     /// The same, to be waited for later.
     pub fn submit<T: Send + 'static>(
         &self,
+        lane: Lane,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<oneshot::Receiver<Result<T, Panic>>> {
         let (answer, done) = oneshot::channel();
@@ -73,8 +108,18 @@ impl HashingThreads {
                 let _ = answer.send(panics.survive(work));
             }
         };
-        self.queue.try_send(Box::new(job)).ok().map(|()| done)
+        let mut lanes = locked(&self.lanes);
+        if lanes.of(lane).len() >= QUEUE || self.queue.try_send(()).is_err() {
+            return None;
+        }
+        lanes.of(lane).push_back(Box::new(job));
+        Some(done)
     }
+}
+
+fn locked(lanes: &Mutex<Lanes>) -> MutexGuard<'_, Lanes> {
+    // Each job is whole between any two statements, so that a panic elsewhere leaves nothing half-done.
+    lanes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A place in the queue, counted until it is dropped.
