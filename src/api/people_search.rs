@@ -10,7 +10,7 @@ use utoipa::openapi::{ObjectBuilder, Required, Type};
 
 use super::described::text;
 use super::parameters::Parameters;
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, parse_date, parse_time};
 use crate::http::error::AppError;
 use crate::models::people::search::{
     Criterion, FewTexts, Order, OrderBy, PeopleSearch, SearchTooLong, TextField, TextTest, TimeField, TimeTest,
@@ -213,11 +213,10 @@ impl Filter {
 
 /// When a date begins and ends in UTC, or a second that is written as in RFC 3339.
 fn span(text: &str) -> Option<(Timestamp, Timestamp)> {
-    let date = Some(text).filter(|text| text.len() == 10).and_then(|text| text.parse::<NaiveDate>().ok());
-    let day = date.and_then(|date| Some((date, date.succ_opt()?)));
     let midnight = |date: NaiveDate| date.and_time(NaiveTime::MIN);
-    day.map(|(date, next)| (midnight(date), midnight(next))).or_else(|| {
-        let second = chrono::DateTime::parse_from_rfc3339(text).ok()?.naive_utc();
+    let day = parse_date(text).and_then(|date| Some((midnight(date), midnight(date.succ_opt()?))));
+    day.or_else(|| {
+        let second = parse_time(text)?;
         Some((second, second.checked_add_signed(TimeDelta::seconds(1))?))
     })
 }

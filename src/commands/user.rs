@@ -188,13 +188,16 @@ pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
 }
 
 fn add(database: &Database, mut new: NewUser, password: &PasswordSource) -> Result<(), Failure> {
-    // Check the other fields before asking for the password, so that nobody types it in vain.
     let errors = database.read_now(|connection| new.errors(connection))?;
-    if !errors.is_empty() {
-        return Err(SaveError::Invalid(errors).into());
+    let right = || if errors.is_empty() { Ok(()) } else { Err(SaveError::Invalid(errors.clone())) };
+    // Nobody types a password in vain.
+    if !password.password_stdin {
+        right()?;
     }
     let owner = Owner { login: &new.login, profile: &new.profile };
-    new.password_hash = Some(password_input::read_hash(password.password_stdin, owner)?);
+    let hash = password_input::read_hash(password.password_stdin, owner)?;
+    right()?;
+    new.password_hash = Some(hash);
     let now = Clock::system().now();
     let added: Result<User, SaveError> = write(database, now, |tx| {
         let user = new.insert(tx.connection, tx.now)?;

@@ -1,4 +1,6 @@
 //! A person's activity: the events of their account, which they can look up.
+//!
+//! It is a long file because what is written of an event, how long it is kept and how it is told must agree.
 
 use chrono::{TimeDelta, Timelike};
 use diesel::deserialize::FromSqlRow;

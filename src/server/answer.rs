@@ -35,8 +35,9 @@ pub(super) enum ErrorFormat {
     Problems,
 }
 
-/// Ends what takes too long, catches what panics (actix would close the connection without an answer), says until when the key is valid that was used and how many requests it has left, gives errors a body, and logs the causes of
-/// those that are not the client's.
+/// Ends what takes too long, catches what panics (actix would close the connection without an answer), says until when the
+/// key is valid that was used and how many requests it has left, gives errors a body, and logs the causes of those that are
+/// not the client's.
 pub(super) async fn answer(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

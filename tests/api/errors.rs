@@ -26,9 +26,8 @@ async fn an_error_comes_in_the_format_of_the_address(#[values(Sqlite, Postgres)]
         ("/nothing.json", 404, "application/json; charset=utf-8", json(nothing)),
         ("/nothing/here.xml", 404, "application/xml; charset=utf-8", xml(nothing)),
         ("/nothing%0Ahere.json", 404, "application/json; charset=utf-8", json(nothing)),
-        ("/users/current.json/", 404, "text/html; charset=utf-8", String::new()),
+        ("/users/current.json/", 401, "application/json; charset=utf-8", json(needed)),
         ("/users/current.txt", 404, "text/html; charset=utf-8", String::new()),
-        ("/users/current", 404, "text/html; charset=utf-8", String::new()),
         ("/users/nobody.json", 404, "application/json; charset=utf-8", json(nothing)),
     ] {
         let answer = Answer::of(site.get(address)).await;

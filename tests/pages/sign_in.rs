@@ -206,7 +206,7 @@ async fn a_browser_that_keeps_no_session_is_told_so(#[values(Sqlite, Postgres)] 
         assert_eq!((goes_on.status, goes_on.location()), (303, "/keys/activity?page=2"));
     }
     // A form whose cookie did not come back says why.
-    let form = visitor.get("/keys/login").await.value_of("form_token");
+    let form = site.visitor().get("/keys/login").await.value_of("form_token");
     let refused = page(site.visitor().request(Method::POST, "/keys/login").form(&[("form_token", form)])).await;
     assert_eq!(refused.status, 403);
     assert!(refused.shows("Open the page at an address that begins with https://"), "{}", refused.text());

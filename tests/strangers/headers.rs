@@ -23,7 +23,7 @@ async fn every_answer_has_the_headers_that_protect_it(#[values(Sqlite, Postgres)
     let get = |who: &Visitor, path: &str| who.request(Method::GET, path);
     let post = |who: &Visitor, path: &str| who.request(Method::POST, path).header("Sec-Fetch-Site", "same-origin");
     let mut held = HeldThreads::of(&site).await;
-    held.fill_queue(Lane::Known);
+    held.fill_queue(Lane::Stranger);
     for (status, what, request) in [
         (200, "a page", get(&alice, "/my/account")),
         (200, "a page's head", alice.request(Method::HEAD, "/my/account")),

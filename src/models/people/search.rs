@@ -234,7 +234,7 @@ impl FewTexts {
         }
         match texts.len() {
             0 => Ok(None),
-            ..=MOST_TEXTS => Ok(Some(Self(texts.into_iter().map(str::to_owned).collect()))),
+            1..=MOST_TEXTS => Ok(Some(Self(texts.into_iter().map(str::to_owned).collect()))),
             _ => Err(SearchTooLong::Words),
         }
     }
