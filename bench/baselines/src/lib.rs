@@ -23,6 +23,8 @@ pub mod documents;
 pub mod embed;
 #[path = "../../../src/forward_auth/mod.rs"]
 pub mod forward_auth;
+#[path = "../../../src/guessable/mod.rs"]
+mod guessable;
 #[path = "../../../src/http/mod.rs"]
 pub mod http;
 #[path = "../../../src/import/mod.rs"]
