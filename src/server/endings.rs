@@ -45,6 +45,9 @@ fn sends_data(headers: &HeaderMap) -> bool {
 
 /// Whether the API has `path` with the ending that is missing.
 fn has_ending(path: &str) -> bool {
+    if path.ends_with(".json") || path.ends_with(".xml") {
+        return false;
+    }
     static ADDRESSES: OnceLock<Vec<ResourceDef>> = OnceLock::new();
     let addresses = ADDRESSES.get_or_init(|| api().iter().map(|at| ResourceDef::new(at.path())).collect());
     let with_ending = format!("{}.json", path.trim_end_matches('/'));
