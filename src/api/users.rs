@@ -364,9 +364,8 @@ pub async fn update(
         password_hash: None,
     };
     let (login, profile) = changes.after(&user);
-    let checked = (login.clone(), profile.clone());
-    let broken = app.database.read(move |connection| checked.1.errors_of(connection, Some(id), &checked.0));
-    let mut errors = broken.await?;
+    let checked = changes.clone();
+    let mut errors = app.database.read(move |connection| checked.errors(connection, &user)).await?;
     let password = document.password(Owner { login: &login, profile: &profile }, &mut errors);
     changes.status = document.status(&mut errors);
     if !errors.is_empty() {

@@ -11,8 +11,8 @@ use crate::documents::person::Person;
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::administration::{self, PersonChanges};
-use crate::models::people::search::PeopleSearch;
-use crate::models::people::user::{NewUser, Profile, SaveError, User, UserStatus, login_errors, normalized_mail};
+use crate::models::people::search::{Criterion, PeopleSearch};
+use crate::models::people::user::{NewUser, Profile, SaveError, User, UserStatus, normalized_mail};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -115,27 +115,15 @@ pub struct Said {
 }
 
 impl Said {
-    /// The changes to `user`.
-    ///
-    /// # Errors
-    /// Says everything that is wrong with them.
-    fn changes(self, user: &User) -> Result<PersonChanges, SaveError> {
+    fn changes(self) -> PersonChanges {
         let trimmed = |text: Option<String>| text.map(|text| text.trim().to_owned());
-        let (login, mail) = (trimmed(self.new_login), self.mail.map(|mail| normalized_mail(&mail)));
-        let (firstname, lastname) = (trimmed(self.firstname), trimmed(self.lastname));
-        let before = user.profile();
-        let profile = Profile {
-            firstname: firstname.clone().unwrap_or(before.firstname),
-            lastname: lastname.clone().unwrap_or(before.lastname),
-            mail: mail.clone().unwrap_or(before.mail),
-        };
-        let mut errors = login.as_deref().map(login_errors).unwrap_or_default();
-        errors.extend(profile.errors());
-        match errors.is_empty() {
-            true => {
-                Ok(PersonChanges { login, firstname, lastname, mail, admin: self.admin, ..PersonChanges::default() })
-            }
-            false => Err(SaveError::Invalid(errors)),
+        PersonChanges {
+            login: trimmed(self.new_login),
+            firstname: trimmed(self.firstname),
+            lastname: trimmed(self.lastname),
+            mail: self.mail.map(|mail| normalized_mail(&mail)),
+            admin: self.admin,
+            ..PersonChanges::default()
         }
     }
 }
@@ -168,10 +156,10 @@ pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
         }
         Command::List { status, admin, name, json } => {
             let statuses = status.map_or_else(|| UserStatus::ALL.to_vec(), |status| vec![status]);
-            let search = PeopleSearch::new(statuses, &name.unwrap_or_default())
+            let mut search = PeopleSearch::new(statuses, &name.unwrap_or_default())
                 .map_err(|too_long| Failure(format!("--name {too_long}")))?;
-            let mut users = database.read_now(|connection| search.find(connection, 0, i64::MAX))?.users;
-            users.retain(|user| user.admin || !admin);
+            search.criteria.extend(admin.then_some(Criterion::Admin(true)));
+            let users = database.read_now(|connection| search.find(connection, 0, i64::MAX))?.users;
             if json {
                 return print_json(&users.into_iter().map(Person::for_administrators).collect::<Vec<_>>());
             }
@@ -231,7 +219,11 @@ fn list(users: &[User]) -> Result<(), Failure> {
 
 fn change(database: &Database, login: &str, said: Said) -> Result<(), Failure> {
     let user = find_user(database, login)?;
-    let changes = said.changes(&user)?;
+    let changes = said.changes();
+    let errors = database.read_now(|connection| changes.errors(connection, &user))?;
+    if !errors.is_empty() {
+        return Err(SaveError::Invalid(errors).into());
+    }
     write(database, Clock::system().now(), |tx| changes.apply(tx, user.id))?;
     match changes.login.filter(|login| *login != user.login) {
         Some(login) => print(&format!("changed {}, whose login is {login} now\n", user.login)),

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 
 use super::user::{Locked, NewUser, Profile, SaveError, User, UserField, UserStatus};
 use crate::db::schema::users;
-use crate::db::{DbError, write_error};
+use crate::db::{DbConnection, DbError, write_error};
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::token::Token;
 use crate::models::rules::{FieldError, messages};
@@ -139,6 +139,15 @@ impl PersonChanges {
         (changed(&self.login, &user.login), profile)
     }
 
+    /// Every rule that `user` would break after the changes, those about other people included.
+    ///
+    /// # Errors
+    /// Returns an error if a query fails.
+    pub fn errors(&self, connection: &mut DbConnection, user: &User) -> QueryResult<Vec<FieldError<UserField>>> {
+        let (login, profile) = self.after(user);
+        profile.errors_of(connection, Some(user.id), &login)
+    }
+
     /// Changes a person. Locking the account or setting a password ends their sessions. The keys of a locked person
     /// stop working, and work again when the person is unlocked.
     ///
@@ -223,8 +232,8 @@ pub fn delete(tx: &mut Tx<'_>, user_id: i64) -> Result<(), PersonRefusal> {
 }
 
 /// Locks the person's row until the transaction ends, and checks that the author may change the person, and that the
-/// permissions may be taken away. If any are, the rows of all administrators are locked, too: otherwise two administrators could lock each other out at the same
-/// time.
+/// permissions may be taken away. If any are, the rows of all administrators are locked, too: otherwise two administrators
+/// could lock each other out at the same time.
 fn lock_and_find(tx: &mut Tx<'_>, user_id: i64, takes: Takes) -> Result<User, PersonRefusal> {
     let whom = match takes {
         Takes::Nothing => Locked::These,

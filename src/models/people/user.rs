@@ -203,7 +203,7 @@ impl Profile {
     }
 
     /// Every rule that the profile breaks by itself, in the order of the form.
-    pub fn errors(&self) -> Vec<FieldError<UserField>> {
+    fn errors(&self) -> Vec<FieldError<UserField>> {
         let mut errors = name_errors(UserField::Firstname, &self.firstname, Self::LONGEST_FIRSTNAME);
         errors.extend(name_errors(UserField::Lastname, &self.lastname, Self::LONGEST_LASTNAME));
         errors.extend(mail_errors(&self.mail));
