@@ -54,18 +54,33 @@ fn each_decision_names_tests_that_are_there() {
             assert!(text.contains(&format!("\n{part}\n")), "{file} has no {part}");
         }
         let (_, held_by) = text.split_once("## Which test holds it").expect("a part");
-        let mut place = None;
-        let mut found = 0;
-        for name in code(held_by) {
-            if name.ends_with(".rs") {
-                place = Some((name.clone(), read(&root().join(&name))));
-                found += 1;
-            } else if let Some((path, source)) = place.as_ref().filter(|_| is_test_name(&name)) {
-                assert!(source.contains(&format!("fn {name}(")), "{file}: {path} has no {name}");
-            }
-        }
-        assert!(found > 0, "{file} names no test");
+        assert_tests_are_there(&file, held_by);
     }
+}
+
+#[test]
+fn each_attack_names_tests_that_are_there() {
+    let text = read(&root().join("docs/security.md"));
+    let attacks = text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| Attack |"));
+    let attacks: Vec<_> = attacks.collect();
+    assert!(attacks.len() > 20, "{attacks:?}");
+    for attack in attacks {
+        let tested = attack.trim_end_matches('|').rsplit('|').next().expect("a column");
+        assert_tests_are_there(attack, tested);
+    }
+}
+
+/// `held_by` names at least one file, and after each file only tests that are in it.
+fn assert_tests_are_there(what: &str, held_by: &str) {
+    let mut place = None;
+    for name in code(held_by) {
+        if name.ends_with(".rs") {
+            place = Some((name.clone(), read(&root().join(&name))));
+        } else if let Some((path, source)) = place.as_ref().filter(|_| is_test_name(&name)) {
+            assert!(source.contains(&format!("fn {name}(")), "{what}: {path} has no {name}");
+        }
+    }
+    assert!(place.is_some(), "{what} names no test");
 }
 
 #[test]
