@@ -70,6 +70,28 @@ pub fn latest_true(one: Option<Timestamp>, other: Option<Timestamp>, now: Timest
     if earlier.is_some() && later > Some(ahead_of(now)) { earlier } else { later }
 }
 
+/// The last day of what ends at `end`. What ends at midnight ends with the day before: whoever chose 31 March for an
+/// expiry must not read 1 April.
+pub fn last_day(end: Timestamp) -> NaiveDate {
+    (end - TimeDelta::microseconds(1)).date()
+}
+
+/// Whether what ends at `end` ends together with a day.
+pub fn ends_with_a_day(end: Timestamp) -> bool {
+    end.time() == NaiveTime::MIN
+}
+
+/// When something ends, as text for people: `the end of 2027-03-31 (UTC)`, or the time as [`iso8601`] writes it.
+pub fn end_in_words(end: Timestamp) -> String {
+    if ends_with_a_day(end) { format!("the end of {} (UTC)", last_day(end)) } else { iso8601(end) }
+}
+
+/// When something expires, to follow its name: `expires at the end of 2027-03-31 (UTC)`, `expires 2027-03-31T12:00:00Z`.
+pub fn expiry_in_words(expires_on: Timestamp) -> String {
+    let at = if ends_with_a_day(expires_on) { "at " } else { "" };
+    format!("expires {at}{}", end_in_words(expires_on))
+}
+
 /// A clock that returns the time in UTC and whole microseconds.
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Option<Arc<AtomicI64>>);

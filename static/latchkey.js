@@ -42,7 +42,7 @@ if (expiry) {
     else if (day) {
       const days = Math.ceil((day.getTime() - Date.now()) / 86400000) + 1;
       const from = days === 1 ? "less than a day" : `${days} days`;
-      told.textContent = `It will work to the end of ${day.toLocaleDateString("en-GB", written)} (UTC), ${from} from now.`;
+      told.textContent = `It will work until the end of ${day.toLocaleDateString("en-GB", written)} (UTC), ${from} from now.`;
     } else told.textContent = "";
   };
   date.addEventListener("input", () => {

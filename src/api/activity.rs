@@ -113,7 +113,11 @@ fn own_address(app: &App, key: &Secret) -> String {
 
 fn entry(page: &str, event: &Event) -> Entry {
     let times = if event.times > 1 { format!(" ×{}", event.times) } else { String::new() };
-    let place = if event.address.is_empty() { "the command line" } else { &event.address };
+    let place = match event.place() {
+        "automatic" => "automatic".to_owned(),
+        "command line" => "from the command line".to_owned(),
+        address => format!("from {address}"),
+    };
     let with = if event.agent.is_empty() { String::new() } else { format!(" with {}", event.agent) };
     let about = [event.key_hint(), event.remark()].into_iter().filter(|part| !part.is_empty());
     let about: String = about.map(|part| format!("{part}, ")).collect();
@@ -123,6 +127,6 @@ fn entry(page: &str, event: &Event) -> Entry {
         published: iso8601(event.created_on),
         updated: iso8601(event.updated_on),
         link: Link { rel: "alternate", media_type: "text/html", href: page.to_owned() },
-        content: Content { kind: "text", text: format!("{about}from {place}{with}") },
+        content: Content { kind: "text", text: format!("{about}{place}{with}") },
     }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use actix_web::{HttpMessage, HttpRequest, web};
 use diesel::result::Error as QueryError;
 
-use super::refusals::{refused_credentials, refused_scope, sign_in_first};
+use super::refusals::{change_password_first, refused_credentials, refused_scope, sign_in_first};
 use super::session_limits::{asks_again, is_current};
 use super::verify::{Authenticated, Credential, SignedInAs, TokenRefusal, client_of};
 use crate::app::App;
@@ -366,7 +366,7 @@ impl Mandate {
             (Lapse::Unknown | Lapse::Over, _) if is_session => sign_in_first(app, request),
             (Lapse::Unknown, _) => refused_credentials(app, request, TokenRefusal::Unknown),
             (Lapse::Over, _) => refused_credentials(app, request, TokenRefusal::Over),
-            (Lapse::PasswordToChange, _) if is_session => AppError::Redirect { location: app.url.path("/my/password") },
+            (Lapse::PasswordToChange, _) if is_session => change_password_first(app, request),
             (Lapse::PasswordToChange, _) => AppError::Forbidden(CHANGE_PASSWORD_FIRST),
             (Lapse::PasswordNeeded, _) => {
                 AppError::Forbidden("Enter your password again: reload the page and send the form from there.")

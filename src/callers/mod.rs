@@ -2,6 +2,7 @@
 
 pub mod api_user;
 pub mod confirmation;
+pub mod draft;
 pub mod leak;
 pub mod mandate;
 pub mod posted_form;

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::de::value::{Error as ValueError, MapDeserializer};
 use subtle::ConstantTimeEq;
 
+use super::draft;
 use super::session_user::known_form_token;
 use crate::app::App;
 use crate::http::asks::{Argument, Asks};
@@ -68,16 +69,37 @@ where
                     "This form was sent from another site. Open the page on this site and send the form again.",
                 ));
             }
-            let who = Who::from_request(&request, &mut Payload::None).await?;
-            let fields = web::Form::<Fields>::from_request(&request, &mut payload).await;
-            let web::Form(mut fields) = fields.map_err(|error| form_error(&error))?;
-            let token = fields.iter().position(|(name, _)| name == "form_token").map(|at| fields.swap_remove(at).1);
-            if sent_from == SentFrom::Unsaid && !is_form_token(&request, token.as_deref().unwrap_or_default()) {
-                return Err(AppError::Forbidden(out_of_date(&request, &app)));
-            }
+            let who = match Who::from_request(&request, &mut Payload::None).await {
+                Err(error) if !matches!(error, AppError::Redirect { .. }) => return Err(error),
+                who => who,
+            };
+            let (who, fields) = match (who, read_fields(&app, &request, &mut payload, &sent_from).await) {
+                (Ok(who), fields) => (who, fields?),
+                // Something else comes first, such as to sign in. Ask again with the form at hand, so that it is kept.
+                (Err(_), Ok(fields)) => (Who::from_request(&request, &mut Payload::None).await?, fields),
+                (Err(redirect), Err(_)) => return Err(redirect),
+            };
+            draft::sent(&request)?;
             Ok(Self { who, form: read_form(fields)? })
         })
     }
+}
+
+/// Reads the fields of a form of ours, and leaves them with the request for [`draft`].
+async fn read_fields(
+    app: &App,
+    request: &HttpRequest,
+    payload: &mut Payload,
+    sent_from: &SentFrom,
+) -> Result<Fields, AppError> {
+    let fields = web::Form::<Fields>::from_request(request, payload).await;
+    let web::Form(mut fields) = fields.map_err(|error| form_error(&error))?;
+    let token = fields.iter().position(|(name, _)| name == "form_token").map(|at| fields.swap_remove(at).1);
+    if *sent_from == SentFrom::Unsaid && !is_form_token(request, token.as_deref().unwrap_or_default()) {
+        return Err(AppError::Forbidden(out_of_date(request, app)));
+    }
+    draft::leave(request, &mut fields);
+    Ok(fields)
 }
 
 impl<Who: NeedsNoPassword, Form> Argument for Posted<Who, Form> {

@@ -3,6 +3,7 @@
 use actix_web::HttpRequest;
 use actix_web::http::Method;
 
+use super::draft;
 use super::verify::{TokenRefusal, client_of};
 use crate::app::App;
 use crate::auth::credentials::{Credentials, without_key};
@@ -54,13 +55,20 @@ pub fn refused_scope(app: &App, request: &HttpRequest, token: &Token, missing: S
     AppError::InsufficientScope(missing)
 }
 
-/// A redirect to the sign-in page, with a way back to the requested page if the request can be repeated.
+/// A redirect to the page where the person must choose a new password. A form that was sent is kept as a draft.
+pub(super) fn change_password_first(app: &App, request: &HttpRequest) -> AppError {
+    draft::keep(app, request);
+    AppError::Redirect { location: app.url.path("/my/password") }
+}
+
+/// A redirect to the sign-in page, with a way back to the requested page if the request can be repeated, or to the page
+/// of the form that was sent, which is kept as a draft.
 pub(super) fn sign_in_first(app: &App, request: &HttpRequest) -> AppError {
     let query = without_key(request.query_string());
     let separator = if query.is_empty() { "" } else { "?" };
     let asked_for = match *request.method() {
         Method::GET | Method::HEAD => format!("{}{separator}{query}", request.path()),
-        _ => app.url.path("/my/account"),
+        _ => draft::keep(app, request).unwrap_or_else(|| app.url.path("/my/account")),
     };
     let query = form_urlencoded::Serializer::new(String::new()).append_pair("back_url", &asked_for).finish();
     AppError::Redirect { location: app.url.path(&format!("/login?{query}")) }

@@ -5,6 +5,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 
+use super::draft;
 use super::mandate::{Grant, Mandate};
 use super::refusals::sign_in_first;
 use super::session_limits::is_current;
@@ -160,16 +161,25 @@ async fn session(app: &App, request: &HttpRequest) -> Result<Option<(User, Token
     }))
 }
 
-/// Puts a new session into the cookie, in place of everything it held. This prevents session fixation.
+/// Puts a new session into the cookie, in place of everything it held but the person's own draft. This prevents session
+/// fixation.
 ///
 /// # Errors
 /// Returns an error if the cookie cannot be written.
 pub fn start(session: &Session, user_id: i64, secret: &Secret) -> Result<(), AppError> {
-    session.renew();
-    session.clear();
-    session.insert(USER_ID, user_id).map_err(AppError::internal)?;
-    session.insert(SECRET, secret.expose()).map_err(AppError::internal)?;
-    session.insert(FORM_TOKEN, random_base62(32)).map_err(AppError::internal)
+    draft::carried_over(session, user_id, || {
+        session.renew();
+        session.clear();
+        session.insert(USER_ID, user_id)?;
+        session.insert(SECRET, secret.expose())?;
+        session.insert(FORM_TOKEN, random_base62(32))
+    })
+    .map_err(AppError::internal)
+}
+
+/// Whether the cookie names a session. Where nobody is signed in, that session has ended.
+pub fn names_a_session(session: &Session) -> bool {
+    session.entries().contains_key(SECRET)
 }
 
 /// The CSRF token that the forms in this browser carry. It is created for the first form.

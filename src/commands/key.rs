@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::output::{print, print_json, shortened, table, time_or};
 use super::{Failure, find_user, open_database, write};
 use crate::api::tokens::filter;
-use crate::clock::{Clock, Timestamp, iso8601, parse_date_or_time};
+use crate::clock::{Clock, Timestamp, end_in_words, expiry_in_words, iso8601, last_day, parse_date_or_time};
 use crate::config::Config;
 use crate::db::Database;
 use crate::documents::key::KeyDocument;
@@ -219,7 +219,7 @@ fn add_access_token(
         expiry: options.expires,
     };
     let made = write(database, now, |tx| Key::make(tx, user.id, &new, &KeyPolicy::of(config)))?;
-    let (key, expiry) = (&made.0, made.0.expires_on.map_or_else(|| "never expires".to_owned(), expires_text));
+    let (key, expiry) = (&made.0, made.0.expires_on.map_or_else(|| "never expires".to_owned(), expiry_in_words));
     eprintln!("{} {} of {} created with the scopes {}; it {expiry}", key.title(), key.id, user.login, key.scopes);
     Ok(made)
 }
@@ -267,7 +267,7 @@ fn list(
 fn row(key: &Key, login: &str, now: Timestamp) -> [String; 8] {
     let expires = match key.expires_on {
         Some(_) if key.is_expired(now) => "expired".to_owned(),
-        Some(expires_on) => expires_on.date().to_string(),
+        Some(expires_on) => last_day(expires_on).to_string(),
         None if key.action == TokenAction::Access => "never".to_owned(),
         None => "-".to_owned(),
     };
@@ -316,13 +316,14 @@ fn described(key: &Key, owner: &User, now: Timestamp) -> String {
         ("hint", key.current.hint.clone()),
         ("scopes", scopes),
         ("created", iso8601(key.created_on)),
-        ("expires", time_or(key.expires_on, "never")),
+        ("expires", key.expires_on.map_or_else(|| "never".to_owned(), end_in_words)),
         ("state", state.to_owned()),
         ("last use", format!("{}{by}", last_use_text(key))),
         ("idle", if key.is_idle(last_use, now) { "yes: it looks unused" } else { "no" }.to_owned()),
     ];
     for secret in key.in_grace(now) {
-        let (until, used) = (time_or(secret.ends_on(), "-"), time_or(secret.recorded_use(), "never"));
+        let (until, used) =
+            (secret.ends_on().map_or_else(|| "-".to_owned(), end_in_words), time_or(secret.recorded_use(), "never"));
         lines.push(("old secret", format!("{}, works until {until}, last use {used}", secret.hint)));
     }
     lines.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| line(name, &value)).collect()
@@ -346,7 +347,7 @@ fn rotate(database: &Database, id: i64, grace: Grace, json: bool, now: Timestamp
     let ((key, secret), owner) = change(database, id, now, |tx, key| Key::rotate(tx, key, grace))?;
     let before = match grace {
         Grace::None => "has stopped working".to_owned(),
-        _ => format!("works until {}", iso8601(now + grace.span())),
+        _ => format!("works until {}", end_in_words(now + grace.span())),
     };
     eprintln!("{} {} of {} rotated: the old secret {before}", key.title(), key.id, owner.login);
     print_made(&key, &owner, &secret, json, now)
@@ -393,8 +394,4 @@ fn print_made(key: &Key, owner: &User, secret: &Secret, json: bool, now: Timesta
         return print_json(&document(key, &owner.login, now).with_secret(secret));
     }
     print(&format!("{}\n", secret.expose()))
-}
-
-fn expires_text(expires_on: Timestamp) -> String {
-    format!("expires {}", iso8601(expires_on))
 }

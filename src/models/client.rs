@@ -14,6 +14,8 @@ pub struct Client {
 impl Client {
     /// The most characters that are kept of a user agent.
     const LONGEST_AGENT: usize = 255;
+    /// What stands for an address where Latchkey did something by itself. It is stored, so it is for ever.
+    pub(crate) const AUTOMATIC: &str = "Latchkey itself";
 
     /// A client at `address`, with its user agent: cut to a sensible length, and without invisible characters.
     pub fn new(address: impl ToString, agent: &str) -> Self {
@@ -37,7 +39,7 @@ impl Client {
 
     /// The client of what happens automatically, such as a key that expires.
     pub fn latchkey() -> Self {
-        Self::new("Latchkey itself", "")
+        Self::new(Self::AUTOMATIC, "")
     }
 
     /// The same client, authenticated with `credential`, a description of a key or a session.

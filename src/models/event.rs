@@ -133,6 +133,15 @@ pub struct NewEvent<'a> {
 }
 
 impl Event {
+    /// Where the event came from: an address, `command line`, or `automatic`.
+    pub fn place(&self) -> &str {
+        match self.address.as_str() {
+            "" => "command line",
+            Client::AUTOMATIC => "automatic",
+            address => address,
+        }
+    }
+
     /// The event in a few words, with the login of who did it if that was somebody else.
     pub fn headline(&self) -> String {
         let what = self.action.words().replace("{key}", &self.key_title());

@@ -48,6 +48,8 @@ struct TokensPanel {
     count: String,
     /// When an access token was last used, by any of its secrets.
     last_used: Option<Moment>,
+    /// Whether that access token works.
+    works: bool,
 }
 
 impl TokensPanel {
@@ -58,7 +60,9 @@ impl TokensPanel {
         let keys: BTreeSet<i64> = secrets.iter().map(|secret| secret.key()).collect();
         let expired = secrets.iter().filter(|secret| secret.expires_on.is_some_and(|expires_on| expires_on <= now));
         let expired: BTreeSet<i64> = expired.map(|secret| secret.key()).collect();
-        let last_use = secrets.iter().filter_map(|secret| app.recorder.last_use.of(secret)).max();
+        let uses = secrets.iter().filter_map(|secret| Some((app.recorder.last_use.of(secret)?, secret.key())));
+        let last_use = uses.max();
+        let works = last_use.is_some_and(|(_, key)| !expired.contains(&key));
         let count = match keys.len() {
             0 => String::new(),
             1 => "1 access token".to_owned(),
@@ -69,7 +73,7 @@ impl TokensPanel {
             (all, keys) if all == keys => ", expired".to_owned(),
             (some, _) => format!(", {some} expired"),
         };
-        Self { count: count + &expired, last_used: last_use.map(|time| Moment::new(time, now)) }
+        Self { count: count + &expired, last_used: last_use.map(|(time, _)| Moment::new(time, now)), works }
     }
 }
 
@@ -163,8 +167,8 @@ async fn answer(
         login: user.login.clone(),
         created: Moment::new(user.created_on, app.clock.now()),
         tokens: TokensPanel::new(app, &keys),
-        api: KeyPanel::of_owner(app, TokenAction::Api, &keys, session),
-        atom: KeyPanel::of_owner(app, TokenAction::Feeds, &keys, session),
+        api: KeyPanel::of_owner(app, TokenAction::Api, &keys, user, session),
+        atom: KeyPanel::of_owner(app, TokenAction::Feeds, &keys, user, session),
     };
     let page_shown = AccountPage {
         shell,

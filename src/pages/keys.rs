@@ -16,6 +16,7 @@ use crate::db::DbError;
 use crate::http::error::AppError;
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::token::{Token, TokenAction};
+use crate::models::people::user::User;
 
 /// The path of the page that shows where the API access key is used.
 pub const SERVICES_OF_API_KEY: &str = "/my/api_key/services";
@@ -50,23 +51,25 @@ pub struct ShownKey {
     /// Since when uses have been recorded, if that is later than the creation of the key (as it is for an imported
     /// key).
     pub recorded_since: Option<Moment>,
+    /// Whether programs can use the key now.
+    pub works: bool,
 }
 
 impl KeyPanel {
-    /// The panel for the kind `action`, with the key of this kind among `keys`, as other people see it.
-    pub fn new(app: &App, action: TokenAction, keys: &[Token]) -> Self {
+    /// The panel for the kind `action`, with the key of this kind among the `keys` of `owner`, as other people see it.
+    pub fn new(app: &App, action: TokenAction, keys: &[Token], owner: &User) -> Self {
         let (path, purpose) = match action {
             TokenAction::Feeds => ("/my/atom_key", "Lets a feed reader follow your activity."),
             _ => ("/my/api_key", "Lets programs call the API as you."),
         };
-        let key = keys.iter().find(|token| token.action == action).map(|token| ShownKey::new(app, token));
+        let key = keys.iter().find(|token| token.action == action).map(|token| ShownKey::new(app, token, owner));
         let services = (action == TokenAction::Api).then_some(SERVICES_OF_API_KEY);
         Self { name: action.label(), path, purpose, services, key, is_on: is_on(app, action), asks_first: true }
     }
 
-    /// The panel as its owner sees it in `session`; `None` if there is nothing to show.
-    pub fn of_owner(app: &App, action: TokenAction, keys: &[Token], session: &Token) -> Option<Self> {
-        let panel = Self { asks_first: asks_again(app, session), ..Self::new(app, action, keys) };
+    /// The panel as the owner `me` sees it in `session`; `None` if there is nothing to show.
+    pub fn of_owner(app: &App, action: TokenAction, keys: &[Token], me: &User, session: &Token) -> Option<Self> {
+        let panel = Self { asks_first: asks_again(app, session), ..Self::new(app, action, keys, me) };
         (panel.is_on || panel.key.is_some()).then_some(panel)
     }
 
@@ -77,7 +80,7 @@ impl KeyPanel {
 }
 
 impl ShownKey {
-    fn new(app: &App, token: &Token) -> Self {
+    fn new(app: &App, token: &Token, owner: &User) -> Self {
         let moment = |time| Moment::new(time, app.clock.now());
         Self {
             id: token.id,
@@ -85,6 +88,7 @@ impl ShownKey {
             created: moment(token.created_on),
             last_used: app.recorder.last_use.of(token).map(moment),
             recorded_since: token.recorded_since.map(moment),
+            works: is_on(app, token.action) && owner.is_active(),
         }
     }
 }
@@ -122,7 +126,7 @@ struct MadePage {
     secret: String,
     /// A command to try the key with.
     curl: Option<String>,
-    /// The address of the feed, without the key.
+    /// The address of the feed, with the key.
     feed: Option<String>,
 }
 
@@ -203,7 +207,7 @@ async fn ask(
     if !is_on(app, action) {
         return Err(SWITCHED_OFF);
     }
-    let panel = panel_of(app, me.user.id, action, &me.token).await?;
+    let panel = panel_of(app, &me.user, action, &me.token).await?;
     let password = PasswordAgain::of(app, &me.token);
     let replaces = panel.key.as_ref().map(|key| key.id.to_string());
     // The sidebar itself creates a first key, unless the password is needed.
@@ -233,7 +237,7 @@ async fn make(
     let confirmed = match sensitive.confirm(app, request).await? {
         Ok(confirmed) => confirmed,
         Err(why) => {
-            let panel = panel_of(app, user_id, action, token).await?;
+            let panel = panel_of(app, user, action, token).await?;
             let (shell, replaces) = (Shell::of(app, request, session)?, form.replaces.clone());
             let again = ResetPage { shell, panel, replaces, password: PasswordAgain::refused(why) };
             return page(StatusCode::UNPROCESSABLE_ENTITY, &again);
@@ -250,7 +254,7 @@ async fn make(
     let made = made.await??;
     let shell = Shell::of(app, request, session)?;
     let Some((_, secret)) = made else {
-        let panel = panel_of(app, user_id, action, token).await?;
+        let panel = panel_of(app, user, action, token).await?;
         return page(StatusCode::CONFLICT, &UnchangedPage { shell, panel });
     };
     let secret = secret.expose();
@@ -261,12 +265,13 @@ async fn make(
         replaced: replaces.is_some(),
         secret: secret.to_owned(),
         curl: (action == TokenAction::Api).then(try_it),
-        feed: (action == TokenAction::Feeds).then(|| app.url.join("/activity.atom?key=KEY")),
+        feed: (action == TokenAction::Feeds).then(|| app.url.join(&format!("/activity.atom?key={secret}"))),
     };
     page(StatusCode::OK, &shown)
 }
 
-async fn panel_of(app: &App, user_id: i64, action: TokenAction, session: &Token) -> Result<KeyPanel, AppError> {
+async fn panel_of(app: &App, me: &User, action: TokenAction, session: &Token) -> Result<KeyPanel, AppError> {
+    let user_id = me.id;
     let keys = app.database.lookup(move |connection| Token::of_user(connection, user_id, &[action])).await?;
-    Ok(KeyPanel { asks_first: asks_again(app, session), ..KeyPanel::new(app, action, &keys) })
+    Ok(KeyPanel { asks_first: asks_again(app, session), ..KeyPanel::new(app, action, &keys, me) })
 }

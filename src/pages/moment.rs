@@ -1,8 +1,11 @@
 //! Points in time as people read them: how long ago or ahead, together with the exact time.
 
-use chrono::{Datelike, NaiveDate};
+use chrono::{Datelike, NaiveDate, TimeDelta};
 
-use crate::clock::{Timestamp, iso8601};
+use crate::clock::{Timestamp, ends_with_a_day, iso8601, last_day};
+
+/// What was used within this time is marked as in use.
+const RECENT: TimeDelta = TimeDelta::days(30);
 
 /// A moment in the past.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,23 +18,31 @@ pub struct Moment {
     pub day: String,
     /// How long ago it was, in the words of [`span_in_words`].
     pub ago: String,
+    /// Whether it was within the last 30 days.
+    pub is_recent: bool,
 }
 
 impl Moment {
     /// `time` as seen at `now`. A time in the future, as there is after a clock was set back, counts as now.
     pub fn new(time: Timestamp, now: Timestamp) -> Self {
-        Self { iso: iso8601(time), exact: exact(time), day: day(time), ago: span_in_words(time, now) }
+        let (ago, is_recent) = (span_in_words(time, now), now - time < RECENT);
+        Self { iso: iso8601(time), exact: exact(time), day: day(time.date()), ago, is_recent }
+    }
+
+    /// The same for the end of something, such as an expiry.
+    pub fn of_end(end: Timestamp, now: Timestamp) -> Self {
+        Self { exact: exact_end(end), day: day(last_day(end)), ..Self::new(end, now) }
     }
 }
 
-/// A moment in the future.
+/// A moment in the future, at which something ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
     /// The time for machines: `2026-11-24T09:30:00Z`.
     pub iso: String,
-    /// The full time: `24 Nov 2026, 09:30:00 UTC`.
+    /// The full time: `24 Nov 2026, 09:30:00 UTC`, or `the end of 24 Nov 2026 (UTC)`.
     pub exact: String,
-    /// The day: `24 Nov 2026`.
+    /// The day: `24 Nov 2026`, or `the end of 24 Nov 2026`.
     pub day: String,
     /// How long it is until then: in days up to 120 days, otherwise in the words of [`span_in_words`].
     pub ahead: String,
@@ -40,7 +51,9 @@ pub struct Due {
 impl Due {
     /// `time` as seen at `now`. A time in the past counts as now.
     pub fn new(time: Timestamp, now: Timestamp) -> Self {
-        Self { iso: iso8601(time), exact: exact(time), day: day(time), ahead: span_to_come(now, time) }
+        let last = day(last_day(time));
+        let day = if ends_with_a_day(time) { format!("the end of {last}") } else { last };
+        Self { iso: iso8601(time), exact: exact_end(time), day, ahead: span_to_come(now, time) }
     }
 }
 
@@ -57,8 +70,12 @@ fn exact(time: Timestamp) -> String {
     time.format("%-d %b %Y, %H:%M:%S UTC").to_string()
 }
 
-fn day(time: Timestamp) -> String {
-    time.format("%-d %b %Y").to_string()
+fn exact_end(end: Timestamp) -> String {
+    if ends_with_a_day(end) { format!("the end of {} (UTC)", day(last_day(end))) } else { exact(end) }
+}
+
+fn day(day: NaiveDate) -> String {
+    day.format("%-d %b %Y").to_string()
 }
 
 const HOUR: i64 = 60;
@@ -111,7 +128,6 @@ fn count(number: i64, unit: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use chrono::TimeDelta;
     use proptest::prelude::*;
 
     use super::*;
@@ -191,6 +207,24 @@ mod tests {
         assert_eq!(moment.ago, "less than a minute");
         assert_eq!(Moment::new(now, now).iso, "2026-11-24T09:30:00Z");
         assert_eq!(Moment::new(now, now).exact, "24 Nov 2026, 09:30:00 UTC");
+        assert_eq!(Due::new(now, now).day, "24 Nov 2026");
+    }
+
+    #[test]
+    fn what_ends_at_midnight_ends_with_the_day_before() {
+        let (now, end) = (at("2026-11-24T09:30:00"), at("2027-04-01T00:00:00"));
+        let due = Due::new(end, now);
+        assert_eq!((due.day.as_str(), due.exact.as_str()), ("the end of 31 Mar 2027", "the end of 31 Mar 2027 (UTC)"));
+        assert_eq!(Moment::of_end(end, now).exact, "the end of 31 Mar 2027 (UTC)");
+        assert_eq!(Moment::new(end, now).exact, "1 Apr 2027, 00:00:00 UTC", "what happens then happens on that day");
+    }
+
+    #[test]
+    fn a_month_is_recent() {
+        let now = at("2026-11-24T09:30:00");
+        for (days, is_recent) in [(0, true), (29, true), (30, false), (120, false)] {
+            assert_eq!(Moment::new(now - TimeDelta::days(days), now).is_recent, is_recent, "{days} days");
+        }
     }
 
     proptest! {

@@ -88,6 +88,26 @@ impl Picture {
     }
 }
 
+/// The use of a key on all services.
+pub struct KeyUses {
+    /// The services that it was used on, latest first.
+    pub services: Vec<ShownUsage>,
+    /// Whether programs can use the key now.
+    pub works: bool,
+    /// When the key was last used at all, if it was. Latchkey's own API is no service.
+    pub last_used: Option<Moment>,
+}
+
+impl KeyUses {
+    /// The current use of the key with this id, which `works`, or does not, and was last used at all at `last_used`.
+    ///
+    /// # Errors
+    /// Returns an error if a query fails.
+    pub async fn of(app: &App, key_id: i64, works: bool, last_used: Option<Moment>) -> Result<Self, AppError> {
+        Ok(Self { services: ShownUsage::of_key(app, key_id).await?, works, last_used })
+    }
+}
+
 impl ShownUsage {
     /// The use of each service in `all` on which the key was used at all, as seen at `now`.
     pub fn of(all: &[ServiceUsage], now: Timestamp) -> Vec<Self> {
@@ -120,7 +140,7 @@ impl ShownUsage {
     ///
     /// # Errors
     /// Returns an error if a query fails.
-    pub async fn of_key(app: &App, key_id: i64) -> Result<Vec<Self>, AppError> {
+    async fn of_key(app: &App, key_id: i64) -> Result<Vec<Self>, AppError> {
         let now = app.clock.now();
         let all = app.recorder.service_uses.of(&app.database, key_id, now.date()).await?;
         Ok(Self::of(&all, now))
@@ -132,7 +152,7 @@ impl ShownUsage {
 struct KeyServicesPage {
     shell: Shell,
     panel: KeyPanel,
-    uses: Vec<ShownUsage>,
+    uses: KeyUses,
 }
 
 /// `GET /my/api_key/services`
@@ -149,8 +169,9 @@ pub async fn show(
     let of_user = move |connection: &mut _| Token::of_user(connection, user_id, &[TokenAction::Api]);
     let keys = app.database.lookup(of_user).await?;
     let key_id = keys.first().map(Token::key).ok_or(AppError::NotFound)?;
-    let uses = ShownUsage::of_key(&app, key_id).await?;
-    let (shell, panel) = (Shell::of(&app, &request, &session)?, KeyPanel::new(&app, TokenAction::Api, &keys));
+    let (shell, panel) = (Shell::of(&app, &request, &session)?, KeyPanel::new(&app, TokenAction::Api, &keys, &me.user));
+    let (works, last_used) = panel.key.as_ref().map_or((false, None), |key| (key.works, key.last_used.clone()));
+    let uses = KeyUses::of(&app, key_id, works, last_used).await?;
     page(StatusCode::OK, &KeyServicesPage { shell, panel, uses })
 }
 

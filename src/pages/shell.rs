@@ -8,6 +8,7 @@ use askama::Template;
 
 use crate::app::App;
 use crate::auth::credentials::parameter;
+use crate::callers::draft::{self, Opened, Typed};
 use crate::callers::session_user::form_token;
 use crate::callers::verify::SignedInAs;
 use crate::config::public_url::PublicUrl;
@@ -23,9 +24,16 @@ pub struct Shell {
     pub is_admin: bool,
     /// The CSRF token that every form of the page carries.
     pub form_token: String,
+    /// What the form of the page says about where it was opened.
+    pub opened: String,
     /// The result of the previous action, if the page announces one.
     pub notice: Option<&'static str>,
+    /// What the person typed into the form of the page before their session ended.
+    typed: Option<Typed>,
 }
+
+/// What a page says whose form shows a draft.
+const TYPED: &str = "You have signed in again. The form has what you typed before: check it and send it again.";
 
 impl Shell {
     /// The frame of the page that answers `request`, with a CSRF token for its forms.
@@ -33,7 +41,9 @@ impl Shell {
     /// # Errors
     /// Returns an error if the cookie cannot be written.
     pub fn of(app: &App, request: &HttpRequest, session: &Session) -> Result<Self, AppError> {
-        Ok(Self { form_token: form_token(session)?, ..Self::without_form(app, request) })
+        let typed = draft::typed(app, request, session);
+        let (form_token, notice) = (form_token(session)?, typed.as_ref().map(|_| TYPED));
+        Ok(Self { form_token, notice, typed, ..Self::without_form(app, request) })
     }
 
     /// The frame of an error page, whose only form signs out. A visitor who is not signed in gets no new cookie: the
@@ -52,7 +62,7 @@ impl Shell {
     pub fn saying(self, request: &HttpRequest, notices: &[Flash]) -> Self {
         let named = parameter(request.query_string(), "notice").and_then(|name| Flash::of_text(&name));
         let notice = named.filter(|notice| notices.contains(notice));
-        Self { notice: notice.map(Flash::text), ..self }
+        Self { notice: notice.map(Flash::text).or(self.notice), ..self }
     }
 
     fn without_form(app: &App, request: &HttpRequest) -> Self {
@@ -61,8 +71,20 @@ impl Shell {
             login: request.extensions().get::<SignedInAs>().map(|who| who.login.clone()),
             is_admin: request.extensions().get::<SignedInAs>().is_some_and(|who| who.admin),
             form_token: String::new(),
+            opened: Opened::here(request).field(),
             notice: None,
+            typed: None,
         }
+    }
+
+    /// The value of a field: what was typed before the session ended, otherwise `value`.
+    pub fn typed<'a>(&'a self, name: &str, value: &'a str) -> &'a str {
+        self.typed.as_ref().and_then(|typed| typed.value(name)).unwrap_or(value)
+    }
+
+    /// Whether a choice is made: as it was before the session ended, otherwise as `is_chosen` says.
+    pub fn is_chosen(&self, name: &str, value: &str, is_chosen: &bool) -> bool {
+        self.typed.as_ref().map_or(*is_chosen, |typed| typed.has(name, value))
     }
 
     /// The address of `path` for links on a page.

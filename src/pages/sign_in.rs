@@ -13,6 +13,7 @@ use super::way_back::way_back;
 use crate::app::App;
 use crate::auth::credentials::{Password, parameter};
 use crate::auth::passwords::PasswordRefusal;
+use crate::callers::draft::{self, Waiting};
 use crate::callers::mandate::Mandate;
 use crate::callers::posted_form::{NoFields, Posted};
 use crate::callers::remembered_browser;
@@ -33,6 +34,8 @@ struct SignInPage {
     shell: Shell,
     username: String,
     back_url: String,
+    /// That the session has ended, and what became of what was typed; empty if nobody was signed in.
+    ended: &'static str,
     error: Option<&'static str>,
     /// The address of this page by https, if the browser keeps no session at the one that it was opened by.
     only_at: Option<String>,
@@ -48,6 +51,18 @@ struct SignOutPage {
 /// The parameter by which the address of this page says that the password was right, which only who is not signed in
 /// all the same ever sees.
 const PASSWORD_WAS_RIGHT: &str = "password_was_right";
+
+/// What the sign-in page says to somebody whose session has ended.
+fn ended(app: &App, session: &Session) -> &'static str {
+    match draft::waiting(app, session) {
+        Some(Waiting::Kept) => "Your session has ended. Sign in again to get back what you typed.",
+        Some(Waiting::TooLong) => {
+            "Your session has ended. What you typed is too long to be kept: go back in your browser to copy it."
+        }
+        None if session_user::names_a_session(session) => "Your session has ended. Sign in again.",
+        None => "",
+    }
+}
 
 /// The fields of the form.
 #[derive(Default, Deserialize)]
@@ -79,7 +94,8 @@ pub async fn show(
     let is_not_kept = app.url.is_https() && parameter(request.query_string(), PASSWORD_WAS_RIGHT).is_some();
     let cannot_work = is_not_kept || CameBy::of(&app, &request) == CameBy::Http;
     let only_at = cannot_work.then(|| app.url.join("/login"));
-    page(StatusCode::OK, &SignInPage { shell, username: String::new(), back_url, error: None, only_at })
+    let ended = ended(&app, &session);
+    page(StatusCode::OK, &SignInPage { shell, username: String::new(), back_url, ended, error: None, only_at })
 }
 
 /// `POST /login`
@@ -96,7 +112,14 @@ pub async fn sign_in(
     if came_by == CameBy::Http {
         let shell = Shell::of(&app, &request, &session)?;
         let only_at = Some(app.url.join("/login"));
-        let again = SignInPage { shell, username: form.username, back_url: form.back_url, error: None, only_at };
+        let again = SignInPage {
+            shell,
+            username: form.username,
+            back_url: form.back_url,
+            ended: ended(&app, &session),
+            error: None,
+            only_at,
+        };
         return page(StatusCode::UNPROCESSABLE_ENTITY, &again);
     }
     let password = Password::new(form.password);
@@ -115,8 +138,14 @@ pub async fn sign_in(
         Err(refusal) => return Err(refusal.into()),
     };
     let shell = Shell::of(&app, &request, &session)?;
-    let again =
-        SignInPage { shell, username: form.username, back_url: form.back_url, error: Some(refused), only_at: None };
+    let again = SignInPage {
+        shell,
+        username: form.username,
+        back_url: form.back_url,
+        ended: ended(&app, &session),
+        error: Some(refused),
+        only_at: None,
+    };
     page(StatusCode::UNPROCESSABLE_ENTITY, &again)
 }
 

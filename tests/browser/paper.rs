@@ -1,5 +1,6 @@
 //! "Printed and without CSS, the page still reads in order."
 
+use latchkey::models::keys::key_request::Expiry;
 use rstest::rstest;
 
 use super::people::add_alice;
@@ -60,4 +61,25 @@ async fn on_paper_there_are_exact_times_and_no_buttons(#[values(Sqlite, Postgres
     }
     let behind_the_time = "return getComputedStyle(document.querySelector('.use time'), '::after').content";
     assert_eq!(browser.evaluate(behind_the_time).await, r#"" (24 Nov 2026, 09:25:00 UTC)""#);
+}
+
+/// In landscape a sheet is wider than high, and long times stand beside what is short anywhere.
+#[rstest]
+#[tokio::test]
+async fn printed_either_way_no_page_takes_many_more_sheets(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    let alice = add_alice(&site).await;
+    site.set_user(&alice, "admin = true");
+    for name in ["Nightly report", "Backup on the NAS", "Wiki bot", "Editor plug-in"] {
+        let made = crate::pages::tokens::add(&site, &alice, name, "account:read users:read", Expiry::InDays(60)).await;
+        site.get_with_key("/users/current.json", &made.key).await;
+    }
+    let browser = Browser::start(Options::desktop()).await;
+    sign_in(&browser, &site.url, "alice").await;
+    for path in ["/my/account", "/my/tokens", "/my/tokens/new", "/activity", "/admin/users", "/admin/services/new"] {
+        browser.goto(&format!("{}{path}", site.url)).await;
+        let (upright, landscape) = (browser.sheets("portrait").await, browser.sheets("landscape").await);
+        assert!((1..=3).contains(&upright), "{path} takes {upright} sheets");
+        assert!((1..=2 * upright + 1).contains(&landscape), "{path}: {upright} upright, {landscape} in landscape");
+    }
 }

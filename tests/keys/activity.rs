@@ -86,7 +86,7 @@ async fn the_whole_life_of_a_key_is_told(#[values(Sqlite, Postgres)] db: Db) {
         format!("Access token “daily” revoked ····{new_hint} {by_ci} less than a minute ago 192.0.2.7 ci/2"),
         format!("Access token “daily” first used ····{new_hint} 1 minute ago 127.0.0.1 curl/8"),
         format!(
-            "Access token “daily” rotated ····{new_hint} the secret before works until 2026-11-24T10:34:00Z; by password \
+            "Access token “daily” rotated ····{new_hint} the old secret works until 2026-11-24T10:34:00Z; by password \
              2 minutes ago 192.0.2.8 Browser"
         ),
         format!(
@@ -114,7 +114,7 @@ async fn the_whole_life_of_a_key_is_told(#[values(Sqlite, Postgres)] db: Db) {
             "Access token “daily” rotated",
             content(
                 new_hint,
-                "the secret before works until 2026-11-24T10:34:00Z; by password, from 192.0.2.8 with Browser",
+                "the old secret works until 2026-11-24T10:34:00Z; by password, from 192.0.2.8 with Browser",
             ),
         ),
         (
@@ -156,9 +156,9 @@ async fn that_a_key_expires_is_refused_and_cleared_away_is_told(#[values(Sqlite,
     site.flush().await;
     let hint = &key.secret[45..];
     let told = [
-        format!("Access token “deploy” deleted: it expired long ago ····{hint} less than a minute ago Latchkey itself"),
+        format!("Access token “deploy” deleted: it expired long ago ····{hint} less than a minute ago automatic"),
         format!("Access token “deploy” refused: it has expired ····{hint} about 1 month ago 127.0.0.1 curl/8"),
-        format!("Access token “deploy” expired ····{hint} about 1 month ago Latchkey itself"),
+        format!("Access token “deploy” expired ····{hint} about 1 month ago automatic"),
         format!(
             "Access token “deploy” created ····{hint} may do account:read, expires 2026-12-01T09:30:00Z \
              about 1 month ago command line"
@@ -170,9 +170,9 @@ async fn that_a_key_expires_is_refused_and_cleared_away_is_told(#[values(Sqlite,
     assert_eq!(
         contents,
         [
-            format!("····{hint}, from Latchkey itself"),
+            format!("····{hint}, automatic"),
             format!("····{hint}, from 127.0.0.1 with curl/8"),
-            format!("····{hint}, from Latchkey itself"),
+            format!("····{hint}, automatic"),
             format!("····{hint}, may do account:read, expires 2026-12-01T09:30:00Z, from the command line"),
         ]
     );

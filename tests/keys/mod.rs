@@ -1,6 +1,7 @@
 //! The life of a key, whoever asks for what happens to it: a page, a program or the command line.
 
 mod activity;
+mod end_of_day;
 mod expiry;
 mod leaked;
 mod rotation;

@@ -119,7 +119,7 @@ async fn commands_and_feeds_name_the_public_address(#[values(Sqlite, Postgres)] 
     assert!(api.shows(&curl), "{}", api.text());
     let atom = make("/keys/my/atom_key").await;
     let atom_key = atom.secret();
-    assert!(atom.shows("https://example.org/keys/activity.atom?key=KEY"), "{}", atom.text());
+    assert!(atom.shows("https://example.org/keys/activity.atom?key=lk_"), "{}", atom.text());
     let feed = Answer::of(site.get(&format!("/keys/activity.atom?key={atom_key}"))).await;
     assert!(feed.text.contains("href=\"https://example.org/keys/activity\""), "{}", feed.text);
     let own = format!("href=\"https://example.org/keys/activity.atom?key={atom_key}\"");

@@ -40,10 +40,8 @@ async fn a_new_atom_key_comes_with_the_address_of_the_feed(#[values(Sqlite, Post
     let made = alice.post("/my/atom_key", &[("replaces", "")]).await;
     let secret = made.secret();
     assert!(made.html.contains("<title>Atom access key created · Latchkey</title>"));
-    let address = format!("{}/activity.atom?key=KEY", site.url);
+    let address = format!("{}/activity.atom?key={secret}", site.url);
     assert!(made.shows(&address) && !made.shows("curl"), "{}", made.text());
-    let path = address.strip_prefix(&site.url).expect("here").replace("KEY", &secret);
-    assert_eq!(Answer::of(site.get(&path)).await.status, 200);
 }
 
 /// "reset asks first, because programs will stop working, and says when the key was last used"

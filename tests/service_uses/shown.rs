@@ -132,6 +132,25 @@ async fn a_key_that_was_used_nowhere_says_what_this_is_for(#[values(Sqlite, Post
     assert!(page.shows("Use on services"), "{}", page.text());
 }
 
+/// A use of Latchkey's own API is none of a service, and the page does not read as if there were none at all.
+#[rstest]
+#[tokio::test]
+async fn a_key_that_was_used_elsewhere_says_so(#[values(Sqlite, Postgres)] db: Db) {
+    let scene = Scene::set(db).await;
+    let key = scene.site.add_access_token(&scene.alice, "account:read", "never").await;
+    let api = scene.site.add_key(&scene.alice, TokenAction::Api).await;
+    for key in [&key, &api] {
+        assert_eq!(scene.site.get_with_key("/users/current.json", key).await.status, 200);
+    }
+    scene.site.later(TimeDelta::minutes(25));
+    let alice = scene.site.signed_in("alice").await;
+    for path in [format!("/my/tokens/{}", key.id), "/my/api_key/services".to_owned()] {
+        let page = alice.get(&path).await;
+        let told = "No use on a service is recorded. The last use, 25 minutes ago, may have been on Latchkey’s own API";
+        assert!(page.shows(told) && !page.shows("has not been used"), "{}", page.text());
+    }
+}
+
 /// Whatever a client says it is stays text.
 #[rstest]
 #[tokio::test]

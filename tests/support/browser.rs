@@ -155,6 +155,16 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", json!({ "media": "print" })).await;
     }
 
+    /// How many sheets of A4 the page takes when it is printed, upright or in landscape.
+    pub async fn sheets(&self, orientation: &str) -> usize {
+        let paper = json!({ "orientation": orientation, "page": { "width": 21.0, "height": 29.7 } });
+        let pdf = text_of(self.command(Method::POST, "/print", paper).await);
+        let pdf = BASE64_STANDARD.decode(pdf).expect("base64");
+        let count = |word: &[u8]| pdf.windows(word.len()).filter(|part| *part == word).count();
+        // Each sheet is an object of the type Page, and all of them hang on one of the type Pages.
+        count(b"/Type /Page") - count(b"/Type /Pages")
+    }
+
     /// Opens a page and waits until it has loaded.
     pub async fn goto(&self, url: &str) {
         self.command(Method::POST, "/url", json!({ "url": url })).await;

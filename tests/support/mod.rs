@@ -7,6 +7,7 @@ pub mod cookie;
 pub mod daemon;
 pub mod database;
 pub mod envoy;
+pub mod form;
 pub mod hashing;
 pub mod load;
 pub mod log;

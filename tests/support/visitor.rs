@@ -136,7 +136,7 @@ pub async fn page(request: RequestBuilder) -> Page {
     Page { status, headers, html: text }
 }
 
-fn unescaped(text: &str) -> String {
+pub fn unescaped(text: &str) -> String {
     let named = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#34;", "\""), ("&#39;", "'"), ("&#60;", "<")];
     let all = named.iter().fold(text.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain));
     // The ampersand last, and once: what is written of it was escaped itself.

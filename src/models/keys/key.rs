@@ -16,7 +16,7 @@ use super::key_request::{
 use super::notice::Notice;
 use super::scope::{KeyScopes, Scopes};
 use super::token::{Token, TokenAction};
-use crate::clock::{Timestamp, iso8601};
+use crate::clock::{Timestamp, end_in_words};
 use crate::db::schema::{events, tokens, users};
 use crate::db::{DbConnection, DbError, lower, write_error};
 use crate::models::client::Client;
@@ -384,8 +384,8 @@ impl Key {
         let said = (key.name.as_deref(), key.note.as_str(), key.scopes.own, key.expires_on);
         let (key, secret) = Self::add_secret(tx, (user_id, Some(id)), said)?;
         let told = match grace {
-            Grace::None => "the secret before has stopped working".to_owned(),
-            _ => format!("the secret before works until {}", iso8601(ends_on)),
+            Grace::None => "the old secret has stopped working".to_owned(),
+            _ => format!("the old secret works until {}", end_in_words(ends_on)),
         };
         NewEvent::of_key(&key.current, EventAction::KeyRotated).detail(told).record(tx)?;
         Ok((key, secret))

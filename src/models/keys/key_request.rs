@@ -8,7 +8,7 @@ use diesel::prelude::*;
 
 use super::authority::Authority;
 use super::scope::KeyScopes;
-use crate::clock::{Timestamp, iso8601, parse_date, parse_time};
+use crate::clock::{Timestamp, end_in_words, expiry_in_words, parse_date, parse_time};
 use crate::config::{Config, LONGEST};
 use crate::models::people::user::User;
 use crate::models::rules::{FieldError, Labelled, Problem};
@@ -222,7 +222,7 @@ pub(super) fn expiry_errors(
         return wrong("cannot be more than 100 years away; use never for no expiration".into());
     }
     if !authority.outlives(expires_on) {
-        let own = authority.expires_on.map(iso8601).unwrap_or_default();
+        let own = authority.expires_on.map(end_in_words).unwrap_or_default();
         return wrong(format!("cannot be later than that of the key you use: {own}"));
     }
     match policy.longest_lifetime {
@@ -247,5 +247,5 @@ const FARTHEST: TimeDelta = match TimeDelta::from_std(LONGEST) {
 };
 
 pub(super) fn expiry_text(expires_on: Option<Timestamp>) -> String {
-    expires_on.map_or_else(|| "does not expire".to_owned(), |expires_on| format!("expires {}", iso8601(expires_on)))
+    expires_on.map_or_else(|| "does not expire".to_owned(), expiry_in_words)
 }

@@ -44,8 +44,8 @@ async fn holdings(app: &App, user: &User) -> Result<Holdings, AppError> {
     });
     let (tokens, access) = found.await?;
     Ok(Holdings {
-        keys: [TokenAction::Api, TokenAction::Feeds].map(|action| KeyPanel::new(app, action, &tokens)),
-        tokens: access.iter().rev().map(|key| ShownToken::new(app, key)).collect(),
+        keys: [TokenAction::Api, TokenAction::Feeds].map(|action| KeyPanel::new(app, action, &tokens, user)),
+        tokens: access.iter().rev().map(|key| ShownToken::of_owner(app, key, user)).collect(),
         sessions: tokens.iter().filter(|token| token.action == TokenAction::Session).count(),
     })
 }

@@ -29,6 +29,7 @@ struct RemovePage {
     /// Which keys lose what.
     loss: String,
     last_used: Option<Moment>,
+    is_closed: bool,
     again: PasswordAgain,
 }
 
@@ -41,6 +42,7 @@ impl RemovePage {
             place: service.place(),
             loss: loss(&service.name, &dependents),
             last_used: dependents.last_used_on.map(|time| Moment::new(time, app.clock.now())),
+            is_closed: service.kept_in == KeptIn::LeftFile,
             name: service.name,
             title: settings.title,
             again,

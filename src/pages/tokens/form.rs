@@ -9,6 +9,7 @@ use crate::callers::posted_form::Fields;
 use crate::clock::{Timestamp, parse_date};
 use crate::http::error::AppError;
 use crate::models::keys::authority::Authority;
+use crate::models::keys::idempotency::OnceOnly;
 use crate::models::keys::key::Key;
 use crate::models::keys::key_request::{Expiry, KeyChanges, KeyField, KeyPolicy, NewKey};
 use crate::models::keys::scope::{KeyScopes, Scope};
@@ -39,6 +40,9 @@ pub struct TokenForm {
     /// The token that was created last when the form was shown; see [`Key::latest_made`].
     pub after: String,
 }
+
+/// How the idempotency keys of this form differ from those of programs.
+const FORM: &str = "form";
 
 impl From<Fields> for TokenForm {
     fn from(fields: Fields) -> Self {
@@ -100,6 +104,15 @@ impl TokenForm {
         let (new, unclear) = self.new_key(now)?;
         let (name, note, scopes) = (Some(new.name), Some(new.note), Some(new.scopes));
         Ok((KeyChanges { name, note, scopes, expiry: new.expiry }, unclear))
+    }
+
+    /// The form as a request that is done only once. It is the same request if it has the same content and was opened
+    /// at the same state of the list: a reload creates nothing, but another name in a second tab does.
+    pub fn once(&self, app: &App, user_id: i64) -> OnceOnly {
+        let mut scopes = self.scopes.clone();
+        scopes.sort();
+        let content = (self.name.trim(), self.note.trim(), scopes, &self.expiry, self.date.trim(), &self.after);
+        OnceOnly::new(user_id, FORM, &format!("{content:?}"), &[], app.config.idempotency_retention.limit())
     }
 
     fn scopes(&self) -> Result<KeyScopes, AppError> {

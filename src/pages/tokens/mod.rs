@@ -30,14 +30,10 @@ fn path_of(id: i64) -> String {
     format!("/my/tokens/{id}")
 }
 
-/// A command to try a new secret with, at an address chosen by its scopes.
+/// A command to try a new secret with. If the key may not read the account, the command asks about the key itself, which
+/// needs no scope.
 fn command_to_try(app: &App, key: &Key, secret: &Secret) -> String {
-    let path = if key.scopes.own.grants(Scope::AccountRead) {
-        "/users/current.json"
-    } else if key.scopes.own.grants(Scope::UsersRead) {
-        "/users.json"
-    } else {
-        "/my/tokens.json"
-    };
+    let may_read_account = key.scopes.own.grants(Scope::AccountRead);
+    let path = if may_read_account { "/users/current.json" } else { "/my/tokens/current.json" };
     format!("curl -H 'Authorization: Bearer {}' {}", secret.expose(), app.url.join(path))
 }

@@ -13,16 +13,14 @@ use crate::app::App;
 use crate::callers::confirmation::Sensitive;
 use crate::callers::session_user::SessionUser;
 use crate::http::error::AppError;
+use crate::models::keys::idempotency::{Issued, OnceRefusal};
 use crate::models::keys::key::{Key, KeyRefusal};
 use crate::models::keys::key_request::{KeyField, KeyPolicy};
 use crate::models::keys::token::TokenAction;
-use crate::models::people::user::User;
 use crate::models::rules::FieldError;
+use crate::models::tx::Tx;
 use crate::pages::form::PasswordAgain;
 use crate::pages::shell::{Shell, page};
-
-/// How many of the tokens created in the meantime are shown, at most. The form itself created the latest one, if any.
-const MOST_SHOWN: usize = 3;
 
 #[derive(Template)]
 #[template(path = "tokens/new.html")]
@@ -33,12 +31,27 @@ struct NewPage {
     after: String,
     /// Why no more tokens can be created; empty if they can.
     full: String,
-    /// The tokens created in the meantime, perhaps by this same form; `None` if that is not why the form is shown
-    /// again.
-    meanwhile: Option<Vec<ShownToken>>,
+    /// What this form has already done, if it was sent before.
+    already: Already,
+}
+
+/// What a form that is sent again has already done.
+#[derive(Default)]
+enum Already {
+    /// The form is sent for the first time.
+    #[default]
+    Nothing,
+    /// It created this token.
+    Created(Box<ShownToken>),
+    /// It created a token, which has been revoked since.
+    Revoked,
 }
 
 impl NewPage {
+    fn is_repeated(&self) -> bool {
+        !matches!(self.already, Already::Nothing)
+    }
+
     fn error_summary(&self) -> Vec<(&'static str, String)> {
         self.password.error_summary_after(&self.fields.error_summary())
     }
@@ -74,13 +87,13 @@ pub async fn show(
         password: PasswordAgain::of(&app, &me.token),
         after,
         full: full(&app, held.len()),
-        meanwhile: None,
+        already: Already::Nothing,
     };
     page(StatusCode::OK, &shown)
 }
 
-/// `POST /my/tokens`: creates the token and shows the secret. A form that is sent twice creates one token (it is
-/// idempotent, by the field `after`).
+/// `POST /my/tokens`: creates the token and shows the secret. A form that is sent twice, as by a reload, creates one token
+/// (see [`TokenForm::once`]).
 ///
 /// # Errors
 /// Returns 429 after too many wrong passwords, 503 if the hashing queue is full, or an error if a query fails.
@@ -108,7 +121,7 @@ pub async fn create(
         password,
         after: after.map(|id| id.to_string()).unwrap_or_default(),
         full: String::new(),
-        meanwhile: None,
+        already: Already::Nothing,
     };
     let confirmed = match confirmed {
         Ok(confirmed) => confirmed,
@@ -117,18 +130,12 @@ pub async fn create(
             return page(StatusCode::UNPROCESSABLE_ENTITY, &again(fields, PasswordAgain::refused(why)));
         }
     };
-    let (user_id, policy) = (user.id, KeyPolicy::of(&app.config));
-    let made = confirmed.write(move |tx| {
-        User::lock_row(tx.connection, user_id)?;
-        if Key::latest_made(tx.connection, user_id)? != after {
-            return Ok(None);
-        }
-        Key::make(tx, user_id, &new, &policy).map(Some)
-    });
-    let made = made.await?;
+    let (user_id, policy, once) = (user.id, KeyPolicy::of(&app.config), form.once(&app, user.id));
+    let make = move |tx: &mut Tx<'_>| Key::make(tx, user_id, &new, &policy);
+    let made = confirmed.write(move |tx| Issued::once(tx, Some(once), make)).await?;
     let fields = |errors: &[FieldError<KeyField>]| TokenFields::new(&app, offered, form, None, errors);
     match made {
-        Ok(Some((key, secret))) => {
+        Ok(Issued::Now(key, secret)) => {
             let shown = MadePage {
                 shell: again(fields(&[]), PasswordAgain::default()).shell,
                 heading: format!("“{}” created", key.name.clone().unwrap_or_default()),
@@ -139,24 +146,29 @@ pub async fn create(
             };
             page(StatusCode::OK, &shown)
         }
-        Err(KeyRefusal::Invalid(errors)) => {
+        Err(OnceRefusal::Key(KeyRefusal::Invalid(errors))) => {
             let fields = fields(&in_place_of_expiry(errors, unclear));
             page(StatusCode::UNPROCESSABLE_ENTITY, &again(fields, PasswordAgain::default()))
         }
-        Err(KeyRefusal::TooMany(held)) => {
+        Err(OnceRefusal::Key(KeyRefusal::TooMany(held))) => {
             let full = full(&app, held);
             page(StatusCode::UNPROCESSABLE_ENTITY, &NewPage { full, ..again(fields(&[]), PasswordAgain::default()) })
         }
-        Err(refusal) => Err(refusal.into()),
-        Ok(None) => {
-            let (held, latest) = self::held(&app, user_id).await?;
-            let since = held.iter().filter(|key| after.is_none_or(|after| key.id > after)).take(MOST_SHOWN);
-            let meanwhile = Some(since.map(|key| ShownToken::new(&app, key)).collect());
-            let full = full(&app, held.len());
-            let shown = NewPage { after: latest, full, meanwhile, ..again(fields(&[]), PasswordAgain::default()) };
-            page(StatusCode::CONFLICT, &shown)
+        Ok(Issued::Before(key)) => {
+            let already = Already::Created(Box::new(ShownToken::new(&app, &key)));
+            sent_again(&app, user_id, already, again(fields(&[]), PasswordAgain::default())).await
         }
+        Err(OnceRefusal::RevokedSince) => {
+            sent_again(&app, user_id, Already::Revoked, again(fields(&[]), PasswordAgain::default())).await
+        }
+        Err(refusal) => Err(refusal.into()),
     }
+}
+
+/// The answer to a form that was sent before: what it has `already` done, and the form, which creates another token now.
+async fn sent_again(app: &App, user_id: i64, already: Already, again: NewPage) -> Result<HttpResponse, AppError> {
+    let (held, after) = held(app, user_id).await?;
+    page(StatusCode::CONFLICT, &NewPage { after, full: full(app, held.len()), already, ..again })
 }
 
 /// The person's access tokens, newest first, and the value of the field `after` for a new form.

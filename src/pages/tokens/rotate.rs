@@ -26,7 +26,7 @@ use crate::pages::shell::{Shell, page, see_other};
 struct RotatePage {
     shell: Shell,
     token: ShownToken,
-    replaces: i64,
+    replaces: String,
     graces: Vec<Choice>,
     password: PasswordAgain,
     /// Why no secret was created, if no field is to blame; empty before the form is sent.
@@ -38,7 +38,7 @@ impl RotatePage {
         Self {
             shell,
             token: ShownToken::new(app, key),
-            replaces: key.current.id,
+            replaces: key.current.id.to_string(),
             graces: graces(app, key, grace),
             password,
             refused: String::new(),

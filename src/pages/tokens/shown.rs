@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::models::keys::key::{Key, UsedSecret};
 use crate::models::keys::scope::KeyScopes;
 use crate::models::keys::token::Token;
+use crate::models::people::user::User;
 use crate::pages::moment::{Due, Moment};
 
 /// An expiry within this time is highlighted.
@@ -36,6 +37,8 @@ pub struct ShownToken {
     pub recorded_since: Option<Moment>,
     /// Whether the token works, and until when.
     pub state: ShownState,
+    /// Whether programs can use the token now.
+    pub works: bool,
     /// Whether the token looks unused; see [`Key::is_idle`].
     pub is_idle: bool,
 }
@@ -89,8 +92,15 @@ impl ShownToken {
             by_earlier: last_use.is_some_and(|last_use| last_use.by == UsedSecret::Earlier),
             recorded_since: key.current.recorded_since.map(moment),
             state: ShownState::of(key, now),
+            works: !key.is_expired(now),
             is_idle: !key.is_expired(now) && key.is_idle(last_use, now),
         }
+    }
+
+    /// The token as it is while its owner is active, or is not.
+    pub fn of_owner(app: &App, key: &Key, owner: &User) -> Self {
+        let shown = Self::new(app, key);
+        Self { works: shown.works && owner.is_active(), ..shown }
     }
 
     /// Whether the token has expired.
@@ -108,7 +118,7 @@ impl ShownState {
     fn of(key: &Key, now: Timestamp) -> Self {
         match key.expires_on {
             None => Self::Lasting,
-            Some(expires_on) if expires_on <= now => Self::Expired(Moment::new(expires_on, now)),
+            Some(expires_on) if expires_on <= now => Self::Expired(Moment::of_end(expires_on, now)),
             Some(expires_on) if expires_on - now <= SOON => Self::ExpiringSoon(Due::new(expires_on, now)),
             Some(expires_on) => Self::Expiring(Due::new(expires_on, now)),
         }

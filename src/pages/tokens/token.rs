@@ -18,7 +18,7 @@ use crate::models::keys::key_request::{KeyField, KeyPolicy};
 use crate::models::rules::FieldError;
 use crate::pages::form::PasswordAgain;
 use crate::pages::moment::Due;
-use crate::pages::service_uses::ShownUsage;
+use crate::pages::service_uses::KeyUses;
 use crate::pages::shell::{Flash, Shell, page, see_other_with};
 
 #[derive(Template)]
@@ -27,7 +27,7 @@ struct TokenPage {
     shell: Shell,
     token: ShownToken,
     rotation: Option<Rotation>,
-    uses: Vec<ShownUsage>,
+    uses: KeyUses,
     /// How long it is kept once it has expired; `None`: for ever.
     kept: Option<String>,
     fields: TokenFields,
@@ -45,12 +45,13 @@ impl TokenPage {
     ) -> Result<Self, AppError> {
         let now = app.clock.now();
         let removed_on = app.config.expired_retention.limit().and_then(|kept| now.checked_add_signed(kept));
+        let token = ShownToken::new(app, key);
         Ok(Self {
             shell,
-            token: ShownToken::new(app, key),
             rotation: Rotation::of(app, key),
-            uses: ShownUsage::of_key(app, key.id).await?,
+            uses: KeyUses::of(app, key.id, token.works, token.last_used.clone()).await?,
             kept: removed_on.map(|removed_on| Due::new(removed_on, now).ahead),
+            token,
             fields: TokenFields::new(app, offered, form, Some(key), errors),
             password,
         })

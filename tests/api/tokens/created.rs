@@ -35,7 +35,7 @@ async fn a_key_is_made_and_its_secret_told_this_once(#[values(Sqlite, Postgres)]
         site.database.number(&format!(
         "SELECT count(*) AS number FROM events WHERE user_id = {} AND action = 'key_created' AND token_id = {number}
          AND token_name = 'deploy' AND credential = '{by}'
-         AND detail = 'may do account:read tokens:read, expires 2027-01-01T00:00:00Z'",
+         AND detail = 'may do account:read tokens:read, expires at the end of 2026-12-31 (UTC)'",
         alice.id
     ))
     };

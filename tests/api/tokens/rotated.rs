@@ -29,7 +29,7 @@ async fn the_secret_before_works_for_the_time_of_grace(
     assert_eq!(site.get_with_key(&address(&old), &api).await.json(), expected);
     expected["secret"] = json!(new.secret);
     assert_eq!(rotated.json(), expected);
-    let detail = format!("the secret before works until {works_until}");
+    let detail = format!("the old secret works until {works_until}");
     let by = format!("API access key ····{}", hint(&api));
     assert_eq!(told(&site, &alice), ("Access token “deploy” rotated".into(), detail, by));
     site.later(grace - TimeDelta::microseconds(1));
@@ -46,7 +46,7 @@ async fn without_grace_the_secret_before_stops_at_once(#[values(Sqlite, Postgres
     let old = site.add_access_token(&alice, "account:read", "30d").await;
     let rotated = post(&site, &api, &rotation(&old), json!({ "grace": "0" })).await;
     assert_eq!(rotated.json()["earlier_secrets"], json!([]));
-    assert_eq!(told(&site, &alice).1, "the secret before has stopped working");
+    assert_eq!(told(&site, &alice).1, "the old secret has stopped working");
     assert!(!works(&site, &old).await && works(&site, &issued(&rotated)).await);
 }
 
