@@ -30,13 +30,13 @@ const LARGEST_LIMIT: i64 = 100;
 
 type JsonPerson = InUser<Person>;
 
-/// The person as `viewer` sees them, with what the parameter `include` asks for. Everybody signs in here, so there is no
+/// The person as they see themself, or as an administrator sees them, with what the parameter `include` asks for. Everybody signs in here, so there is no
 /// `auth_source`.
-fn seen_by(viewer: &User, user: User, parameters: &Parameters, format: Format) -> Person {
+fn shown(to_administrator: bool, user: User, parameters: &Parameters, format: Format) -> Person {
     let listed = parameters.texts("include").join(",");
     let asks = |name| listed.split(',').any(|part| part.trim() == name);
-    let person = if viewer.admin { Person::for_administrators(user) } else { Person::themself(user) };
-    person.including(viewer.admin && asks("groups"), asks("memberships"), format)
+    let person = if to_administrator { Person::for_administrators(user) } else { Person::themself(user) };
+    person.including(to_administrator && asks("groups"), asks("memberships"), format)
 }
 
 /// People, and where in the whole list they stand, unless the client wants to go without.
@@ -160,7 +160,7 @@ pub async fn current(
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
     let parameters = Parameters::read(&request, format, payload, Operation::ShowCurrent).await?;
-    format.respond("user", &seen_by(&me.user, me.user.clone(), &parameters, format))
+    format.respond("user", &shown(me.user.admin, me.user, &parameters, format))
 }
 
 /// `GET /users.{json,xml}`
@@ -257,7 +257,7 @@ pub async fn show(
         me.administrator()?;
         find(&app, id?).await?
     };
-    format.respond("user", &seen_by(&viewer, user, &parameters, format))
+    format.respond("user", &shown(viewer.admin, user, &parameters, format))
 }
 
 /// `POST /users.{json,xml}`

@@ -1,11 +1,13 @@
 //! Rate limits for credentials: a token bucket for each key on each service, and for each credential on Latchkey's own
 //! API. It holds as many requests as are allowed per minute and refills within a minute. Each process counts for itself.
 
+use std::fmt::Write as _;
 use std::hash::{BuildHasher, RandomState};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use actix_web::http::header::{HeaderName, HeaderValue};
 use governor::clock::Clock as _;
 use governor::middleware::StateInformationMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
@@ -19,6 +21,8 @@ const SHARDS: usize = 16;
 /// The number of buckets kept in memory for each lock. The least recently used one is evicted (LRU cache), and starts
 /// full when it is needed again.
 const BUCKETS: NonZeroUsize = NonZeroUsize::new(4_000).unwrap();
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// What has a bucket of its own.
@@ -76,13 +80,19 @@ impl Rate {
     }
 
     /// The rate limit headers of draft-ietf-httpapi-ratelimit-headers-10, for the policy called `name`.
-    pub fn headers(&self, name: &str) -> [(&'static str, String); 2] {
+    pub fn headers(&self, name: &str) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         let Self { most, left, full_in } = *self;
         let (window, full_in) = (MINUTE.as_secs(), whole_seconds(full_in));
-        [
-            ("RateLimit-Policy", format!("\"{name}\";q={most};w={window}")),
-            ("RateLimit", format!("\"{name}\";r={left};t={full_in}")),
-        ]
+        // Each response has them, so each text is written once, into memory that is large enough.
+        let value = |text: std::fmt::Arguments<'_>| {
+            let mut value = String::with_capacity(name.len() + 32);
+            // Writing to a string does not fail.
+            let _ = value.write_fmt(text);
+            HeaderValue::try_from(value).ok()
+        };
+        let policy = value(format_args!("\"{name}\";q={most};w={window}"));
+        let state = value(format_args!("\"{name}\";r={left};t={full_in}"));
+        [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, state)].into_iter().filter_map(|(name, value)| Some((name, value?)))
     }
 }
 

@@ -112,7 +112,7 @@ struct Admitted {
     user_id: String,
     token_id: String,
     scopes: String,
-    rate: Vec<(&'static str, String)>,
+    rate: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// Answers that the request may go on. Every identity header is always set, even if empty, so that the service cannot
@@ -130,7 +130,10 @@ async fn answer(
         ("X-Latchkey-Token-Id", admitted.token_id),
         ("X-Latchkey-Scopes", admitted.scopes),
     ];
-    for header in identity.into_iter().chain(admitted.rate) {
+    for header in identity {
+        response.insert_header(header);
+    }
+    for header in admitted.rate {
         response.insert_header(header);
     }
     Ok(response.finish())
@@ -174,7 +177,7 @@ async fn admit(app: &App, request: &HttpRequest, question: Question) -> Result<A
         user_id: user.id.to_string(),
         token_id: token.key().to_string(),
         scopes,
-        rate: rate.map(|rate| rate.headers(&service.name).into()).unwrap_or_default(),
+        rate: rate.map(|rate| rate.headers(&service.name).collect()).unwrap_or_default(),
     })
 }
 

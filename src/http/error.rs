@@ -246,7 +246,7 @@ impl ResponseError for AppError {
                 response.insert_header((WWW_AUTHENTICATE, challenge));
             }
             Self::RateExceeded { to, exceeded } => {
-                exceeded.rate.headers(to.policy()).into_iter().for_each(|header| {
+                exceeded.rate.headers(to.policy()).for_each(|header| {
                     response.insert_header(header);
                 });
             }

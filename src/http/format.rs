@@ -1,6 +1,6 @@
 //! JSON and XML in the form of Redmine's API.
 
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload};
 use serde::Serialize;
 
@@ -58,7 +58,9 @@ impl Format {
     /// # Errors
     /// Returns the same errors as [`Format::write`].
     pub fn respond<T: Serialize>(self, name: &'static str, value: &T) -> Result<HttpResponse, AppError> {
-        Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, self.content_type())).body(self.write(name, value)?))
+        Ok(HttpResponse::Ok()
+            .insert_header((CONTENT_TYPE, HeaderValue::from_static(self.content_type())))
+            .body(self.write(name, value)?))
     }
 
     /// Serializes error messages as clients of Redmine's API read them.

@@ -31,7 +31,7 @@ use actix_web::{Scope, web};
 
 use self::endings::ask_for_ending;
 use self::offers::WithoutOffers;
-use self::route::exactly_at;
+use self::route::{at, exactly_at};
 use self::routes::{api, questions, well_known};
 use crate::app::App;
 use crate::callers::remembered_browser::{self, RememberedBrowsers};
@@ -57,8 +57,8 @@ const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src '
 
 /// All routes, below the base path.
 fn routes(url: &PublicUrl, key: &SecretKey) -> Scope {
-    // People also type the public URL without the slash at the end.
-    let home = exactly_at("").get(pages::elsewhere::own_account);
+    // Where there is a base path, with a slash at the end or without.
+    let home = at("").get(pages::elsewhere::own_account);
     let files = exactly_at("/static/{name}").get(static_files::show);
     let outside = [home, files].into_iter().chain(well_known()).chain(api()).chain(questions());
     let outside = outside.fold(web::scope(url.base_path()), |scope, at| scope.service(at));

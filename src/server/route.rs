@@ -1,8 +1,8 @@
 //! An address in the table of routes: the methods it supports, and what each requires of the caller.
 
-use actix_web::dev::{AppService, HttpServiceFactory};
-use actix_web::http::Method;
+use actix_web::dev::{AppService, HttpServiceFactory, ServiceRequest};
 use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::http::{Method, Uri};
 use actix_web::middleware::from_fn;
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, ResponseError, guard, web};
 
@@ -12,7 +12,7 @@ use crate::http::error::AppError;
 
 /// The resource at `path`, which supports no method yet. A slash at the end of the address changes nothing.
 pub fn at(path: &str) -> At {
-    At { resource: web::resource([path.to_owned(), format!("{path}/")]), ..exactly_at(path) }
+    At { final_slash: FinalSlash::Ignored, ..exactly_at(path) }
 }
 
 /// The same, but only at `path` as it is.
@@ -20,6 +20,7 @@ pub fn exactly_at(path: &str) -> At {
     At {
         path: path.to_owned(),
         literal: None,
+        final_slash: FinalSlash::Refused,
         resource: web::resource(path),
         answers: Vec::new(),
         errors: ErrorFormat::AsThePathSays,
@@ -28,7 +29,7 @@ pub fn exactly_at(path: &str) -> At {
 
 /// The resource at every address that begins with `path`. Only what follows `path` may have percent escapes.
 pub fn below(path: &'static str) -> At {
-    At { literal: Some(path), ..exactly_at(&format!("{path}{{rest:.*}}")) }
+    At { literal: Some(path), ..at(&format!("{path}{{rest:.*}}")) }
 }
 
 /// A resource and the methods it supports.
@@ -36,9 +37,19 @@ pub struct At {
     path: String,
     /// The beginning of the path that has to be sent as it stands here; `None`: the whole path.
     literal: Option<&'static str>,
+    final_slash: FinalSlash,
     resource: Resource,
     answers: Vec<Answered>,
     errors: ErrorFormat,
+}
+
+/// What a slash at the end of an address changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FinalSlash {
+    /// Nothing.
+    Ignored,
+    /// Nothing is there.
+    Refused,
 }
 
 /// A method that a resource supports.
@@ -164,11 +175,28 @@ impl HttpServiceFactory for At {
             }
             std::future::ready(response)
         };
-        let (literal, errors) = (self.literal, self.errors);
-        let as_sent = guard::fn_guard(move |context| is_literal(context.head().uri.path(), literal));
+        let (literal, final_slash, errors) = (self.literal, self.final_slash, self.errors);
+        let as_sent = guard::fn_guard(move |context| {
+            let sent = context.head().uri.path();
+            is_literal(sent, literal) && (final_slash == FinalSlash::Ignored || without_final_slash(sent).is_none())
+        });
         let answer = from_fn(move |request, next| answer(request, next, errors));
         self.resource.guard(as_sent).default_service(web::to(refuse)).wrap(answer).register(config);
     }
+}
+
+/// Lets `request` be matched by the address without the slash at its end, if it has one. Two patterns for an address would
+/// do the same, but make a set of regular expressions of it, which costs each request more than anything else here.
+pub(super) fn ignore_final_slash(request: &mut ServiceRequest) {
+    let address = without_final_slash(request.uri().path()).and_then(|path| path.parse::<Uri>().ok());
+    if let Some(address) = address {
+        request.match_info_mut().get_mut().update(&address);
+    }
+}
+
+/// `path` without the slash at its end; `None`: there is none, or it is all there is.
+fn without_final_slash(path: &str) -> Option<&str> {
+    path.strip_suffix('/').filter(|path| !path.is_empty())
 }
 
 /// Whether the table's pattern matches `sent` as it is. actix-web decodes a path before it matches it, so `/%61uth` would

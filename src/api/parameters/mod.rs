@@ -7,6 +7,7 @@ pub mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
 use actix_web::{FromRequest, HttpRequest, web};
@@ -43,10 +44,14 @@ impl Parameters {
     ) -> Result<Self, AppError> {
         // Read the body in the handler, after authentication. If both were extractors, they would run concurrently: a
         // rejected body would cancel the authentication and lose the recorded use.
-        let body =
-            web::Bytes::from_request(request, &mut payload.into_inner()).await.map_err(|error| body_error(&error))?;
+        let in_body = match payload.into_inner() {
+            Payload::None => Vec::new(),
+            mut payload => {
+                let body = web::Bytes::from_request(request, &mut payload).await.map_err(|error| body_error(&error))?;
+                body::of_body(request.headers(), format, &body)?
+            }
+        };
         let mut all = body::of_query(request.query_string())?;
-        let in_body = body::of_body(request.headers(), format, &body)?;
         let replaced: BTreeSet<&str> = in_body.iter().map(|it| it.name.root.as_str()).collect();
         all.retain(|it| !replaced.contains(it.name.root.as_str()));
         all.extend(in_body);
