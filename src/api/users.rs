@@ -30,8 +30,8 @@ const LARGEST_LIMIT: i64 = 100;
 
 type JsonPerson = InUser<Person>;
 
-/// The person as they see themself, or as an administrator sees them, with what the parameter `include` asks for. Everybody signs in here, so there is no
-/// `auth_source`.
+/// The person as they see themself, or as an administrator sees them, with what the parameter `include` asks for.
+/// Everybody signs in here, so there is no `auth_source`.
 fn shown(to_administrator: bool, user: User, parameters: &Parameters, format: Format) -> Person {
     let listed = parameters.texts("include").join(",");
     let asks = |name| listed.split(',').any(|part| part.trim() == name);

@@ -1,7 +1,6 @@
 //! Rate limits for credentials: a token bucket for each key on each service, and for each credential on Latchkey's own
 //! API. It holds as many requests as are allowed per minute and refills within a minute. Each process counts for itself.
 
-use std::fmt::Write as _;
 use std::hash::{BuildHasher, RandomState};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::{Mutex, PoisonError};
@@ -83,15 +82,18 @@ impl Rate {
     pub fn headers(&self, name: &str) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         let Self { most, left, full_in } = *self;
         let (window, full_in) = (MINUTE.as_secs(), whole_seconds(full_in));
-        // Each response has them, so each text is written once, into memory that is large enough.
-        let value = |text: std::fmt::Arguments<'_>| {
+        // Each response has them, so no formatter is asked, which takes five times as long.
+        let value = |parameters: [(&str, u64); 2]| {
             let mut value = String::with_capacity(name.len() + 32);
-            // Writing to a string does not fail.
-            let _ = value.write_fmt(text);
+            ["\"", name, "\""].into_iter().for_each(|part| value.push_str(part));
+            for (parameter, number) in parameters {
+                value.push_str(parameter);
+                value.push_str(itoa::Buffer::new().format(number));
+            }
             HeaderValue::try_from(value).ok()
         };
-        let policy = value(format_args!("\"{name}\";q={most};w={window}"));
-        let state = value(format_args!("\"{name}\";r={left};t={full_in}"));
+        let policy = value([(";q=", most.into()), (";w=", window)]);
+        let state = value([(";r=", left.into()), (";t=", full_in)]);
         [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, state)].into_iter().filter_map(|(name, value)| Some((name, value?)))
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod obstacle;
 mod pool;
 #[expect(missing_docs, reason = "tables and columns, which the migrations explain")]
 pub mod schema;
+mod stored_time;
 mod transaction;
 pub mod url;
 
@@ -17,5 +18,6 @@ pub use self::error::{DbError, WriteError};
 pub(crate) use self::error::{one_line, write_error};
 pub use self::pool::Database;
 pub(crate) use self::pool::POOL_PATIENCE;
+pub use self::stored_time::Stored;
 pub(crate) use self::transaction::begin;
 pub use self::transaction::{TransactionId, TransactionState, transaction, wait_for_locks};

@@ -23,11 +23,11 @@ where
         let metadata = event.metadata();
         writer.write_str("{\"timestamp\":\"")?;
         SystemTime.format_time(&mut writer)?;
-        write!(writer, "\",\"level\":\"{}\"", metadata.level().as_str())?;
+        ["\",\"level\":\"", metadata.level().as_str(), "\""].into_iter().try_for_each(|part| writer.write_str(part))?;
         let mut fields = Fields { writer, written: Ok(()) };
         event.record(&mut fields);
         fields.written?;
-        writeln!(fields.writer, ",\"target\":\"{}\"}}", metadata.target())
+        [",\"target\":\"", metadata.target(), "\"}\n"].into_iter().try_for_each(|part| fields.writer.write_str(part))
     }
 }
 
@@ -38,41 +38,49 @@ struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    /// Writes `value` without quotes.
-    fn write(&mut self, field: &Field, value: impl fmt::Display) {
+    /// Writes the name, and then the value by `write`.
+    fn write(&mut self, field: &Field, write: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
         if self.written.is_ok() {
-            self.written = write!(self.writer, ",\"{}\":{value}", field.name());
+            // Each request has a line, so no formatter is asked where none is needed.
+            let name = [",\"", field.name(), "\":"].into_iter().try_for_each(|part| self.writer.write_str(part));
+            self.written = name.and_then(|()| write(&mut self.writer));
         }
     }
 
-    fn write_text(&mut self, field: &Field, text: fmt::Arguments<'_>) {
-        if self.written.is_ok() {
-            self.written = write!(self.writer, ",\"{}\":\"", field.name())
-                .and_then(|()| Escaped(&mut self.writer).write_fmt(text))
-                .and_then(|()| self.writer.write_char('"'));
-        }
+    /// Writes a value without quotes.
+    fn write_bare(&mut self, field: &Field, value: &str) {
+        self.write(field, |writer| writer.write_str(value));
+    }
+
+    /// Writes a value in quotes.
+    fn write_text(&mut self, field: &Field, write: impl FnOnce(&mut Escaped<'_, '_>) -> fmt::Result) {
+        self.write(field, |writer| {
+            writer.write_char('"')?;
+            write(&mut Escaped(writer))?;
+            writer.write_char('"')
+        });
     }
 }
 
 impl Visit for Fields<'_> {
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.write(field, value);
+        self.write_bare(field, itoa::Buffer::new().format(value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.write(field, value);
+        self.write_bare(field, itoa::Buffer::new().format(value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.write(field, value);
+        self.write_bare(field, if value { "true" } else { "false" });
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.write_text(field, format_args!("{value}"));
+        self.write_text(field, |escaped| escaped.write_str(value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.write_text(field, format_args!("{value:?}"));
+        self.write_text(field, |escaped| write!(escaped, "{value:?}"));
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod answer;
 mod endings;
+mod final_slash;
 pub mod metrics;
 mod offers;
 mod process_figures;

@@ -9,7 +9,7 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest};
 
-use super::route::ignore_final_slash;
+use super::final_slash;
 use crate::app::App;
 use crate::callers::verify::Authenticated;
 use crate::http::error::Cause;
@@ -29,7 +29,7 @@ pub async fn log(
     let started = Instant::now();
     let id = RequestId::next();
     request.extensions_mut().insert(id);
-    ignore_final_slash(&mut request);
+    final_slash::ignore(&mut request);
     let mut response = next.call(request).await?;
     if let Ok(value) = HeaderValue::try_from(id.to_string()) {
         response.headers_mut().insert(REQUEST_ID, value);

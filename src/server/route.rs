@@ -1,12 +1,13 @@
 //! An address in the table of routes: the methods it supports, and what each requires of the caller.
 
-use actix_web::dev::{AppService, HttpServiceFactory, ServiceRequest};
+use actix_web::dev::{AppService, HttpServiceFactory};
+use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderValue};
-use actix_web::http::{Method, Uri};
 use actix_web::middleware::from_fn;
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, ResponseError, guard, web};
 
 use super::answer::{ErrorFormat, answer};
+use super::final_slash;
 use crate::http::asks::{Argument, Asks};
 use crate::http::error::AppError;
 
@@ -178,25 +179,11 @@ impl HttpServiceFactory for At {
         let (literal, final_slash, errors) = (self.literal, self.final_slash, self.errors);
         let as_sent = guard::fn_guard(move |context| {
             let sent = context.head().uri.path();
-            is_literal(sent, literal) && (final_slash == FinalSlash::Ignored || without_final_slash(sent).is_none())
+            is_literal(sent, literal) && (final_slash == FinalSlash::Ignored || final_slash::without(sent).is_none())
         });
         let answer = from_fn(move |request, next| answer(request, next, errors));
         self.resource.guard(as_sent).default_service(web::to(refuse)).wrap(answer).register(config);
     }
-}
-
-/// Lets `request` be matched by the address without the slash at its end, if it has one. Two patterns for an address would
-/// do the same, but make a set of regular expressions of it, which costs each request more than anything else here.
-pub(super) fn ignore_final_slash(request: &mut ServiceRequest) {
-    let address = without_final_slash(request.uri().path()).and_then(|path| path.parse::<Uri>().ok());
-    if let Some(address) = address {
-        request.match_info_mut().get_mut().update(&address);
-    }
-}
-
-/// `path` without the slash at its end; `None`: there is none, or it is all there is.
-fn without_final_slash(path: &str) -> Option<&str> {
-    path.strip_suffix('/').filter(|path| !path.is_empty())
 }
 
 /// Whether the table's pattern matches `sent` as it is. actix-web decodes a path before it matches it, so `/%61uth` would

@@ -13,9 +13,9 @@ use diesel::sql_types::{Array, BigInt, Bool, Text, Timestamp as SqlTimestamp};
 
 use super::scope::Scopes;
 use crate::clock::{Timestamp, ahead_of};
-use crate::db::DbConnection;
 use crate::db::lookups::Lookup;
 use crate::db::schema::{tokens, users};
+use crate::db::{DbConnection, Stored};
 use crate::models::people::user::{User, UserStatus};
 use crate::models::retention::{BATCH, Retention, kept_since};
 use crate::models::text_enum::{stored_as_text, text_enum};
@@ -97,22 +97,28 @@ pub struct Token {
     /// The last four characters of the secret.
     pub hint: String,
     /// When the token was issued.
+    #[diesel(deserialize_as = Stored<Timestamp>)]
     pub created_on: Timestamp,
     /// The last use that was written; see [`Token::recorded_use`].
+    #[diesel(deserialize_as = Stored<Option<Timestamp>>)]
     pub updated_on: Option<Timestamp>,
     /// Since when uses are recorded, for an imported key; `None`: since it was created.
+    #[diesel(deserialize_as = Stored<Option<Timestamp>>)]
     pub recorded_since: Option<Timestamp>,
     /// The name of an access token.
     pub name: Option<String>,
     /// The scopes of an access token; see [`Token::scopes`].
     scopes: Option<Scopes>,
     /// When the key expires; `None`: it does not expire.
+    #[diesel(deserialize_as = Stored<Option<Timestamp>>)]
     pub expires_on: Option<Timestamp>,
     /// The key that this is a later secret of; see [`Token::key`].
     key_id: Option<i64>,
     /// When this secret stops working, because a rotation has replaced it; `None`: it is the current one.
+    #[diesel(deserialize_as = Stored<Option<Timestamp>>)]
     pub retired_on: Option<Timestamp>,
     /// For a session, when the password was last given; `None`: at the sign-in.
+    #[diesel(deserialize_as = Stored<Option<Timestamp>>)]
     pub confirmed_on: Option<Timestamp>,
 }
 

@@ -11,7 +11,7 @@ use diesel::sql_types::Text;
 
 use crate::clock::Timestamp;
 use crate::db::schema::users;
-use crate::db::{DbConnection, DbError, lower, write_error};
+use crate::db::{DbConnection, DbError, Stored, lower, write_error};
 use crate::models::rules::{FieldError, Labelled, messages, name_errors, presence_and_length};
 use crate::models::text_enum::{stored_as_text, text_enum};
 
@@ -84,12 +84,16 @@ pub struct User {
     /// The language, as an IETF language tag.
     pub language: String,
     /// When the account was created.
+    #[diesel(deserialize_as = Stored<Timestamp>)]
     pub created_on: Timestamp,
     /// When the account was last changed.
+    #[diesel(deserialize_as = Stored<Timestamp>)]
     pub updated_on: Timestamp,
     /// The last sign-in in a browser, or by HTTP Basic with the password (to the minute).
+    #[diesel(deserialize_as = Stored<Option<Timestamp>>)]
     pub last_login_on: Option<Timestamp>,
     /// When the password was last set.
+    #[diesel(deserialize_as = Stored<Option<Timestamp>>)]
     pub passwd_changed_on: Option<Timestamp>,
 }
 
