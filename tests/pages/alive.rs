@@ -55,7 +55,8 @@ async fn a_key_that_is_turned_off_is_not_alive(#[values(Sqlite, Postgres)] db: D
     let site = Site::start_with(db, &["--api-access-keys=off"]).await;
     let alice = site.add_user("alice").await;
     let api = site.add_key(&alice, TokenAction::Api).await;
-    site.database.execute(&format!("UPDATE tokens SET updated_on = '2026-11-24 09:20:00' WHERE id = {}", api.id));
+    site.later(TimeDelta::hours(1));
+    site.database.execute(&format!("UPDATE tokens SET updated_on = '2026-11-24 09:40:00' WHERE id = {}", api.id));
     assert_eq!(dots(&site.signed_in("alice").await.get("/my/account").await), (0, 1));
 }
 

@@ -44,21 +44,20 @@ async fn what_pages_with_a_new_secret_offer_works(#[values(Sqlite, Postgres)] db
     let scopes: Vec<String> =
         scopes.into_iter().filter(|field| field.name == "scopes").map(|field| field.value).collect();
     assert!(scopes.len() > 9 && scopes.contains(&"service:wiki:read".to_owned()), "{scopes:?}");
-    let mut pages = Vec::new();
+    let check = |page: &Page| {
+        page.secret();
+        let copied = copied(page);
+        assert_eq!(copied.len(), 1, "{}", page.text());
+        assert!(works(&copied[0]), "{copied:?} does not work");
+    };
     for scope in &scopes {
-        pages.push(root.post("/my/tokens", &[("name", scope), ("scopes", scope), ("expiry", "7d")]).await);
+        check(&root.post("/my/tokens", &[("name", scope), ("scopes", scope), ("expiry", "7d")]).await);
     }
     let id = site.database.number("SELECT max(id) AS number FROM tokens");
     let replaces = root.get(&format!("/my/tokens/{id}/rotate")).await.value_of("replaces");
-    pages.push(root.post(&format!("/my/tokens/{id}/rotate"), &[("replaces", &replaces), ("grace", "0")]).await);
+    check(&root.post(&format!("/my/tokens/{id}/rotate"), &[("replaces", &replaces), ("grace", "0")]).await);
     for path in ["/my/api_key", "/my/atom_key"] {
-        pages.push(root.post(path, &[("replaces", "")]).await);
-    }
-    for page in pages {
-        page.secret();
-        let copied = copied(&page);
-        assert_eq!(copied.len(), 1, "{}", page.text());
-        assert!(works(&copied[0]), "{copied:?} does not work");
+        check(&root.post(path, &[("replaces", "")]).await);
     }
 }
 

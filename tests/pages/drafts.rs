@@ -89,7 +89,7 @@ async fn what_was_typed_into_any_form_is_back_after_signing_in(#[values(Sqlite, 
             site.later(TimeDelta::days(2));
             let refused = root.post(&form.action, &form.sent()).await;
             assert_eq!(refused.status, 302, "{path}: {}", refused.text());
-            let cookie = cookie::set_by(&refused.headers).expect("a cookie");
+            let cookie = cookie::set_by(&refused.headers).unwrap_or_else(|| panic!("{path}: no cookie for {form:?}"));
             assert!(cookie::sent_back(&cookie).len() < 4096, "{path}: a browser would drop it");
             let held = serde_json::to_string(&cookie::opened(&cookie)).expect("JSON");
             assert!(!held.contains(SECRET), "{path}: {held}");
@@ -262,7 +262,8 @@ fn every_field_of_every_template_can_be_filled_in_again() {
             let posted = text.split("<form ").filter(|form| !form.contains("method=\"get\""));
             let parts = posted.flat_map(|form| form.split('<'));
             for tag in parts.filter(|tag| ["input ", "textarea ", "select "].iter().any(|it| tag.starts_with(it))) {
-                let is_our_own = ["name=\"form_token\"", "name=\"opened\"", "name=\"back_url\"", "value=\"\">"];
+                let is_our_own =
+                    ["name=\"form_token\"", "name=\"opened\"", "name=\"asked\"", "name=\"back_url\"", "value=\"\">"];
                 let is_known = is_our_own.iter().any(|it| tag.contains(it)) || !tag.contains(" name=\"");
                 let is_of_sign_in = path.ends_with("sign_in.html");
                 fields += 1;

@@ -222,7 +222,7 @@ async fn who_has_as_many_as_there_may_be_is_told_instead_of_offered_more(#[value
     let refused = alice.post("/my/tokens", &fields).await;
     assert_eq!((refused.status, refused.shows(told)), (422, true), "{}", refused.text());
     let refused = alice.post("/my/tokens", &[("after", late.as_str()), fields[1], fields[2]]).await;
-    assert_eq!((refused.status, refused.shows(told)), (409, true), "{}", refused.text());
+    assert_eq!((refused.status, refused.shows(told)), (422, true), "{}", refused.text());
     assert_eq!(all_of(&site, &user).len(), 2);
     alice.post(&format!("{}/revoke", gone.path()), &[]).await;
     create(&alice, &[("name", "Three"), ("scopes", "account:read")]).await.secret();
