@@ -8,7 +8,7 @@ use crate::auth::client_address::ClientAddresses;
 use crate::auth::known_addresses::KnownAddresses;
 use crate::auth::passwords::Passwords;
 use crate::auth::rates::Rates;
-use crate::auth::throttle::RateLimit;
+use crate::auth::throttle::NetworkRate;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::public_url::PublicUrl;
@@ -43,7 +43,7 @@ pub struct App {
     /// From where people have signed in.
     pub known_addresses: KnownAddresses,
     /// Who reports too many leaked secrets.
-    pub leak_reports: RateLimit,
+    pub leak_reports: NetworkRate,
     /// Which credentials send too much, to a service or to the API.
     pub rates: Rates,
     /// What is counted.
@@ -71,7 +71,7 @@ impl App {
             addresses: ClientAddresses::new(config.trusted_proxies.clone()),
             passwords: Passwords::start(clock.clone(), &metrics.panics).map_err(no_thread)?,
             known_addresses: KnownAddresses::default(),
-            leak_reports: RateLimit::new(clock.clone()),
+            leak_reports: NetworkRate::new(clock.clone()),
             rates: Rates::new(clock.clone()),
             recorder: recorder.map_err(no_thread)?,
             tokens: Lookups::start(database.clone(), &metrics.panics).map_err(no_thread)?,

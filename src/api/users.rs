@@ -14,7 +14,7 @@ use super::parameters::{Document, Parameters, is_without_numbers};
 use super::people_search::{self, ListParameters};
 use crate::app::App;
 use crate::auth::credentials::Password;
-use crate::auth::passwords::rules::{NewPassword, Owner};
+use crate::auth::passwords::new_password::{NewPassword, Owner};
 use crate::callers::api_user::{AccountRead, AdminUser, ApiUser, UsersRead, UsersWrite};
 use crate::documents::person::Person;
 use crate::http::address::id_of;

@@ -305,7 +305,7 @@ impl Drop for Attempt<'_> {
 /// These are fixed windows, each of which begins with the first request in it. The token bucket of governor, which
 /// [`Rates`](super::rates::Rates) uses, gives one back every second: an address could send 119 in its first minute, where
 /// 60 are promised, and whoever is refused would be told to come back in a second, for one more.
-pub struct RateLimit {
+pub struct NetworkRate {
     clock: Clock,
     networks: Mutex<LruCache<IpNet, [Counter; RATES.len()]>>,
 }
@@ -314,7 +314,7 @@ pub struct RateLimit {
 const RATES: [Limit; 2] =
     [Limit { most: 600, within: TimeDelta::hours(1) }, Limit { most: 60, within: TimeDelta::minutes(1) }];
 
-impl RateLimit {
+impl NetworkRate {
     /// Nothing counted yet.
     pub fn new(clock: Clock) -> Self {
         Self { clock, networks: Mutex::new(LruCache::new(COUNTERS)) }

@@ -7,7 +7,7 @@ use super::serve::{BIND, listen, serve};
 use super::{Failure, cannot_open, write};
 use crate::app::App;
 use crate::auth::credentials::Password;
-use crate::auth::passwords::rules::{NewPassword, Owner};
+use crate::auth::passwords::new_password::{NewPassword, Owner};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::config::bind_address::is_loopback;

@@ -8,7 +8,7 @@ use super::output::print;
 use super::{Failure, cannot_open};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::config::variables::empty_is_unset;
+use crate::config::environment::empty_is_unset;
 use crate::db::migrations::{self, MigrationError};
 use crate::db::url::DatabaseUrl;
 use crate::import::options::{Conflicts, Mode, Options, Passwords};

@@ -22,7 +22,7 @@ use diesel::result::Error as QueryError;
 
 use crate::clock::Timestamp;
 use crate::config::Config;
-use crate::config::variables::{Unread, unread};
+use crate::config::environment::{Unread, unread};
 use crate::db::migrations::{self, MigrationError};
 use crate::db::{Database, DbError, WriteError};
 use crate::models::people::administration::PersonRefusal;

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Read};
 
 use super::Failure;
 use crate::auth::credentials::Password;
-use crate::auth::passwords::rules::{NewPassword, Owner};
+use crate::auth::passwords::new_password::{NewPassword, Owner};
 
 /// More bytes than any accepted password has.
 const MOST_BYTES: u64 = 64 * 1024;

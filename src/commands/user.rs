@@ -3,7 +3,7 @@
 use super::confirmation::Confirmation;
 use super::output::{print, print_json, table, time_or};
 use super::{Failure, find_user, make_database, open_database, password_input, write};
-use crate::auth::passwords::rules::Owner;
+use crate::auth::passwords::new_password::Owner;
 use crate::clock::Clock;
 use crate::config::{Config, parse_switch};
 use crate::db::{Database, DbError};

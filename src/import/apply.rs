@@ -10,7 +10,7 @@ use super::options::{Conflicts, ImportError, Mode, Options, Passwords};
 use super::redmine::{MovedKey, SourcePassword, SourcePerson};
 use super::report::{Kind, Report};
 use super::rows::{self, FieldDigests, ImportedToken, ImportedUser, MovedField, TokenRow, UserRow};
-use crate::auth::passwords::rules::Owner;
+use crate::auth::passwords::new_password::Owner;
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
 use crate::models::event::{EventAction, NewEvent};

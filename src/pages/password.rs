@@ -11,7 +11,7 @@ use super::shell::{Flash, Shell, page, see_other_with};
 use crate::app::App;
 use crate::auth::credentials::Password;
 use crate::auth::passwords::PasswordRefusal;
-use crate::auth::passwords::rules::{NewPassword, Owner};
+use crate::auth::passwords::new_password::{NewPassword, Owner};
 use crate::callers::posted_form::Posted;
 use crate::callers::session_user::{self, SignedIn};
 use crate::callers::verify::verify_password;

@@ -1,9 +1,9 @@
 //! The HTTP server and the middleware around every request.
 
 mod answer;
-mod endings;
 mod final_slash;
 pub mod metrics;
+mod missing_ending;
 mod offers;
 mod process_figures;
 pub mod request_log;
@@ -30,7 +30,7 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::{FormConfig, PayloadConfig, ServiceConfig};
 use actix_web::{Scope, web};
 
-use self::endings::ask_for_ending;
+use self::missing_ending::ask_for_ending;
 use self::offers::WithoutOffers;
 use self::route::{at, exactly_at};
 use self::routes::{api, questions, well_known};

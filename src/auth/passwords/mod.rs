@@ -1,8 +1,8 @@
 //! Passwords: hashed on threads of their own, remembered for a minute when right, counted when wrong.
 
 mod hash;
+pub mod new_password;
 pub mod redmine;
-pub mod rules;
 mod stored;
 pub mod threads;
 
@@ -17,7 +17,7 @@ use lru::LruCache;
 use sha2::Sha256;
 
 use self::hash::{counted_hash, nobodys_hash};
-use self::rules::NewPassword;
+use self::new_password::NewPassword;
 use self::stored::{is_ours, matches};
 use self::threads::HashingThreads;
 use super::credentials::Password;

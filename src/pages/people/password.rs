@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{change, full_name, path_of, person};
 use crate::app::App;
 use crate::auth::credentials::Password;
-use crate::auth::passwords::rules::{NewPassword, Owner};
+use crate::auth::passwords::new_password::{NewPassword, Owner};
 use crate::callers::confirmation::Sensitive;
 use crate::callers::session_user::AdminSession;
 use crate::http::error::AppError;
