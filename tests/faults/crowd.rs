@@ -11,6 +11,9 @@ use crate::support::database::TestDatabase;
 use crate::support::load::Load;
 use crate::support::*;
 
+/// As many files as a process may open are often 20,000, so the two databases do not have their turns at once.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 const CURRENT: &str = "/users/current.json";
 
 fn scene(db: Db) -> (TestDatabase, Process, Vec<(i64, String)>) {
@@ -50,6 +53,7 @@ async fn an_exhausted_pool() {
 #[rstest]
 #[tokio::test]
 async fn half_sent_requests(#[values(Sqlite, Postgres)] db: Db) {
+    let _turn = TURN.lock().await;
     let (_database, process, keys) = scene(db);
     let address = process.url.trim_start_matches("http://");
     let body = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 500\r\n\r\nusername=";
@@ -78,6 +82,7 @@ async fn half_sent_requests(#[values(Sqlite, Postgres)] db: Db) {
 #[rstest]
 #[tokio::test]
 async fn ten_thousand_open_connections(#[values(Sqlite, Postgres)] db: Db) {
+    let _turn = TURN.lock().await;
     let (_database, process, keys) = scene(db);
     let address = process.url.trim_start_matches("http://");
     let mut open = Vec::new();
