@@ -9,7 +9,7 @@ use crate::callers::api_user::FeedUser;
 use crate::clock::iso8601;
 use crate::http::entity_tag;
 use crate::http::error::AppError;
-use crate::models::event::Event;
+use crate::models::event::{Event, Place};
 use crate::secret::Secret;
 
 /// The number of entries in the feed.
@@ -114,9 +114,9 @@ fn own_address(app: &App, key: &Secret) -> String {
 fn entry(page: &str, event: &Event) -> Entry {
     let times = if event.times > 1 { format!(" ×{}", event.times) } else { String::new() };
     let place = match event.place() {
-        "automatic" => "automatic".to_owned(),
-        "command line" => "from the command line".to_owned(),
-        address => format!("from {address}"),
+        place @ Place::Automatic => place.to_string(),
+        place @ Place::CommandLine => format!("from the {place}"),
+        place @ Place::Address(_) => format!("from {place}"),
     };
     let with = if event.agent.is_empty() { String::new() } else { format!(" with {}", event.agent) };
     let about = [event.key_hint(), event.remark()].into_iter().filter(|part| !part.is_empty());

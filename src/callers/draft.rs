@@ -21,9 +21,11 @@ pub const OPENED: &str = "opened";
 const DRAFT: &str = "draft";
 /// How long a draft is kept.
 const KEPT: TimeDelta = TimeDelta::hours(1);
-/// The most bytes of all entries of the cookie with a draft. Encrypted and encoded, they make 3,900 of the 4,096 bytes
-/// that browsers keep of a cookie.
-const MOST_BYTES: usize = 2700;
+/// The most bytes of a draft. nginx reads the head of an answer into 4,096 bytes unless it is told otherwise, and answers
+/// 502 if there are more: a draft, encrypted and encoded, takes 2,500 of them, and other cookies and headers the rest.
+const MOST_BYTES: usize = 1700;
+/// The most bytes of the path of a page with a form. Those of the table of routes are much shorter.
+const MOST_BYTES_OF_PAGE: usize = 100;
 /// The fields that nobody types: what a form replaces, and what its page has seen.
 const HIDDEN: [&str; 3] = ["after", "replaces", "seen"];
 
@@ -40,6 +42,7 @@ impl Opened {
     /// Reads the field of the form. Without a person and a path, nobody opened it.
     fn of_field(text: &str) -> Self {
         let (by, page) = text.split_once(' ').unwrap_or_default();
+        let page = if page.len() <= MOST_BYTES_OF_PAGE { page } else { "" };
         Self { by: by.parse().ok(), page: page.to_owned() }
     }
 
@@ -61,6 +64,13 @@ impl Opened {
 struct PostedForm {
     opened: Opened,
     fields: Fields,
+}
+
+impl PostedForm {
+    /// Whether anybody has typed or chosen anything in it.
+    fn is_typed(&self) -> bool {
+        self.fields.iter().any(|(name, _)| !HIDDEN.contains(&name.as_str()))
+    }
 }
 
 /// What is kept in the cookie.
@@ -107,7 +117,7 @@ fn is_secret(name: &str) -> bool {
 /// Leaves the form with its request, in case that its sender has to sign in first. Removes the field that says where it
 /// was opened.
 pub(super) fn leave(request: &HttpRequest, fields: &mut Fields) {
-    let opened = fields.iter().position(|(name, _)| name == OPENED).map(|at| fields.swap_remove(at).1);
+    let opened = fields.iter().position(|(name, _)| name == OPENED).map(|at| fields.remove(at).1);
     let opened = Opened::of_field(&opened.unwrap_or_default());
     let fields = fields.iter().filter(|(name, _)| !is_secret(name)).cloned().collect();
     request.extensions_mut().insert(PostedForm { opened, fields });
@@ -117,9 +127,9 @@ pub(super) fn leave(request: &HttpRequest, fields: &mut Fields) {
 /// page where it was opened; `None` if no form was left, or it does not say.
 pub(super) fn keep(app: &App, request: &HttpRequest) -> Option<String> {
     let form = request.extensions_mut().remove::<PostedForm>()?;
+    let is_typed = form.is_typed();
     let Opened { by: Some(by), page } = form.opened else { return None };
-    let is_typed = form.fields.iter().any(|(name, _)| !HIDDEN.contains(&name.as_str()));
-    if is_typed {
+    if is_typed && !page.is_empty() {
         let at = app.clock.now().and_utc().timestamp();
         let draft = Draft { by, page: page.clone(), at, fields: Some(form.fields) };
         put(&request.get_session(), draft);
@@ -131,7 +141,10 @@ pub(super) fn keep(app: &App, request: &HttpRequest) -> Option<String> {
 fn put(session: &Session, draft: Draft) {
     // A draft that cannot be kept is not worth an error: the person has to sign in first anyway.
     let _ = session.insert(DRAFT, &draft);
-    if serde_json::to_string(&*session.entries()).map_or(0, |entries| entries.len()) > MOST_BYTES {
+    // The cookie holds it as a text in JSON.
+    let length =
+        session.entries().get(DRAFT).and_then(|entry| serde_json::to_string(entry).ok()).map_or(0, |it| it.len());
+    if length > MOST_BYTES {
         let _ = session.insert(DRAFT, Draft { fields: None, ..draft });
     }
 }
@@ -143,13 +156,14 @@ fn put(session: &Session, draft: Draft) {
 /// Returns 403 if somebody else opened the form.
 pub(super) fn sent(request: &HttpRequest) -> Result<(), AppError> {
     let who = request.extensions().get::<Authenticated>().map(|who| who.user_id);
-    let opened = request.extensions().get::<PostedForm>().map(|form| form.opened.clone());
-    let Some((who, Opened { by: Some(by), page })) = who.zip(opened) else { return Ok(()) };
+    let form = request.extensions().get::<PostedForm>().map(|form| (form.opened.clone(), form.is_typed()));
+    let Some((who, (Opened { by: Some(by), page }, is_typed))) = who.zip(form) else { return Ok(()) };
     if who != by {
         return Err(AppError::Forbidden("Somebody else is signed in now. Open the page again and fill in the form."));
     }
     let session = request.get_session();
-    if of(&session).is_some_and(|draft| draft.page == page) {
+    // A button beside the form is not the form.
+    if is_typed && of(&session).is_some_and(|draft| draft.page == page) {
         session.remove(DRAFT);
     }
     Ok(())
@@ -169,9 +183,14 @@ pub fn waiting(app: &App, session: &Session) -> Option<Waiting> {
     Some(if draft.fields.is_some() { Waiting::Kept } else { Waiting::TooLong })
 }
 
-/// Does `renew`, which empties the session for the person with this id. Their draft stays; that of anybody else does not.
-pub(super) fn carried_over<E>(session: &Session, user_id: i64, renew: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
-    let own = of(session).filter(|draft| draft.by == user_id);
+/// Does `renew`, which empties the session for the person with this id. Their draft stays; that of anybody else does not,
+/// nor one that is too old.
+pub(super) fn carried_over<E>(
+    session: &Session,
+    (user_id, now): (i64, Timestamp),
+    renew: impl FnOnce() -> Result<(), E>,
+) -> Result<(), E> {
+    let own = of(session).filter(|draft| draft.by == user_id && is_fresh(draft, now));
     renew()?;
     if let Some(draft) = own {
         put(session, draft);

@@ -11,6 +11,7 @@ use serde::de::value::{Error as ValueError, MapDeserializer};
 use subtle::ConstantTimeEq;
 
 use super::draft;
+use super::refusals;
 use super::session_user::known_form_token;
 use crate::app::App;
 use crate::http::asks::{Argument, Asks};
@@ -75,8 +76,8 @@ where
             };
             let (who, fields) = match (who, read_fields(&app, &request, &mut payload, &sent_from).await) {
                 (Ok(who), fields) => (who, fields?),
-                // Something else comes first, such as to sign in. Ask again with the form at hand, so that it is kept.
-                (Err(_), Ok(fields)) => (Who::from_request(&request, &mut Payload::None).await?, fields),
+                // Something else comes first, such as to sign in. Now that the form is at hand, it is kept.
+                (Err(redirect), Ok(_)) => return Err(refusals::keeping_the_form(&app, &request, redirect)),
                 (Err(redirect), Err(_)) => return Err(redirect),
             };
             draft::sent(&request)?;

@@ -11,6 +11,9 @@ use crate::http::error::AppError;
 use crate::models::event::{EventAction, RefusedKey};
 use crate::models::keys::token::Token;
 
+/// Where a person changes their password.
+const PASSWORD_PAGE: &str = "/my/password";
+
 /// A 401 without a challenge, which would make a browser ask for a password that does not help here.
 pub fn refused_key() -> AppError {
     AppError::Unauthorized { challenge: None, message: "The key is missing, wrong or no longer valid." }
@@ -55,14 +58,15 @@ pub fn refused_scope(app: &App, request: &HttpRequest, token: &Token, missing: S
     AppError::InsufficientScope(missing)
 }
 
-/// A redirect to the page where the person must choose a new password. A form that was sent is kept as a draft.
+/// A redirect to the page where the person must choose a new password. A form that was left with the request is kept as a
+/// draft.
 pub(super) fn change_password_first(app: &App, request: &HttpRequest) -> AppError {
     draft::keep(app, request);
-    AppError::Redirect { location: app.url.path("/my/password") }
+    AppError::Redirect { location: app.url.path(PASSWORD_PAGE) }
 }
 
 /// A redirect to the sign-in page, with a way back to the requested page if the request can be repeated, or to the page
-/// of the form that was sent, which is kept as a draft.
+/// of the form that was left with the request, which is kept as a draft.
 pub(super) fn sign_in_first(app: &App, request: &HttpRequest) -> AppError {
     let query = without_key(request.query_string());
     let separator = if query.is_empty() { "" } else { "?" };
@@ -72,4 +76,16 @@ pub(super) fn sign_in_first(app: &App, request: &HttpRequest) -> AppError {
     };
     let query = form_urlencoded::Serializer::new(String::new()).append_pair("back_url", &asked_for).finish();
     AppError::Redirect { location: app.url.path(&format!("/login?{query}")) }
+}
+
+/// `redirect` of somebody who has to do something else before their form counts, made anew once the form is left with the
+/// request.
+pub(super) fn keeping_the_form(app: &App, request: &HttpRequest, redirect: AppError) -> AppError {
+    match &redirect {
+        AppError::Redirect { location } if *location == app.url.path(PASSWORD_PAGE) => {
+            change_password_first(app, request)
+        }
+        AppError::Redirect { .. } => sign_in_first(app, request),
+        _ => redirect,
+    }
 }

@@ -166,8 +166,8 @@ async fn session(app: &App, request: &HttpRequest) -> Result<Option<(User, Token
 ///
 /// # Errors
 /// Returns an error if the cookie cannot be written.
-pub fn start(session: &Session, user_id: i64, secret: &Secret) -> Result<(), AppError> {
-    draft::carried_over(session, user_id, || {
+pub fn start(app: &App, session: &Session, user_id: i64, secret: &Secret) -> Result<(), AppError> {
+    draft::carried_over(session, (user_id, app.clock.now()), || {
         session.renew();
         session.clear();
         session.insert(USER_ID, user_id)?;

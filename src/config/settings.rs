@@ -114,8 +114,8 @@ pub struct Config {
     #[arg(default_value = "30d", value_parser = span_within(SHORTEST, LONGEST))]
     pub expired_retention: Span,
 
-    /// How long requests with an Idempotency-Key are remembered, such as 24h; 0: no limit. For each person, at most 1000
-    /// are remembered
+    /// How long requests with an Idempotency-Key, and forms that created an access token, are remembered, such as 24h; 0: no
+    /// limit. For each person, at most 1000 are remembered
     #[arg(long, global = true, env = "LATCHKEY_IDEMPOTENCY_RETENTION", value_name = "SPAN")]
     #[arg(default_value = "24h", value_parser = span_within(SHORTEST, LONGEST))]
     pub idempotency_retention: Span,

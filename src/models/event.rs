@@ -2,6 +2,8 @@
 //!
 //! It is a long file because what is written of an event, how long it is kept and how it is told must agree.
 
+use std::fmt;
+
 use chrono::{TimeDelta, Timelike};
 use diesel::deserialize::FromSqlRow;
 use diesel::expression::AsExpression;
@@ -132,13 +134,34 @@ pub struct NewEvent<'a> {
     at: Option<Timestamp>,
 }
 
+/// Where an event came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// The command line.
+    CommandLine,
+    /// Nowhere: Latchkey did it by itself.
+    Automatic,
+    /// The address of a client.
+    Address(&'a str),
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CommandLine => "command line",
+            Self::Automatic => "automatic",
+            Self::Address(address) => address,
+        })
+    }
+}
+
 impl Event {
-    /// Where the event came from: an address, `command line`, or `automatic`.
-    pub fn place(&self) -> &str {
+    /// Where the event came from.
+    pub fn place(&self) -> Place<'_> {
         match self.address.as_str() {
-            "" => "command line",
-            Client::AUTOMATIC => "automatic",
-            address => address,
+            "" => Place::CommandLine,
+            Client::AUTOMATIC => Place::Automatic,
+            address => Place::Address(address),
         }
     }
 

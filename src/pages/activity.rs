@@ -64,7 +64,7 @@ pub async fn show(
         tone: if WARNINGS.contains(&event.action) { "warning" } else { "" },
         times: event.times,
         at: Moment::new(event.updated_on, now),
-        address: event.place().to_owned(),
+        address: event.place().to_string(),
         agent: event.agent,
     });
     let shell = Shell::of(&app, &request, &session)?;

@@ -107,7 +107,7 @@ pub async fn change(
         Ok::<_, DbError>(Token::issue(tx.connection, user_id, TokenAction::Session, tx.now)?)
     });
     let (_, secret) = issued.await??;
-    session_user::start(&session, user_id, &secret)?;
+    session_user::start(&app, &session, user_id, &secret)?;
     Ok(see_other_with(&app, "/my/account", Flash::PasswordChanged))
 }
 

@@ -20,6 +20,8 @@ use crate::models::services::uses::{DAYS, ServiceUsage};
 pub struct ShownUsage {
     /// The title of the service.
     pub title: String,
+    /// Whether the service is open.
+    pub is_open: bool,
     /// When the key was last used there.
     pub last_used: Moment,
     /// The address of the last use.
@@ -126,6 +128,7 @@ impl ShownUsage {
             };
             Some(Self {
                 title: usage.title.clone(),
+                is_open: usage.is_open,
                 last_used: Moment::new(last.on, now),
                 address: last.address.clone(),
                 agent: last.agent.clone(),

@@ -33,7 +33,7 @@ pub struct Shell {
 }
 
 /// What a page says whose form shows a draft.
-const TYPED: &str = "You have signed in again. The form has what you typed before: check it and send it again.";
+const TYPED: &str = "The form has what you typed before your session ended. Check it and send it again.";
 
 impl Shell {
     /// The frame of the page that answers `request`, with a CSRF token for its forms.

@@ -57,7 +57,7 @@ fn ended(app: &App, session: &Session) -> &'static str {
     match draft::waiting(app, session) {
         Some(Waiting::Kept) => "Your session has ended. Sign in again to get back what you typed.",
         Some(Waiting::TooLong) => {
-            "Your session has ended. What you typed is too long to be kept: go back in your browser to copy it."
+            "Your session has ended. What you typed is too long to be kept. Sign in and type it again."
         }
         None if session_user::names_a_session(session) => "Your session has ended. Sign in again.",
         None => "",
@@ -174,7 +174,7 @@ async fn start_session(
         Err(AppError::Unauthorized { .. }) => return Ok(false),
         Err(error) => return Err(error),
     };
-    session_user::start(session, user_id, &secret)?;
+    session_user::start(app, session, user_id, &secret)?;
     remembered_browser::remember(request, user_id, app.clock.now());
     Ok(true)
 }

@@ -78,6 +78,7 @@ async fn a_closed_service_is_not_alive(#[values(Sqlite, Postgres)] db: Db) {
     site.database.execute("UPDATE services SET kept_in = 'left_file'");
     assert_eq!(dots(&visitor.get(&path).await), (0, 1));
     assert_eq!(dots(&visitor.get(&format!("{path}/remove")).await), (0, 1));
+    assert_eq!(dots(&visitor.get(&format!("/my/tokens/{}", key.id)).await).0, 0, "its keys are refused there");
 }
 
 /// Each last use goes through the one macro that decides it.

@@ -50,6 +50,26 @@ async fn an_address_with_an_escape_is_none_of_ours(#[values(Sqlite, Postgres)] d
     }
 }
 
+/// A slash at the end is ignored at most addresses, but no question and no file has another spelling.
+#[rstest]
+#[tokio::test]
+async fn a_slash_makes_another_address_of_a_question(
+    #[values(Sqlite, Postgres)] db: Db,
+    #[values("", "/keys")] base: &str,
+) {
+    let url = format!("--url=http://keys.example.org{base}");
+    let site = Site::start_with(db, &["--trusted-proxies=127.0.0.1", &url]).await;
+    for address in ["/auth/nginx", "/auth/forwarded", "/static/latchkey.css"] {
+        assert_ne!(Answer::of(site.get(&format!("{base}{address}"))).await.status, 404, "{address}");
+        for end in ["/", "//"] {
+            assert_eq!(Answer::of(site.get(&format!("{base}{address}{end}"))).await.status, 404, "{address}{end}");
+        }
+    }
+    for address in ["/login//", "//login", "//", "/my//account/"] {
+        assert_eq!(Answer::of(site.get(&format!("{base}{address}"))).await.status, 404, "{address}");
+    }
+}
+
 /// It asks about an address of somebody else's.
 #[rstest]
 #[tokio::test]

@@ -7,6 +7,7 @@ use chrono::{NaiveDate, TimeDelta};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Date, Text, Timestamp as SqlTimestamp};
 
+use super::service::KeptIn;
 use crate::clock::{Timestamp, ahead_of};
 use crate::db::DbConnection;
 use crate::db::schema::{service_use_counts, service_uses, services, tokens};
@@ -60,6 +61,8 @@ pub struct ServiceUsage {
     pub name: String,
     /// The title of the service.
     pub title: String,
+    /// Whether the service is open: one that has left the file refuses every request.
+    pub is_open: bool,
     /// The latest use; `None`: the key was never used there.
     pub last: Option<LastServiceUse>,
     /// The number of uses on each of the last 90 days, in UTC, ending today. Days without use are included.
@@ -157,20 +160,21 @@ impl ServiceUsage {
     /// # Errors
     /// Returns an error if a query fails.
     pub fn of_key(connection: &mut DbConnection, key_id: i64, today: NaiveDate) -> QueryResult<Vec<Self>> {
-        type Row = (i64, String, String, Option<(Timestamp, String, String)>);
+        type Row = (i64, String, String, KeptIn, Option<(Timestamp, String, String)>);
         let of_key = service_uses::service_id.eq(services::id).and(service_uses::token_id.eq(key_id));
         let last = (service_uses::last_used_on, service_uses::address, service_uses::agent);
         let rows: Vec<Row> = services::table
             .left_join(service_uses::table.on(of_key))
-            .select((services::id, services::name, services::title, last.nullable()))
+            .select((services::id, services::name, services::title, services::kept_in, last.nullable()))
             .load(connection)?;
         let counts: Vec<(i64, NaiveDate, i64)> = service_use_counts::table
             .filter(service_use_counts::token_id.eq(key_id))
             .filter(service_use_counts::day.gt(today - KEPT))
             .select((service_use_counts::service_id, service_use_counts::day, service_use_counts::times))
             .load(connection)?;
-        let usage = rows.into_iter().map(|(service_id, name, title, last)| {
-            let mut usage = Self { service_id, name, title, last: None, days: last_days(today) };
+        let usage = rows.into_iter().map(|(service_id, name, title, kept_in, last)| {
+            let is_open = kept_in != KeptIn::LeftFile;
+            let mut usage = Self { service_id, name, title, is_open, last: None, days: last_days(today) };
             usage.last = last.map(|(on, address, agent)| LastServiceUse { on, address, agent });
             usage.count(counts.iter().filter(|(id, ..)| *id == service_id).map(|(_, day, times)| (*day, *times)));
             usage
