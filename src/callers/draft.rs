@@ -24,8 +24,8 @@ const KEPT: TimeDelta = TimeDelta::hours(1);
 /// The most bytes of all entries of the cookie with a draft. Encrypted and encoded, they make 3,900 of the 4,096 bytes
 /// that browsers keep of a cookie.
 const MOST_BYTES: usize = 2700;
-/// The fields that nobody types: what a form replaces, and what its page has seen.
-const HIDDEN: [&str; 3] = ["after", "replaces", "seen"];
+/// The fields that nobody types: what a form replaces or revokes, and what its page has seen.
+const HIDDEN: [&str; 4] = ["after", "replaces", "revokes", "seen"];
 
 /// Where a form was opened.
 #[derive(Clone, Debug, PartialEq, Eq)]

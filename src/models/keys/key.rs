@@ -428,6 +428,22 @@ impl Key {
         Ok(key)
     }
 
+    /// [`Key::revoke`] for a form that is about keys of the kind `action`: no other kind is revoked by it, whatever id it
+    /// names.
+    ///
+    /// # Errors
+    /// [`KeyRefusal`]
+    pub fn revoke_of_kind(
+        tx: &mut Tx<'_>,
+        action: TokenAction,
+        (UserId(user_id), KeyId(id)): (UserId, KeyId),
+    ) -> Result<Self, KeyRefusal> {
+        match Self::find(tx.connection, user_id, id)?.filter(|key| key.action == action) {
+            Some(_) => Self::revoke(tx, (UserId(user_id), KeyId(id))),
+            None => Err(KeyRefusal::Gone),
+        }
+    }
+
     /// Revokes the key that the secret `leaked` belongs to, and tells its owner. Knowing the secret is all the
     /// authority that this needs. Returns `false` if the key was already gone.
     ///
