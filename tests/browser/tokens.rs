@@ -107,6 +107,9 @@ async fn a_token_is_made_used_rotated_renamed_and_revoked(#[case] db: Db, #[case
     browser.shows("2 active secrets").await;
     sound("a token with two secrets", &[]).await;
 
+    browser.click("Edit").await;
+    browser.shows("Edit “Backup”").await;
+    sound("edit a token", &[]).await;
     browser.fill("Name", "").await;
     browser.click("Save").await;
     browser.shows("There is a problem Name cannot be blank").await;
@@ -300,7 +303,7 @@ async fn nothing_about_tokens_scrolls_sideways_however_long_it_is(#[values(Sqlit
     // Later by enough that the password is asked for, too.
     site.later(TimeDelta::minutes(16));
     let mut paths = vec!["/my/account".to_owned(), "/my/tokens".into(), "/my/tokens/new".into()];
-    let ends = ["", "/rotate", "/revoke"];
+    let ends = ["", "/edit", "/rotate", "/revoke"];
     paths.extend(ends.iter().flat_map(|end| [&made, &expired].map(|made| format!("{}{end}", made.path()))));
     paths.push(format!("/admin/users/{}", root.id));
     for path in paths {

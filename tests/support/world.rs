@@ -114,7 +114,7 @@ impl World {
             "/my/api_key/revoke" => fields(&[("revokes", &api)]),
             "/my/atom_key/revoke" => fields(&[("revokes", &atom)]),
             "/my/tokens" => [token, fields(&[("after", &id)])].concat(),
-            "/my/tokens/{id:[0-9]+}" => token,
+            "/my/tokens/{id:[0-9]+}/edit" => token,
             "/my/tokens/{id:[0-9]+}/rotate" => fields(&[("replaces", &id), ("grace", "1d")]),
             "/admin/users/new" => [self.person().to_vec(), new_password.to_vec()].concat(),
             "/admin/users/{id:[0-9]+}/password" => new_password.to_vec(),

@@ -40,6 +40,8 @@ const MOST_KEPT_SECRETS: usize = 30;
 const IDLE_AFTER: TimeDelta = TimeDelta::days(90);
 /// A key that was never used looks unused once its uses have been recorded for this long.
 const IDLE_UNUSED_AFTER: TimeDelta = TimeDelta::days(30);
+/// A key that expires within this time expires soon.
+const SOON: TimeDelta = TimeDelta::days(7);
 /// The most keys that are handled in one transaction. Small batches let other writers in between.
 const BATCH: i64 = 200;
 
@@ -244,6 +246,11 @@ impl Key {
     /// Whether the key has expired.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_on.is_some_and(|expires_on| expires_on <= now)
+    }
+
+    /// Whether the key works, but expires within a week.
+    pub fn expires_soon(&self, now: Timestamp) -> bool {
+        self.expires_on.is_some_and(|expires_on| expires_on > now && expires_on - now <= SOON)
     }
 
     /// The secrets that were replaced but are still in their grace period, latest first.

@@ -6,4 +6,6 @@ pub mod key;
 pub mod key_request;
 pub mod notice;
 pub mod scope;
+pub mod scope_group;
+pub mod subject;
 pub mod token;

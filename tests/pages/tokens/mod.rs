@@ -38,6 +38,10 @@ impl Made {
         format!("/my/tokens/{}", self.id)
     }
 
+    pub fn edit_path(&self) -> String {
+        format!("{}/edit", self.path())
+    }
+
     fn hint(&self) -> &str {
         &self.key.secret[45..]
     }
