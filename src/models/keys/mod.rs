@@ -4,6 +4,7 @@ pub mod authority;
 pub mod idempotency;
 pub mod key;
 pub mod key_request;
+pub mod key_search;
 pub mod notice;
 pub mod scope;
 pub mod scope_group;

@@ -4,6 +4,7 @@ use super::path_of;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::models::keys::key::{Key, UsedSecret};
+use crate::models::keys::key_search::Standing;
 use crate::models::keys::scope::KeyScopes;
 use crate::models::keys::scope_group::capitalized;
 use crate::models::keys::token::Token;
@@ -89,7 +90,7 @@ impl ShownToken {
             recorded_since: key.current.recorded_since.map(moment),
             state: ShownState::of(key, now),
             works: !key.is_expired(now),
-            is_idle: !key.is_expired(now) && key.is_idle(last_use, now),
+            is_idle: Standing::Idle.is_of(key, last_use, now),
         }
     }
 

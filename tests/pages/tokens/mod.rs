@@ -8,6 +8,7 @@ mod password_again;
 mod people;
 mod revoked;
 mod rotated;
+mod searched;
 mod shown;
 mod summary;
 
