@@ -92,7 +92,7 @@ async fn a_date_in_a_form_is_one_time(#[values(Sqlite, Postgres)] db: Db) {
     // A form asks for a day, and a time of a day is none.
     for (text, time) in DATES.iter().copied().chain(TIMES.iter().map(|(text, _)| (*text, None))) {
         let form = [("name", "one"), ("note", ""), ("scopes", "account:read"), ("expiry", "date"), ("date", text)];
-        let page = alice.post(&format!("/my/tokens/{}", token.id), &form).await;
+        let page = alice.post(&format!("/my/tokens/{}/edit", token.id), &form).await;
         let shown = site.get_with_key(&format!("/my/tokens/{}.json", token.id), &key).await;
         match time {
             None => assert_eq!(page.status, 422, "{text}"),

@@ -108,7 +108,8 @@ pub async fn show(
     me: SessionUser,
 ) -> Result<HttpResponse, AppError> {
     let shown = (me.user.profile(), PasswordAgain::default());
-    let notices = [Flash::AccountSaved, Flash::PasswordChanged];
+    let of_keys = [Flash::ApiKeyRevoked, Flash::AtomKeyRevoked, Flash::KeyGone];
+    let notices = [&[Flash::AccountSaved, Flash::PasswordChanged][..], &of_keys].concat();
     let shell = Shell::of(&app, &request, &session)?.saying(&request, &notices);
     answer(StatusCode::OK, &app, shell, (&me.user, &me.token), shown, &[]).await
 }

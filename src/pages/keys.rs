@@ -25,7 +25,7 @@ pub const SERVICES_OF_API_KEY: &str = "/my/api_key/services";
 pub struct KeyPanel {
     /// The name of this kind of key.
     pub name: &'static str,
-    /// The path where it is created and reset.
+    /// The path where it is created and reset; `/revoke` follows where it is revoked.
     pub path: &'static str,
     /// What the key is for.
     pub purpose: &'static str,
@@ -41,7 +41,8 @@ pub struct KeyPanel {
 
 /// A key that exists.
 pub struct ShownKey {
-    id: i64,
+    /// The id.
+    pub id: i64,
     /// The last four characters of the secret.
     pub hint: String,
     /// When the key was created.
@@ -270,7 +271,11 @@ async fn make(
     page(StatusCode::OK, &shown)
 }
 
-async fn panel_of(app: &App, me: &User, action: TokenAction, session: &Token) -> Result<KeyPanel, AppError> {
+/// The panel of one kind, as its owner `me` sees it in `session`.
+///
+/// # Errors
+/// Returns an error if the query fails.
+pub(super) async fn panel_of(app: &App, me: &User, action: TokenAction, session: &Token) -> Result<KeyPanel, AppError> {
     let user_id = me.id;
     let keys = app.database.lookup(move |connection| Token::of_user(connection, user_id, &[action])).await?;
     Ok(KeyPanel { asks_first: asks_again(app, session), ..KeyPanel::new(app, action, &keys, me) })

@@ -5,6 +5,7 @@ pub mod activity;
 pub mod elsewhere;
 pub mod error_page;
 pub mod form;
+pub mod key_revoke;
 pub mod keys;
 pub mod leak;
 pub mod moment;

@@ -126,6 +126,15 @@ text_enum! {
         TokenRevoked = ("token_revoked", "The access token has been revoked. No program can use it any more."),
         /// The access token to revoke does not exist.
         TokenGone = ("token_gone", "This access token no longer exists: it was already revoked, or it expired long ago."),
+        /// The API access key was revoked.
+        ApiKeyRevoked = ("api_key_revoked", "Your API access key has been revoked. No program can use it any more."),
+        /// The Atom access key was revoked.
+        AtomKeyRevoked = ("atom_key_revoked", "Your Atom access key has been revoked. No program can use it any more."),
+        /// The API or Atom access key to revoke does not exist.
+        KeyGone = (
+            "key_gone",
+            "No key was revoked: you have already sent this form, or the key has changed since you opened it."
+        ),
         /// A service was added.
         ServiceAdded = ("service_added", "The service has been added. Now set up the reverse proxy: see docs/forward-auth.md."),
         /// The settings of a service were saved.

@@ -50,6 +50,10 @@ async fn titles_landmarks_and_headings_tell_where_one_is(#[values(Sqlite, Postgr
             "/my/api_key",
             frame("Reset API access key · Latchkey", &["h1 Reset your API access key?", "h2 API access key"]),
         ),
+        (
+            "/my/api_key/revoke",
+            frame("Revoke API access key · Latchkey", &["h1 Revoke your API access key?", "h2 API access key"]),
+        ),
         ("/activity", frame("Activity · Latchkey", &["h1 Activity"])),
         ("/logout", frame("Sign out · Latchkey", &["h1 Sign out"])),
         ("/nowhere", frame("Page not found · Latchkey", &["h1 Page not found"])),

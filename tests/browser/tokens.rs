@@ -107,6 +107,9 @@ async fn a_token_is_made_used_rotated_renamed_and_revoked(#[case] db: Db, #[case
     browser.shows("2 active secrets").await;
     sound("a token with two secrets", &[]).await;
 
+    browser.click("Edit").await;
+    browser.shows("Edit “Backup”").await;
+    sound("edit a token", &[]).await;
     browser.fill("Name", "").await;
     browser.click("Save").await;
     browser.shows("There is a problem Name cannot be blank").await;
@@ -152,6 +155,13 @@ async fn the_table_tells_what_needs_looking_after(#[case] db: Db, #[case] option
     let by_use = ["Deploy", "Backup on the NAS"].map(|name| serde_json::json!(name));
     assert!(by_use.contains(&browser.evaluate(first).await), "{}", browser.text().await);
     assert_sound(&browser, "tokens by last use").await;
+    browser.click("Show only these").await;
+    browser.shows("1 access token found").await;
+    assert_sound(&browser, "tokens that look unused").await;
+    browser.goto(&format!("{}/my/tokens?state=nonsense&sort=nonsense", site.url)).await;
+    browser.shows("There is a problem Choose a state from the list Choose an order from the list").await;
+    assert_sound_but_for(&browser, "tokens, wrongly asked for", &[422]).await;
+    browser.click("Show all access tokens").await;
 
     browser.click("Talk at the conference").await;
     browser.shows("Programs that use it are refused.").await;
@@ -300,7 +310,8 @@ async fn nothing_about_tokens_scrolls_sideways_however_long_it_is(#[values(Sqlit
     // Later by enough that the password is asked for, too.
     site.later(TimeDelta::minutes(16));
     let mut paths = vec!["/my/account".to_owned(), "/my/tokens".into(), "/my/tokens/new".into()];
-    let ends = ["", "/rotate", "/revoke"];
+    paths.extend(["expired", "nonsense"].map(|state| format!("/my/tokens?state={state}&sort=nonsense")));
+    let ends = ["", "/edit", "/rotate", "/revoke"];
     paths.extend(ends.iter().flat_map(|end| [&made, &expired].map(|made| format!("{}{end}", made.path()))));
     paths.push(format!("/admin/users/{}", root.id));
     for path in paths {

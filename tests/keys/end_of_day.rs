@@ -37,9 +37,11 @@ async fn the_day_that_was_chosen_is_told_back(#[values(Sqlite, Postgres)] db: Db
     let activity = alice.get("/activity").await;
     assert_eq!(activity.text().matches("expires at the end of 2027-03-31 (UTC)").count(), 3, "{}", activity.text());
     let page = alice.get(&format!("/my/tokens/{id}")).await;
-    assert!(page.shows("Keep current until the end of 31 Mar 2027"), "{}", page.text());
+    assert!(page.shows("Expiration The end of 31 Mar 2027 (UTC)"), "{}", page.text());
+    let form = alice.get(&format!("/my/tokens/{id}/edit")).await;
+    assert!(form.shows("Keep current until the end of 31 Mar 2027"), "{}", form.text());
     assert!(page.html.contains("title=\"the end of 31 Mar 2027 (UTC)\""), "{}", page.html);
-    for page in [&page, &alice.get("/my/tokens").await, &activity] {
+    for page in [&page, &form, &alice.get("/my/tokens").await, &activity] {
         assert!(!page.html.contains("1 Apr 2027"), "{}", page.html);
     }
     site.later(TimeDelta::days(128));
@@ -55,8 +57,11 @@ async fn another_time_is_told_as_it_is(#[values(Sqlite, Postgres)] db: Db) {
     let site = Site::start(db).await;
     let user = site.add_user("alice").await;
     let key = site.add_access_token(&user, "account:read", "2027-03-31T12:00:00Z").await;
-    let page = site.signed_in("alice").await.get(&format!("/my/tokens/{}", key.id)).await;
-    assert!(page.shows("Keep current until 31 Mar 2027"), "{}", page.text());
+    let alice = site.signed_in("alice").await;
+    let form = alice.get(&format!("/my/tokens/{}/edit", key.id)).await;
+    assert!(form.shows("Keep current until 31 Mar 2027"), "{}", form.text());
+    let page = alice.get(&format!("/my/tokens/{}", key.id)).await;
+    assert!(page.shows("Expiration 31 Mar 2027, 12:00:00 UTC"), "{}", page.text());
     assert!(page.html.contains("title=\"31 Mar 2027, 12:00:00 UTC\""), "{}", page.html);
     let shown = CommandLine::on(&site.database).run(&["key", "show", &key.id.to_string()]).done().stdout;
     assert!(shown.contains("expires         2027-03-31T12:00:00Z\n"), "{shown}");

@@ -51,7 +51,10 @@ async fn a_key_that_was_not_used_says_never_used_however_old_it_is(#[values(Sqli
         let alice = site.signed_in("alice").await;
         let account = alice.get("/my/account").await;
         let text = account.text();
-        for (name, key, rest) in [("API access key", &api, " Use on services"), ("Atom access key", &atom, "")] {
+        for (name, key, rest) in [
+            ("API access key", &api, " Revoke API access key Use on services"),
+            ("Atom access key", &atom, " Revoke Atom access key"),
+        ] {
             let hint = &key.secret[key.secret.len() - 4..];
             let expected = format!("{name} Never used {name} created {ago} ago Ends in ····{hint} Reset {name}{rest}");
             assert_eq!(section(&text, name), expected);
@@ -82,7 +85,7 @@ async fn a_key_that_was_used_says_when_last(#[values(Sqlite, Postgres)] db: Db) 
         let hint = &api.secret[45..];
         let expected = format!(
             "API access key Last used: {ago} ago API access key created 3 months ago Ends in ····{hint} \
-             Reset API access key Use on services"
+             Reset API access key Revoke API access key Use on services"
         );
         assert_eq!(section(&text, "API access key"), expected);
         assert!(section(&text, "Atom access key").starts_with("Atom access key Never used"), "{text}");

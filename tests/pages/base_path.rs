@@ -36,6 +36,7 @@ async fn every_address_on_every_page_is_below_the_prefix_and_there(#[values(Sqli
         ("sign in", sign_in),
         ("account", alice.get("/keys/my/account").await),
         ("asks", reset),
+        ("asks before the end", alice.get("/keys/my/api_key/revoke").await),
         ("made", alice.post("/keys/my/atom_key", &[("replaces", "")]).await),
         ("not made", alice.post("/keys/my/atom_key", &[("replaces", "")]).await),
         ("password", alice.get("/keys/my/password").await),
@@ -44,7 +45,7 @@ async fn every_address_on_every_page_is_below_the_prefix_and_there(#[values(Sqli
         ("errors", alice.post("/keys/my/account", &[("mail", "x")]).await),
         ("not found", alice.get("/keys/nothing-here").await),
     ];
-    pages[3].1.secret();
+    pages[4].1.secret();
     let mut all = BTreeSet::new();
     for (what, page) in pages {
         let addresses = addresses(&page);

@@ -10,11 +10,13 @@ use super::*;
 use crate::support::world::{By, World, routes_that_write};
 
 /// The forms that do not ask, and why they need not.
-const HARMLESS: [(&str, &str); 6] = [
+const HARMLESS: [(&str, &str); 8] = [
     ("/login", "it asks for the password itself"),
     ("/logout", "it ends what is left open"),
     ("/my/password", "it asks for the current password always"),
     ("/my/notices/{id:[0-9]+}", "it hides a notice"),
+    ("/my/api_key/revoke", "it ends a key of one's own, which must be quick if it has leaked"),
+    ("/my/atom_key/revoke", "it ends a key of one's own, which must be quick if it has leaked"),
     ("/my/tokens/{id:[0-9]+}/revoke", "it ends a key of one's own, which must be quick if it has leaked"),
     ("/revoke", "anybody may report a leak, without signing in"),
 ];

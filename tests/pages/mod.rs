@@ -11,6 +11,7 @@ mod drafts;
 mod elsewhere;
 mod errors;
 mod keys;
+mod keys_revoked;
 mod left_open;
 mod must_change;
 mod password;

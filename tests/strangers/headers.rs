@@ -126,6 +126,7 @@ async fn no_page_has_code_or_style_inside(#[values(Sqlite, Postgres)] db: Db) {
         ("errors", alice.post("/my/account", &[]).await),
         ("made", made),
         ("asks", alice.get("/my/api_key").await),
+        ("asks before the end", alice.get("/my/api_key/revoke").await),
         ("nothing made", alice.post("/my/api_key", &[("replaces", "")]).await),
         ("password", alice.get("/my/password").await),
         ("activity", alice.get("/activity").await),

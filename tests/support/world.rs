@@ -35,6 +35,8 @@ pub struct World {
     pub other: User,
     /// An access token of root's that it is about.
     pub token: Key,
+    /// The ids of root's API and Atom access keys, for requests in a session; otherwise 0.
+    pub only_keys: [i64; 2],
     /// The service that it is about.
     pub service: i64,
     pub service_seen: String,
@@ -54,11 +56,14 @@ impl World {
         let settings = latchkey::models::services::settings::ServiceSettings::new(&name, format!("{name}.example.org"));
         let service = site.add_service(&name, settings).await;
         let visitor = site.visitor();
-        let (mut session, mut cookie) = (0, String::new());
+        let (mut session, mut cookie, mut only_keys) = (0, String::new(), [0; 2]);
         match by {
             // First uses would wait for the row of their owner as well.
             By::Key | By::ApiKey => assert_eq!(site.get_with_key("/my/tokens.json", &key).await.status, 200),
             By::Session => {
+                for (id, action) in only_keys.iter_mut().zip([TokenAction::Api, TokenAction::Feeds]) {
+                    *id = site.add_key(&root, action).await.id;
+                }
                 let signed_in = visitor.try_sign_in(&root.login, PASSWORD).await;
                 cookie = cookie::set_by(&signed_in.headers).map(|it| cookie::sent_back(&it)).expect("a cookie");
                 assert!(visitor.is_signed_in().await);
@@ -68,7 +73,7 @@ impl World {
             By::Password => {}
         }
         let service_seen = service.updated_on.format("%Y-%m-%dT%H:%M:%S%.6f").to_string();
-        Self { root, key, visitor, session, cookie, other, token, service: service.id, service_seen, name }
+        Self { root, key, visitor, session, cookie, other, token, only_keys, service: service.id, service_seen, name }
     }
 
     /// The address that `pattern` stands for.
@@ -92,6 +97,7 @@ impl World {
     /// The fields of the form that is sent to `pattern`; a form that is new needs a line here.
     pub fn form(&self, pattern: &str) -> Vec<(&'static str, String)> {
         let (name, id) = (self.name.as_str(), self.token.id.to_string());
+        let [api, atom] = self.only_keys.map(|id| id.to_string());
         let new_password = ["new_password", "new_password_confirmation"].map(|it| (it, "a-new-one-4711".to_owned()));
         let fields = |fields: &[(&'static str, &str)]| -> Vec<_> {
             fields.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
@@ -103,9 +109,12 @@ impl World {
         match pattern {
             "/my/account" => self.person()[1..].to_vec(),
             "/my/password" => [fields(&[("password", PASSWORD)]), new_password.to_vec()].concat(),
-            "/my/api_key" | "/my/atom_key" => fields(&[("replaces", "")]),
+            "/my/api_key" => fields(&[("replaces", &api)]),
+            "/my/atom_key" => fields(&[("replaces", &atom)]),
+            "/my/api_key/revoke" => fields(&[("revokes", &api)]),
+            "/my/atom_key/revoke" => fields(&[("revokes", &atom)]),
             "/my/tokens" => [token, fields(&[("after", &id)])].concat(),
-            "/my/tokens/{id:[0-9]+}" => token,
+            "/my/tokens/{id:[0-9]+}/edit" => token,
             "/my/tokens/{id:[0-9]+}/rotate" => fields(&[("replaces", &id), ("grace", "1d")]),
             "/admin/users/new" => [self.person().to_vec(), new_password.to_vec()].concat(),
             "/admin/users/{id:[0-9]+}/password" => new_password.to_vec(),

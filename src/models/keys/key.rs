@@ -40,6 +40,8 @@ const MOST_KEPT_SECRETS: usize = 30;
 const IDLE_AFTER: TimeDelta = TimeDelta::days(90);
 /// A key that was never used looks unused once its uses have been recorded for this long.
 const IDLE_UNUSED_AFTER: TimeDelta = TimeDelta::days(30);
+/// A key that expires within this time expires soon.
+const SOON: TimeDelta = TimeDelta::days(7);
 /// The most keys that are handled in one transaction. Small batches let other writers in between.
 const BATCH: i64 = 200;
 
@@ -246,6 +248,11 @@ impl Key {
         self.expires_on.is_some_and(|expires_on| expires_on <= now)
     }
 
+    /// Whether the key works, but expires within a week.
+    pub fn expires_soon(&self, now: Timestamp) -> bool {
+        self.expires_on.is_some_and(|expires_on| expires_on > now && expires_on - now <= SOON)
+    }
+
     /// The secrets that were replaced but are still in their grace period, latest first.
     pub fn in_grace(&self, now: Timestamp) -> impl Iterator<Item = &Token> {
         self.earlier.iter().filter(move |secret| secret.ends_on().is_some_and(|ends_on| ends_on > now))
@@ -426,6 +433,22 @@ impl Key {
         Token::delete(tx.connection, id)?;
         NewEvent::of_key(&key.current, EventAction::KeyRevoked).record(tx)?;
         Ok(key)
+    }
+
+    /// [`Key::revoke`] for a form that is about keys of the kind `action`: no other kind is revoked by it, whatever id it
+    /// names.
+    ///
+    /// # Errors
+    /// [`KeyRefusal`]
+    pub fn revoke_of_kind(
+        tx: &mut Tx<'_>,
+        action: TokenAction,
+        (UserId(user_id), KeyId(id)): (UserId, KeyId),
+    ) -> Result<Self, KeyRefusal> {
+        match Self::find(tx.connection, user_id, id)?.filter(|key| key.action == action) {
+            Some(_) => Self::revoke(tx, (UserId(user_id), KeyId(id))),
+            None => Err(KeyRefusal::Gone),
+        }
     }
 
     /// Revokes the key that the secret `leaked` belongs to, and tells its owner. Knowing the secret is all the

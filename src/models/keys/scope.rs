@@ -7,6 +7,7 @@ use diesel::deserialize::FromSqlRow;
 use diesel::expression::AsExpression;
 use diesel::sql_types::Text;
 
+use super::subject::Subject;
 use crate::models::text_enum::{stored_as_text, text_enum};
 
 text_enum! {
@@ -37,9 +38,19 @@ text_enum! {
 }
 
 impl Scope {
+    /// What the scope is about. People read the scopes about one subject together.
+    pub fn subject(self) -> Subject {
+        match self {
+            Self::AccountRead | Self::AccountWrite => Subject::Account,
+            Self::TokensRead | Self::TokensWrite => Subject::Keys,
+            Self::UsersRead | Self::UsersWrite => Subject::People,
+            Self::ServicesRead | Self::ServicesWrite => Subject::Services,
+        }
+    }
+
     /// Whether only administrators can give the scope to a key.
     pub fn is_for_administrators(self) -> bool {
-        matches!(self, Self::UsersRead | Self::UsersWrite | Self::ServicesRead | Self::ServicesWrite)
+        self.subject().is_for_administrators()
     }
 
     /// The scope that includes this one.
@@ -81,8 +92,7 @@ impl Scopes {
 
     /// Parses the scopes of a row. Scopes that only a newer release knows are ignored, so they grant nothing.
     pub(crate) fn stored(text: &str) -> Self {
-        let known = Scope::ALL.into_iter().filter(|scope| text.split(' ').any(|word| word == scope.as_str()));
-        Self(known.fold(0, |bits, scope| bits | scope.bit()))
+        Scope::ALL.into_iter().filter(|scope| text.split(' ').any(|word| word == scope.as_str())).collect()
     }
 
     /// The scopes in the set, in order. [`Self::grants`] may allow more, as write access includes read access.
@@ -109,6 +119,12 @@ impl Scopes {
     /// Whether only administrators can give one of the scopes to a key.
     pub fn are_for_administrators(self) -> bool {
         self.iter().any(Scope::is_for_administrators)
+    }
+}
+
+impl FromIterator<Scope> for Scopes {
+    fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
+        Self(scopes.into_iter().fold(0, |bits, scope| bits | scope.bit()))
     }
 }
 
@@ -257,10 +273,9 @@ impl KeyScopes {
         own.chain(widest).collect::<Vec<_>>().join("; ")
     }
 
-    /// What each scope allows, in words.
-    pub fn descriptions(&self) -> impl Iterator<Item = String> {
-        let own = self.own.iter().map(|scope| scope.description().to_owned());
-        own.chain(self.services.iter().map(ServiceScope::description))
+    /// These scopes and those of `others`.
+    pub fn union(&self, others: &Self) -> Self {
+        Self { own: Scopes(self.own.0 | others.own.0), services: &self.services | &others.services }
     }
 
     /// Whether `others` grant everything that these scopes grant.

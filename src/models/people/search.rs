@@ -223,6 +223,12 @@ impl FewTexts {
         Self::of(found)
     }
 
+    /// Whether `text` contains each of them, in whatever case.
+    pub fn are_in(&self, text: &str) -> bool {
+        let text = text.to_lowercase();
+        self.0.iter().all(|it| text.contains(&it.to_lowercase()))
+    }
+
     /// The texts that are not blank. `None`: there are none.
     ///
     /// # Errors

@@ -3,7 +3,6 @@
 use chrono::TimeDelta;
 use serde::Deserialize;
 
-use super::shown::capitalized;
 use crate::app::App;
 use crate::callers::posted_form::Fields;
 use crate::clock::{Timestamp, parse_date};
@@ -13,6 +12,7 @@ use crate::models::keys::idempotency::OnceOnly;
 use crate::models::keys::key::Key;
 use crate::models::keys::key_request::{Expiry, KeyChanges, KeyField, KeyPolicy, NewKey};
 use crate::models::keys::scope::{KeyScopes, Scope};
+use crate::models::keys::scope_group::{DescribedScope, ScopeGroup, Titles};
 use crate::models::people::user::User;
 use crate::models::rules::FieldError;
 use crate::models::services::scopes_of_keys;
@@ -142,12 +142,21 @@ pub fn in_place_of_expiry(
     kept.chain(unclear.clone()).collect()
 }
 
-/// The scopes that a person can choose for a token.
-pub struct Offered(Vec<OfferedScope>);
+/// The scopes that a person can choose for a token, and what they call the services.
+pub struct Offered {
+    scopes: KeyScopes,
+    /// The titles of the services that admit the person.
+    pub titles: Titles,
+}
 
-struct OfferedScope {
-    word: String,
-    description: String,
+/// The scopes about one thing, each with a checkbox.
+pub struct ScopeChoices {
+    /// What they are about.
+    pub title: String,
+    /// Whether only administrators can choose them.
+    pub is_for_administrators: bool,
+    /// The checkboxes.
+    pub choices: Vec<Choice>,
 }
 
 impl Offered {
@@ -159,24 +168,33 @@ impl Offered {
         let (user_id, is_admin) = (owner.id, owner.admin);
         let of_services =
             app.database.lookup(move |connection| scopes_of_keys::offered_to(connection, user_id)).await?;
-        let own = Scope::ALL.into_iter().filter(|scope| is_admin || !scope.is_for_administrators());
-        let own =
-            own.map(|scope| OfferedScope { word: scope.to_string(), description: scope.description().to_owned() });
-        let of_services = of_services.into_iter().map(|(service, scope)| OfferedScope {
-            word: scope.to_string(),
-            description: scope.description_on(&service.settings.title),
-        });
-        Ok(Self(own.chain(of_services).collect()))
+        let titles = of_services.iter().map(|(service, _)| (service.name.clone(), service.settings.title.clone()));
+        let titles = titles.collect();
+        let own = Scope::ALL.into_iter().filter(|scope| is_admin || !scope.is_for_administrators()).collect();
+        let services = of_services.into_iter().map(|(_, scope)| scope).collect();
+        Ok(Self { scopes: KeyScopes { own, services }, titles })
     }
 
-    /// Adds the scopes that `key` has already, even if its owner could not give it those now, so that they can be
-    /// removed.
-    fn with_those_of(self, key: Option<&Key>) -> Vec<OfferedScope> {
-        let scopes = key.map(|key| &key.scopes).into_iter();
-        let held = scopes.flat_map(|scopes| scopes.words().zip(scopes.descriptions()));
-        let held: Vec<_> = held.filter(|(word, _)| !self.0.iter().any(|offered| offered.word == *word)).collect();
-        let held = held.into_iter().map(|(word, description)| OfferedScope { word, description });
-        self.0.into_iter().chain(held).collect()
+    /// The checkboxes, ticked where `chosen` has the scope's word. The scopes that `key` has already are among them,
+    /// even if its owner could not give it those now, so that they can be removed.
+    fn choices(&self, key: Option<&Key>, chosen: &[String]) -> Vec<ScopeChoices> {
+        let all = key.map_or_else(|| self.scopes.clone(), |key| self.scopes.union(&key.scopes));
+        let groups = ScopeGroup::of(&all, &self.titles);
+        let choice = |scope: &DescribedScope| Choice {
+            id: String::new(),
+            value: scope.word.clone(),
+            label: scope.description.clone(),
+            detail: scope.word.clone(),
+            is_chosen: chosen.contains(&scope.word),
+        };
+        let mut choices =
+            Choice::numbered("scopes", groups.iter().flat_map(|group| &group.scopes).map(choice)).into_iter();
+        let of_group = |ScopeGroup { title, is_for_administrators, scopes }| ScopeChoices {
+            title,
+            is_for_administrators,
+            choices: choices.by_ref().take(scopes.len()).collect(),
+        };
+        groups.into_iter().map(of_group).collect()
     }
 }
 
@@ -188,8 +206,8 @@ pub struct TokenFields {
     pub note: Field,
     /// The errors about the scopes as a whole.
     pub scopes: Field,
-    /// A checkbox for each scope.
-    pub scope_choices: Vec<Choice>,
+    /// A checkbox for each scope, in groups.
+    pub scope_choices: Vec<ScopeChoices>,
     /// The errors about the expiry.
     pub expiry: Field,
     /// The lifetimes to choose from, a date, and no expiry.
@@ -205,7 +223,7 @@ impl TokenFields {
     /// changes; `None` for a new one.
     pub fn new(
         app: &App,
-        offered: Offered,
+        offered: &Offered,
         form: TokenForm,
         kept: Option<&Key>,
         errors: &[FieldError<KeyField>],
@@ -213,15 +231,8 @@ impl TokenFields {
         let now = app.clock.now();
         let longest = KeyPolicy::of(&app.config).longest_lifetime;
         let day = |time: Timestamp| time.format("%Y-%m-%d").to_string();
-        let scope_choice = |scope: OfferedScope| Choice {
-            id: String::new(),
-            label: capitalized(&scope.description),
-            detail: scope.word.clone(),
-            is_chosen: form.scopes.contains(&scope.word),
-            value: scope.word,
-        };
         Self {
-            scope_choices: Choice::numbered("scopes", offered.with_those_of(kept).into_iter().map(scope_choice)),
+            scope_choices: offered.choices(kept, &form.scopes),
             expiry_choices: Choice::numbered("expiry", expiries(app, kept, &form.expiry).into_iter()),
             name: Field::new(form.name, KeyField::Name, errors),
             note: Field::new(form.note, KeyField::Note, errors),

@@ -1,6 +1,4 @@
-//! `/my/tokens`: the list of a person's access tokens.
-
-use std::cmp::Reverse;
+//! `/my/tokens`: the list of a person's access tokens, with a search, a filter and an order.
 
 use actix_session::Session;
 use actix_web::http::StatusCode;
@@ -14,27 +12,52 @@ use crate::callers::session_user::SessionUser;
 use crate::http::error::AppError;
 use crate::models::keys::key::Key;
 use crate::models::keys::key_request::KeyPolicy;
-use crate::models::keys::token::TokenAction;
-use crate::models::text_enum::text_enum;
+use crate::models::keys::key_search::{KeyOrder, KeySearch, Standing};
+use crate::models::keys::token::{Token, TokenAction};
+use crate::models::people::search::FewTexts;
+use crate::pages::form::{Field, error_summary};
 use crate::pages::paging::{Pager, Paging};
 use crate::pages::shell::{Flash, Shell, page};
 
 /// The number of tokens on a page: by default as many as one person may have.
 const PER_PAGE: i64 = 100;
+/// Among so many tokens, people find one without a search.
+const FEW: usize = 5;
 
 #[derive(Template)]
 #[template(path = "tokens/list.html")]
 struct ListPage {
     shell: Shell,
+    /// Whether the person has any tokens.
+    has_any: bool,
+    /// The tokens that were found, on this page.
     tokens: Vec<ShownToken>,
-    /// How many tokens there are, and which of them are shown.
+    /// How many tokens were found, and which of them are shown.
     count: String,
+    /// Whether the form is shown that searches.
+    is_searched: bool,
+    search: Field,
+    /// The errors about the state.
+    state: Field,
+    states: Vec<StateChoice>,
+    /// The errors about the order.
+    sort: Field,
+    /// The order, if it is not the usual one.
+    sorted: Option<&'static str>,
     orders: Vec<OrderChoice>,
     /// How many tokens look unused, in words; empty if none do.
     idle: String,
+    /// The path that shows only these; empty if it is this page.
+    idle_path: String,
     /// Why no more tokens can be created; empty if they can.
     full: String,
     pager: Pager,
+}
+
+struct StateChoice {
+    value: &'static str,
+    label: &'static str,
+    is_chosen: bool,
 }
 
 struct OrderChoice {
@@ -43,67 +66,148 @@ struct OrderChoice {
     is_chosen: bool,
 }
 
-text_enum! {
-    /// The order of the list.
-    #[derive(Clone, Copy, PartialEq, Eq)]
-    enum Order(as_str, label) {
-        Newest = ("newest", "Newest first"),
-        LastUsed = ("last_used", "Last used first"),
-    }
+/// What the address asks for.
+struct Asked {
+    /// What was typed, and what is wrong with it.
+    search: Field,
+    words: Option<FewTexts>,
+    /// What is wrong with the state.
+    state: Field,
+    standing: Option<Standing>,
+    /// What is wrong with the order.
+    sort: Field,
+    order: KeyOrder,
 }
 
-impl Order {
-    fn sort(self, app: &App, keys: &mut [Key]) {
-        let last_use = |key: &Key| key.last_use(|token| app.recorder.last_use.of(token)).map(|last_use| last_use.on);
-        match self {
-            Self::Newest => keys.sort_by_key(|key| Reverse((key.created_on, key.id))),
-            Self::LastUsed => keys.sort_by_cached_key(|key| Reverse((last_use(key), key.created_on, key.id))),
+impl Asked {
+    fn of(query: &str) -> Self {
+        let given = |name: &str| parameter(query, name).unwrap_or_default().trim().to_owned();
+        let (search, state, sort) = (given("search"), given("state"), given("sort"));
+        let (words, of_words) = match FewTexts::words(&search) {
+            Ok(words) => (words, Vec::new()),
+            Err(too_long) => (None, vec![format!("The search {too_long}")]),
+        };
+        let (standing, order) = (Standing::of_text(&state), KeyOrder::of_text(&sort));
+        let unless = |is_fine: bool, error: &str| if is_fine { Vec::new() } else { vec![error.to_owned()] };
+        Self {
+            search: Field { value: search, errors: of_words },
+            words,
+            state: Field {
+                errors: unless(standing.is_some() || state.is_empty(), "Choose a state from the list"),
+                value: state,
+            },
+            standing,
+            sort: Field {
+                errors: unless(order.is_some() || sort.is_empty(), "Choose an order from the list"),
+                value: sort,
+            },
+            order: order.unwrap_or_default(),
         }
     }
+
+    fn is_wrong(&self) -> bool {
+        [&self.search, &self.state, &self.sort].iter().any(|field| !field.errors.is_empty())
+    }
+
+    fn is_filtered(&self) -> bool {
+        !self.search.value.is_empty() || !self.state.value.is_empty()
+    }
+
+    /// The search; `None` if something is wrong with it. Nothing is listed then: all tokens would be taken for those that
+    /// were found.
+    fn search(&self) -> Option<KeySearch> {
+        let search = KeySearch { words: self.words.clone(), standing: self.standing, order: self.order };
+        (!self.is_wrong()).then_some(search)
+    }
+
+    /// The path of a page of the same search in another order.
+    fn path(&self, order: KeyOrder, number: i64) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        if !self.search.value.is_empty() {
+            query.append_pair("search", &self.search.value);
+        }
+        if let Some(standing) = self.standing {
+            query.append_pair("state", standing.as_str());
+        }
+        query.append_pair("sort", order.as_str());
+        if number > 1 {
+            query.append_pair("page", &number.to_string());
+        }
+        format!("/my/tokens?{}", query.finish())
+    }
 }
 
-/// `GET /my/tokens`, with the parameters `sort` and `page`.
+impl ListPage {
+    fn error_summary(&self) -> Vec<(&'static str, String)> {
+        error_summary(&[("search", &self.search), ("state", &self.state), ("sort", &self.sort)])
+    }
+
+    fn is_wrong(&self) -> bool {
+        !self.error_summary().is_empty()
+    }
+}
+
+/// `GET /my/tokens`, with the parameters `search`, `state`, `sort` and `page`.
 ///
 /// # Errors
-/// Returns an error if a query fails.
+/// Returns an error if a query fails. A parameter that is wrong is told on the page, with 422.
 pub async fn show(
     app: web::Data<App>,
     request: HttpRequest,
     session: Session,
     me: SessionUser,
 ) -> Result<HttpResponse, AppError> {
-    let query = request.query_string();
-    let order = parameter(query, "sort").and_then(|sort| Order::of_text(&sort)).unwrap_or(Order::Newest);
+    let asked = Asked::of(request.query_string());
     let user_id = me.user.id;
-    let mut keys =
-        app.database.lookup(move |connection| Key::of_user(connection, user_id, &[TokenAction::Access])).await?;
-    order.sort(&app, &mut keys);
+    let keys = app.database.lookup(move |connection| Key::of_user(connection, user_id, &[TokenAction::Access])).await?;
+    let (held, now) = (keys.len(), app.clock.now());
+    // Uses that are still to be written count as well.
+    let last_use = |token: &Token| app.recorder.last_use.of(token);
+    let idle_count = keys.iter().filter(|key| Standing::Idle.is_of(key, key.last_use(last_use), now)).count();
+    let found = asked.search().map_or_else(Vec::new, |search| search.find(keys, last_use, now));
 
     let shell = Shell::of(&app, &request, &session)?;
-    let all: Vec<ShownToken> = keys.iter().map(|key| ShownToken::new(&app, key)).collect();
-    let total = i64::try_from(all.len()).unwrap_or(i64::MAX);
-    let paging = Paging::asked_of(query, PER_PAGE, total);
-    let address = |order: Order, number| match number {
-        1 => shell.path(&format!("/my/tokens?sort={}", order.as_str())),
-        number => shell.path(&format!("/my/tokens?sort={}&page={number}", order.as_str())),
+    let total = i64::try_from(found.len()).unwrap_or(i64::MAX);
+    let paging = Paging::asked_of(request.query_string(), PER_PAGE, total);
+    let words = match asked.is_filtered() {
+        true => ("access token found", "access tokens found"),
+        false => ("access token", "access tokens"),
     };
+    let address = |order, number| shell.path(&asked.path(order, number));
     let notices = [Flash::TokenRevoked, Flash::TokenGone];
     let shown = ListPage {
-        count: paging.count(total, ("access token", "access tokens")),
-        orders: Order::ALL.map(|it| OrderChoice::new(address(it, 1), it, order)).into(),
-        idle: idle(all.iter().filter(|token| token.is_idle).count()),
-        full: full(&app, all.len()),
-        pager: paging.pager_of(total, |number| address(order, number)),
-        tokens: paging.rows(all),
+        has_any: held > 0,
+        count: paging.count(total, words),
+        is_searched: held > FEW || asked.is_filtered(),
+        states: states(asked.standing),
+        sorted: Some(asked.order).filter(|order| *order != KeyOrder::default()).map(KeyOrder::as_str),
+        orders: KeyOrder::ALL.map(|it| OrderChoice::new(address(it, 1), it, asked.order)).into(),
+        idle: idle(idle_count),
+        idle_path: match asked.standing {
+            Some(Standing::Idle) => String::new(),
+            _ => format!("/my/tokens?state={}", Standing::Idle.as_str()),
+        },
+        full: full(&app, held),
+        pager: paging.pager_of(total, |number| address(asked.order, number)),
+        tokens: paging.rows(found).iter().map(|key| ShownToken::new(&app, key)).collect(),
         shell: shell.saying(&request, &notices),
+        search: asked.search,
+        state: asked.state,
+        sort: asked.sort,
     };
-    page(StatusCode::OK, &shown)
+    page(if shown.is_wrong() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, &shown)
 }
 
 impl OrderChoice {
-    fn new(address: String, order: Order, chosen: Order) -> Self {
+    fn new(address: String, order: KeyOrder, chosen: KeyOrder) -> Self {
         Self { address, label: order.label(), is_chosen: order == chosen }
     }
+}
+
+fn states(chosen: Option<Standing>) -> Vec<StateChoice> {
+    let all = StateChoice { value: "", label: "All", is_chosen: chosen.is_none() };
+    let of = |it: Standing| StateChoice { value: it.as_str(), label: it.label(), is_chosen: chosen == Some(it) };
+    std::iter::once(all).chain(Standing::ALL.map(of)).collect()
 }
 
 fn idle(count: usize) -> String {

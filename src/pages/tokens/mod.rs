@@ -1,5 +1,6 @@
 //! *Access tokens*: named keys that can do only what their scopes allow, until they expire.
 
+pub mod edit;
 mod form;
 pub mod list;
 pub mod new;

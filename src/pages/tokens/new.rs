@@ -83,7 +83,7 @@ pub async fn show(
     let (held, after) = held(&app, me.user.id).await?;
     let shown = NewPage {
         shell: Shell::of(&app, &request, &session)?,
-        fields: TokenFields::new(&app, Offered::to(&app, &me.user).await?, TokenForm::blank(&app), None, &[]),
+        fields: TokenFields::new(&app, &Offered::to(&app, &me.user).await?, TokenForm::blank(&app), None, &[]),
         password: PasswordAgain::of(&app, &me.token),
         after,
         full: full(&app, held.len()),
@@ -126,14 +126,14 @@ pub async fn create(
     let confirmed = match confirmed {
         Ok(confirmed) => confirmed,
         Err(why) => {
-            let fields = TokenFields::new(&app, offered, form, None, &[]);
+            let fields = TokenFields::new(&app, &offered, form, None, &[]);
             return page(StatusCode::UNPROCESSABLE_ENTITY, &again(fields, PasswordAgain::refused(why)));
         }
     };
     let (user_id, policy, once) = (user.id, KeyPolicy::of(&app.config), form.once(&app, user.id));
     let make = move |tx: &mut Tx<'_>| Key::make(tx, user_id, &new, &policy);
     let made = confirmed.write(move |tx| Issued::once(tx, Some(once), make)).await?;
-    let fields = |errors: &[FieldError<KeyField>]| TokenFields::new(&app, offered, form, None, errors);
+    let fields = |errors: &[FieldError<KeyField>]| TokenFields::new(&app, &offered, form, None, errors);
     match made {
         Ok(Issued::Now(key, secret)) => {
             let shown = MadePage {

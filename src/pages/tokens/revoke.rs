@@ -1,4 +1,4 @@
-//! `/my/tokens/ID/revoke`: asks for confirmation first, and says whether anything still uses the token.
+//! `/my/tokens/ID/revoke`: asks for confirmation first, and says whether and where anything still uses the token.
 
 use actix_session::Session;
 use actix_web::http::StatusCode;
@@ -16,6 +16,8 @@ use crate::http::error::AppError;
 use crate::models::ids::{KeyId, UserId};
 use crate::models::keys::key::{Key, KeyRefusal};
 use crate::models::keys::token::TokenAction;
+use crate::models::tx::Tx;
+use crate::pages::service_uses::KeyUses;
 use crate::pages::shell::{Flash, Shell, page, see_other_with};
 
 #[derive(Template)]
@@ -24,6 +26,7 @@ struct RevokePage {
     shell: Shell,
     token: ShownToken,
     rotation: Option<Rotation>,
+    uses: KeyUses,
 }
 
 /// `GET /my/tokens/ID/revoke`
@@ -37,8 +40,9 @@ pub async fn ask(
     me: SessionUser,
 ) -> Result<HttpResponse, AppError> {
     let key = token(&app, &request, me.user.id).await?;
-    let shell = Shell::of(&app, &request, &session)?;
-    page(StatusCode::OK, &RevokePage { shell, token: ShownToken::new(&app, &key), rotation: Rotation::of(&app, &key) })
+    let (shell, token) = (Shell::of(&app, &request, &session)?, ShownToken::new(&app, &key));
+    let uses = KeyUses::of(&app, key.id, token.works, token.last_used.clone()).await?;
+    page(StatusCode::OK, &RevokePage { shell, token, rotation: Rotation::of(&app, &key), uses })
 }
 
 /// `POST /my/tokens/ID/revoke`
@@ -51,14 +55,9 @@ pub async fn revoke(
     Posted { who: me, form: NoFields {} }: Posted<Harmless, NoFields>,
 ) -> Result<HttpResponse, AppError> {
     let (user_id, id) = (me.user.id, id_of(&request)?);
-    let revoked = me.mandate.write(move |tx| {
-        // The API and Atom access keys have pages of their own.
-        match Key::find(tx.connection, user_id, id)?.filter(|key| key.action == TokenAction::Access) {
-            Some(_) => Key::revoke(tx, (UserId(user_id), KeyId(id))),
-            None => Err(KeyRefusal::Gone),
-        }
-    });
-    match revoked.await? {
+    // The API and Atom access keys have pages of their own.
+    let revoke = move |tx: &mut Tx<'_>| Key::revoke_of_kind(tx, TokenAction::Access, (UserId(user_id), KeyId(id)));
+    match me.mandate.write(revoke).await? {
         Ok(_) => Ok(see_other_with(&app, "/my/tokens", Flash::TokenRevoked)),
         Err(KeyRefusal::Gone) => Ok(see_other_with(&app, "/my/tokens", Flash::TokenGone)),
         Err(refusal) => Err(refusal.into()),

@@ -1,18 +1,15 @@
 //! The access token as pages show it.
 
-use chrono::TimeDelta;
-
 use super::path_of;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::models::keys::key::{Key, UsedSecret};
+use crate::models::keys::key_search::Standing;
 use crate::models::keys::scope::KeyScopes;
+use crate::models::keys::scope_group::capitalized;
 use crate::models::keys::token::Token;
 use crate::models::people::user::User;
 use crate::pages::moment::{Due, Moment};
-
-/// An expiry within this time is highlighted.
-const SOON: TimeDelta = TimeDelta::days(7);
 
 /// An access token.
 pub struct ShownToken {
@@ -39,7 +36,7 @@ pub struct ShownToken {
     pub state: ShownState,
     /// Whether programs can use the token now.
     pub works: bool,
-    /// Whether the token looks unused; see [`Key::is_idle`].
+    /// Whether the token works and looks unused; see [`Key::is_idle`].
     pub is_idle: bool,
 }
 
@@ -93,7 +90,7 @@ impl ShownToken {
             recorded_since: key.current.recorded_since.map(moment),
             state: ShownState::of(key, now),
             works: !key.is_expired(now),
-            is_idle: !key.is_expired(now) && key.is_idle(last_use, now),
+            is_idle: Standing::Idle.is_of(key, last_use, now),
         }
     }
 
@@ -119,7 +116,7 @@ impl ShownState {
         match key.expires_on {
             None => Self::Lasting,
             Some(expires_on) if expires_on <= now => Self::Expired(Moment::of_end(expires_on, now)),
-            Some(expires_on) if expires_on - now <= SOON => Self::ExpiringSoon(Due::new(expires_on, now)),
+            Some(expires_on) if key.expires_soon(now) => Self::ExpiringSoon(Due::new(expires_on, now)),
             Some(expires_on) => Self::Expiring(Due::new(expires_on, now)),
         }
     }
@@ -166,10 +163,4 @@ impl Rotation {
 /// The permissions that `scopes` give a program, as a sentence without its full stop.
 pub fn in_words(scopes: &KeyScopes) -> String {
     capitalized(&scopes.summary())
-}
-
-/// The text with a capital first letter.
-pub fn capitalized(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }

@@ -18,7 +18,7 @@ async fn every_form_asks_where_it_is_from(#[values(Sqlite, Postgres)] db: Db) {
     let before = rows_of_tokens(&site);
     let forms = [
         ("/my/tokens".to_owned(), vec![("after", id.as_str()), ("name", "Eve"), ("scopes", "account:read")]),
-        (made.path(), vec![("name", "Eve"), ("scopes", "account:write")]),
+        (made.edit_path(), vec![("name", "Eve"), ("scopes", "account:write")]),
         (format!("{}/rotate", made.path()), vec![("replaces", id.as_str()), ("grace", "0")]),
         (format!("{}/revoke", made.path()), vec![]),
     ];
@@ -60,7 +60,16 @@ async fn links_and_forms_are_below_the_prefix(#[values(Sqlite, Postgres)] db: Db
     ];
     pages[0].secret();
     pages[2].secret();
-    for end in ["", "?sort=last_used", "/new", &one, &format!("{one}/rotate"), &format!("{one}/revoke")] {
+    for end in [
+        "",
+        "?sort=last_used",
+        "?state=unused",
+        "/new",
+        &one,
+        &format!("{one}/edit"),
+        &format!("{one}/rotate"),
+        &format!("{one}/revoke"),
+    ] {
         pages.push(alice.get(&format!("/keys/my/tokens{end}")).await);
     }
     for page in pages {

@@ -203,7 +203,7 @@ async fn a_form_with_other_content_makes_another_token(#[values(Sqlite, Postgres
     }
     let renamed = all_of(&site, &user)[0].id;
     let changes = [("name", "Renamed"), ("scopes", "account:read"), ("expiry", "keep")];
-    assert_eq!(alice.post(&format!("/my/tokens/{renamed}"), &changes).await.status, 303);
+    assert_eq!(alice.post(&format!("/my/tokens/{renamed}/edit"), &changes).await.status, 303);
     for form in forms {
         let again = alice.post("/my/tokens", &form).await;
         assert_eq!(again.status, 409, "a reload of the page that shows the secret: {form:?}");

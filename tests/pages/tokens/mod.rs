@@ -8,6 +8,7 @@ mod password_again;
 mod people;
 mod revoked;
 mod rotated;
+mod searched;
 mod shown;
 mod summary;
 
@@ -36,6 +37,10 @@ impl Made {
 
     pub fn path(&self) -> String {
         format!("/my/tokens/{}", self.id)
+    }
+
+    pub fn edit_path(&self) -> String {
+        format!("{}/edit", self.path())
     }
 
     fn hint(&self) -> &str {

@@ -46,10 +46,11 @@ async fn where_api_access_keys_are_switched_off_none_is_offered(#[values(Sqlite,
         assert!(visitor.is_signed_in().await);
         let before = site.database.dump("tokens");
         let account = visitor.get("/my/account").await;
-        assert!(!account.html.contains("/my/api_key"), "{login}: {}", account.html);
+        assert!(!account.html.contains("\"/my/api_key\""), "{login}: {}", account.html);
         assert_eq!(account.shows("API access key"), login == "bob", "{login}: {}", account.text());
         let told = "Keys of this kind are turned off on this server, so programs that use it are refused. Give them an access token instead.";
         assert_eq!(account.shows(told), login == "bob", "{login}: {}", account.text());
+        assert_eq!(account.html.contains("href=\"/my/api_key/revoke\""), login == "bob", "{login}: {}", account.html);
         assert!(account.shows("Missing an Atom access key"));
         for answer in [visitor.get("/my/api_key").await, visitor.post("/my/api_key", &[("replaces", "")]).await] {
             assert_eq!((answer.status, answer.shows(off)), (403, true), "{login}: {}", answer.text());
