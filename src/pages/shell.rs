@@ -127,7 +127,7 @@ text_enum! {
         /// The access token to revoke does not exist.
         TokenGone = ("token_gone", "This access token no longer exists: it was already revoked, or it expired long ago."),
         /// A service was added.
-        ServiceAdded = ("service_added", "The service has been added. Now set up the reverse proxy: see docs/forward-auth.md."),
+        ServiceAdded = ("service_added", "The service has been added. Now set up the proxy: this page has its settings."),
         /// The settings of a service were saved.
         ServiceChanged = ("service_changed", "The service has been saved. The changes apply from the next request."),
         /// A service was removed.
