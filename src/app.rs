@@ -28,6 +28,8 @@ pub struct App {
     pub config: Config,
     /// The address that people type.
     pub url: PublicUrl,
+    /// The address that is listened on.
+    pub bound: SocketAddr,
     /// People and tokens.
     pub database: Database,
     /// Who presents which secret.
@@ -68,6 +70,7 @@ impl App {
         let recorder = Recorder::start(database.clone(), clock.clone(), spans, &metrics);
         Ok(Self {
             url: config.public_url(bound),
+            bound,
             addresses: ClientAddresses::new(config.trusted_proxies.clone()),
             passwords: Passwords::start(clock.clone(), &metrics.panics).map_err(no_thread)?,
             known_addresses: KnownAddresses::default(),

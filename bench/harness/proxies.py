@@ -29,8 +29,10 @@ class Nginx:
         self._settings = self._documented(service, asks)
 
     def _documented(self, service, asks):
-        block = PAGE.read_text(encoding="utf-8").split("```nginx\n")[1].split("```")[0]
-        lines = [line for line in block.splitlines() if not line.strip().startswith("ssl_")]
+        # What is needed once, and the host of the service.
+        blocks = PAGE.read_text(encoding="utf-8").split("```nginx\n")[1:3]
+        lines = [line for block in blocks for line in block.split("```")[0].splitlines()]
+        lines = [line for line in lines if not line.strip().startswith("ssl_")]
         changes = {
             "listen 443 ssl http2;": f"listen 127.0.0.1:{self.port};",
             "127.0.0.1:8080": f"127.0.0.1:{service.port}",

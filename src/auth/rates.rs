@@ -49,6 +49,8 @@ pub struct Rates {
 
 struct Bucket {
     most: NonZeroU32,
+    /// Since the epoch. The limiter knows no earlier time.
+    started: Duration,
     limiter: RateLimiter<NotKeyed, InMemoryState, SinceEpoch, StateInformationMiddleware>,
 }
 
@@ -127,6 +129,18 @@ impl Rates {
         }
     }
 
+    /// What [`Rates::take`] would return now, without taking anything.
+    ///
+    /// # Errors
+    /// [`Exceeded`] if the bucket is empty.
+    pub fn foresee(&self, of: Limited, most: NonZeroU32) -> Result<Rate, Exceeded> {
+        let mut buckets = self.shard(of).lock().unwrap_or_else(PoisonError::into_inner);
+        match buckets.peek_mut(&of).filter(|bucket| bucket.most == most) {
+            Some(bucket) => bucket.foresee(),
+            None => Ok(Rate::of(most, most.get() - 1)),
+        }
+    }
+
     #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
     fn shard(&self, of: Limited) -> &Mutex<LruCache<Limited, Bucket>> {
         &self.shards[self.hasher.hash_one(of) as usize % SHARDS]
@@ -135,8 +149,9 @@ impl Rates {
 
 impl Bucket {
     fn full(most: NonZeroU32, clock: SinceEpoch) -> Self {
+        let started = clock.now();
         let limiter = RateLimiter::direct_with_clock(Quota::per_minute(most), clock);
-        Self { most, limiter: limiter.with_middleware() }
+        Self { most, started, limiter: limiter.with_middleware() }
     }
 
     fn check(&self) -> Result<Rate, Exceeded> {
@@ -145,6 +160,32 @@ impl Bucket {
             let wait = not_until.wait_time_from(self.limiter.clock().now());
             Exceeded { rate: Rate::of(self.most, 0), wait }
         })
+    }
+}
+
+impl Bucket {
+    /// What [`Bucket::check`] would return now. The limiter tells how full it is only to whoever takes something. To take
+    /// all is refused with the time until it is full, or takes all of a full bucket, which is then put back.
+    fn foresee(&mut self) -> Result<Rate, Exceeded> {
+        let clock = self.limiter.clock().clone();
+        let now = clock.now();
+        let (full_in, full_in_by_clock) = match self.limiter.check_n(self.most) {
+            Ok(Err(not_until)) => (not_until.wait_time_from(now.max(self.started)), not_until.wait_time_from(now)),
+            Ok(Ok(_)) | Err(_) => {
+                *self = Self::full(self.most, clock);
+                (Duration::ZERO, Duration::ZERO)
+            }
+        };
+        let (most, one) = (self.most.get(), MINUTE / self.most.get());
+        let missing = u32::try_from(full_in.as_nanos().div_ceil(one.as_nanos())).unwrap_or(u32::MAX);
+        let left = most.checked_sub(missing).and_then(|left| left.checked_sub(1));
+        let wait = full_in_by_clock.saturating_sub(one * (most - 1));
+        match left {
+            Some(left) => Ok(Rate::of(self.most, left)),
+            // As in `Rates::take`.
+            None if wait > MINUTE => Ok(Rate::of(self.most, most - 1)),
+            None => Err(Exceeded { rate: Rate::of(self.most, 0), wait }),
+        }
     }
 }
 
@@ -157,5 +198,32 @@ impl governor::clock::Clock for SinceEpoch {
 
     fn now(&self) -> Duration {
         (self.0.now() - crate::clock::Timestamp::default()).to_std().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// However many requests came before, however far apart, and although the clock is set back or the limit changed.
+        #[test]
+        fn what_is_foreseen_is_what_is_taken_next(
+            steps in proptest::collection::vec((1..4u32, -30_000..30_000i64), 1..40),
+        ) {
+            let start = "2026-11-24T09:30:00".parse().expect("a time");
+            let clock = Clock::standing(start);
+            let (rates, of) = (Rates::new(clock.clone()), Limited::Key(1));
+            for (most, milliseconds) in steps {
+                clock.set(clock.now() + TimeDelta::milliseconds(milliseconds));
+                let most = NonZeroU32::new(most).expect("a limit");
+                let foreseen = rates.foresee(of, most);
+                prop_assert_eq!(rates.foresee(of, most), foreseen, "it takes nothing");
+                prop_assert_eq!(rates.take(of, most), foreseen);
+            }
+        }
     }
 }

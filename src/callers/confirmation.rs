@@ -38,12 +38,14 @@ pub struct Sensitive<Who, Form> {
     who: PhantomData<Who>,
 }
 
-/// A person who is signed in and sends a form that gives nobody any power: it ends a key of theirs, or hides a notice.
-pub struct Harmless {
+/// A person who is signed in and sends a form that gives nobody any power: it ends a key of theirs, hides a notice, or
+/// asks something. `Who` is the extractor of the sender.
+pub struct Harmless<Who = SessionUser> {
     /// The person.
     pub user: User,
     /// The authority to write in their name.
     pub mandate: Mandate,
+    who: PhantomData<Who>,
 }
 
 /// An extractor of somebody who is signed in, whose forms can ask for the password again.
@@ -107,24 +109,24 @@ impl<Who, Form> Argument for Sensitive<Who, Form> {
     const ASKS: Asks = Asks::RecentPassword;
 }
 
-impl FromRequest for Harmless {
+impl<Who: InSession> FromRequest for Harmless<Who> {
     type Error = AppError;
     type Future = LocalBoxFuture<'static, Result<Self, AppError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let session = SessionUser::from_request(request, payload);
+        let session = Who::from_request(request, payload);
         Box::pin(async move {
-            let SessionUser { user, mandate, .. } = session.await?;
-            Ok(Self { user, mandate: mandate.of_harmless_step() })
+            let (user, _, mandate) = session.await?.into_parts();
+            Ok(Self { user, mandate: mandate.of_harmless_step(), who: PhantomData })
         })
     }
 }
 
-impl Argument for Harmless {
+impl<Who> Argument for Harmless<Who> {
     const ASKS: Asks = Asks::Session;
 }
 
-impl NeedsNoPassword for Harmless {}
+impl<Who> NeedsNoPassword for Harmless<Who> {}
 
 impl NeedsNoPassword for MaybeSignedIn {}
 

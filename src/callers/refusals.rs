@@ -51,11 +51,16 @@ pub(super) fn refused_credentials(app: &App, request: &HttpRequest, refusal: Tok
 }
 
 /// A 403 because `token` does not have the scope `missing`. Its owner's activity shows the refusal.
-pub fn refused_scope(app: &App, request: &HttpRequest, token: &Token, missing: String) -> AppError {
-    let (action, client, at) = (EventAction::ScopeRefused, client_of(app, request), app.clock.now());
-    let refused = RefusedKey { token: token.clone(), action, missing: Some(missing.clone()), client, at };
-    app.recorder.sign_ins.key_refused(refused);
+pub(super) fn refused_scope(app: &App, request: &HttpRequest, token: &Token, missing: String) -> AppError {
+    record_refused_scope(app, request, token, missing.clone());
     AppError::InsufficientScope(missing)
+}
+
+/// Records in the activity of the owner of `token` that it was refused because it lacks the scope `missing`.
+pub fn record_refused_scope(app: &App, request: &HttpRequest, token: &Token, missing: String) {
+    let (action, client, at) = (EventAction::ScopeRefused, client_of(app, request), app.clock.now());
+    let refused = RefusedKey { token: token.clone(), action, missing: Some(missing), client, at };
+    app.recorder.sign_ins.key_refused(refused);
 }
 
 /// A redirect to the page where the person must choose a new password. A form that was left with the request is kept as a

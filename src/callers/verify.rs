@@ -94,6 +94,21 @@ pub enum TokenRefusal {
     Over,
 }
 
+/// What was found for a secret, before anything of it is recorded.
+pub struct Found {
+    /// The token and its owner, or why the secret is refused.
+    pub verified: Result<(Token, User), TokenRefusal>,
+    /// The key that is over.
+    over: Option<Token>,
+}
+
+impl Found {
+    /// No token.
+    pub fn nothing() -> Self {
+        Self { verified: Err(TokenRefusal::Unknown), over: None }
+    }
+}
+
 /// Finds the token of `secret` and its owner. The token must be valid and of one of the kinds `actions`, and `accepts`
 /// must return true for it. Records the use.
 ///
@@ -106,23 +121,45 @@ pub async fn verify_token(
     secret: &Secret,
     accepts: impl FnOnce(&Token) -> bool,
 ) -> Result<Result<(Token, User), TokenRefusal>, AppError> {
+    let found = find_token(app, actions, secret, accepts).await?;
+    record_found(app, request, &found).await;
+    Ok(found.verified)
+}
+
+/// The part of [`verify_token`] that decides, and records nothing.
+///
+/// # Errors
+/// Returns an error if a query fails.
+pub async fn find_token(
+    app: &App,
+    actions: &'static [TokenAction],
+    secret: &Secret,
+    accepts: impl FnOnce(&Token) -> bool,
+) -> Result<Found, AppError> {
     if secret.is_mistyped() {
-        return Ok(Err(TokenRefusal::Unknown));
+        return Ok(Found::nothing());
     }
-    let now = app.clock.now();
-    let (token, user) = match app.tokens.look_up(Claim { digest: secret.digest(), actions, now }).await? {
-        Some(Presented::Valid(token, user)) if accepts(&token) => (token, user),
+    let claim = Claim { digest: secret.digest(), actions, now: app.clock.now() };
+    Ok(match app.tokens.look_up(claim).await? {
+        Some(Presented::Valid(token, user)) if accepts(&token) => Found { verified: Ok((token, user)), over: None },
         Some(Presented::Over(token)) if token.action.is_key() => {
-            let (action, client) = (EventAction::ExpiredKeyRefused, client_of(app, request));
-            app.recorder.sign_ins.key_refused(RefusedKey { token, action, missing: None, client, at: now });
-            return Ok(Err(TokenRefusal::Over));
+            Found { verified: Err(TokenRefusal::Over), over: Some(token) }
         }
-        _ => return Ok(Err(TokenRefusal::Unknown)),
-    };
-    app.recorder.last_use.touch(&token, || client_of(app, request)).await;
-    let credential = Credential::Token(token.clone());
-    request.extensions_mut().insert(Authenticated::new(user.id, credential));
-    Ok(Ok((token, user)))
+        _ => Found::nothing(),
+    })
+}
+
+/// The part of [`verify_token`] that records the use of a token, or the refusal of a key that is over.
+pub async fn record_found(app: &App, request: &HttpRequest, Found { verified, over }: &Found) {
+    if let Some(token) = over {
+        let (action, client, at) = (EventAction::ExpiredKeyRefused, client_of(app, request), app.clock.now());
+        app.recorder.sign_ins.key_refused(RefusedKey { token: token.clone(), action, missing: None, client, at });
+    }
+    if let Ok((token, user)) = verified {
+        app.recorder.last_use.touch(token, || client_of(app, request)).await;
+        let credential = Credential::Token(token.clone());
+        request.extensions_mut().insert(Authenticated::new(user.id, credential));
+    }
 }
 
 /// Returns the active person with this login and password. Refusals are recorded in their activity.

@@ -100,14 +100,22 @@ impl Question {
         if headers.keys().any(|name| is_folded(name.as_str())) {
             return Err(Unreadable::Folded);
         }
+        Self::of_request(host, method, address, Credentials::of_service_request(headers))
+    }
+
+    /// The question about a request for `address`, a path and perhaps a query, on `host`.
+    ///
+    /// # Errors
+    /// Returns [`Unreadable`] if it cannot be answered.
+    pub fn of_request(
+        host: String,
+        method: String,
+        address: &str,
+        credentials: Credentials,
+    ) -> Result<Self, Unreadable> {
         let (path, query) = address.split_once('?').unwrap_or((address, ""));
-        Ok(Self {
-            host,
-            method,
-            path: OriginalPath::read(path.as_bytes())?,
-            key_parameter: key_parameter(query),
-            credentials: Credentials::of_service_request(headers),
-        })
+        let path = OriginalPath::read(path.as_bytes())?;
+        Ok(Self { host, method, path, key_parameter: key_parameter(query), credentials })
     }
 }
 
@@ -137,10 +145,13 @@ fn host(headers: &HeaderMap, name: &'static str) -> Result<String, Unreadable> {
 
 /// The method in a header, in the syntax of RFC 9110 (section 5.6.2).
 fn method(headers: &HeaderMap, name: &'static str) -> Result<String, Unreadable> {
-    let text = only(headers, name)?;
+    Some(only(headers, name)?.to_owned()).filter(|text| is_method(text)).ok_or(Unreadable::Header(name))
+}
+
+/// Whether `text` can be a method.
+pub fn is_method(text: &str) -> bool {
     let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-    let is_method = !text.is_empty() && text.chars().all(is_token);
-    Some(text.to_owned()).filter(|_| is_method).ok_or(Unreadable::Header(name))
+    !text.is_empty() && text.chars().all(is_token)
 }
 
 /// The key in a query. Only a parameter spelled exactly `key` counts: a proxy does not remove any other spelling before

@@ -136,7 +136,7 @@ text_enum! {
             "No key was revoked: you have already sent this form, or the key has changed since you opened it."
         ),
         /// A service was added.
-        ServiceAdded = ("service_added", "The service has been added. Now set up the reverse proxy: see docs/forward-auth.md."),
+        ServiceAdded = ("service_added", "The service has been added. Now set up the proxy: this page has its settings."),
         /// The settings of a service were saved.
         ServiceChanged = ("service_changed", "The service has been saved. The changes apply from the next request."),
         /// A service was removed.

@@ -94,6 +94,8 @@ pub fn pages() -> Vec<At> {
         at("/admin/services").get(pages::services::list::show),
         at("/admin/services/new").get(pages::services::add::show).post(pages::services::add::add),
         at("/admin/services/{id:[0-9]+}").get(pages::services::service::show).post(pages::services::service::change),
+        at("/admin/services/{id:[0-9]+}/proxy").get(pages::services::proxy::show),
+        at("/admin/services/{id:[0-9]+}/try").get(pages::services::trial::show).post(pages::services::trial::answer),
         at("/admin/services/{id:[0-9]+}/remove")
             .get(pages::services::remove::ask)
             .post(pages::services::remove::remove),

@@ -49,6 +49,29 @@ async fn an_administrator_adds_changes_and_removes_a_service(#[case] db: Db, #[c
     browser.shows("Never used").await;
     sound("a service").await;
 
+    for (proxy, shown) in [("nginx", "server_name wiki.example.org;"), ("Envoy", "domains: [\"wiki.example.org\"]")] {
+        browser.click(proxy).await;
+        browser.shows(shown).await;
+        sound(proxy).await;
+        browser.click("Team wiki").await;
+        browser.shows("Try a key").await;
+    }
+    browser.fill("Key", "no-key-of-anybody").await;
+    browser.fill("Path of the request", "page").await;
+    browser.click("Try key").await;
+    browser.shows("Path must begin with a slash").await;
+    match options.javascript {
+        JavaScript::On => assert_sound_but_for(&browser, "try a key with an error", &[422]).await,
+        JavaScript::Off => assert_console(&browser, "try a key with an error", &[422]).await,
+    }
+    browser.fill("Key", "no-key-of-anybody").await;
+    browser.fill("Path of the request", "/page").await;
+    browser.click("Try key").await;
+    browser.shows("401 Unauthorized No key has this secret").await;
+    sound("a key that was tried").await;
+    browser.click("Back to Team wiki").await;
+    browser.shows("Never used").await;
+
     site.add_access_token(&alice, "service:wiki:write", "30d").await;
     browser.fill("Title", "Wiki of the team").await;
     browser.click("Save").await;
@@ -133,7 +156,8 @@ async fn nothing_about_services_scrolls_sideways_however_long_it_is(#[values(Sql
     let one = format!("/admin/services/{}", service.id);
     for kept_in in ["database", "file"] {
         site.database.execute(&format!("UPDATE services SET kept_in = '{kept_in}'"));
-        for path in ["/admin/services", "/admin/services/new", &one, &format!("{one}/remove")] {
+        let of_one = ["", "/remove", "/proxy?for=envoy", "/try"].map(|end| format!("{one}{end}"));
+        for path in ["/admin/services", "/admin/services/new"].into_iter().chain(of_one.iter().map(String::as_str)) {
             browser.goto(&format!("{}{path}", site.url)).await;
             for width in [320, 360, 540, 719, 720, 959, 960, 1280, 1600] {
                 browser.apply(Options { width, ..Options::desktop() }).await;

@@ -16,11 +16,13 @@ mod left_open;
 mod must_change;
 mod password;
 mod people;
+mod proxy_settings;
 mod services;
 mod session_ends;
 mod session_spans;
 mod sign_in;
 pub(crate) mod tokens;
+mod trials;
 
 use crate::support::*;
 

@@ -75,19 +75,19 @@ async fn others_see_no_link_and_are_refused(#[values(Sqlite, Postgres)] db: Db) 
     let alice = site.signed_in("alice").await;
     assert!(root.get("/my/account").await.html.contains("<a href=\"/admin/services\">Services</a>"));
     assert!(!alice.get("/my/account").await.html.contains("/admin/services"));
-    let paths =
-        ["/admin/services".into(), "/admin/services/new".into(), path_of(&service, ""), path_of(&service, "/remove")];
+    let of_one = ["", "/remove", "/proxy", "/try"].map(|end| path_of(&service, end));
+    let paths = [&["/admin/services".to_owned(), "/admin/services/new".to_owned()][..], &of_one].concat();
     for path in &paths {
         assert_eq!(alice.get(path).await.status, 403, "{path}");
         assert!(site.visitor().get(path).await.location().starts_with("/login?back_url="), "{path}");
     }
-    for path in &paths[1..] {
+    for path in paths[1..].iter().filter(|path| !path.ends_with("/proxy")) {
         assert_eq!(alice.post(path, &form(&[("name", "x")])).await.status, 403, "{path}");
     }
     assert_eq!(settings_of(&site, &service).title, "Team wiki");
     assert_eq!(site.database.number("SELECT count(*) AS number FROM services"), 1);
-    for path in ["/admin/services/4711", "/admin/services/4711/remove"] {
-        assert_eq!(root.get(path).await.status, 404, "{path}");
+    for path in ["", "/remove", "/proxy", "/try"].map(|end| format!("/admin/services/4711{end}")) {
+        assert_eq!(root.get(&path).await.status, 404, "{path}");
     }
 }
 
@@ -98,7 +98,7 @@ async fn the_list_tells_what_a_service_is_while_there_is_none(#[values(Sqlite, P
     let page = root.get("/admin/services").await;
     for shown in [
         "Protect any app behind your reverse proxy with Latchkey keys.",
-        "docs/forward-auth.md",
+        "Its page then has the settings of nginx, Caddy, Traefik and Envoy to copy.",
         "Add your first service",
     ] {
         assert!(page.shows(shown), "{shown}: {}", page.text());

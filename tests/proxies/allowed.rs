@@ -231,7 +231,7 @@ async fn a_large_body_arrives_whole_and_latchkey_does_not_see_it(#[values(Nginx,
     let scene = Scene::start(Sqlite, via).await;
     let key = scene.key("service:wiki:write").await;
     let relay = Relay::to(scene.site.url.strip_prefix("http://").expect("an address"));
-    let front = scene.front_asking(&relay.address.to_string(), via, Setup::WithBlog);
+    let front = scene.front_asking(&relay.address.to_string(), via, Setup::WithBlog).await;
     let body: Vec<u8> = (0..5 << 20).map(|at: u32| (at ^ (at >> 8)) as u8).collect();
 
     let request = with_key(get("/file?x=1"), &key).with("Cookie", "theme=dark");
@@ -341,7 +341,7 @@ async fn the_page_works_from_its_beginning(
     let [wiki, blog, board] = [Upstream::start(), Upstream::start(), Upstream::start()];
     let ours = process.url.strip_prefix("http://").expect("an address");
     let places = Places { latchkey: ours, wiki: wiki.address, blog: blog.address, board: board.address };
-    let front = Front::start(via, Setup::WithBlog, places);
+    let front = Front::start(via, Setup::WithBlog, places).await;
 
     // Where the names of the page lead.
     let home = front.folder.path();

@@ -1,7 +1,8 @@
-//! The real nginx, Caddy, Traefik and Envoy, set up as `docs/forward-auth.md` says, in front of services that remember
-//! what arrives.
+//! The real nginx, Caddy, Traefik and Envoy, set up as the pages of services and `docs/forward-auth.md` say, in front of
+//! services that remember what arrives.
 
 mod allowed;
+mod part_of_a_host;
 mod php;
 mod refused;
 mod spoofed;
@@ -15,9 +16,11 @@ use latchkey::models::people::user::User;
 use latchkey::models::services::settings::Admitted::Everyone;
 use latchkey::models::services::settings::ServiceSettings;
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
 
 use crate::support::daemon::{Daemon, free_port};
 use crate::support::proxied::{Reply, Request};
+use crate::support::proxy_settings::Given;
 use crate::support::upstream::{Arrival, Upstream};
 use crate::support::*;
 use Via::*;
@@ -44,7 +47,7 @@ const OVERRIDES: [&str; 7] = [
 /// What a header's name may have beside letters, digits and hyphens (RFC 9110, section 5.6.2).
 const PUNCTUATION: &str = "!#$%&'*+.^_`|~";
 
-/// Which proxy stands in front. Where they differ, `docs/forward-auth.md` says so.
+/// Which proxy stands in front, in the order of `PROXIES`. Where they differ, `docs/forward-auth.md` says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Via {
     Nginx,
@@ -53,7 +56,7 @@ enum Via {
     Envoy,
 }
 
-/// What the page's blocks are put together to.
+/// What the blocks are put together to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Setup {
     /// The blog beside the wiki.
@@ -87,10 +90,10 @@ fn page() -> String {
     std::fs::read_to_string(path).expect("the page")
 }
 
-/// The blocks of one language in the page.
-fn blocks(language: &str) -> Vec<String> {
-    let begin = format!("```{language}\n");
-    page().split(&begin).skip(1).map(|rest| rest.split_once("```").expect("the end of a block").0.to_owned()).collect()
+/// The settings as the pages of services give them out, which are those of the page: see `pages::proxy_settings`.
+async fn given() -> &'static Given {
+    static GIVEN: OnceCell<Given> = OnceCell::const_new();
+    GIVEN.get_or_init(Given::by_a_site).await
 }
 
 /// `text` with `new` in place of `old`, which must stand in it.
@@ -105,131 +108,126 @@ fn placed(text: &str, places: Places<'_>) -> String {
     let new = [("3000", places.latchkey), ("8080", &wiki), ("8081", &blog), ("8082", &board)];
     new.into_iter().fold(text.to_owned(), |text, (port, address)| {
         let (of_envoy, new_of_envoy) =
-            (format!("127.0.0.1, port_value: {port}"), address.replace(':', ", port_value: "));
+            (format!("\"127.0.0.1\", port_value: {port}"), format!("\"{}", address.replace(':', "\", port_value: ")));
         text.replace(&format!("127.0.0.1:{port}"), address).replace(&of_envoy, &new_of_envoy)
     })
 }
 
-/// What stands in `file` from `start` on, for the board instead of the wiki.
-fn for_the_board(file: &str, start: &str) -> String {
-    let at = file.find(start).expect("the wiki's part");
-    swapped(&swapped(&file[at..], WIKI, BOARD), "127.0.0.1:8080", "127.0.0.1:8082")
-}
+impl Given {
+    /// The blocks for this proxy and setup: those of the wiki, and those of the board.
+    fn blocks(&self, via: Via, setup: Setup) -> (&[String], Vec<String>) {
+        let of_wiki = if setup == Setup::WithKeyParameter { &self.wiki_with_key } else { &self.wiki_and_blog };
+        // Each host counts its services by itself.
+        let of_board = self.board[via as usize].iter().map(|block| block.replace("8080", "8082"));
+        (&of_wiki[via as usize], of_board.collect())
+    }
 
-fn nginx_file(setup: Setup) -> String {
-    let [main, address_without_key, location_without_key, blog, keys] =
-        blocks("nginx").try_into().expect("five blocks");
-    let (rest, end) = main.trim_end().split_at(main.trim_end().len() - 1);
-    assert_eq!(end, "}");
-    let file = format!("{rest}\n{blog}}}\n");
-    let board = for_the_board(&main, "server {\n");
-    let file = match setup {
-        Setup::WithBlog => file + &board,
-        Setup::WithoutBlock => return file + &board + &swapped(&keys, "location /auth/ {", "location /elsewhere/ {"),
-        Setup::ForSeveralHosts => swapped(&file, "server_name wiki", "server_name board.example.org wiki"),
-        Setup::WithKeyParameter => {
-            let location = "    location / {\n        proxy_pass http://127.0.0.1:8080;\n    }\n";
-            address_without_key + &swapped(&file, location, &location_without_key) + &board
+    /// The files of a proxy, that which it is started with first.
+    fn files(&self, via: Via, setup: Setup) -> Vec<(&'static str, String)> {
+        match via {
+            Nginx => vec![("nginx.conf", self.nginx_file(setup))],
+            Caddy => vec![("Caddyfile", self.caddyfile(setup))],
+            Traefik => self.traefik_files(setup),
+            Envoy => vec![("envoy.yaml", self.envoy_file(setup))],
         }
-    };
-    file + &keys
-}
+    }
 
-fn caddyfile(setup: Setup) -> String {
-    let [main, without_key, blog, keys] = blocks("caddy").try_into().expect("four blocks");
-    let last = "\t\treverse_proxy 127.0.0.1:8080 {\n";
-    let site = "wiki.example.org {\n";
-    let board = for_the_board(&main, site);
-    let file = match setup {
-        Setup::WithBlog => swapped(&main, last, &(blog + last)) + &board,
-        Setup::WithoutBlock => return main + &board + &swapped(&keys, "respond /auth/* 404", ""),
-        Setup::WithKeyParameter => swapped(&main, last, &(without_key + &blog + last)) + &board,
-        Setup::ForSeveralHosts => {
-            swapped(&swapped(&main, last, &(blog + last)), site, &format!("board.example.org, {site}"))
+    fn nginx_file(&self, setup: Setup) -> String {
+        let (wiki, board) = self.blocks(Nginx, setup);
+        let [once, host] = wiki else { panic!("two files: {wiki:?}") };
+        match setup {
+            Setup::WithBlog | Setup::WithKeyParameter => [once, host, &board[1]].map(String::as_str).join("\n"),
+            Setup::WithoutBlock => {
+                let once = swapped(once, "location /auth/ {", "location /elsewhere/ {");
+                [&once, host, &board[1]].map(String::as_str).join("\n")
+            }
+            Setup::ForSeveralHosts => {
+                once.clone() + "\n" + &swapped(host, "server_name wiki", "server_name board.example.org wiki")
+            }
         }
-    };
-    file + &keys
-}
+    }
 
-/// Traefik's own file, and those of the folder that it reads.
-fn traefik_files(setup: Setup) -> (String, Vec<(&'static str, String)>) {
-    let ([own, mut latchkey, wiki, blog], _) = yaml();
-    let board = swapped(&swapped(&wiki, "wiki", "board"), ":8080", ":8082");
-    let files = match setup {
-        Setup::WithBlog => vec![("wiki.yml", wiki), ("board.yml", board)],
-        Setup::WithoutBlock => {
-            latchkey = swapped(&latchkey, " && !PathPrefix(`/auth/`)", "");
-            vec![("wiki.yml", wiki), ("board.yml", board)]
+    fn caddyfile(&self, setup: Setup) -> String {
+        let (wiki, board) = self.blocks(Caddy, setup);
+        let [once, host] = wiki else { panic!("two parts: {wiki:?}") };
+        match setup {
+            Setup::WithBlog | Setup::WithKeyParameter => [once, host, &board[1]].map(String::as_str).join("\n"),
+            Setup::WithoutBlock => {
+                let once = swapped(once, "respond /auth/* 404", "");
+                [&once, host, &board[1]].map(String::as_str).join("\n")
+            }
+            Setup::ForSeveralHosts => {
+                let site = "wiki.example.org {\n";
+                once.clone() + "\n" + &swapped(host, site, &format!("board.example.org, {site}"))
+            }
         }
-        Setup::ForSeveralHosts => {
-            let hosts = "Host(`board.example.org`) || Host(`wiki.example.org`)";
-            vec![("wiki.yml", swapped(&wiki, "Host(`wiki.example.org`)", hosts))]
+    }
+
+    /// Traefik's own file, and those of the folder that it reads.
+    fn traefik_files(&self, setup: Setup) -> Vec<(&'static str, String)> {
+        let (wiki, board) = self.blocks(Traefik, setup);
+        let [own, latchkey, wiki] = wiki else { panic!("three files: {wiki:?}") };
+        let (wiki, latchkey) = match setup {
+            Setup::WithBlog => (wiki.clone(), latchkey.clone()),
+            Setup::WithoutBlock => (wiki.clone(), swapped(latchkey, " && !PathPrefix(`/auth/`)", "")),
+            Setup::ForSeveralHosts => {
+                let hosts = "Host(`board.example.org`) || Host(`wiki.example.org`)";
+                (swapped(wiki, "Host(`wiki.example.org`)", hosts), latchkey.clone())
+            }
+            Setup::WithKeyParameter => panic!("Traefik takes no parameter out of the query"),
+        };
+        let board = (setup != Setup::ForSeveralHosts).then(|| ("board.yml", board[2].clone()));
+        let blog = self.blog[Traefik as usize][2].clone();
+        let all = [("traefik.yml", own.clone()), ("wiki.yml", wiki), ("latchkey.yml", latchkey), ("blog.yml", blog)];
+        all.into_iter().chain(board).collect()
+    }
+
+    /// The file of the wiki's host, with the parts of the board in it.
+    fn envoy_file(&self, setup: Setup) -> String {
+        let (wiki, board) = self.blocks(Envoy, setup);
+        let [file, certificate, host, clusters] = wiki else { panic!("a file and three parts: {wiki:?}") };
+        assert!(setup != Setup::ForSeveralHosts, "Envoy asks about the client's host");
+        let with_parts = [certificate, host, clusters].into_iter().zip(&board[1..]);
+        let file =
+            with_parts.fold(file.clone(), |file, (part, other)| swapped(&file, part, &format!("{part}\n{other}")));
+        match setup {
+            Setup::WithoutBlock => swapped(&file, "match: { prefix: /auth/ }", "match: { prefix: /elsewhere/ }"),
+            _ => file,
         }
-        Setup::WithKeyParameter => panic!("Traefik takes no parameter out of the query"),
-    };
-    (own, [files, vec![("latchkey.yml", latchkey), ("blog.yml", blog)]].concat())
-}
-
-fn envoy_file(setup: Setup) -> String {
-    let (_, [main, route_with_key, blog_route, blog_cluster]) = yaml();
-    // What stands from one line on, up to another; nothing stands for the end.
-    let part = |from: &str, to: &str| {
-        let rest = main.split_once(from).unwrap_or_else(|| panic!("no {from} in {main}")).1;
-        from.to_owned() + if to.is_empty() { rest } else { rest.split_once(to).expect("its end").0 }
-    };
-    let next_host = "                    - name: keys\n";
-    let host = part("                    - name: wiki\n", next_host);
-    let route = part("                        - match: { prefix: / }\n", next_host);
-    let certificate =
-        part("                  - certificate_chain: { filename: /etc/ssl/wiki", "                  - cert");
-    let cluster = part("    - name: wiki\n      load_assignment:\n", "");
-    let wiki_route = match setup {
-        Setup::WithBlog | Setup::WithoutBlock => route.clone(),
-        Setup::WithKeyParameter => route_with_key,
-        Setup::ForSeveralHosts => panic!("Envoy asks about the client's host"),
-    };
-    let for_the_board = |part: &str| swapped(part, "wiki", "board").replace("8080", "8082");
-    let [board, board_certificate, board_cluster] = [&host, &certificate, &cluster].map(|part| for_the_board(part));
-    let main = match setup {
-        Setup::WithoutBlock => swapped(&main, "match: { prefix: /auth/ }", "match: { prefix: /elsewhere/ }"),
-        _ => main.clone(),
-    };
-    let file = swapped(&main, &host, &(swapped(&host, &route, &(blog_route + &wiki_route)) + &board));
-    swapped(&file, &certificate, &(certificate.clone() + &board_certificate)) + &board_cluster + &blog_cluster
-}
-
-/// The blocks of Traefik, and those of Envoy.
-fn yaml() -> ([String; 4], [String; 4]) {
-    let mut traefik = blocks("yaml");
-    let envoy = traefik.split_off(4);
-    (traefik.try_into().expect("four blocks"), envoy.try_into().expect("four blocks"))
+    }
 }
 
 impl Front {
-    fn start(via: Via, setup: Setup, places: Places<'_>) -> Self {
+    async fn start(via: Via, setup: Setup, places: Places<'_>) -> Self {
+        Self::with(via, given().await.files(via, setup), "/", places)
+    }
+
+    /// With `files`, the first of which the proxy is started with; Latchkey has a page at `home`.
+    fn with(via: Via, mut files: Vec<(&'static str, String)>, home: &str, places: Places<'_>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (port, place) = (free_port(), folder.path().display().to_string());
-        let (placed, log) = (|text: &str| placed(text, places), folder.path().join("proxy.log"));
+        let log = folder.path().join("proxy.log");
         if via != Caddy {
             [WIKI, BOARD, KEYS].into_iter().for_each(|host| make_certificate(folder.path(), host));
         }
+        files.iter_mut().for_each(|(_, text)| *text = placed(text, places).replace("/etc/ssl", &place));
+        let (_, main) = files.remove(0);
         let running = match via {
             Nginx => {
-                let file = swapped(&placed(&nginx_file(setup)), "listen 443", &format!("listen 127.0.0.1:{port}"));
-                let file = swapped(&swapped(&file, "/etc/ssl", &place), "/var/log/nginx", &place);
-                nginx::run(port, &file)
+                let file = swapped(&main, "listen 443", &format!("listen 127.0.0.1:{port}"));
+                nginx::run(port, &swapped(&file, "/var/log/nginx", &place))
             }
-            Caddy => caddy::run(port, &[WIKI, BOARD, KEYS], &placed(&caddyfile(setup)), &log),
+            Caddy => {
+                let hosts = [WIKI, BOARD, KEYS].into_iter().filter(|host| main.contains(&format!("{host} {{")));
+                caddy::run(port, &hosts.collect::<Vec<_>>(), &main, &log)
+            }
             Traefik => {
-                let (own, files) = traefik_files(setup);
-                let own = swapped(&own, "address: :443", &format!("address: 127.0.0.1:{port}"));
-                let files = files.into_iter().map(|(name, text)| (name, placed(&text).replace("/etc/ssl", &place)));
-                traefik::run(port, KEYS, &own, &files.collect::<Vec<_>>(), &log)
+                let own = swapped(&main, "address: :443", &format!("address: 127.0.0.1:{port}"));
+                traefik::run(port, &Request::get(KEYS, home), &own, &files, &log)
             }
             Envoy => {
-                let file = placed(&swapped(&envoy_file(setup), "/etc/ssl", &place));
                 let listening = format!("address: 127.0.0.1, port_value: {port}");
-                envoy::run(port, &swapped(&file, "address: 0.0.0.0, port_value: 443", &listening), &log)
+                envoy::run(port, &swapped(&main, "address: 0.0.0.0, port_value: 443", &listening), &log)
             }
         };
         Self { port, folder, _running: running }
@@ -287,7 +285,7 @@ impl Scene {
         let (wiki, blog, board) = (Upstream::start(), Upstream::start(), Upstream::start());
         let latchkey = site.url.strip_prefix("http://").expect("an address");
         let places = Places { latchkey, wiki: wiki.address, blog: blog.address, board: board.address };
-        let front = Front::start(via, setup, places);
+        let front = Front::start(via, setup, places).await;
         let alice = site.add_passwordless_user("alice").await;
         add_services(&site).await;
         Self { site, front, wiki, blog, board, alice }
@@ -303,9 +301,9 @@ impl Scene {
     }
 
     /// Another proxy before the same services, which asks at `latchkey`.
-    fn front_asking(&self, latchkey: &str, via: Via, setup: Setup) -> Front {
+    async fn front_asking(&self, latchkey: &str, via: Via, setup: Setup) -> Front {
         let [wiki, blog, board] = [&self.wiki, &self.blog, &self.board].map(|service| service.address);
-        Front::start(via, setup, Places { latchkey, wiki, blog, board })
+        Front::start(via, setup, Places { latchkey, wiki, blog, board }).await
     }
 
     /// Asserts that no service has seen anything.

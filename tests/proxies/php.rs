@@ -14,7 +14,7 @@ async fn nobody_says_who_they_are_to_php(#[values(Nginx, Caddy, Traefik, Envoy)]
     let (key, php) = (scene.key("service:wiki:read").await, Php::start());
     let latchkey = scene.site.url.strip_prefix("http://").expect("an address");
     let services = Places { latchkey, wiki: php.address, blog: scene.blog.address, board: scene.board.address };
-    let front = Front::start(via, Setup::WithBlog, services);
+    let front = Front::start(via, Setup::WithBlog, services).await;
     let variables = |request: &Request| {
         let reply = front.send(request);
         assert_eq!(reply.status, 200, "{reply:?}");

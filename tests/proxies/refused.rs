@@ -140,7 +140,7 @@ async fn while_latchkey_is_down_everything_is_refused(
     let scene = Scene::start(db, via).await;
     let key = scene.site.add_access_token(&scene.alice, "service:wiki:read", "never").await;
     let port = free_port();
-    let front = scene.front_asking(&format!("127.0.0.1:{port}"), via, Setup::WithBlog);
+    let front = scene.front_asking(&format!("127.0.0.1:{port}"), via, Setup::WithBlog).await;
     let ask = || front.send(&with_key(get("/page"), &key));
     let anonymous = || front.send(&get("/blog/post"));
     for time in ["not there yet", "killed"] {
@@ -226,7 +226,7 @@ async fn no_log_of_the_proxy_has_a_key(#[values(Nginx, Caddy, Traefik, Envoy)] v
     let key = scene.site.add_access_token(&scene.alice, "service:wiki:read", "never").await;
     let port = free_port();
     let setup = if via == Traefik { Setup::WithBlog } else { Setup::WithKeyParameter };
-    let front = scene.front_asking(&format!("127.0.0.1:{port}"), via, setup);
+    let front = scene.front_asking(&format!("127.0.0.1:{port}"), via, setup).await;
     let (bearer, referer) = (format!("Bearer {}", key.secret), format!("https://{WIKI}/x?key={}", key.secret));
     let requests = [
         get(&format!("/page?key={}", key.secret)),

@@ -18,6 +18,7 @@ pub mod panics;
 pub mod php;
 pub mod process;
 pub mod proxied;
+pub mod proxy_settings;
 pub mod redmine;
 pub mod relay;
 pub mod site;

@@ -9,9 +9,9 @@ use super::proxied::Request;
 /// Where its file names the folder that it reads.
 const CONF_D: &str = "/etc/traefik/conf.d";
 
-/// Runs with `settings`, its own, and `files`, those of the folder that they name, for `host` and others on `port`, and
-/// asks the Internet for nothing. What it logs goes to `log`.
-pub fn run(port: u16, host: &str, settings: &str, files: &[(&str, String)], log: &Path) -> Daemon {
+/// Runs with `settings`, its own, and `files`, those of the folder that they name, on `port`, where it finds something
+/// for `request`, and asks the Internet for nothing. What it logs goes to `log`.
+pub fn run(port: u16, request: &Request, settings: &str, files: &[(&str, String)], log: &Path) -> Daemon {
     let folder = tempfile::tempdir().expect("a folder");
     let (file, conf_d) = (folder.path().join("traefik.yml"), folder.path().join("conf.d"));
     std::fs::create_dir(&conf_d).expect("a folder");
@@ -26,6 +26,6 @@ pub fn run(port: u16, host: &str, settings: &str, files: &[(&str, String)], log:
     let mut command = Command::new(program);
     let command = command.arg("--configFile").arg(&file).env("HOME", folder.path());
     // It listens before it has read its files, and until then it finds nothing.
-    let finds = || Request::get(host, "/").send(port, host).is_some_and(|reply| reply.status != 404);
+    let finds = || request.send(port, &request.host).is_some_and(|reply| reply.status != 404);
     Daemon::start(command, folder, log, || listens(port) && finds())
 }

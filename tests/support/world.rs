@@ -120,6 +120,7 @@ impl World {
             "/admin/users/{id:[0-9]+}/password" => new_password.to_vec(),
             "/admin/services/new" => [fields(&[("name", &format!("{name}-2"))]), service].concat(),
             "/admin/services/{id:[0-9]+}" => [fields(&[("seen", seen)]), service].concat(),
+            "/admin/services/{id:[0-9]+}/try" => fields(&[("tried_method", "GET"), ("tried_path", "/")]),
             _ => Vec::new(),
         }
     }

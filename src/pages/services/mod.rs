@@ -3,9 +3,13 @@
 
 pub mod add;
 pub mod list;
+pub mod proxies;
+pub mod proxy;
 pub mod remove;
 pub mod service;
 pub mod settings;
+pub mod trial;
+pub mod trial_form;
 
 use actix_web::HttpRequest;
 

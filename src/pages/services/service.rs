@@ -5,7 +5,9 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
+use super::proxies::Proxy;
 use super::settings::{Fact, ServiceForm, facts};
+use super::trial_form::TrialForm;
 use super::{keys_in_words, path_of, service};
 use crate::app::App;
 use crate::callers::confirmation::Sensitive;
@@ -35,8 +37,9 @@ struct ServicePage {
     last_used: Option<Moment>,
     /// The form; `None`: it is kept in the file.
     fields: Option<ServiceForm>,
-    /// The settings where they are not in the form, or are others there.
+    /// The settings as they are.
     facts: Vec<Fact>,
+    trial: TrialForm,
     is_closed: bool,
     can_be_removed: bool,
     /// Whether somebody else has changed it since the form was opened.
@@ -63,6 +66,7 @@ impl ServicePage {
             keys: keys_in_words(&dependents),
             last_used: dependents.last_used_on.map(|time| Moment::new(time, app.clock.now())),
             facts: facts(&service, &settings),
+            trial: TrialForm::of(&service),
             is_closed: service.kept_in == KeptIn::LeftFile,
             can_be_removed: service.kept_in != KeptIn::File,
             is_outdated: false,
@@ -72,6 +76,10 @@ impl ServicePage {
                 form.seeing(&service).with_errors(errors)
             }),
         }
+    }
+
+    fn proxies(&self) -> [Proxy; 4] {
+        Proxy::ALL
     }
 
     fn error_summary(&self) -> Vec<(&'static str, String)> {
