@@ -41,7 +41,8 @@ pub struct KeyPanel {
 
 /// A key that exists.
 pub struct ShownKey {
-    id: i64,
+    /// The id.
+    pub id: i64,
     /// The last four characters of the secret.
     pub hint: String,
     /// When the key was created.
@@ -94,7 +95,7 @@ impl ShownKey {
 }
 
 /// Whether keys of this kind are switched on.
-fn is_on(app: &App, action: TokenAction) -> bool {
+pub fn is_on(app: &App, action: TokenAction) -> bool {
     action != TokenAction::Api || app.config.api_access_keys
 }
 

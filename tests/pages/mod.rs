@@ -15,6 +15,8 @@ mod left_open;
 mod must_change;
 mod password;
 mod people;
+mod people_changed;
+mod people_listed;
 mod services;
 mod session_ends;
 mod session_spans;
