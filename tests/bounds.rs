@@ -177,15 +177,17 @@ fn headers() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Every address by every method, but for what would end the administrator's own session, key or account.
+/// Every address by every method, but for what would end the administrator's own session, key or account, or delete the
+/// person whom the other addresses are about.
 fn addresses() -> Vec<(&'static str, String)> {
     let table = [routes::api(), routes::questions(), routes::pages()].into_iter().flatten();
     let address = |pattern: &str| {
-        let with_id = pattern.replace("{id:[0-9]+}", "{id}").replace("{id}", "2").replace("{rest:.*}", "/wiki");
+        let with_key = pattern.replace("{key_id:[0-9]+}", "2");
+        let with_id = with_key.replace("{id:[0-9]+}", "{id}").replace("{id}", "2").replace("{rest:.*}", "/wiki");
         with_id.replace("{format:json|xml}", "json")
     };
     let mut all = Vec::new();
-    for at in table.filter(|at| !at.path().contains("logout")) {
+    for at in table.filter(|at| !at.path().contains("logout") && !at.path().ends_with("/delete")) {
         for answered in at.answers() {
             let method: &'static str = answered.method.as_str().to_owned().leak();
             if method != "DELETE" {

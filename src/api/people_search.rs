@@ -12,13 +12,13 @@ use super::described::text;
 use super::parameters::Parameters;
 use crate::clock::{Timestamp, parse_date, parse_time};
 use crate::http::error::AppError;
+use crate::models::people::order::{Order, OrderBy};
 use crate::models::people::search::{
-    Criterion, FewTexts, Order, OrderBy, PeopleSearch, SearchTooLong, TextField, TextTest, TimeField, TimeTest,
+    Criterion, FewTexts, PeopleSearch, SearchTooLong, TextField, TextTest, TimeField, TimeTest,
 };
+use crate::models::people::status_filter;
 use crate::models::people::user::UserStatus;
 
-/// The columns of an order, at most, as in Redmine.
-const MOST_COLUMNS: usize = 3;
 /// The fields to filter by. A part of the names is looked for by `name`, which is no short filter.
 const FIELDS: [&str; 9] =
     ["status", "login", "firstname", "lastname", "mail", "admin", "twofa_scheme", "created_on", "last_login_on"];
@@ -47,8 +47,7 @@ pub fn read(parameters: &Parameters) -> Result<PeopleSearch, AppError> {
     }
     let sort = parameters.text("sort")?.unwrap_or_default();
     let (criteria, mut errors) = sorted_out(filters.iter().map(Filter::criterion));
-    let (order, unknown) =
-        sorted_out(sort.split(',').filter(|key| !key.trim().is_empty()).take(MOST_COLUMNS).map(order));
+    let (order, unknown) = sorted_out(Order::of_text(&sort).map(|order| order.map_err(|error| error.to_string())));
     errors.extend(unknown);
     match errors.is_empty() {
         true => Ok(PeopleSearch { criteria, order }),
@@ -93,15 +92,6 @@ fn long_filter(parameters: &Parameters, field: String) -> Filter {
     Filter { field, operator, values }
 }
 
-/// Reads a column of an order, such as `login` or `created_on:desc`.
-fn order(key: &str) -> Result<Order, String> {
-    let (column, direction) = key.split_once(':').unwrap_or((key, ""));
-    let by = OrderBy::of_text(column.trim());
-    let known = OrderBy::ALL.map(OrderBy::as_str).join(", ");
-    let by = by.ok_or_else(|| format!("sort cannot be by {}: there are {known}", column.trim()))?;
-    Ok(Order { by, is_descending: direction.trim() == "desc" })
-}
-
 impl Filter {
     fn criterion(&self) -> Result<Criterion, String> {
         let test = || self.text_test();
@@ -118,22 +108,8 @@ impl Filter {
     }
 
     fn statuses(&self) -> Result<Vec<UserStatus>, String> {
-        let known =
-            || self.filled_values().map(|values| values.iter().filter_map(|it| UserStatus::numbered(it)).collect());
-        match self.operator.as_str() {
-            "*" => Ok(UserStatus::ALL.to_vec()),
-            "!*" => Ok(Vec::new()),
-            // Nobody has a status that there is not.
-            "=" => known(),
-            "!" => {
-                let others: Vec<UserStatus> = known()?;
-                // Everybody would not have it.
-                let all_known = others.len() == self.values.len();
-                let rest = || UserStatus::ALL.into_iter().filter(|status| !others.contains(status)).collect();
-                all_known.then(rest).ok_or_else(|| "status is invalid: there are 1, 2 and 3".to_owned())
-            }
-            _ => Err(self.unknown_operator()),
-        }
+        let values: Vec<&str> = self.values.iter().map(String::as_str).collect();
+        status_filter::statuses(&self.operator, &values).map_err(|error| error.to_string())
     }
 
     fn admin(&self) -> Result<bool, String> {
@@ -182,12 +158,6 @@ impl Filter {
             },
             _ => Err(self.unknown_operator()),
         }
-    }
-
-    /// The values, of which there is at least one, and none is blank.
-    fn filled_values(&self) -> Result<Vec<&str>, String> {
-        let filled: Vec<_> = self.values.iter().map(|value| value.trim()).filter(|value| !value.is_empty()).collect();
-        if filled.is_empty() { Err(self.blank()) } else { Ok(filled) }
     }
 
     fn few(&self, texts: Result<Option<FewTexts>, SearchTooLong>) -> Result<FewTexts, String> {

@@ -9,5 +9,13 @@ use super::error::AppError;
 /// # Errors
 /// Returns 404 if it is not a valid id.
 pub fn id_of(request: &HttpRequest) -> Result<i64, AppError> {
-    request.match_info().get("id").and_then(|id| id.parse().ok()).ok_or(AppError::NotFound)
+    id_named(request, "id")
+}
+
+/// The id in the path of the request that the table of routes calls `name`.
+///
+/// # Errors
+/// Returns 404 if it is not a valid id.
+pub fn id_named(request: &HttpRequest, name: &str) -> Result<i64, AppError> {
+    request.match_info().get(name).and_then(|id| id.parse().ok()).ok_or(AppError::NotFound)
 }

@@ -294,9 +294,10 @@ impl From<PersonRefusal> for AppError {
         match refusal {
             PersonRefusal::Gone => Self::NotFound,
             PersonRefusal::FullAccessNeeded => Self::Forbidden(FOR_FULL_ACCESS),
-            PersonRefusal::OwnAccount | PersonRefusal::LastAdministrator | PersonRefusal::OtherLogin => {
-                Self::Invalid(vec![refusal.to_string()])
-            }
+            PersonRefusal::OwnAccount
+            | PersonRefusal::LastAdministrator
+            | PersonRefusal::ChangedMeanwhile
+            | PersonRefusal::OtherLogin => Self::Invalid(vec![refusal.to_string()]),
             PersonRefusal::Invalid(errors) => Self::Invalid(messages(&errors)),
             PersonRefusal::Database(error) => error.into(),
         }

@@ -4,6 +4,7 @@ pub mod client;
 pub mod event;
 pub mod ids;
 pub mod keys;
+pub mod natural;
 pub mod people;
 pub mod retention;
 pub mod rules;

@@ -25,8 +25,18 @@ const LAST_PAGE: i64 = 1000;
 #[template(path = "activity.html")]
 struct ActivityPage {
     shell: Shell,
+    /// Whose activity an administrator looks at; `None`: their own.
+    whose: Option<Whose>,
     events: Vec<Row>,
     pager: Pager,
+}
+
+/// A person whose activity somebody else looks at.
+pub struct Whose {
+    /// The path of their page.
+    pub path: String,
+    /// Their name.
+    pub name: String,
 }
 
 struct Row {
@@ -51,8 +61,23 @@ pub async fn show(
     session: Session,
     me: SessionUser,
 ) -> Result<HttpResponse, AppError> {
+    let shell = Shell::of(&app, &request, &session)?;
+    page_of(&app, &request, shell, me.user.id, None).await
+}
+
+/// The page with the activity of the person with this id.
+///
+/// # Errors
+/// Returns an error if a query fails.
+pub async fn page_of(
+    app: &App,
+    request: &HttpRequest,
+    shell: Shell,
+    user_id: i64,
+    whose: Option<Whose>,
+) -> Result<HttpResponse, AppError> {
     let paging = Paging::asked(request.query_string(), PER_PAGE, LAST_PAGE);
-    let (user_id, skip) = (me.user.id, paging.skip());
+    let skip = paging.skip();
     // Query one event more than the page shows, to know whether there are older ones.
     let events = app.database.read(move |connection| Event::latest(connection, user_id, skip, PER_PAGE + 1)).await?;
     let has_older = events.len() > usize::try_from(PER_PAGE).unwrap_or(usize::MAX);
@@ -67,8 +92,8 @@ pub async fn show(
         address: event.place().to_string(),
         agent: event.agent,
     });
-    let shell = Shell::of(&app, &request, &session)?;
-    let pager = paging.pager(has_older, |number| shell.path(&format!("/activity?page={number}")));
-    let shown = ActivityPage { events: rows.collect(), pager, shell };
+    let path = whose.as_ref().map_or_else(|| "/activity".to_owned(), |whose| format!("{}/activity", whose.path));
+    let pager = paging.pager(has_older, |number| shell.path(&format!("{path}?page={number}")));
+    let shown = ActivityPage { events: rows.collect(), pager, whose, shell };
     page(StatusCode::OK, &shown)
 }

@@ -15,7 +15,7 @@ pub async fn own_account(app: web::Data<App>) -> HttpResponse {
 /// `GET /users`, with the parameters that the list of people has, too.
 pub async fn people(app: web::Data<App>, request: HttpRequest) -> HttpResponse {
     let mut query = form_urlencoded::Serializer::new(String::new());
-    for name in ["name", "status", "page"] {
+    for name in ["name", "status", "sort", "page"] {
         if let Some(value) = parameter(request.query_string(), name) {
             query.append_pair(name, &value);
         }

@@ -95,7 +95,7 @@ impl ShownKey {
 }
 
 /// Whether keys of this kind are switched on.
-fn is_on(app: &App, action: TokenAction) -> bool {
+pub fn is_on(app: &App, action: TokenAction) -> bool {
     action != TokenAction::Api || app.config.api_access_keys
 }
 

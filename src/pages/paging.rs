@@ -13,13 +13,19 @@ pub struct Paging {
     size: i64,
 }
 
-/// Where the pages beside one are; `None`: there is none.
-#[derive(Debug, PartialEq, Eq)]
+/// Where the other pages are; `None`: there is none.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Pager {
+    /// The first one, if the list says how long it is.
+    pub first: Option<String>,
     /// The one before.
     pub previous: Option<String>,
+    /// Which page this is: "Page 3 of 10"; empty if the list does not say how long it is, or ends before this page.
+    pub place: String,
     /// The one after.
     pub next: Option<String>,
+    /// The last one, if the list says how long it is.
+    pub last: Option<String>,
 }
 
 impl Paging {
@@ -62,12 +68,22 @@ impl Paging {
         Pager {
             previous: (self.number > 1).then(|| address(self.number - 1)),
             next: (goes_on && self.number < self.last).then(|| address(self.number + 1)),
+            ..Pager::default()
         }
     }
 
-    /// The same for a list of `total` rows.
+    /// The same for a list of `total` rows, with its first and last page. After the list ends, the page before is the
+    /// last one.
     pub fn pager_of(self, total: i64, address: impl Fn(i64) -> String) -> Pager {
-        self.pager(total > self.skip() + self.size, address)
+        let pages = ((total - 1).max(0) / self.size + 1).min(self.last);
+        let is_inside = pages > 1 && self.number <= pages;
+        Pager {
+            first: (self.number > 1).then(|| address(1)),
+            previous: (self.number > 1).then(|| address((self.number - 1).min(pages))),
+            place: if is_inside { format!("Page {} of {pages}", self.number) } else { String::new() },
+            next: (self.number < pages).then(|| address(self.number + 1)),
+            last: (self.number < pages).then(|| address(pages)),
+        }
     }
 }
 
@@ -108,20 +124,21 @@ mod tests {
     fn a_page_tells_which_rows_it_shows_and_where_the_others_are() {
         let words = ("person", "people");
         let at = |number: i64| Some(format!("?page={number}"));
-        for (number, total, count, pager) in [
-            (1, 0, "0 people", (None, None)),
-            (1, 1, "1 person", (None, None)),
-            (1, 50, "50 people", (None, None)),
-            (1, 51, "51 people, 1 to 50 shown", (None, at(2))),
-            (2, 130, "130 people, 51 to 100 shown", (at(1), at(3))),
-            (3, 130, "130 people, 101 to 130 shown", (at(2), None)),
-            (4, 130, "130 people", (at(3), None)),
-            (9, 1000, "1000 people, 401 to 450 shown", (at(8), None)),
+        for (number, total, count, place, [first, previous, next, last]) in [
+            (1, 0, "0 people", "", [None, None, None, None]),
+            (1, 1, "1 person", "", [None, None, None, None]),
+            (1, 50, "50 people", "", [None, None, None, None]),
+            (1, 51, "51 people, 1 to 50 shown", "Page 1 of 2", [None, None, at(2), at(2)]),
+            (2, 130, "130 people, 51 to 100 shown", "Page 2 of 3", [at(1), at(1), at(3), at(3)]),
+            (3, 130, "130 people, 101 to 130 shown", "Page 3 of 3", [at(1), at(2), None, None]),
+            (4, 130, "130 people", "", [at(1), at(3), None, None]),
+            (7, 130, "130 people", "", [at(1), at(3), None, None]),
+            (9, 1000, "1000 people, 401 to 450 shown", "Page 9 of 9", [at(1), at(8), None, None]),
         ] {
             let paging = Paging::asked(&format!("page={number}"), 50, 9);
             assert_eq!(paging.count(total, words), count);
-            let (previous, next) = pager;
-            assert_eq!(paging.pager_of(total, |it| format!("?page={it}")), Pager { previous, next }, "{count}");
+            let expected = Pager { first, previous, place: place.to_owned(), next, last };
+            assert_eq!(paging.pager_of(total, |it| format!("?page={it}")), expected, "{count}");
         }
     }
 

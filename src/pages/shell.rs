@@ -120,6 +120,14 @@ text_enum! {
             "person_password_set",
             "The password has been set and their sessions have ended. Tell them the new password."
         ),
+        /// An administrator changed a person's login, names, mail address or role.
+        PersonChanged = ("person_changed", "The account has been changed."),
+        /// A person was deleted.
+        PersonDeleted = ("person_deleted", "The account has been deleted, with its keys, sessions and activity."),
+        /// An administrator revoked a person's key.
+        PersonKeyRevoked = ("person_key_revoked", "The key has been revoked. No program can use it any more."),
+        /// The key that an administrator wanted to revoke does not exist.
+        PersonKeyGone = ("person_key_gone", "This key no longer exists: it was already revoked, reset or deleted."),
         /// The name, note, scopes or expiry of an access token were changed.
         TokenChanged = ("token_changed", "The access token has been changed."),
         /// An access token was revoked.

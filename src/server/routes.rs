@@ -87,6 +87,13 @@ pub fn pages() -> Vec<At> {
             .get(pages::people::status::ask_unlock)
             .post(pages::people::status::unlock),
         at("/admin/users/{id:[0-9]+}/password").get(pages::people::password::show).post(pages::people::password::set),
+        at("/admin/users/{id:[0-9]+}/edit").get(pages::people::edit::show).post(pages::people::edit::change),
+        at("/admin/users/{id:[0-9]+}/delete").get(pages::people::delete::ask).post(pages::people::delete::delete),
+        at("/admin/users/{id:[0-9]+}/activity").get(pages::people::activity::show),
+        at("/admin/users/{id:[0-9]+}/keys/{key_id:[0-9]+}").get(pages::people::key::show),
+        at("/admin/users/{id:[0-9]+}/keys/{key_id:[0-9]+}/revoke")
+            .get(pages::people::key::ask)
+            .post(pages::people::key::revoke),
         at("/users").get(pages::elsewhere::people),
         at("/users/new").get(pages::elsewhere::new_person),
         at("/users/{id:[0-9]+}").get(pages::people::person::home),

@@ -30,7 +30,8 @@ const PUBLIC_PAGES: [&str; 11] = [
 
 /// The addresses that a pattern of the table stands for, with `id` where it has one.
 pub fn addresses(pattern: &str, id: i64) -> Vec<String> {
-    let with_id = pattern.replace("{id:[0-9]+}", "{id}").replace("{id}", &id.to_string());
+    let with_key = pattern.replace("{key_id:[0-9]+}", "{id}");
+    let with_id = with_key.replace("{id:[0-9]+}", "{id}").replace("{id}", &id.to_string());
     match with_id.split_once("{format:") {
         Some((before, rest)) => {
             let (formats, after) = rest.split_once('}').expect("the end of the formats");

@@ -40,6 +40,8 @@ async fn an_administrator_finds_locks_and_unlocks_somebody(#[case] db: Db, #[cas
     };
     sign_in(&browser, &site.url, "root").await;
     browser.click("People").await;
+    browser.shows("2 people").await;
+    browser.goto(&format!("{}/admin/users?status=", site.url)).await;
     browser.shows("4 people").await;
     browser.shows("Alice Archer alice · alice.archer@example.org").await;
     browser.shows("Lisa Lock Locked lisa · lisa@example.org").await;
@@ -54,6 +56,24 @@ async fn an_administrator_finds_locks_and_unlocks_somebody(#[case] db: Db, #[cas
     browser.click("Alice Archer").await;
     browser.shows("Last used: 5 minutes ago").await;
     sound("a person").await;
+    for (link, shows) in [
+        ("Edit", "What they sign in with."),
+        ("Delete", "so something may still depend on it"),
+        ("Show activity", "Activity of Alice Archer"),
+        ("API access key", "Everything that its owner may do on the API"),
+    ] {
+        browser.click(link).await;
+        browser.shows(shows).await;
+        sound(link).await;
+        browser.click("Alice Archer").await;
+        browser.shows("Login alice").await;
+    }
+    browser.click("Atom access key").await;
+    browser.click("Revoke").await;
+    browser.shows("Revoke “Atom access key” of Alice Archer?").await;
+    sound("revoke asks").await;
+    browser.click("Revoke Atom access key").await;
+    browser.shows("The key has been revoked.").await;
 
     browser.click("Lock").await;
     browser.shows("programs that use these keys stop working at once.").await;
@@ -75,7 +95,7 @@ async fn an_administrator_finds_locks_and_unlocks_somebody(#[case] db: Db, #[cas
     browser.shows("The account is active.").await;
     assert!(site.user("alice").is_active());
 
-    browser.click("Back to all people").await;
+    browser.goto(&format!("{}/admin/users?status=registered", site.url)).await;
     browser.click("Bob Baker").await;
     browser.click("Activate").await;
     browser.shows("They can sign in. They have no key.").await;
@@ -86,7 +106,7 @@ async fn an_administrator_finds_locks_and_unlocks_somebody(#[case] db: Db, #[cas
     browser.click("People").await;
     browser.fill("Name, login or email", "nobody at all").await;
     browser.click("Search").await;
-    browser.shows("No name, login or email matches.").await;
+    browser.shows("No name, login or email of people with this status matches.").await;
     sound("nobody found").await;
     browser.click("Show all people").await;
     browser.shows("4 people").await;
@@ -156,7 +176,7 @@ async fn nothing_about_people_scrolls_sideways_however_long_it_is(#[values(Sqlit
     sign_in(&browser, &site.url, "root").await;
     site.later(TimeDelta::minutes(1));
     let person = format!("/admin/users/{}", longest.id);
-    let paths = ["", "/lock", "/password"].map(|end| format!("{person}{end}"));
+    let paths = ["", "/lock", "/password", "/edit", "/delete", "/activity"].map(|end| format!("{person}{end}"));
     let list = ["/admin/users".to_owned(), format!("/admin/users?name={}", "w".repeat(300)), "/admin/users/new".into()];
     for path in list.iter().chain(&paths) {
         browser.goto(&format!("{}{path}", site.url)).await;

@@ -33,7 +33,9 @@ async fn pages_of(site: &Site) -> Vec<String> {
         path if path.starts_with("/admin/services/") => service.id,
         _ => bob.id,
     };
-    shown.map(|at| at.path().replace("{id:[0-9]+}", &id(at.path()).to_string())).collect()
+    let bobs = site.add_access_token(&bob, "account:read", "never").await.id.to_string();
+    let path = |path: &str| path.replace("{key_id:[0-9]+}", &bobs).replace("{id:[0-9]+}", &id(path).to_string());
+    shown.map(|at| path(at.path())).collect()
 }
 
 /// The same form with other things typed into it, and other choices made.

@@ -20,6 +20,7 @@ async fn addresses_that_people_know_lead_to_the_page(#[values(Sqlite, Postgres)]
         ("/users/current", "/my/account"),
         ("/users", "/admin/users"),
         ("/users?status=3&name=bo+b&group_id=7", "/admin/users?name=bo+b&status=3"),
+        ("/users?sort=login:desc", "/admin/users?sort=login%3Adesc"),
         ("/users/new", "/admin/users/new"),
         (&format!("/users/{}", root.id), &person),
         (&format!("/users/{}/edit", root.id), &person),
@@ -43,7 +44,15 @@ async fn the_numbers_of_statuses_list_the_same_people_as_their_names(#[values(Sq
     site.add_admin("root").await;
     site.set_user(&site.add_user("lotte").await, "status = 'locked'");
     let root = site.signed_in("root").await;
-    for (status, shows) in [("1", [true, false]), ("3", [false, true]), ("locked", [false, true]), ("", [true, true])] {
+    for (status, shows) in [
+        ("1", [true, false]),
+        ("3", [false, true]),
+        ("!1", [false, true]),
+        ("1|3", [true, true]),
+        ("*", [true, true]),
+        ("locked", [false, true]),
+        ("", [true, true]),
+    ] {
         let list = root.get(&format!("/admin/users?status={status}")).await;
         assert_eq!(["root@example.org", "lotte@example.org"].map(|mail| list.shows(mail)), shows, "{status:?}");
     }

@@ -16,6 +16,8 @@ mod left_open;
 mod must_change;
 mod password;
 mod people;
+mod people_changed;
+mod people_listed;
 mod proxy_settings;
 mod services;
 mod session_ends;

@@ -382,3 +382,35 @@ async fn a_use_is_told_before_it_is_written(#[values(Sqlite, Postgres)] db: Db) 
         assert!(shown.text.contains(r#""last_used_on":"2026-11-24T09:30:00Z""#), "{address}: {}", shown.text);
     }
 }
+
+/// "natural order by title and a search box only if more than 5"
+#[rstest]
+#[tokio::test]
+async fn services_are_listed_by_title_and_many_are_searched(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    site.add_admin("root").await;
+    let root = site.signed_in("root").await;
+    let titles = |page: &Page| -> Vec<String> {
+        let links = page.html.split("<td role=\"cell\" class=\"what\"><a href=\"").skip(1);
+        links.filter_map(|it| it.split_once("\">")?.1.split_once("</a>")).map(|(title, _)| title.to_owned()).collect()
+    };
+    for number in [10, 2, 1, 3, 12] {
+        let settings = ServiceSettings::new(format!("Node {number}"), format!("n{number}.example.org"));
+        site.add_service(&format!("s{number}"), settings).await;
+    }
+    let list = root.get("/admin/services").await;
+    assert_eq!(titles(&list), ["Node 1", "Node 2", "Node 3", "Node 10", "Node 12"]);
+    assert!(!list.html.contains("type=\"search\""), "few need no search");
+    site.add_service("wiki", ServiceSettings::new("a wiki", "docs.example.org")).await;
+    let list = root.get("/admin/services").await;
+    assert_eq!(titles(&list)[0], "a wiki");
+    assert!(list.html.contains("type=\"search\""), "{}", list.html);
+    for (query, expected) in
+        [("WIKI", vec!["a wiki"]), ("docs.ex", vec!["a wiki"]), ("+s1+", vec!["Node 1", "Node 10", "Node 12"])]
+    {
+        assert_eq!(titles(&root.get(&format!("/admin/services?name={query}")).await), expected, "{query}");
+    }
+    let none = root.get("/admin/services?name=%3Cnowhere").await;
+    assert!(none.shows("0 services No title, name or host matches. Show all services"), "{}", none.text());
+    assert_eq!(none.value_of("name"), "<nowhere");
+}

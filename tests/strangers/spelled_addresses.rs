@@ -14,7 +14,7 @@ fn addresses(ids: &[(&str, i64)]) -> Vec<(Method, String)> {
         let method = at.answers().first().expect("a method").method.as_str().parse().expect("a method");
         let id = ids.iter().find(|(start, _)| at.path().starts_with(start)).map_or(1, |(_, id)| *id).to_string();
         let path = at.path().replace("{format:json|xml}", "json").replace("{rest:.*}", "");
-        (method, path.replace("{id:[0-9]+}", &id).replace("{id}", &id))
+        (method, path.replace("{key_id:[0-9]+}", "1").replace("{id:[0-9]+}", &id).replace("{id}", &id))
     });
     of_table.chain([(Method::GET, "/static/latchkey.css".to_owned())]).collect()
 }

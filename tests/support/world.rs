@@ -33,6 +33,8 @@ pub struct World {
     pub cookie: String,
     /// Whom it is about.
     pub other: User,
+    /// A key of theirs.
+    pub others_key: Key,
     /// An access token of root's that it is about.
     pub token: Key,
     /// The ids of root's API and Atom access keys, for requests in a session; otherwise 0.
@@ -53,6 +55,7 @@ impl World {
             _ => site.add_access_token(&root, "account:write tokens:write users:write services:write", "30d").await,
         };
         let token = site.add_access_token(&root, "account:read", "30d").await;
+        let others_key = site.add_access_token(&other, "account:read", "30d").await;
         let settings = latchkey::models::services::settings::ServiceSettings::new(&name, format!("{name}.example.org"));
         let service = site.add_service(&name, settings).await;
         let visitor = site.visitor();
@@ -73,7 +76,20 @@ impl World {
             By::Password => {}
         }
         let service_seen = service.updated_on.format("%Y-%m-%dT%H:%M:%S%.6f").to_string();
-        Self { root, key, visitor, session, cookie, other, token, only_keys, service: service.id, service_seen, name }
+        Self {
+            root,
+            key,
+            visitor,
+            session,
+            cookie,
+            other,
+            others_key,
+            token,
+            only_keys,
+            service: service.id,
+            service_seen,
+            name,
+        }
     }
 
     /// The address that `pattern` stands for.
@@ -85,7 +101,8 @@ impl World {
             _ => self.token.id,
         };
         let with_id = pattern.replace("{id:[0-9]+}", "{id}").replace("{id}", &id.to_string());
-        with_id.replace("{format:json|xml}", format)
+        let with_key = with_id.replace("{key_id:[0-9]+}", &self.others_key.id.to_string());
+        with_key.replace("{format:json|xml}", format)
     }
 
     /// Somebody who is not there yet.
@@ -117,6 +134,10 @@ impl World {
             "/my/tokens/{id:[0-9]+}/edit" => token,
             "/my/tokens/{id:[0-9]+}/rotate" => fields(&[("replaces", &id), ("grace", "1d")]),
             "/admin/users/new" => [self.person().to_vec(), new_password.to_vec()].concat(),
+            "/admin/users/{id:[0-9]+}/edit" => {
+                let seen = self.other.updated_on.to_string();
+                [self.person().to_vec(), fields(&[("admin", "1"), ("seen", &seen)])].concat()
+            }
             "/admin/users/{id:[0-9]+}/password" => new_password.to_vec(),
             "/admin/services/new" => [fields(&[("name", &format!("{name}-2"))]), service].concat(),
             "/admin/services/{id:[0-9]+}" => [fields(&[("seen", seen)]), service].concat(),

@@ -431,7 +431,8 @@ impl Key {
             return Err(KeyRefusal::Beyond);
         }
         Token::delete(tx.connection, id)?;
-        NewEvent::of_key(&key.current, EventAction::KeyRevoked).record(tx)?;
+        let by = tx.other_than(user_id).map(str::to_owned);
+        NewEvent::of_key(&key.current, EventAction::KeyRevoked).with(by.as_deref()).record(tx)?;
         Ok(key)
     }
 

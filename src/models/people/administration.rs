@@ -4,6 +4,7 @@
 use diesel::prelude::*;
 
 use super::user::{Locked, NewUser, Profile, SaveError, User, UserField, UserStatus};
+use crate::clock::Timestamp;
 use crate::db::schema::users;
 use crate::db::{DbConnection, DbError, write_error};
 use crate::models::event::{EventAction, NewEvent};
@@ -61,6 +62,9 @@ pub enum PersonRefusal {
     /// There would be no active administrator left.
     #[error("This is the only active administrator: make somebody else an administrator first")]
     LastAdministrator,
+    /// Somebody else has changed the person since the form was opened.
+    #[error("Somebody else has changed this account since you opened the form")]
+    ChangedMeanwhile,
     /// The login that was given to confirm is another one.
     #[error("confirm is not the login of this person")]
     OtherLogin,
@@ -212,6 +216,15 @@ impl PersonChanges {
 pub fn confirm_login(tx: &mut Tx<'_>, user_id: i64, login: &str) -> Result<(), PersonRefusal> {
     let user = lock_and_find(tx, user_id, Takes::Nothing)?;
     if user.login.eq_ignore_ascii_case(login.trim()) { Ok(()) } else { Err(PersonRefusal::OtherLogin) }
+}
+
+/// Checks that nobody has changed the person since `seen` (an optimistic lock).
+///
+/// # Errors
+/// [`PersonRefusal`]
+pub fn confirm_unchanged(tx: &mut Tx<'_>, user_id: i64, seen: Timestamp) -> Result<(), PersonRefusal> {
+    let user = lock_and_find(tx, user_id, Takes::Nothing)?;
+    if user.updated_on == seen { Ok(()) } else { Err(PersonRefusal::ChangedMeanwhile) }
 }
 
 /// Deletes a person with all their sessions, keys and activity. The event goes into the activity of whoever does it.

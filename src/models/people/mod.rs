@@ -2,5 +2,7 @@
 
 pub mod account;
 pub mod administration;
+pub mod order;
 pub mod search;
+pub mod status_filter;
 pub mod user;

@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
 
+use super::order::Order;
 use super::user::{User, UserStatus};
 use crate::clock::Timestamp;
 use crate::db::schema::users;
@@ -112,46 +113,6 @@ pub enum TimeTest {
     Never,
 }
 
-/// A column to order people by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Order {
-    /// The column.
-    pub by: OrderBy,
-    /// Whether the largest comes first.
-    pub is_descending: bool,
-}
-
-text_enum! {
-    /// The columns to order people by, and the SQL of each.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum OrderBy(as_str, sql) {
-        /// The id.
-        Id = ("id", "users.id"),
-        /// The login.
-        Login = ("login", "lower(users.login)"),
-        /// The first name.
-        Firstname = ("firstname", "lower(users.firstname)"),
-        /// The last name.
-        Lastname = ("lastname", "lower(users.lastname)"),
-        /// The mail address.
-        Mail = ("mail", "lower(users.mail)"),
-        /// Whether they are administrators.
-        Admin = ("admin", "users.admin"),
-        /// The status, by the number that Redmine has for it.
-        Status = ("status", "CASE users.status WHEN 'active' THEN 1 WHEN 'registered' THEN 2 ELSE 3 END"),
-        /// When the account was created.
-        Created = ("created_on", "users.created_on"),
-        /// When the account was last changed.
-        Updated = ("updated_on", "users.updated_on"),
-        /// The last sign-in.
-        LastLogin = ("last_login_on", "users.last_login_on"),
-        /// When the password was last set.
-        PasswordChanged = ("passwd_changed_on", "users.passwd_changed_on"),
-        /// The kind of second factor.
-        SecondFactor = ("twofa_scheme", "users.twofa_scheme"),
-    }
-}
-
 /// A page of the people who were found.
 pub struct People {
     /// The people on this page, by login.
@@ -186,18 +147,9 @@ impl PeopleSearch {
     pub fn find(&self, connection: &mut DbConnection, skip: i64, most: i64) -> QueryResult<People> {
         let found = || users::table.filter(all(self.criteria.iter().map(Criterion::condition)));
         let total = found().count().get_result(connection)?;
-        let order = diesel::dsl::sql::<Text>(&self.order_sql());
+        let order = diesel::dsl::sql::<Text>(&Order::sql(&self.order, connection));
         let page = found().order(order).offset(skip).limit(most).select(User::as_select());
         Ok(People { users: page.load(connection)?, total })
-    }
-
-    /// What follows `ORDER BY`. What is missing comes last, on both databases.
-    fn order_sql(&self) -> String {
-        let by = |order: &Order| {
-            let (sql, direction) = (order.by.sql(), if order.is_descending { "DESC" } else { "ASC" });
-            format!("({sql}) IS NULL, {sql} {direction}, ")
-        };
-        self.order.iter().map(by).collect::<String>() + OrderBy::Login.sql()
     }
 }
 

@@ -1,4 +1,4 @@
-//! `/admin/users`: the list of people, with a search by name and a filter by status.
+//! `/admin/users`: the list of people, with a search by name, a filter by status and several orders.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -13,35 +13,56 @@ use crate::auth::credentials::parameter;
 use crate::callers::session_user::AdminSession;
 use crate::http::error::AppError;
 use crate::models::keys::token::Token;
+use crate::models::people::order::{Order, OrderBy};
 use crate::models::people::search::{People, PeopleSearch};
+use crate::models::people::status_filter::statuses_of_text;
 use crate::models::people::user::{User, UserStatus};
 use crate::pages::moment::Moment;
 use crate::pages::paging::{Pager, Paging};
-use crate::pages::shell::{Shell, page};
+use crate::pages::shell::{Flash, Shell, page};
 
 /// The number of people on a page.
 const PER_PAGE: i64 = 50;
 /// The last page that can be opened: nobody turns more pages than this.
 const LAST_PAGE: i64 = 1_000_000;
 
+/// The status of those who are listed if the address names none, as in Redmine and its API.
+const USUAL_STATUS: &str = "active";
+/// The orders to choose from, in the words of the API. Others work too.
+const ORDERS: [(&str, &str); 4] = [
+    ("login", "Login"),
+    ("lastname,firstname", "Last name"),
+    ("created_on:desc", "Newest first"),
+    ("last_login_on:desc", "Last sign-in first"),
+];
+
 #[derive(Template)]
 #[template(path = "people/list.html")]
 struct ListPage {
     shell: Shell,
     name: String,
+    sort: String,
     statuses: Vec<StatusChoice>,
     /// How many people were found, and which of them are shown.
     count: String,
+    orders: Vec<OrderChoice>,
     people: Vec<Row>,
     /// Why the list is empty, if it is.
     empty: String,
-    is_filtered: bool,
+    /// Where the same search finds people of every status; `None` if it does already.
+    wider: Option<String>,
     pager: Pager,
 }
 
-struct StatusChoice {
-    value: &'static str,
+struct OrderChoice {
+    address: String,
     label: &'static str,
+    is_chosen: bool,
+}
+
+struct StatusChoice {
+    value: String,
+    label: String,
     is_chosen: bool,
 }
 
@@ -56,29 +77,41 @@ struct Row {
     has_keys: bool,
     /// The latest use of any of the person's keys, including a use that is not yet written to the database.
     latest_use: Option<Moment>,
+    /// What the list is ordered by, if no other column shows it.
+    also: Option<Also>,
 }
 
-/// `GET /admin/users`, with the parameters `name`, `status` and `page`.
+struct Also {
+    what: &'static str,
+    /// `None`: never.
+    at: Option<Moment>,
+}
+
+/// What an address asks for.
+#[derive(Clone)]
+struct Asked {
+    name: String,
+    /// As it stands in the address.
+    status: String,
+    /// As it stands in the address; empty for the usual order.
+    sort: String,
+}
+
+/// `GET /admin/users`, with the parameters `name`, `status`, `sort` and `page`.
 ///
 /// # Errors
-/// Returns 403 for anybody who is not an administrator, or an error if a query fails. A search that is too long is told
-/// on the page.
+/// Returns 403 for anybody who is not an administrator, or an error if a query fails. A search that cannot be understood
+/// is told on the page: a list of everybody would be taken for its answer.
 pub async fn show(
     app: web::Data<App>,
     request: HttpRequest,
     session: Session,
     _: AdminSession,
 ) -> Result<HttpResponse, AppError> {
-    let query = request.query_string();
-    let name = parameter(query, "name").unwrap_or_default().trim().to_owned();
-    // Addresses from Redmine have the number.
-    let status = |text: String| UserStatus::of_text(&text).or_else(|| UserStatus::numbered(&text));
-    let status = parameter(query, "status").and_then(status);
-    let paging = Paging::asked(query, PER_PAGE, LAST_PAGE);
-
-    let statuses = status.map_or(UserStatus::ALL.to_vec(), |status| vec![status]);
-    let search = PeopleSearch::new(statuses, &name);
-    let too_long = search.as_ref().err().copied();
+    let asked = Asked::of(request.query_string());
+    let paging = Paging::asked(request.query_string(), PER_PAGE, LAST_PAGE);
+    let search = asked.search();
+    let refused = search.as_ref().err().cloned();
     let (users, total, keys) = match search {
         Err(_) => Default::default(),
         Ok(search) => {
@@ -95,23 +128,96 @@ pub async fn show(
         keys_by_owner.entry(key.user_id).or_default().push(key);
     }
 
-    let shell = Shell::of(&app, &request, &session)?;
-    let address = |number| shell.path(&format!("/admin/users?{}", query_of(&name, status, number)));
+    let shell = Shell::of(&app, &request, &session)?.saying(&request, &[Flash::PersonDeleted]);
+    let status = if refused.is_none() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let order = Order::of_text(&asked.sort).next().and_then(Result::ok).map(|order| order.by);
+    let everybody = Asked { status: String::new(), ..asked.clone() };
     let shown = ListPage {
         count: paging.count(total, ("person", "people")),
-        empty: too_long.map_or_else(|| empty(total, &name).to_owned(), |too_long| format!("The search {too_long}.")),
-        is_filtered: !name.is_empty() || status.is_some(),
-        pager: paging.pager_of(total, address),
-        people: users.into_iter().map(|user| Row::new(&app, &keys_by_owner, user)).collect(),
-        statuses: choices(status),
-        name,
+        empty: refused.unwrap_or_else(|| empty(total, &asked).to_owned()),
+        wider: (asked.status() != Ok(UserStatus::ALL.to_vec())).then(|| everybody.address(&shell, 1)),
+        pager: paging.pager_of(total, |number| asked.address(&shell, number)),
+        people: users.into_iter().map(|user| Row::new(&app, &keys_by_owner, user, order)).collect(),
+        statuses: asked.status_choices(),
+        orders: asked.order_choices(&shell),
+        name: asked.name,
+        sort: asked.sort,
         shell,
     };
-    page(if too_long.is_none() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY }, &shown)
+    page(status, &shown)
+}
+
+impl Asked {
+    fn of(query: &str) -> Self {
+        let text = |name| parameter(query, name).map(|text| text.trim().to_owned());
+        Self {
+            name: text("name").unwrap_or_default(),
+            status: text("status").unwrap_or_else(|| USUAL_STATUS.to_owned()),
+            sort: text("sort").unwrap_or_default(),
+        }
+    }
+
+    /// The search, or in a sentence why there is none.
+    fn search(&self) -> Result<PeopleSearch, String> {
+        let statuses = self.status()?;
+        let order = Order::of_text(&self.sort).collect::<Result<Vec<_>, _>>();
+        let order = order.map_err(|_| format!("People cannot be sorted by “{}”.", self.sort))?;
+        let search = PeopleSearch::new(statuses, &self.name).map_err(|too_long| format!("The search {too_long}."))?;
+        Ok(PeopleSearch { order, ..search })
+    }
+
+    /// The statuses: one by its name, or what the API understands.
+    fn status(&self) -> Result<Vec<UserStatus>, String> {
+        let named = UserStatus::of_text(&self.status).map(|status| vec![status]);
+        let statuses = named.or_else(|| statuses_of_text(&self.status).ok()).filter(|statuses| !statuses.is_empty());
+        statuses.ok_or_else(|| format!("There is no status “{}”. Choose one from the list.", self.status))
+    }
+
+    fn address(&self, shell: &Shell, number: i64) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        if !self.name.is_empty() {
+            query.append_pair("name", &self.name);
+        }
+        query.append_pair("status", &self.status);
+        if !self.sort.is_empty() {
+            query.append_pair("sort", &self.sort);
+        }
+        if number > 1 {
+            query.append_pair("page", &number.to_string());
+        }
+        shell.path(&format!("/admin/users?{}", query.finish()))
+    }
+
+    fn status_choices(&self) -> Vec<StatusChoice> {
+        let chosen = self.status().unwrap_or_else(|_| vec![UserStatus::Active]);
+        let label = |status: &UserStatus| status_label(*status).unwrap_or("Active").to_owned();
+        let choice = |value: &str, label: String, statuses: &[UserStatus]| {
+            let value = value.to_owned();
+            StatusChoice { value, label, is_chosen: chosen == statuses }
+        };
+        let all = choice("", "All".to_owned(), &UserStatus::ALL);
+        let each = UserStatus::ALL.iter().map(|status| choice(status.as_str(), label(status), &[*status]));
+        let mut choices: Vec<StatusChoice> = std::iter::once(all).chain(each).collect();
+        if !choices.iter().any(|choice| choice.is_chosen) {
+            let labels: Vec<String> = chosen.iter().map(label).collect();
+            choices.push(choice(&self.status, labels.join(" or "), &chosen));
+        }
+        choices
+    }
+
+    fn order_choices(&self, shell: &Shell) -> Vec<OrderChoice> {
+        let sort = if self.sort.is_empty() { ORDERS[0].0 } else { &self.sort };
+        let choice = |(value, label): (&str, &'static str)| {
+            let ordered = Self { sort: value.to_owned(), ..self.clone() };
+            OrderChoice { address: ordered.address(shell, 1), label, is_chosen: sort == value }
+        };
+        ORDERS.map(choice).into()
+    }
 }
 
 impl Row {
-    fn new(app: &App, keys_by_owner: &HashMap<i64, Vec<Token>>, user: User) -> Self {
+    fn new(app: &App, keys_by_owner: &HashMap<i64, Vec<Token>>, user: User, order: Option<OrderBy>) -> Self {
+        let moment = |time| Moment::new(time, app.clock.now());
         let keys = keys_by_owner.get(&user.id).map_or(&[][..], Vec::as_slice);
         let latest_use = keys.iter().filter_map(|key| app.recorder.last_use.of(key)).max();
         Self {
@@ -125,40 +231,24 @@ impl Row {
                 several => format!("{several} keys"),
             },
             has_keys: !keys.is_empty(),
-            latest_use: latest_use.map(|time| Moment::new(time, app.clock.now())),
+            latest_use: latest_use.map(moment),
+            also: match order {
+                Some(OrderBy::Created) => Some(Also { what: "created", at: Some(moment(user.created_on)) }),
+                Some(OrderBy::LastLogin) => Some(Also { what: "signed in", at: user.last_login_on.map(moment) }),
+                _ => None,
+            },
             login: user.login,
             mail: user.mail,
         }
     }
 }
 
-fn choices(chosen: Option<UserStatus>) -> Vec<StatusChoice> {
-    let everybody = StatusChoice { value: "", label: "All", is_chosen: chosen.is_none() };
-    let of = |status: UserStatus| {
-        let label = status_label(status).unwrap_or("Active");
-        StatusChoice { value: status.as_str(), label, is_chosen: chosen == Some(status) }
-    };
-    std::iter::once(everybody).chain(UserStatus::ALL.map(of)).collect()
-}
-
-fn query_of(name: &str, status: Option<UserStatus>, number: i64) -> String {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    if !name.is_empty() {
-        query.append_pair("name", name);
-    }
-    if let Some(status) = status {
-        query.append_pair("status", status.as_str());
-    }
-    query.append_pair("page", &number.to_string()).finish()
-}
-
-fn empty(total: i64, name: &str) -> &'static str {
-    if total > 0 {
-        "This page is empty: the list ends before it."
-    } else if !name.is_empty() {
-        "No name, login or email matches."
-    } else {
-        // The administrator who looks is in the list, so it is empty only if it is filtered.
-        "No account has this status."
+fn empty(total: i64, asked: &Asked) -> &'static str {
+    let is_of_all = asked.status() == Ok(UserStatus::ALL.to_vec());
+    match (total, asked.name.is_empty(), is_of_all) {
+        (1.., _, _) => "This page is empty: the list ends before it.",
+        (_, true, _) => "No account has this status.",
+        (_, false, true) => "No name, login or email matches.",
+        (_, false, false) => "No name, login or email of people with this status matches.",
     }
 }

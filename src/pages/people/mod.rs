@@ -1,6 +1,10 @@
 //! *People*, for administrators: the list of people, the use of their keys, and changes to their accounts.
 
+pub mod activity;
 pub mod add;
+pub mod delete;
+pub mod edit;
+pub mod key;
 pub mod list;
 pub mod password;
 pub mod person;
@@ -9,6 +13,7 @@ pub mod status;
 use actix_web::HttpRequest;
 
 use super::keys::KeyPanel;
+use super::moment::Moment;
 use super::shell::{Flash, see_other_with};
 use super::tokens::shown::ShownToken;
 use crate::app::App;
@@ -32,6 +37,8 @@ struct Holdings {
     keys: [KeyPanel; 2],
     /// The access tokens, newest first.
     tokens: Vec<ShownToken>,
+    /// The latest use of any of the keys, including a use that is not yet written to the database.
+    latest_use: Option<Moment>,
     /// The number of sessions.
     sessions: usize,
 }
@@ -43,7 +50,12 @@ async fn holdings(app: &App, user: &User) -> Result<Holdings, AppError> {
         Ok((tokens, Key::of_user(connection, user_id, &[TokenAction::Access])?))
     });
     let (tokens, access) = found.await?;
+    let of_keys = tokens.iter().filter(|token| token.action.is_key());
+    let of_keys = of_keys.filter_map(|token| app.recorder.last_use.of(token));
+    let of_access = access.iter().filter_map(|key| key.last_use(|token| app.recorder.last_use.of(token)));
+    let latest_use = of_keys.chain(of_access.map(|last_use| last_use.on)).max();
     Ok(Holdings {
+        latest_use: latest_use.map(|time| Moment::new(time, app.clock.now())),
         keys: [TokenAction::Api, TokenAction::Feeds].map(|action| KeyPanel::new(app, action, &tokens, user)),
         tokens: access.iter().rev().map(|key| ShownToken::of_owner(app, key, user)).collect(),
         sessions: tokens.iter().filter(|token| token.action == TokenAction::Session).count(),

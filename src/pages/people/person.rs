@@ -17,7 +17,15 @@ use crate::pages::shell::{Flash, Shell, page, see_other};
 use crate::pages::tokens::shown::ShownToken;
 
 /// The results of an action that this page can announce.
-const NOTICES: &[Flash] = &[Flash::PersonAdded, Flash::PersonLocked, Flash::PersonUnlocked, Flash::PersonPasswordSet];
+const NOTICES: &[Flash] = &[
+    Flash::PersonAdded,
+    Flash::PersonChanged,
+    Flash::PersonLocked,
+    Flash::PersonUnlocked,
+    Flash::PersonPasswordSet,
+    Flash::PersonKeyRevoked,
+    Flash::PersonKeyGone,
+];
 
 #[derive(Template)]
 #[template(path = "people/person.html")]

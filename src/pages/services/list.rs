@@ -8,9 +8,11 @@ use askama::Template;
 use super::settings::who_reads;
 use super::{keys_in_words, path_of, state_label};
 use crate::app::App;
+use crate::auth::credentials::parameter;
 use crate::callers::session_user::AdminSession;
 use crate::clock::Timestamp;
 use crate::http::error::AppError;
+use crate::models::natural::natural_key;
 use crate::models::services::overview::ServiceOverview;
 use crate::models::services::settings::Admitted;
 use crate::pages::moment::Moment;
@@ -22,7 +24,14 @@ struct ListPage {
     shell: Shell,
     services: Vec<Row>,
     count: String,
+    /// Whether there are any services, found or not.
+    are_there_any: bool,
+    /// What is looked for; `None` if there are so few services that nobody has to search.
+    search: Option<String>,
 }
+
+/// So many services are found without a search.
+const FEW: usize = 5;
 
 struct Row {
     path: String,
@@ -36,7 +45,7 @@ struct Row {
     last_used: Option<Moment>,
 }
 
-/// `GET /admin/services`
+/// `GET /admin/services`, with the parameter `name`
 ///
 /// # Errors
 /// 403 for others; those of the database.
@@ -49,13 +58,24 @@ pub async fn show(
     let pending = app.recorder.service_uses.latest();
     let all = app.database.read(ServiceOverview::of_all).await?;
     let now = app.clock.now();
-    let services: Vec<Row> = all.into_iter().map(|service| Row::new(&service.with_uses(&pending), now)).collect();
+    let search = parameter(request.query_string(), "name").unwrap_or_default().trim().to_owned();
+    let (are_there_any, are_many) = (!all.is_empty(), all.len() > FEW);
+    let found = all.into_iter().filter(|service| is_found(service, &search));
+    let mut services: Vec<Row> = found.map(|service| Row::new(&service.with_uses(&pending), now)).collect();
+    services.sort_by_cached_key(|service| (natural_key(&service.title), service.name.clone()));
     let count = match services.len() {
         1 => "1 service".to_owned(),
         several => format!("{several} services"),
     };
     let shell = Shell::of(&app, &request, &session)?.saying(&request, &[Flash::ServiceRemoved]);
-    page(StatusCode::OK, &ListPage { shell, services, count })
+    let search = (are_many || !search.is_empty()).then_some(search);
+    page(StatusCode::OK, &ListPage { shell, services, count, are_there_any, search })
+}
+
+/// Whether what is looked for stands in the title, the name or the place of the service, whatever the case.
+fn is_found(ServiceOverview { service, settings, .. }: &ServiceOverview, search: &str) -> bool {
+    let search = search.to_lowercase();
+    [&settings.title, &service.name, &service.place()].iter().any(|text| text.to_lowercase().contains(&search))
 }
 
 impl Row {

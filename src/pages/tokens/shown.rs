@@ -13,6 +13,8 @@ use crate::pages::moment::{Due, Moment};
 
 /// An access token.
 pub struct ShownToken {
+    /// The id.
+    pub id: i64,
     /// The path of its page.
     pub path: String,
     /// The name.
@@ -79,6 +81,7 @@ impl ShownToken {
         let moment = |time| Moment::new(time, now);
         let last_use = key.last_use(|token| app.recorder.last_use.of(token));
         Self {
+            id: key.id,
             path: path_of(key.id),
             name: key.name.clone().unwrap_or_default(),
             note: key.note.clone(),

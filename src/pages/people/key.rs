@@ -1,0 +1,170 @@
+//! `/admin/users/ID/keys/ID`: one key of a person, where it is used, and how an administrator revokes it.
+
+use actix_session::Session;
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+
+use super::{full_name, path_of, person};
+use crate::app::App;
+use crate::callers::confirmation::Sensitive;
+use crate::callers::posted_form::NoFields;
+use crate::callers::session_user::AdminSession;
+use crate::http::address::id_named;
+use crate::http::error::AppError;
+use crate::models::ids::{KeyId, UserId};
+use crate::models::keys::key::{Key, KeyRefusal};
+use crate::models::keys::token::TokenAction;
+use crate::models::people::user::User;
+use crate::pages::form::{PasswordAgain, error_summary};
+use crate::pages::keys::is_on;
+use crate::pages::service_uses::KeyUses;
+use crate::pages::shell::{Flash, Shell, page, see_other_with};
+use crate::pages::tokens::shown::{Rotation, ShownToken};
+
+#[derive(Template)]
+#[template(path = "people/key.html")]
+struct KeyPage {
+    shell: Shell,
+    key: ShownToken,
+    facts: Facts,
+    rotation: Option<Rotation>,
+    uses: KeyUses,
+}
+
+#[derive(Template)]
+#[template(path = "people/revoke_key.html")]
+struct RevokePage {
+    shell: Shell,
+    key: ShownToken,
+    facts: Facts,
+    rotation: Option<Rotation>,
+    again: PasswordAgain,
+}
+
+/// What an administrator is told about a key besides what its owner sees.
+struct Facts {
+    /// The path of the owner's page.
+    owner_path: String,
+    /// The owner's name.
+    owner: String,
+    /// The kind of key.
+    kind: &'static str,
+    /// Why the key does not work although it has not expired; `None` if it does.
+    refused: Option<&'static str>,
+}
+
+impl Facts {
+    fn of(app: &App, key: &Key, owner: &User) -> Self {
+        let refused = match (owner.is_active(), is_on(app, key.action)) {
+            (false, _) => Some("Refused: the account is not active"),
+            (_, false) => Some("Refused: keys of this kind are turned off on this server"),
+            (true, true) => None,
+        };
+        Self { owner_path: path_of(owner.id), owner: full_name(owner), kind: key.action.label(), refused }
+    }
+}
+
+/// `key` of `owner` as an administrator sees it.
+fn shown(app: &App, key: &Key, owner: &User, facts: &Facts) -> ShownToken {
+    let shown = ShownToken::of_owner(app, key, owner);
+    ShownToken {
+        path: format!("{}/keys/{}", facts.owner_path, key.id),
+        // Only access tokens have a name.
+        name: key.name.clone().unwrap_or_else(|| facts.kind.to_owned()),
+        scopes: match key.action {
+            TokenAction::Access => shown.scopes,
+            TokenAction::Feeds => "Read the activity feed".to_owned(),
+            _ => "Everything that its owner may do on the API".to_owned(),
+        },
+        works: shown.works && facts.refused.is_none(),
+        ..shown
+    }
+}
+
+impl RevokePage {
+    fn new(app: &App, shell: Shell, (key, owner): (&Key, &User), again: PasswordAgain) -> Self {
+        let facts = Facts::of(app, key, owner);
+        Self { shell, key: shown(app, key, owner, &facts), facts, rotation: Rotation::of(app, key), again }
+    }
+
+    fn error_summary(&self) -> Vec<(&'static str, String)> {
+        error_summary(&[("password", &self.again.field)])
+    }
+}
+
+/// Finds the key whose id is in the address, and its owner.
+async fn key_of(app: &App, request: &HttpRequest) -> Result<(Key, User), AppError> {
+    let (owner, id) = (person(app, request).await?, id_named(request, "key_id")?);
+    let user_id = owner.id;
+    let key = app.database.lookup(move |connection| Key::find(connection, user_id, id)).await?;
+    Ok((key.ok_or(AppError::NotFound)?, owner))
+}
+
+/// `GET /admin/users/ID/keys/ID`
+///
+/// # Errors
+/// Returns 403 for anybody who is not an administrator, 404 if the person has no such key, or an error if a query fails.
+pub async fn show(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    _: AdminSession,
+) -> Result<HttpResponse, AppError> {
+    let (key, owner) = key_of(&app, &request).await?;
+    let facts = Facts::of(&app, &key, &owner);
+    let shown = shown(&app, &key, &owner, &facts);
+    let shown = KeyPage {
+        shell: Shell::of(&app, &request, &session)?,
+        uses: KeyUses::of(&app, key.id, shown.works, shown.last_used.clone()).await?,
+        rotation: Rotation::of(&app, &key),
+        key: shown,
+        facts,
+    };
+    page(StatusCode::OK, &shown)
+}
+
+/// `GET /admin/users/ID/keys/ID/revoke`
+///
+/// # Errors
+/// Returns 403 for anybody who is not an administrator, 404 if the person has no such key, or an error if a query fails.
+pub async fn ask(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    me: AdminSession,
+) -> Result<HttpResponse, AppError> {
+    let (key, owner) = key_of(&app, &request).await?;
+    let (shell, again) = (Shell::of(&app, &request, &session)?, PasswordAgain::of(&app, &me.token));
+    page(StatusCode::OK, &RevokePage::new(&app, shell, (&key, &owner), again))
+}
+
+/// `POST /admin/users/ID/keys/ID/revoke`. It asks for the password again as locking does: a browser that an
+/// administrator left open must not stop other people's programs.
+///
+/// # Errors
+/// Returns 403 for anybody who is not an administrator, 404 if nobody has this id, 429 after too many wrong passwords,
+/// 503 if the hashing queue is full, or an error if a query fails.
+pub async fn revoke(
+    app: web::Data<App>,
+    request: HttpRequest,
+    session: Session,
+    sensitive: Sensitive<AdminSession, NoFields>,
+) -> Result<HttpResponse, AppError> {
+    let (owner, id) = (person(&app, &request).await?, id_named(&request, "key_id")?);
+    let mandate = match sensitive.confirm(&app, &request).await? {
+        Ok(mandate) => mandate,
+        Err(why) => {
+            let (key, owner) = key_of(&app, &request).await?;
+            let shell = Shell::of(&app, &request, &session)?;
+            let again = RevokePage::new(&app, shell, (&key, &owner), PasswordAgain::refused(why));
+            return page(StatusCode::UNPROCESSABLE_ENTITY, &again);
+        }
+    };
+    let ids = (UserId(owner.id), KeyId(id));
+    match mandate.write_about(owner.id, move |tx| Key::revoke(tx, ids)).await? {
+        Ok(_) => Ok(see_other_with(&app, &path_of(owner.id), Flash::PersonKeyRevoked)),
+        Err(KeyRefusal::Gone) => Ok(see_other_with(&app, &path_of(owner.id), Flash::PersonKeyGone)),
+        Err(refusal) => Err(refusal.into()),
+    }
+}
