@@ -93,7 +93,7 @@ pub async fn show(
 }
 
 /// `POST /my/tokens`: creates the token and shows the secret. A form that is sent twice, as by a reload, creates one token
-/// (see [`TokenForm::once`]).
+/// (see `TokenForm::once`).
 ///
 /// # Errors
 /// Returns 429 after too many wrong passwords, 503 if the hashing queue is full, or an error if a query fails.
