@@ -29,7 +29,7 @@ text_enum! {
         /// It works, but looks unused; see [`Key::is_idle`].
         Idle = ("unused", "Looks unused"),
         /// No use of it is recorded.
-        NeverUsed = ("never_used", "Never used"),
+        NeverUsed = ("never_used", "No use recorded"),
         /// It works, but not for long; see [`Key::expires_soon`].
         ExpiringSoon = ("expires_soon", "Expires within 7 days"),
         /// It has expired.

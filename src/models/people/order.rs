@@ -1,5 +1,6 @@
-//! The order of people in a list, and its SQL, which sorts alike on both databases. The numbers in logins and names
-//! are compared as numbers: `user2` comes before `user10`.
+//! The order of people in a list, and its SQL, which sorts alike on both databases. The first number in a login
+//! and the number at the end of a name are compared as numbers: `user2` comes before `user10`. SQL can do no more with an
+//! index; `models/natural.rs`, which sorts what is in memory, compares all of them.
 
 use crate::db::DbConnection;
 use crate::models::text_enum::text_enum;

@@ -156,6 +156,10 @@ pub async fn change(
         }
     };
     let id = user.id;
+    // The form was sent twice, or says what there is: nothing is left to do, whoever did it.
+    if changes == PersonChanges::default() {
+        return Ok(see_other_with(&app, &path_of(id), Flash::PersonChanged));
+    }
     let (checked, before) = (changes.clone(), user.clone());
     let errors = app.database.read(move |connection| checked.errors(connection, &before)).await?;
     let changed = match errors.is_empty() {

@@ -29,7 +29,8 @@ struct KeyPage {
     key: ShownToken,
     facts: Facts,
     rotation: Option<Rotation>,
-    uses: KeyUses,
+    /// Where the key is used; `None` if keys of its kind open no service.
+    uses: Option<KeyUses>,
 }
 
 #[derive(Template)]
@@ -114,9 +115,14 @@ pub async fn show(
     let (key, owner) = key_of(&app, &request).await?;
     let facts = Facts::of(&app, &key, &owner);
     let shown = shown(&app, &key, &owner, &facts);
+    let uses = match key.action {
+        // It opens no service.
+        TokenAction::Feeds => None,
+        _ => Some(KeyUses::of(&app, key.id, shown.works, shown.last_used.clone()).await?),
+    };
     let shown = KeyPage {
         shell: Shell::of(&app, &request, &session)?,
-        uses: KeyUses::of(&app, key.id, shown.works, shown.last_used.clone()).await?,
+        uses,
         rotation: Rotation::of(&app, &key),
         key: shown,
         facts,

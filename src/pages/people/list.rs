@@ -48,7 +48,9 @@ struct ListPage {
     orders: Vec<OrderChoice>,
     people: Vec<Row>,
     /// Why the list is empty, if it is.
-    empty: String,
+    empty: &'static str,
+    /// What is wrong with the search, with the id of the field; empty: nothing.
+    refused: Vec<(&'static str, String)>,
     /// Where the same search finds people of every status; `None` if it does already.
     wider: Option<String>,
     pager: Pager,
@@ -133,8 +135,12 @@ pub async fn show(
     let order = Order::of_text(&asked.sort).next().and_then(Result::ok).map(|order| order.by);
     let everybody = Asked { status: String::new(), ..asked.clone() };
     let shown = ListPage {
-        count: paging.count(total, ("person", "people")),
-        empty: refused.unwrap_or_else(|| empty(total, &asked).to_owned()),
+        count: if refused.is_none() { paging.count(total, ("person", "people")) } else { String::new() },
+        empty: empty(total, &asked),
+        refused: refused
+            .map(|why| (if asked.status().is_err() { "status" } else { "name" }, why))
+            .into_iter()
+            .collect(),
         wider: (asked.status() != Ok(UserStatus::ALL.to_vec())).then(|| everybody.address(&shell, 1)),
         pager: paging.pager_of(total, |number| asked.address(&shell, number)),
         people: users.into_iter().map(|user| Row::new(&app, &keys_by_owner, user, order)).collect(),

@@ -52,6 +52,22 @@ impl ProxyPage {
     }
 }
 
+/// Why no proxy can be answered about the service, whatever is sent; empty: one can.
+pub(super) fn obstacle(app: &App, service: &Service) -> &'static str {
+    if service.kept_in == KeptIn::LeftFile {
+        "This service is closed, so Latchkey refuses every request to it."
+    } else if own_host(app).as_ref() == Some(&service.settings.host) {
+        "This is the host of Latchkey itself (LATCHKEY_URL), where it answers no proxy. Give one of them another host."
+    } else {
+        ""
+    }
+}
+
+/// Whether Latchkey answers any proxy.
+pub(super) fn trusts_proxies(app: &App) -> bool {
+    !app.config.trusted_proxies.is_empty()
+}
+
 /// `GET /admin/services/ID/proxy`; `for` names the proxy.
 ///
 /// # Errors
@@ -69,13 +85,7 @@ pub async fn show(
     let open = app.services.look_up(ServiceLookup { host: host.clone(), visitor: None }).await?;
     let open: Vec<Service> = open.into_iter().map(|(service, _)| service).collect();
     let latchkey = OwnPlace::of(&app);
-    let obstacle = if service.kept_in == KeptIn::LeftFile {
-        "This service is closed, so Latchkey refuses every request to it. There is nothing to set up."
-    } else if own_host(&app).as_ref() == Some(&host) {
-        "This is the host of Latchkey itself (LATCHKEY_URL), where it answers no proxy. Give one of them another host."
-    } else {
-        ""
-    };
+    let obstacle = obstacle(&app, &service);
     let proxied = Proxied::new(latchkey, &service, &open);
     let files = if obstacle.is_empty() { proxied.settings(proxy)? } else { Vec::new() };
     let shown = ProxyPage {
@@ -83,7 +93,7 @@ pub async fn show(
         path: path_of(service.id),
         title: service.settings.title.clone(),
         knows_own_host: app.config.url.is_some(),
-        trusts_proxies: !app.config.trusted_proxies.is_empty(),
+        trusts_proxies: trusts_proxies(&app),
         host,
         proxy,
         obstacle,

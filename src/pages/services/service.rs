@@ -7,7 +7,6 @@ use askama::Template;
 
 use super::proxies::Proxy;
 use super::settings::{Fact, ServiceForm, facts};
-use super::trial_form::TrialForm;
 use super::{keys_in_words, path_of, service};
 use crate::app::App;
 use crate::callers::confirmation::Sensitive;
@@ -39,7 +38,6 @@ struct ServicePage {
     fields: Option<ServiceForm>,
     /// The settings as they are.
     facts: Vec<Fact>,
-    trial: TrialForm,
     is_closed: bool,
     can_be_removed: bool,
     /// Whether somebody else has changed it since the form was opened.
@@ -66,7 +64,6 @@ impl ServicePage {
             keys: keys_in_words(&dependents),
             last_used: dependents.last_used_on.map(|time| Moment::new(time, app.clock.now())),
             facts: facts(&service, &settings),
-            trial: TrialForm::of(&service),
             is_closed: service.kept_in == KeptIn::LeftFile,
             can_be_removed: service.kept_in != KeptIn::File,
             is_outdated: false,

@@ -1,11 +1,12 @@
 //! `/admin/services/ID/try`: tries a key on a service. The answer is the one that a proxy would get, by the same
-//! function, and says why. Nothing is recorded, and the key is shown nowhere again.
+//! function, once Latchkey trusts it, and says why. Nothing is recorded, and the key is shown nowhere again.
 
 use actix_session::Session;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use askama::Template;
 
+use super::proxy::{obstacle, trusts_proxies};
 use super::trial_form::TrialForm;
 use super::{path_of, service};
 use crate::app::App;
@@ -35,13 +36,19 @@ struct TrialPage {
     title: String,
     host: String,
     trial: TrialForm,
+    /// Why no proxy can be answered about the service; empty: one can.
+    obstacle: &'static str,
+    /// Whether Latchkey answers any proxy.
+    trusts_proxies: bool,
     /// What came of it; `None`: nothing was tried yet.
     answer: Option<Answered>,
 }
 
 impl TrialPage {
-    fn new(shell: Shell, service: &Service, trial: TrialForm) -> Self {
+    fn new(app: &App, shell: Shell, service: &Service, trial: TrialForm) -> Self {
         Self {
+            obstacle: obstacle(app, service),
+            trusts_proxies: trusts_proxies(app),
             shell,
             path: path_of(service.id),
             title: service.settings.title.clone(),
@@ -78,7 +85,7 @@ pub async fn show(
 ) -> Result<HttpResponse, AppError> {
     let service = service(&app, &request).await?.service;
     let (shell, trial) = (Shell::of(&app, &request, &session)?, TrialForm::of(&service));
-    page(StatusCode::OK, &TrialPage::new(shell, &service, trial))
+    page(StatusCode::OK, &TrialPage::new(&app, shell, &service, trial))
 }
 
 /// `POST /admin/services/ID/try`
@@ -96,7 +103,7 @@ pub async fn answer(
     let trial = form.checked();
     if !trial.error_summary().is_empty() {
         let shell = Shell::of(&app, &request, &session)?;
-        return page(StatusCode::UNPROCESSABLE_ENTITY, &TrialPage::new(shell, &service, trial));
+        return page(StatusCode::UNPROCESSABLE_ENTITY, &TrialPage::new(&app, shell, &service, trial));
     }
     // It looks whose key it is as a write would, under the mandate: who is no administrator any more learns nothing.
     let digest = key.as_ref().map(Secret::digest);
@@ -132,7 +139,7 @@ pub async fn answer(
     };
     let answer = Some(Answered { status, why, text, headers });
     let shell = Shell::of(&app, &request, &session)?;
-    page(StatusCode::OK, &TrialPage { answer, ..TrialPage::new(shell, &service, trial) })
+    page(StatusCode::OK, &TrialPage { answer, ..TrialPage::new(&app, shell, &service, trial) })
 }
 
 /// The headers of an answer, as they are usually written.
