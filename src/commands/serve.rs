@@ -110,6 +110,7 @@ pub fn serve(
         Ok(())
     });
     let all_written = app.recorder.stop();
+    app.database.close();
     tracing::info!("stopped");
     if !all_written {
         return Err(Failure("stopped, but some last uses could not be written; see the log".into()));

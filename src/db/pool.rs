@@ -21,14 +21,24 @@ pub(crate) const POOL_PATIENCE: Duration = Duration::from_secs(3);
 /// A pooled connection; `None`: it was closed, being of no more use.
 struct Pooled(Option<DbConnection>);
 
-struct Manager(DatabaseUrl);
+struct Manager {
+    url: DatabaseUrl,
+    closing: Closing,
+}
+
+/// Held, shared, by the threads of the pools that make a connection; `true`: none is made any more.
+type Closing = Arc<RwLock<bool>>;
 
 impl diesel::r2d2::ManageConnection for Manager {
     type Connection = Pooled;
     type Error = ConnectionError;
 
     fn connect(&self) -> Result<Pooled, ConnectionError> {
-        connect(&self.0).map(|connection| Pooled(Some(connection)))
+        let closing = self.closing.read().unwrap_or_else(PoisonError::into_inner);
+        if *closing {
+            return Err(ConnectionError::BadConnection("the database is closed".into()));
+        }
+        connect(&self.url).map(|connection| Pooled(Some(connection)))
     }
 
     fn is_valid(&self, pooled: &mut Pooled) -> Result<(), ConnectionError> {
@@ -50,6 +60,7 @@ pub struct Database {
     writers: Pool,
     /// Held, shared, by everybody who holds a connection.
     in_use: Arc<RwLock<()>>,
+    closing: Closing,
     url: DatabaseUrl,
 }
 
@@ -86,12 +97,13 @@ impl Database {
     /// What the database says if it cannot be reached.
     pub fn open(url: &DatabaseUrl) -> Result<Self, DbError> {
         connect(url).map_err(|error| DbError::Unavailable(error.to_string()))?;
-        let readers = Pool::of(url, POOL_SIZE);
+        let closing = Closing::default();
+        let readers = Pool::of(url, POOL_SIZE, &closing);
         let writers = match url {
-            DatabaseUrl::Sqlite(_) => Pool::of(url, 1),
+            DatabaseUrl::Sqlite(_) => Pool::of(url, 1, &closing),
             DatabaseUrl::Postgres(_) => readers.clone(),
         };
-        Ok(Self { readers, writers, in_use: Arc::default(), url: url.clone() })
+        Ok(Self { readers, writers, in_use: Arc::default(), closing, url: url.clone() })
     }
 
     /// Which database it is.
@@ -190,10 +202,23 @@ impl Database {
     /// cannot write until the last of them is closed.
     pub fn close_connections(&self) {
         let _in_use_by_none = self.in_use.write().unwrap_or_else(PoisonError::into_inner);
+        self.close_idle(false);
+    }
+
+    /// Closes every connection that nobody uses, for good. SQLite then leaves nothing behind but its file, which it does
+    /// not where a process ends with a connection open.
+    pub fn close(&self) {
+        self.close_idle(true);
+    }
+
+    fn close_idle(&self, for_good: bool) {
+        // A pool makes a new connection as soon as an idle one is taken: it waits until all of these are closed. One that
+        // was being made just now is closed the next time.
+        let mut closing = self.closing.write().unwrap_or_else(PoisonError::into_inner);
+        *closing = for_good;
         let idle_of = |pool: &Pool| std::iter::from_fn(|| pool.connections.try_get()).collect::<Vec<_>>();
         let mut idle = idle_of(&self.readers);
         idle.extend(idle_of(&self.writers));
-        // All of them, before the pool makes the first new one.
         idle.iter_mut().for_each(|pooled| pooled.0 = None);
     }
 
@@ -246,7 +271,7 @@ struct Pool {
 }
 
 impl Pool {
-    fn of(url: &DatabaseUrl, size: u32) -> Self {
+    fn of(url: &DatabaseUrl, size: u32, closing: &Closing) -> Self {
         // Tested where it matters (see `run`), not with a query of its own before every other.
         let connections = diesel::r2d2::Pool::builder()
             .max_size(size)
@@ -254,7 +279,7 @@ impl Pool {
             .connection_timeout(POOL_PATIENCE)
             .test_on_check_out(false)
             .error_handler(Box::new(LogPoolError))
-            .build_unchecked(Manager(url.clone()));
+            .build_unchecked(Manager { url: url.clone(), closing: closing.clone() });
         Self { connections, turns: Arc::new(Semaphore::new(size as usize)) }
     }
 }
