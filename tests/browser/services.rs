@@ -56,6 +56,9 @@ async fn an_administrator_adds_changes_and_removes_a_service(#[case] db: Db, #[c
         browser.click("Team wiki").await;
         browser.shows("Try a key").await;
     }
+    browser.click("Try a key on Team wiki").await;
+    browser.shows("Leave this empty to try without a key.").await;
+    sound("a key to try").await;
     browser.fill("Key", "no-key-of-anybody").await;
     browser.fill("Path of the request", "page").await;
     browser.click("Try key").await;
