@@ -36,7 +36,8 @@ fn loss_of(world: &World, by: By, loss: Loss) -> String {
         Loss::Ended => format!("DELETE FROM tokens WHERE id = {token}"),
         Loss::Narrowed => format!("UPDATE tokens SET scopes = 'tokens:read' WHERE id = {token}"),
         Loss::Expired if by == By::Session => {
-            format!("UPDATE tokens SET created_on = '2026-01-01 00:00:00' WHERE id = {token}")
+            // Too old, but not so old that it is removed meanwhile.
+            format!("UPDATE tokens SET created_on = '2026-10-20 00:00:00' WHERE id = {token}")
         }
         Loss::Expired => format!("UPDATE tokens SET expires_on = '2026-11-24 09:00:00' WHERE id = {token}"),
         Loss::Locked => user("status = 'locked'"),
