@@ -15,12 +15,12 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use actix_http::{HttpService, KeepAlive, Protocol};
-use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_session::SessionMiddleware;
 use actix_session::config::{BrowserSession, CookieContentSecurity};
 use actix_session::storage::CookieSessionStore;
 use actix_web::cookie::{Key, SameSite};
-use actix_web::dev::{AppConfig, Server};
+use actix_web::dev::{AppConfig, Server, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
@@ -28,7 +28,7 @@ use actix_web::http::header::{
 use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::rt::net::TcpStream;
 use actix_web::web::{FormConfig, PayloadConfig, ServiceConfig};
-use actix_web::{Scope, web};
+use actix_web::{Error, Scope, web};
 
 use self::missing_ending::ask_for_ending;
 use self::offers::WithoutOffers;
@@ -56,8 +56,13 @@ const STOP_WITHIN: u64 = 30;
 const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
                               form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// All routes, below the base path.
-fn routes(url: &PublicUrl, key: &SecretKey) -> Scope {
+/// All routes, below the base path. A slash at the end of an address is taken away before they are looked at.
+fn routes(
+    url: &PublicUrl,
+    key: &SecretKey,
+) -> Scope<
+    impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = Error, InitError = ()> + use<>,
+> {
     // Where there is a base path, with a slash at the end or without.
     let home = at("").get(pages::elsewhere::own_account);
     let files = exactly_at("/static/{name}").get(static_files::show);
@@ -66,7 +71,11 @@ fn routes(url: &PublicUrl, key: &SecretKey) -> Scope {
     let inside = web::scope("").wrap(sessions(url, key)).wrap(from_fn(remembered_browser::set_cookie));
     let inside = inside.wrap(from_fn(ask_for_ending)).app_data(RememberedBrowsers::new(url, key));
     let inside = routes::pages().into_iter().fold(inside, |scope, at| scope.service(at));
-    outside.service(inside.service(exactly_at("{anything:.*}").nothing_here()))
+    let all = outside.service(inside.service(exactly_at("{anything:.*}").nothing_here()));
+    all.wrap_fn(|mut request, next| {
+        final_slash::ignore(&mut request);
+        next.call(request)
+    })
 }
 
 /// The session cookie is encrypted and authenticated. It ends when the browser is closed or the session's token
