@@ -71,15 +71,14 @@ where
                 ));
             }
             let who = match Who::from_request(&request, &mut Payload::None).await {
-                Err(error) if !matches!(error, AppError::Redirect { .. }) => return Err(error),
-                who => who,
+                Err(AppError::Redirect { first, .. }) => {
+                    // Read only now, and kept if it can be read.
+                    let _ = read_fields(&app, &request, &mut payload, &sent_from).await;
+                    return Err(refusals::keeping_the_form(&app, &request, first));
+                }
+                who => who?,
             };
-            let (who, fields) = match (who, read_fields(&app, &request, &mut payload, &sent_from).await) {
-                (Ok(who), fields) => (who, fields?),
-                // Something else comes first, such as to sign in. Now that the form is at hand, it is kept.
-                (Err(redirect), Ok(_)) => return Err(refusals::keeping_the_form(&app, &request, redirect)),
-                (Err(redirect), Err(_)) => return Err(redirect),
-            };
+            let fields = read_fields(&app, &request, &mut payload, &sent_from).await?;
             draft::sent(&request)?;
             Ok(Self { who, form: read_form(fields)? })
         })

@@ -7,12 +7,9 @@ use super::draft;
 use super::verify::{TokenRefusal, client_of};
 use crate::app::App;
 use crate::auth::credentials::{Credentials, without_key};
-use crate::http::error::AppError;
+use crate::http::error::{AppError, First};
 use crate::models::event::{EventAction, RefusedKey};
 use crate::models::keys::token::Token;
-
-/// Where a person changes their password.
-const PASSWORD_PAGE: &str = "/my/password";
 
 /// A 401 without a challenge, which would make a browser ask for a password that does not help here.
 pub fn refused_key() -> AppError {
@@ -67,7 +64,7 @@ pub fn record_refused_scope(app: &App, request: &HttpRequest, token: &Token, mis
 /// draft.
 pub(super) fn change_password_first(app: &App, request: &HttpRequest) -> AppError {
     draft::keep(app, request);
-    AppError::Redirect { location: app.url.path(PASSWORD_PAGE) }
+    AppError::Redirect { first: First::ChangePassword, location: app.url.path("/my/password") }
 }
 
 /// A redirect to the sign-in page, with a way back to the requested page if the request can be repeated, or to the page
@@ -80,17 +77,14 @@ pub(super) fn sign_in_first(app: &App, request: &HttpRequest) -> AppError {
         _ => draft::keep(app, request).unwrap_or_else(|| app.url.path("/my/account")),
     };
     let query = form_urlencoded::Serializer::new(String::new()).append_pair("back_url", &asked_for).finish();
-    AppError::Redirect { location: app.url.path(&format!("/login?{query}")) }
+    AppError::Redirect { first: First::SignIn, location: app.url.path(&format!("/login?{query}")) }
 }
 
-/// `redirect` of somebody who has to do something else before their form counts, made anew once the form is left with the
-/// request.
-pub(super) fn keeping_the_form(app: &App, request: &HttpRequest, redirect: AppError) -> AppError {
-    match &redirect {
-        AppError::Redirect { location } if *location == app.url.path(PASSWORD_PAGE) => {
-            change_password_first(app, request)
-        }
-        AppError::Redirect { .. } => sign_in_first(app, request),
-        _ => redirect,
+/// The redirect to what comes `first`, made anew once the form that was sent is left with the request, so that it is
+/// kept.
+pub(super) fn keeping_the_form(app: &App, request: &HttpRequest, first: First) -> AppError {
+    match first {
+        First::SignIn => sign_in_first(app, request),
+        First::ChangePassword => change_password_first(app, request),
     }
 }

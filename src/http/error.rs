@@ -26,12 +26,23 @@ pub const FOR_ADMINISTRATORS: &str = "This is for administrators only.";
 pub const FOR_FULL_ACCESS: &str = "An access token cannot set passwords, act as an administrator, or add, change, lock \
                                    or delete one. Use your API access key, or your login and password.";
 
+/// What a person has to do before their request counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum First {
+    /// To sign in.
+    SignIn,
+    /// To choose a new password.
+    ChangePassword,
+}
+
 /// Why a request is not answered as it was meant.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// 302: something else comes first, such as to sign in.
+    /// 302: something else comes first.
     #[error("something else comes first")]
     Redirect {
+        /// What comes first.
+        first: First,
         /// Where to, with the way back.
         location: String,
     },
@@ -234,7 +245,7 @@ impl ResponseError for AppError {
             response.extensions_mut().insert(cause);
         }
         match self {
-            Self::Redirect { location } => {
+            Self::Redirect { location, .. } => {
                 response.insert_header((LOCATION, location.as_str()));
             }
             Self::Unauthorized { challenge: Some(challenge), .. } => {
