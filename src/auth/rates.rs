@@ -161,9 +161,7 @@ impl Bucket {
             Exceeded { rate: Rate::of(self.most, 0), wait }
         })
     }
-}
 
-impl Bucket {
     /// What [`Bucket::check`] would return now. The limiter tells how full it is only to whoever takes something. To take
     /// all is refused with the time until it is full, or takes all of a full bucket, which is then put back.
     fn foresee(&mut self) -> Result<Rate, Exceeded> {

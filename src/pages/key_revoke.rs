@@ -89,10 +89,7 @@ async fn ask(
 ) -> Result<HttpResponse, AppError> {
     let mut panel = panel_of(app, &me.user, action, &me.token).await?;
     let Some(key) = panel.key.take() else { return Ok(see_other(&app.url.path("/my/account"))) };
-    let uses = match panel.services {
-        Some(_) => Some(KeyUses::of(app, key.id, key.works, key.last_used.clone()).await?),
-        None => None,
-    };
+    let uses = KeyUses::of_kind(app, (action, key.id), key.works, key.last_used.clone()).await?;
     let (shell, revokes) = (Shell::of(app, request, session)?, key.id.to_string());
     page(StatusCode::OK, &RevokePage { shell, panel, key, revokes, uses })
 }

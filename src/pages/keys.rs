@@ -64,7 +64,7 @@ impl KeyPanel {
             _ => ("/my/api_key", "Lets programs call the API as you."),
         };
         let key = keys.iter().find(|token| token.action == action).map(|token| ShownKey::new(app, token, owner));
-        let services = (action == TokenAction::Api).then_some(SERVICES_OF_API_KEY);
+        let services = action.opens_services().then_some(SERVICES_OF_API_KEY);
         Self { name: action.label(), path, purpose, services, key, is_on: is_on(app, action), asks_first: true }
     }
 

@@ -2,6 +2,7 @@
 
 use chrono::{Datelike, NaiveDate, TimeDelta};
 
+use super::count;
 use crate::clock::{Timestamp, ends_with_a_day, iso8601, last_day};
 
 /// What was used within this time is marked as in use.
@@ -120,10 +121,6 @@ fn leap_days(from: Timestamp, to: Timestamp) -> i64 {
     let last = to.year() - i32::from(to.month() < 3);
     let leap = |year: &i32| NaiveDate::from_ymd_opt(*year, 2, 29).is_some();
     i64::try_from((first..=last).filter(leap).count()).unwrap_or_default()
-}
-
-fn count(number: i64, unit: &str) -> String {
-    if number == 1 { format!("1 {unit}") } else { format!("{number} {unit}s") }
 }
 
 #[cfg(test)]

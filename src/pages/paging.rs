@@ -28,6 +28,16 @@ pub struct Pager {
     pub last: Option<String>,
 }
 
+/// An order of a list, to choose from.
+pub struct OrderChoice {
+    /// Where the list is in this order.
+    pub address: String,
+    /// What people read.
+    pub label: &'static str,
+    /// Whether the list is in this order.
+    pub is_chosen: bool,
+}
+
 impl Paging {
     /// The page that an address asks for with `page` in its query: the first where that is no number, and none after
     /// `last`. A page has `size` rows.

@@ -108,6 +108,22 @@ impl KeyUses {
     pub async fn of(app: &App, key_id: i64, works: bool, last_used: Option<Moment>) -> Result<Self, AppError> {
         Ok(Self { services: ShownUsage::of_key(app, key_id).await?, works, last_used })
     }
+
+    /// The same of a key of the kind `action`; `None` if keys of that kind open no service.
+    ///
+    /// # Errors
+    /// Returns an error if a query fails.
+    pub async fn of_kind(
+        app: &App,
+        (action, key_id): (TokenAction, i64),
+        works: bool,
+        last_used: Option<Moment>,
+    ) -> Result<Option<Self>, AppError> {
+        match action.opens_services() {
+            true => Self::of(app, key_id, works, last_used).await.map(Some),
+            false => Ok(None),
+        }
+    }
 }
 
 impl ShownUsage {

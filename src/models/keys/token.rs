@@ -62,6 +62,11 @@ impl TokenAction {
         self == Self::Api
     }
 
+    /// Whether services accept keys of this kind, if their settings do.
+    pub fn opens_services(self) -> bool {
+        matches!(self, Self::Api | Self::Access)
+    }
+
     /// The kinds that people call keys.
     pub const KEYS: [Self; 3] = [Self::Api, Self::Feeds, Self::Access];
 

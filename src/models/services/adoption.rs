@@ -93,7 +93,7 @@ impl Service {
             let done = match before {
                 None => Some(Adopted::Added),
                 Some((service, _)) if service.kept_in == KeptIn::Database => Some(Adopted::TakenOver),
-                Some((service, _)) if service.kept_in == KeptIn::LeftFile => Some(Adopted::Reopened),
+                Some((service, _)) if service.kept_in.is_closed() => Some(Adopted::Reopened),
                 Some((_, before)) if *before != settings => Some(Adopted::Changed),
                 Some(_) => None,
             };

@@ -33,6 +33,13 @@ text_enum! {
 // What a newer release may have written there opens nothing to this one.
 stored_as_text!(KeptIn, otherwise LeftFile);
 
+impl KeptIn {
+    /// Whether a service that is kept so is closed: every request to it is refused.
+    pub fn is_closed(self) -> bool {
+        self == Self::LeftFile
+    }
+}
+
 /// What the path of a service begins with that has left the file, and whose place another has now.
 pub(super) const NOWHERE: char = '#';
 
@@ -301,7 +308,7 @@ impl ServiceLookup {
     /// What `rows`, those of the services on its host, come to.
     fn decide(&self, rows: impl Iterator<Item = FoundRow>) -> Vec<(Service, Permission)> {
         let may_all = self.visitor.filter(|visitor| visitor.key_id.is_none()).map(|_| Access::Write);
-        let open = rows.filter(|row| row.service.kept_in != KeptIn::LeftFile);
+        let open = rows.filter(|row| !row.service.kept_in.is_closed());
         let mut decided: Vec<(Service, Permission)> = open
             .map(|FoundRow { service, scope, named, .. }| {
                 let admission = named.max(service.admits_everyone_to());

@@ -173,7 +173,7 @@ impl ServiceUsage {
             .select((service_use_counts::service_id, service_use_counts::day, service_use_counts::times))
             .load(connection)?;
         let usage = rows.into_iter().map(|(service_id, name, title, kept_in, last)| {
-            let is_open = kept_in != KeptIn::LeftFile;
+            let is_open = !kept_in.is_closed();
             let mut usage = Self { service_id, name, title, is_open, last: None, days: last_days(today) };
             usage.last = last.map(|(on, address, agent)| LastServiceUse { on, address, agent });
             usage.count(counts.iter().filter(|(id, ..)| *id == service_id).map(|(_, day, times)| (*day, *times)));

@@ -27,8 +27,8 @@ struct DeletePage {
     name: String,
     keys: Vec<KeyPanel>,
     tokens: Vec<ShownToken>,
-    /// How many keys go with the person, in words; empty if there are none.
-    count: String,
+    /// How many keys go with the person.
+    count: usize,
     /// The latest use of any of the keys.
     latest_use: Option<Moment>,
     is_locked: bool,
@@ -43,11 +43,7 @@ impl DeletePage {
             shell,
             path: path_of(user.id),
             name: full_name(user),
-            count: match keys.len() + tokens.len() {
-                0 => String::new(),
-                1 => "1 key".to_owned(),
-                several => format!("{several} keys"),
-            },
+            count: keys.len() + tokens.len(),
             keys,
             tokens,
             latest_use,

@@ -115,14 +115,9 @@ pub async fn show(
     let (key, owner) = key_of(&app, &request).await?;
     let facts = Facts::of(&app, &key, &owner);
     let shown = shown(&app, &key, &owner, &facts);
-    let uses = match key.action {
-        // It opens no service.
-        TokenAction::Feeds => None,
-        _ => Some(KeyUses::of(&app, key.id, shown.works, shown.last_used.clone()).await?),
-    };
     let shown = KeyPage {
         shell: Shell::of(&app, &request, &session)?,
-        uses,
+        uses: KeyUses::of_kind(&app, (key.action, key.id), shown.works, shown.last_used.clone()).await?,
         rotation: Rotation::of(&app, &key),
         key: shown,
         facts,

@@ -17,8 +17,9 @@ use crate::models::people::order::{Order, OrderBy};
 use crate::models::people::search::{People, PeopleSearch};
 use crate::models::people::status_filter::statuses_of_text;
 use crate::models::people::user::{User, UserStatus};
+use crate::pages::count;
 use crate::pages::moment::Moment;
-use crate::pages::paging::{Pager, Paging};
+use crate::pages::paging::{OrderChoice, Pager, Paging};
 use crate::pages::shell::{Flash, Shell, page};
 
 /// The number of people on a page.
@@ -54,12 +55,6 @@ struct ListPage {
     /// Where the same search finds people of every status; `None` if it does already.
     wider: Option<String>,
     pager: Pager,
-}
-
-struct OrderChoice {
-    address: String,
-    label: &'static str,
-    is_chosen: bool,
 }
 
 struct StatusChoice {
@@ -233,8 +228,7 @@ impl Row {
             status: status_label(user.status),
             keys: match keys.iter().map(Token::key).collect::<BTreeSet<_>>().len() {
                 0 => "No key".to_owned(),
-                1 => "1 key".to_owned(),
-                several => format!("{several} keys"),
+                some => count(some, "key"),
             },
             has_keys: !keys.is_empty(),
             latest_use: latest_use.map(moment),

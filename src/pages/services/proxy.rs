@@ -12,7 +12,7 @@ use crate::auth::credentials::parameter;
 use crate::callers::session_user::AdminSession;
 use crate::forward_auth::own_host;
 use crate::http::error::AppError;
-use crate::models::services::service::{KeptIn, Service, ServiceLookup};
+use crate::models::services::service::{Service, ServiceLookup};
 use crate::pages::shell::{Shell, page};
 
 #[derive(Template)]
@@ -54,7 +54,7 @@ impl ProxyPage {
 
 /// Why no proxy can be answered about the service, whatever is sent; empty: one can.
 pub(super) fn obstacle(app: &App, service: &Service) -> &'static str {
-    if service.kept_in == KeptIn::LeftFile {
+    if service.kept_in.is_closed() {
         "This service is closed, so Latchkey refuses every request to it."
     } else if own_host(app).as_ref() == Some(&service.settings.host) {
         "This is the host of Latchkey itself (LATCHKEY_URL), where it answers no proxy. Give one of them another host."

@@ -14,6 +14,7 @@ use crate::http::error::AppError;
 use crate::models::services::administration::ServiceRefusal;
 use crate::models::services::overview::{Dependents, ServiceOverview};
 use crate::models::services::service::{KeptIn, Service};
+use crate::pages::count;
 use crate::pages::form::{PasswordAgain, error_summary};
 use crate::pages::moment::Moment;
 use crate::pages::shell::{Flash, Shell, page, see_other_with};
@@ -42,7 +43,7 @@ impl RemovePage {
             place: service.place(),
             loss: loss(&service.name, &dependents),
             last_used: dependents.last_used_on.map(|time| Moment::new(time, app.clock.now())),
-            is_closed: service.kept_in == KeptIn::LeftFile,
+            is_closed: service.kept_in.is_closed(),
             name: service.name,
             title: settings.title,
             again,
@@ -98,7 +99,7 @@ pub async fn remove(
 }
 
 fn loss(name: &str, dependents: &Dependents) -> String {
-    let keys = |number: usize| if number == 1 { "1 key".to_owned() } else { format!("{number} keys") };
+    let keys = |number: usize| count(number, "key");
     let whose = match dependents.people {
         1 => "of 1 person".to_owned(),
         several => format!("of {several} people"),

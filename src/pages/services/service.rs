@@ -64,7 +64,7 @@ impl ServicePage {
             keys: keys_in_words(&dependents),
             last_used: dependents.last_used_on.map(|time| Moment::new(time, app.clock.now())),
             facts: facts(&service, &settings),
-            is_closed: service.kept_in == KeptIn::LeftFile,
+            is_closed: service.kept_in.is_closed(),
             can_be_removed: service.kept_in != KeptIn::File,
             is_outdated: false,
             again: PasswordAgain::default(),

@@ -22,6 +22,7 @@ use crate::forward_auth::decision::{Decision, Refusal};
 use crate::forward_auth::question::Question;
 use crate::http::error::AppError;
 use crate::models::keys::scope::Access;
+use crate::models::keys::scope_group::capitalized;
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::user::{User, UserStatus};
 use crate::models::services::service::Service;
@@ -156,11 +157,6 @@ fn told(response: &HttpResponse) -> Vec<(String, String)> {
         .collect();
     told.sort();
     told
-}
-
-fn capitalized(word: &str) -> String {
-    let (first, rest) = word.split_at(word.len().min(1));
-    first.to_ascii_uppercase() + rest
 }
 
 /// Whose key it is, and why it is refused everywhere, if it is.

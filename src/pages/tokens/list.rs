@@ -16,7 +16,7 @@ use crate::models::keys::key_search::{KeyOrder, KeySearch, Standing};
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::search::FewTexts;
 use crate::pages::form::{Field, error_summary};
-use crate::pages::paging::{Pager, Paging};
+use crate::pages::paging::{OrderChoice, Pager, Paging};
 use crate::pages::shell::{Flash, Shell, page};
 
 /// The number of tokens on a page: by default as many as one person may have.
@@ -56,12 +56,6 @@ struct ListPage {
 
 struct StateChoice {
     value: &'static str,
-    label: &'static str,
-    is_chosen: bool,
-}
-
-struct OrderChoice {
-    address: String,
     label: &'static str,
     is_chosen: bool,
 }
@@ -174,6 +168,8 @@ pub async fn show(
         false => ("access token", "access tokens"),
     };
     let address = |order, number| shell.path(&asked.path(order, number));
+    let chosen = asked.order;
+    let order = |it: KeyOrder| OrderChoice { address: address(it, 1), label: it.label(), is_chosen: it == chosen };
     let notices = [Flash::TokenRevoked, Flash::TokenGone];
     let shown = ListPage {
         has_any: held > 0,
@@ -181,7 +177,7 @@ pub async fn show(
         is_searched: held > FEW || asked.is_filtered(),
         states: states(asked.standing),
         sorted: Some(asked.order).filter(|order| *order != KeyOrder::default()).map(KeyOrder::as_str),
-        orders: KeyOrder::ALL.map(|it| OrderChoice::new(address(it, 1), it, asked.order)).into(),
+        orders: KeyOrder::ALL.map(order).into(),
         idle: idle(idle_count),
         idle_path: match asked.standing {
             Some(Standing::Idle) => String::new(),
@@ -196,12 +192,6 @@ pub async fn show(
         sort: asked.sort,
     };
     page(if shown.is_wrong() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, &shown)
-}
-
-impl OrderChoice {
-    fn new(address: String, order: KeyOrder, chosen: KeyOrder) -> Self {
-        Self { address, label: order.label(), is_chosen: order == chosen }
-    }
 }
 
 fn states(chosen: Option<Standing>) -> Vec<StateChoice> {
