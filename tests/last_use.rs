@@ -111,10 +111,9 @@ async fn a_first_use_that_cannot_be_written_in_time_is_answered_and_named(#[valu
     use_key(&site, &key).await;
     assert_eq!(site.recorded_use(&key), None, "the write was held");
     assert_eq!(site.app.recorder.last_use.answered_unwritten(), 1);
-    let log = std::fs::read_to_string(log::folder().join(format!("spec-{}.log", std::process::id()))).expect("a log");
-    let line =
-        log.lines().find(|line| line.contains("before the first use was written") && line.contains(&id.to_string()));
-    assert!(line.is_some_and(|line| line.contains("\"WARN\"")), "{line:?}");
+    let lines = log::lines_with("before the first use was written");
+    let line = lines.iter().find(|line| line.to_string().contains(&id.to_string()));
+    assert!(line.is_some_and(|line| line["level"] == "WARN"), "{line:?}");
 
     drop(held);
     site.flush().await;

@@ -278,17 +278,20 @@ impl Pool {
             .min_idle(Some(1))
             .connection_timeout(POOL_PATIENCE)
             .test_on_check_out(false)
-            .error_handler(Box::new(LogPoolError))
+            .error_handler(Box::new(LogPoolError(closing.clone())))
             .build_unchecked(Manager { url: url.clone(), closing: closing.clone() });
         Self { connections, turns: Arc::new(Semaphore::new(size as usize)) }
     }
 }
 
 #[derive(Debug)]
-struct LogPoolError;
+struct LogPoolError(Closing);
 
 impl diesel::r2d2::HandleError<ConnectionError> for LogPoolError {
     fn handle_error(&self, error: ConnectionError) {
-        tracing::warn!(%error, "no connection to the database");
+        // After the end nobody wants one, and "stopped" is the last line of the log.
+        if !*self.0.read().unwrap_or_else(PoisonError::into_inner) {
+            tracing::warn!(%error, "no connection to the database");
+        }
     }
 }
