@@ -283,7 +283,8 @@ fn create_postgres(template: &str) -> DatabaseUrl {
     let server = env::var("LATCHKEY_TEST_POSTGRES").expect("LATCHKEY_TEST_POSTGRES, which bin/test sets");
     let name = format!("latchkey_{}_{}", std::process::id(), CREATED.fetch_add(1, Ordering::Relaxed));
     let mut connection = PgConnection::establish(&server).expect("the PostgreSQL server of the tests");
-    let create = format!("CREATE DATABASE {name} TEMPLATE {template}");
+    // The files are copied, as nothing waits for the disk here: the other strategy takes twice the processor's time.
+    let create = format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY");
     connection.batch_execute(&create).unwrap_or_else(|error| panic!("{create}: {error}"));
     let (place, _) = server.rsplit_once('/').expect("a database in LATCHKEY_TEST_POSTGRES");
     DatabaseUrl::Postgres(format!("{place}/{name}"))
