@@ -81,6 +81,11 @@ pub fn ends_with_a_day(end: Timestamp) -> bool {
     end.time() == NaiveTime::MIN
 }
 
+/// A day, as text for people: `3 May 2026`.
+pub fn day_in_words(time: Timestamp) -> String {
+    time.format("%-d %B %Y").to_string()
+}
+
 /// When something ends, as text for people: `the end of 2027-03-31 (UTC)`, or the time as [`iso8601`] writes it.
 pub fn end_in_words(end: Timestamp) -> String {
     if ends_with_a_day(end) { format!("the end of {} (UTC)", last_day(end)) } else { iso8601(end) }

@@ -46,5 +46,6 @@ pub mod recorder;
 pub mod secret;
 #[doc(hidden)]
 pub mod server;
+mod spans;
 #[doc(hidden)]
 pub mod threads;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 /// The rooms of `src/`, each above those that it may use.
 const ROOMS: &[&str] = &[
     "clock",
+    "spans",
     "guessable",
     "secret",
     "panics",

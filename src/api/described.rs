@@ -12,6 +12,7 @@ use crate::auth::credentials::SWITCH_USER_HEADER;
 use crate::http::problem::{self, Problem};
 use crate::models::keys::scope::{LONGEST_SERVICE_NAME, Scope};
 use crate::models::keys::token::TokenAction;
+use crate::models::keys::verdict::Verdict;
 
 /// The schema of a person in JSON, where a member `user` holds what in XML is the root element. It only describes what
 /// [`Format::write`](crate::http::format::Format::write) writes and [`Parameters`](super::parameters::Parameters) read.
@@ -157,6 +158,14 @@ impl PartialSchema for TokenAction {
 }
 
 impl ToSchema for TokenAction {}
+
+impl PartialSchema for Verdict {
+    fn schema() -> RefOr<Schema> {
+        text().enum_values(Some(Self::ALL.map(Self::as_str))).into()
+    }
+}
+
+impl ToSchema for Verdict {}
 
 /// The body of an error, as `server/answer.rs` writes it for a resource with problem documents.
 pub(super) fn problem() -> (&'static str, RefOr<Schema>) {

@@ -17,6 +17,7 @@ use crate::models::keys::key::{Key, KeyRefusal, UsedSecret};
 use crate::models::keys::key_request::{Expiry, Grace, KeyPolicy, NewKey};
 use crate::models::keys::scope::{KeyScopes, UnknownScope};
 use crate::models::keys::token::{Token, TokenAction};
+use crate::models::keys::verdict::Evidence;
 use crate::models::people::user::User;
 use crate::models::services::uses::ServiceUsage;
 use crate::models::tx::Tx;
@@ -39,7 +40,7 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// List keys with their owner, kind, end of the secret, name, scopes, expiration and last use
+    /// List keys with their owner, kind, end of the secret, name, scopes, expiration, last use and verdict
     List {
         /// List only the keys of the person with this login
         login: Option<String>,
@@ -260,20 +261,22 @@ fn list(
         return print_json(&keys.iter().map(|(key, login)| document(key, login, now)).collect::<Vec<_>>());
     }
     let rows: Vec<_> = keys.iter().map(|(key, login)| row(key, login, now)).collect();
-    table(["ID", "LOGIN", "ACTION", "HINT", "NAME", "SCOPES", "EXPIRES", "LAST USE"], &rows)
+    table(["ID", "LOGIN", "ACTION", "HINT", "NAME", "SCOPES", "EXPIRES", "LAST USE", "VERDICT"], &rows)
 }
 
 /// A row of `key list`. It fits into a hundred columns if the login does.
-fn row(key: &Key, login: &str, now: Timestamp) -> [String; 8] {
+fn row(key: &Key, login: &str, now: Timestamp) -> [String; 9] {
     let expires = match key.expires_on {
         Some(_) if key.is_expired(now) => "expired".to_owned(),
         Some(expires_on) => last_day(expires_on).to_string(),
         None if key.action == TokenAction::Access => "never".to_owned(),
         None => "-".to_owned(),
     };
-    let name = key.name.as_deref().map_or_else(|| "-".to_owned(), |name| shortened(name, 20));
+    let name = key.name.as_deref().map_or_else(|| "-".to_owned(), |name| shortened(name, 12));
     let (id, action, hint) = (key.id.to_string(), key.action.as_str().to_owned(), key.current.hint.clone());
-    [id, login.to_owned(), action, hint, name, scopes_in_short(key), expires, last_use_text(key)]
+    let known = key.evidence(key.last_use(Token::recorded_use));
+    let (used, verdict) = (last_use_text(&known), known.verdict(now).as_str().to_owned());
+    [id, login.to_owned(), action, hint, name, scopes_in_short(key), expires, used, verdict]
 }
 
 /// The first scope and the number of others; `key show` lists them all.
@@ -286,15 +289,15 @@ fn scopes_in_short(key: &Key) -> String {
     }
 }
 
-fn last_use_text(key: &Key) -> String {
-    let since = key.current.recorded_since;
-    let unused = since.map_or_else(|| "never".to_owned(), |since| format!("none since {}", since.date()));
-    time_or(key.last_use(Token::recorded_use).map(|last_use| last_use.on), &unused)
+fn last_use_text(known: &Evidence) -> String {
+    let unused = known.recorded_later().map(|since| format!("none since {}", since.date()));
+    time_or(known.last_use, unused.as_deref().unwrap_or("never"))
 }
 
 /// All details of a key, one on each line.
 fn described(key: &Key, owner: &User, now: Timestamp) -> String {
     let last_use = key.last_use(Token::recorded_use);
+    let known = key.evidence(last_use);
     let by = match last_use.map(|last_use| last_use.by) {
         Some(UsedSecret::Earlier) => ", with an old secret",
         Some(UsedSecret::Current) if !key.earlier.is_empty() => ", with the current secret",
@@ -305,7 +308,6 @@ fn described(key: &Key, owner: &User, now: Timestamp) -> String {
         TokenAction::Feeds => "read feeds".to_owned(),
         _ => key.scopes.to_string(),
     };
-    let state = if key.is_expired(now) { "expired" } else { "active" };
     let mut lines = vec![
         ("id", key.id.to_string()),
         ("login", owner.login.clone()),
@@ -317,13 +319,13 @@ fn described(key: &Key, owner: &User, now: Timestamp) -> String {
         ("scopes", scopes),
         ("created", iso8601(key.created_on)),
         ("expires", key.expires_on.map_or_else(|| "never".to_owned(), end_in_words)),
-        ("state", state.to_owned()),
-        ("last use", format!("{}{by}", last_use_text(key))),
-        ("idle", if key.is_idle(last_use, now) { "yes: it looks unused" } else { "no" }.to_owned()),
+        ("state", if key.is_expired(now) { "expired" } else { "active" }.to_owned()),
+        ("last use", last_use_text(&known) + by),
+        ("verdict", known.in_words(now)),
     ];
     for secret in key.in_grace(now) {
-        let (until, used) =
-            (secret.ends_on().map_or_else(|| "-".to_owned(), end_in_words), time_or(secret.recorded_use(), "never"));
+        let until = secret.ends_on().map_or_else(|| "-".to_owned(), end_in_words);
+        let used = time_or(secret.recorded_use(), "never");
         lines.push(("old secret", format!("{}, works until {until}, last use {used}", secret.hint)));
     }
     lines.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| line(name, &value)).collect()

@@ -7,6 +7,7 @@ use crate::clock::{Timestamp, iso8601};
 use crate::models::keys::key::{Key, UsedSecret};
 use crate::models::keys::scope::Scope;
 use crate::models::keys::token::{Token, TokenAction};
+use crate::models::keys::verdict::Verdict;
 use crate::secret::Secret;
 
 /// A key. Times are RFC 3339 in UTC.
@@ -44,11 +45,14 @@ pub struct KeyDocument {
     /// Which secret was used then.
     #[schema(required)]
     pub last_used_by: Option<LastUsedBy>,
-    /// Since when uses are recorded. This is later than `created_on` only for an imported key.
+    /// Since when uses are recorded without a gap. This is later than `created_on` if the key was imported, or if a
+    /// crash has lost uses of it.
     #[schema(format = DateTime)]
     pub recorded_since: String,
-    /// Whether the key looks unused: no use in 90 days, or none in the first 30 days of recording.
-    pub idle: bool,
+    /// Whether anybody still uses the key: `in_use` (used in the last 90 days), `idle` (used, but not in 90 days),
+    /// `unused` (never used, in at least 30 days of recording), `too_early` (not recorded for as long as that).
+    #[schema(value_type = Verdict)]
+    pub verdict: &'static str,
     /// The replaced secrets that still work, latest first.
     pub earlier_secrets: Vec<EarlierSecret>,
     /// The secret. Only the response that creates it contains it.
@@ -94,6 +98,7 @@ impl KeyDocument {
     /// The document of `key`, whose owner has this login, at `now`. `last_use` returns the last use of one secret.
     pub fn new(key: &Key, login: &str, last_use: impl Fn(&Token) -> Option<Timestamp>, now: Timestamp) -> Self {
         let latest = key.last_use(&last_use);
+        let evidence = key.evidence(latest);
         let earlier = key.in_grace(now).map(|secret| EarlierSecret {
             hint: secret.hint.clone(),
             works_until: secret.ends_on().map(iso8601),
@@ -115,8 +120,8 @@ impl KeyDocument {
                 UsedSecret::Current => LastUsedBy::Current,
                 UsedSecret::Earlier => LastUsedBy::Earlier,
             }),
-            recorded_since: iso8601(key.current.recorded_since.unwrap_or(key.created_on)),
-            idle: key.is_idle(latest, now),
+            recorded_since: iso8601(evidence.recorded_since),
+            verdict: evidence.verdict(now).as_str(),
             earlier_secrets: earlier.collect(),
             secret: None,
         }

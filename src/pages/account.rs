@@ -1,7 +1,5 @@
 //! *My account*: a form for names and email, and the person's keys beside it.
 
-use std::collections::BTreeSet;
-
 use actix_session::Session;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -17,6 +15,7 @@ use crate::app::App;
 use crate::callers::confirmation::Sensitive;
 use crate::callers::session_user::SessionUser;
 use crate::http::error::AppError;
+use crate::models::keys::key::Key;
 use crate::models::keys::notice::Notice;
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::user::{Profile, SaveError, User, UserField};
@@ -53,24 +52,23 @@ struct TokensPanel {
 }
 
 impl TokensPanel {
-    /// Summarizes the access tokens among `tokens`.
-    fn new(app: &App, tokens: &[Token]) -> Self {
+    /// Summarizes the access tokens among `keys`.
+    fn new(app: &App, keys: &[Key]) -> Self {
         let now = app.clock.now();
-        let secrets: Vec<&Token> = tokens.iter().filter(|token| token.action == TokenAction::Access).collect();
-        let keys: BTreeSet<i64> = secrets.iter().map(|secret| secret.key()).collect();
-        let expired = secrets.iter().filter(|secret| secret.expires_on.is_some_and(|expires_on| expires_on <= now));
-        let expired: BTreeSet<i64> = expired.map(|secret| secret.key()).collect();
-        let uses = secrets.iter().filter_map(|secret| Some((app.recorder.last_use.of(secret)?, secret.key())));
-        let last_use = uses.max();
-        let works = last_use.is_some_and(|(_, key)| !expired.contains(&key));
-        let count = match keys.len() {
+        let tokens: Vec<&Key> = keys.iter().filter(|key| key.action == TokenAction::Access).collect();
+        let expired = tokens.iter().filter(|key| key.is_expired(now)).count();
+        let last_use = |key: &&Key| key.last_use(|secret| app.recorder.last_use.of(secret)).map(|last_use| last_use.on);
+        let uses = tokens.iter().filter_map(|key| Some((last_use(key)?, *key)));
+        let last_use = uses.max_by_key(|(on, key)| (*on, key.id));
+        let works = last_use.is_some_and(|(_, key)| !key.is_expired(now));
+        let count = match tokens.len() {
             0 => String::new(),
             1 => "1 access token".to_owned(),
             several => format!("{several} access tokens"),
         };
-        let expired = match (expired.len(), keys.len()) {
+        let expired = match (expired, tokens.len()) {
             (0, _) => String::new(),
-            (all, keys) if all == keys => ", expired".to_owned(),
+            (expired, all) if expired == all => ", expired".to_owned(),
             (some, _) => format!(", {some} expired"),
         };
         Self { count: count + &expired, last_used: last_use.map(|(time, _)| Moment::new(time, now)), works }
@@ -160,7 +158,7 @@ async fn answer(
 ) -> Result<HttpResponse, AppError> {
     let user_id = user.id;
     let known = app.database.lookup(move |connection| {
-        let keys = Token::of_user(connection, user_id, &TokenAction::KEYS)?;
+        let keys = Key::of_user(connection, user_id, &TokenAction::KEYS)?;
         Ok((keys, Notice::unseen(connection, user_id)?))
     });
     let (keys, unseen) = known.await?;

@@ -9,12 +9,14 @@ use serde::Deserialize;
 use super::form::PasswordAgain;
 use super::moment::Moment;
 use super::shell::{Shell, page, see_other};
+use super::verdict::ShownVerdict;
 use crate::app::App;
 use crate::callers::confirmation::{Sensitive, asks_again};
 use crate::callers::session_user::SessionUser;
 use crate::db::DbError;
 use crate::http::error::AppError;
 use crate::models::event::{EventAction, NewEvent};
+use crate::models::keys::key::Key;
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::user::User;
 
@@ -52,24 +54,26 @@ pub struct ShownKey {
     /// Since when uses have been recorded, if that is later than the creation of the key (as it is for an imported
     /// key).
     pub recorded_since: Option<Moment>,
+    /// Whether anybody still uses the key. There always is a verdict; of an access token, too, unless it has expired.
+    pub verdict: Option<ShownVerdict>,
     /// Whether programs can use the key now.
     pub works: bool,
 }
 
 impl KeyPanel {
     /// The panel for the kind `action`, with the key of this kind among the `keys` of `owner`, as other people see it.
-    pub fn new(app: &App, action: TokenAction, keys: &[Token], owner: &User) -> Self {
+    pub fn new(app: &App, action: TokenAction, keys: &[Key], owner: &User) -> Self {
         let (path, purpose) = match action {
             TokenAction::Feeds => ("/my/atom_key", "Lets a feed reader follow your activity."),
             _ => ("/my/api_key", "Lets programs call the API as you."),
         };
-        let key = keys.iter().find(|token| token.action == action).map(|token| ShownKey::new(app, token, owner));
+        let key = keys.iter().find(|key| key.action == action).map(|key| ShownKey::new(app, key, owner));
         let services = action.opens_services().then_some(SERVICES_OF_API_KEY);
         Self { name: action.label(), path, purpose, services, key, is_on: is_on(app, action), asks_first: true }
     }
 
     /// The panel as the owner `me` sees it in `session`; `None` if there is nothing to show.
-    pub fn of_owner(app: &App, action: TokenAction, keys: &[Token], me: &User, session: &Token) -> Option<Self> {
+    pub fn of_owner(app: &App, action: TokenAction, keys: &[Key], me: &User, session: &Token) -> Option<Self> {
         let panel = Self { asks_first: asks_again(app, session), ..Self::new(app, action, keys, me) };
         (panel.is_on || panel.key.is_some()).then_some(panel)
     }
@@ -81,15 +85,19 @@ impl KeyPanel {
 }
 
 impl ShownKey {
-    fn new(app: &App, token: &Token, owner: &User) -> Self {
-        let moment = |time| Moment::new(time, app.clock.now());
+    fn new(app: &App, key: &Key, owner: &User) -> Self {
+        let now = app.clock.now();
+        let moment = |time| Moment::new(time, now);
+        let last_use = key.last_use(|token| app.recorder.last_use.of(token));
+        let evidence = key.evidence(last_use);
         Self {
-            id: token.id,
-            hint: token.hint.clone(),
-            created: moment(token.created_on),
-            last_used: app.recorder.last_use.of(token).map(moment),
-            recorded_since: token.recorded_since.map(moment),
-            works: is_on(app, token.action) && owner.is_active(),
+            id: key.id,
+            hint: key.current.hint.clone(),
+            created: moment(key.created_on),
+            last_used: last_use.map(|last_use| moment(last_use.on)),
+            recorded_since: evidence.recorded_later().map(moment),
+            verdict: Some(ShownVerdict::of(&evidence, now)),
+            works: is_on(app, key.action) && owner.is_active(),
         }
     }
 }
@@ -277,6 +285,6 @@ async fn make(
 /// Returns an error if the query fails.
 pub(super) async fn panel_of(app: &App, me: &User, action: TokenAction, session: &Token) -> Result<KeyPanel, AppError> {
     let user_id = me.id;
-    let keys = app.database.lookup(move |connection| Token::of_user(connection, user_id, &[action])).await?;
+    let keys = app.database.lookup(move |connection| Key::of_user(connection, user_id, &[action])).await?;
     Ok(KeyPanel { asks_first: asks_again(app, session), ..KeyPanel::new(app, action, &keys, me) })
 }

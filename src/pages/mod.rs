@@ -19,11 +19,7 @@ pub mod services;
 pub mod shell;
 pub mod sign_in;
 pub mod tokens;
+pub mod verdict;
 pub mod way_back;
 
-use std::fmt::Display;
-
-/// A number of things: `1 day`, `3 days`.
-fn count<N: Copy + Display + PartialEq + From<u8>>(number: N, unit: &str) -> String {
-    if number == N::from(1) { format!("1 {unit}") } else { format!("{number} {unit}s") }
-}
+use crate::spans::count;

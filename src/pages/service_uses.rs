@@ -13,7 +13,8 @@ use crate::app::App;
 use crate::callers::session_user::SessionUser;
 use crate::clock::Timestamp;
 use crate::http::error::AppError;
-use crate::models::keys::token::{Token, TokenAction};
+use crate::models::keys::key::Key;
+use crate::models::keys::token::TokenAction;
 use crate::models::services::uses::{DAYS, ServiceUsage};
 
 /// The use of a key on one service.
@@ -185,9 +186,9 @@ pub async fn show(
     me: SessionUser,
 ) -> Result<HttpResponse, AppError> {
     let user_id = me.user.id;
-    let of_user = move |connection: &mut _| Token::of_user(connection, user_id, &[TokenAction::Api]);
+    let of_user = move |connection: &mut _| Key::of_user(connection, user_id, &[TokenAction::Api]);
     let keys = app.database.lookup(of_user).await?;
-    let key_id = keys.first().map(Token::key).ok_or(AppError::NotFound)?;
+    let key_id = keys.first().map(|key| key.id).ok_or(AppError::NotFound)?;
     let (shell, panel) = (Shell::of(&app, &request, &session)?, KeyPanel::new(&app, TokenAction::Api, &keys, &me.user));
     let (works, last_used) = panel.key.as_ref().map_or((false, None), |key| (key.works, key.last_used.clone()));
     let uses = KeyUses::of(&app, key_id, works, last_used).await?;

@@ -118,7 +118,7 @@ async fn a_reset_that_was_thought_better_of_leaves_the_key_alone(#[values(Sqlite
     browser.click("Create API access key").await;
     let secret = new_secret(&browser).await;
     browser.goto(&format!("{}/my/api_key", site.url)).await;
-    browser.shows("Never used: nothing seems to depend on it.").await;
+    browser.shows("Never used Too early to say: recorded for less than a minute.").await;
     browser.click("Cancel").await;
     browser.shows("Missing an Atom access key").await;
     assert_eq!(status_with(&site, &secret).await, 200);

@@ -22,7 +22,7 @@ async fn status(site: &Site, key: &Key) -> u16 {
     site.get_with_key("/users/current.json", key).await.status
 }
 
-/// One in every state that there is: idle, rotated with both secrets used, expired, about to expire, new.
+/// One in every state that there is: safe to end, rotated with both secrets used, expired, about to expire, new.
 async fn add_tokens(site: &Site, user: &User) -> Vec<Made> {
     let now = site.clock.now();
     let mut all = Vec::new();
@@ -145,10 +145,10 @@ async fn the_table_tells_what_needs_looking_after(#[case] db: Db, #[case] option
     browser.shows("5 access tokens, 1 expired").await;
     assert_sound(&browser, "My account with tokens").await;
     browser.click("View access tokens").await;
-    browser.shows("1 token looks unused").await;
+    browser.shows("1 token is safe to end").await;
     browser.shows("Expires in 3 days").await;
     browser.shows("Expired 5 days ago").await;
-    browser.shows("Looks unused").await;
+    browser.shows("Safe to end").await;
     assert_sound(&browser, "tokens").await;
     browser.click("Last used first").await;
     let first = "return document.querySelector('.tokens .what a').textContent";
@@ -157,7 +157,7 @@ async fn the_table_tells_what_needs_looking_after(#[case] db: Db, #[case] option
     assert_sound(&browser, "tokens by last use").await;
     browser.click("Show only these").await;
     browser.shows("1 access token found").await;
-    assert_sound(&browser, "tokens that look unused").await;
+    assert_sound(&browser, "tokens that are safe to end").await;
     browser.goto(&format!("{}/my/tokens?state=nonsense&sort=nonsense", site.url)).await;
     browser.shows("There is a problem Choose a state from the list Choose an order from the list").await;
     assert_sound_but_for(&browser, "tokens, wrongly asked for", &[422]).await;

@@ -71,7 +71,7 @@ async fn an_access_token_is_made_used_shown_and_revoked(#[values(Sqlite, Postgre
         "last_used_on": null,
         "last_used_by": null,
         "recorded_since": made["created_on"],
-        "idle": false,
+        "verdict": "too_early",
         "earlier_secrets": [],
     });
     assert_eq!(without_secret(&made), expected);
@@ -87,7 +87,7 @@ async fn an_access_token_is_made_used_shown_and_revoked(#[values(Sqlite, Postgre
     assert_eq!(process.get_with_key("/users.json", secret).await.status, 403, "only what its scopes say");
     let mut used = json_of(&latchkey, &["key", "show", &id]);
     assert_eq!(used.as_object_mut().expect("a key").remove("services"), Some(json!([])));
-    assert_eq!(used["last_used_by"], "current");
+    assert_eq!([&used["last_used_by"], &used["verdict"]], ["current", "in_use"]);
     assert!(time(&used["last_used_on"]) >= time(&used["created_on"]), "{used}");
 
     let revoked = json_of(&latchkey, &["key", "revoke", &id]);
@@ -151,6 +151,7 @@ async fn a_rotated_key_shows_which_secret_is_still_in_use(#[values(Sqlite, Postg
         format!("hint            {}\n", &new[45..]),
         "scopes          account:read\n".to_owned(),
         "state           active\n".to_owned(),
+        "verdict         In use: last used less than a minute ago.\n".to_owned(),
         "with the current secret\n".to_owned(),
         format!("old secret      {}, works until {}", &old[45..], earlier[0]["works_until"].as_str().expect("a time")),
     ] {
@@ -213,13 +214,13 @@ fn the_list_fits_a_hundred_columns(#[values(Sqlite, Postgres)] db: Db) {
     let hints: Vec<String> =
         list.lines().skip(1).map(|line| line.split_whitespace().nth(3).expect("a hint").to_owned()).collect();
     let in_30_days = (Utc::now() + TimeDelta::days(30)).date_naive();
-    assert_eq!(shown[0], "LOGIN ACTION HINT NAME SCOPES EXPIRES LAST USE");
-    assert_eq!(shown[1], format!("alice api {} - all - never", hints[0]));
-    let long = format!("alice access {} {}… account:read +1 {in_30_days} never", hints[1], "n".repeat(19));
+    assert_eq!(shown[0], "LOGIN ACTION HINT NAME SCOPES EXPIRES LAST USE VERDICT");
+    assert_eq!(shown[1], format!("alice api {} - all - never too_early", hints[0]));
+    let long = format!("alice access {} {}… account:read +1 {in_30_days} never too_early", hints[1], "n".repeat(11));
     assert_eq!(shown[2], long);
-    assert_eq!(shown[3], format!("bob feeds {} - - - never", hints[2]));
-    assert_eq!(shown[4], format!("bob access {} zweite account:write never never", hints[3]));
-    assert_eq!(shown[5], format!("bob access {} dritte account:write expired 2026-01-31T10:00:00Z", hints[4]));
+    assert_eq!(shown[3], format!("bob feeds {} - - - never too_early", hints[2]));
+    assert_eq!(shown[4], format!("bob access {} zweite account:write never never too_early", hints[3]));
+    assert_eq!(shown[5], format!("bob access {} dritte account:write expired 2026-01-31T10:00:00Z idle", hints[4]));
     assert_eq!(json_of(&latchkey, &["key", "show", &id_of(&expired)])["state"], "expired");
     let of_bob = latchkey.run(&["key", "list", "bob"]).done().stdout;
     assert_eq!(of_bob.lines().count(), 4, "{of_bob}");
@@ -286,15 +287,17 @@ fn a_key_that_moved_in_never_reads_as_never_used(#[values(Sqlite, Postgres)] db:
     let moved_in = "created_on = '2020-01-31 10:00:00', recorded_since = '2026-01-31 10:00:00'";
     database.execute(&format!("UPDATE tokens SET {moved_in}"));
     let list = latchkey.run(&["key", "list"]).done().stdout;
-    assert!(list.ends_with("none since 2026-01-31\n"), "{list}");
+    assert!(list.ends_with("none since 2026-01-31  unused\n"), "{list}");
     let document = &json_of(&latchkey, &["key", "list"])[0];
     assert_eq!(document["last_used_on"], Value::Null);
     assert_eq!(document["recorded_since"], "2026-01-31T10:00:00Z");
-    assert_eq!(document["idle"], true);
+    assert_eq!(document["verdict"], "unused");
     let scopes = Scope::ALL.map(Scope::as_str);
     assert_eq!(document["scopes"], json!(scopes));
     let shown = latchkey.run(&["key", "show", &id_of(document)]).done().stdout;
     assert!(shown.contains("scopes          all that the owner may do\n"), "{shown}");
     assert!(shown.contains("last use        none since 2026-01-31\n"), "{shown}");
+    let verdict = "verdict         Safe to end: no use known; recorded without a gap since 31 January 2026.\n";
+    assert!(shown.contains(verdict), "{shown}");
     assert!(!shown.contains("name ") && !shown.contains("note "), "{shown}");
 }

@@ -79,8 +79,8 @@ async fn the_demo_says_where_to_go_and_its_curl_line_works() {
         "Last used 4 minutes ago",
         "Expires in 3 days",
         "Expired 5 days ago",
-        "1 token looks unused",
-        "Last used 4 months ago Looks unused",
+        "1 token is safe to end",
+        "Last used 4 months ago Safe to end",
     ] {
         assert!(tokens.shows(shown), "{shown} is not in {}", tokens.text());
     }

@@ -7,6 +7,7 @@ mod leaked;
 mod rotation;
 mod settings;
 mod switch_user;
+mod verdict;
 
 use latchkey::models::ids::{KeyId, UserId};
 use latchkey::models::keys::key::Key as OwnedKey;

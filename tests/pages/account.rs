@@ -41,11 +41,12 @@ async fn a_key_that_was_not_used_says_never_used_however_old_it_is(#[values(Sqli
     let user = site.add_user("alice").await;
     let api = site.add_key(&user, TokenAction::Api).await;
     let atom = site.add_key(&user, TokenAction::Feeds).await;
-    for (later, ago) in [
-        (TimeDelta::zero(), "less than a minute"),
-        (TimeDelta::minutes(1), "1 minute"),
-        (TimeDelta::days(90), "3 months"),
-        (TimeDelta::days(700), "about 2 years"),
+    let (soon, safe) = ("Too early to say: recorded for ", "Safe to end: never used; recorded without a gap since");
+    for (later, ago, verdict) in [
+        (TimeDelta::zero(), "less than a minute", format!("{soon}less than a minute.")),
+        (TimeDelta::minutes(1), "1 minute", format!("{soon}1 minute.")),
+        (TimeDelta::days(90), "3 months", format!("{safe} 24 November 2026.")),
+        (TimeDelta::days(700), "about 2 years", format!("{safe} 24 November 2026.")),
     ] {
         site.later(later);
         let alice = site.signed_in("alice").await;
@@ -56,7 +57,8 @@ async fn a_key_that_was_not_used_says_never_used_however_old_it_is(#[values(Sqli
             ("Atom access key", &atom, " Revoke Atom access key"),
         ] {
             let hint = &key.secret[key.secret.len() - 4..];
-            let expected = format!("{name} Never used {name} created {ago} ago Ends in ····{hint} Reset {name}{rest}");
+            let made = format!("{name} created {ago} ago Ends in ····{hint} Reset {name}{rest}");
+            let expected = format!("{name} Never used {verdict} {made}");
             assert_eq!(section(&text, name), expected);
         }
         assert!(!account.html.contains("Missing an"), "{text}");
@@ -84,7 +86,7 @@ async fn a_key_that_was_used_says_when_last(#[values(Sqlite, Postgres)] db: Db) 
         let text = account.text();
         let hint = &api.secret[45..];
         let expected = format!(
-            "API access key Last used: {ago} ago API access key created 3 months ago Ends in ····{hint} \
+            "API access key Last used: {ago} ago In use API access key created 3 months ago Ends in ····{hint} \
              Reset API access key Revoke API access key Use on services"
         );
         assert_eq!(section(&text, "API access key"), expected);

@@ -206,7 +206,7 @@ async fn a_persons_page_tells_what_matters_about_them(#[values(Sqlite, Postgres)
     for wanted in [
         "Test Person bob Login bob Email bob@example.org Status Active Created about 2 hours ago",
         "Last sign-in 10 minutes ago Password set about 2 hours ago Edit Set a new password Lock Delete Show activity",
-        "API access key Never used Created about 2 hours ago",
+        "API access key Never used Too early to say: recorded for about 2 hours. Created about 2 hours ago",
         &format!("····{}", &key.secret[45..]),
         "Atom access key Missing an Atom access key",
     ] {

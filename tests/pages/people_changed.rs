@@ -213,17 +213,17 @@ async fn one_key_is_opened_and_revoked(#[values(Sqlite, Postgres)] db: Db) {
     for (key, facts) in [
         (
             &api,
-            "Last used: 5 minutes ago Kind API access key Owner Test Person bob State Active, no expiration \
+            "Last used: 5 minutes ago In use Kind API access key Owner Test Person bob State Active, no expiration \
                 Permissions Everything that its owner may do on the API",
         ),
         (
             &feeds,
-            "Never used Kind Atom access key Owner Test Person bob State Active, no expiration \
+            "Never used Too early to say: recorded for 5 minutes. Kind Atom access key Owner Test Person bob State Active, no expiration \
                   Permissions Read the activity feed",
         ),
         (
             &access,
-            "Last used: 5 minutes ago Kind Access token Owner Test Person bob State Expires in 3 days \
+            "Last used: 5 minutes ago In use Kind Access token Owner Test Person bob State Expires in 3 days \
                    Permissions See your account",
         ),
     ] {

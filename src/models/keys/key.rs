@@ -16,6 +16,7 @@ use super::key_request::{
 use super::notice::Notice;
 use super::scope::{KeyScopes, Scopes};
 use super::token::{Token, TokenAction};
+use super::verdict::Evidence;
 use crate::clock::{Timestamp, end_in_words};
 use crate::db::schema::{events, tokens, users};
 use crate::db::{DbConnection, DbError, lower, write_error};
@@ -36,10 +37,6 @@ const KEPT_RETIRED: TimeDelta = TimeDelta::days(1);
 /// The most secrets of one key that are kept, whether they still work or not. Who rotates in a loop has to wait until
 /// earlier ones have been retired for [`KEPT_RETIRED`].
 const MOST_KEPT_SECRETS: usize = 30;
-/// A key that was not used for this long looks unused.
-const IDLE_AFTER: TimeDelta = TimeDelta::days(90);
-/// A key that was never used looks unused once its uses have been recorded for this long.
-const IDLE_UNUSED_AFTER: TimeDelta = TimeDelta::days(30);
 /// A key that expires within this time expires soon.
 const SOON: TimeDelta = TimeDelta::days(7);
 /// The most keys that are handled in one transaction. Small batches let other writers in between.
@@ -270,12 +267,18 @@ impl Key {
         }
     }
 
-    /// Whether the key looks unused: not used for 90 days, or never used although its uses have been recorded for 30
-    /// days or more.
-    pub fn is_idle(&self, last_use: Option<KeyUse>, now: Timestamp) -> bool {
-        match last_use {
-            Some(last_use) => now - last_use.on >= IDLE_AFTER,
-            None => now - self.current.recorded_since.unwrap_or(self.created_on) >= IDLE_UNUSED_AFTER,
+    /// Since when uses of all its secrets are recorded without a gap: usually since the key was created.
+    pub fn recorded_since(&self) -> Timestamp {
+        let secrets = self.earlier.iter().chain([&self.current]);
+        secrets.filter_map(|secret| secret.recorded_since).fold(self.created_on, Timestamp::max)
+    }
+
+    /// What is known of its use, if this is its last use.
+    pub fn evidence(&self, last_use: Option<KeyUse>) -> Evidence {
+        Evidence {
+            created_on: self.created_on,
+            recorded_since: self.recorded_since(),
+            last_use: last_use.map(|last_use| last_use.on),
         }
     }
 

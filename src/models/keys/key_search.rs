@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use super::key::{Key, KeyUse};
 use super::token::Token;
+use super::verdict::Verdict;
 use crate::clock::Timestamp;
 use crate::models::people::search::FewTexts;
 use crate::models::text_enum::text_enum;
@@ -24,10 +25,12 @@ text_enum! {
     /// none of these.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum Standing(as_str, label) {
-        /// It works, and has been used lately.
+        /// It works, and has been used lately; see [`Verdict::InUse`].
         InUse = ("in_use", "In use"),
-        /// It works, but looks unused; see [`Key::is_idle`].
-        Idle = ("unused", "Looks unused"),
+        /// It works, but nobody would miss it; see [`Verdict::is_safe_to_end`].
+        SafeToEnd = ("safe_to_end", "Safe to end"),
+        /// It works, and whether anybody needs it is not known yet; see [`Verdict::TooEarly`].
+        TooEarly = ("too_early", "Too early to say"),
         /// No use of it is recorded.
         NeverUsed = ("never_used", "No use recorded"),
         /// It works, but not for long; see [`Key::expires_soon`].
@@ -56,10 +59,11 @@ text_enum! {
 impl Standing {
     /// Whether a key with this last use stands so.
     pub fn is_of(self, key: &Key, last_use: Option<KeyUse>, now: Timestamp) -> bool {
-        let (works, is_idle) = (!key.is_expired(now), key.is_idle(last_use, now));
+        let (works, verdict) = (!key.is_expired(now), key.evidence(last_use).verdict(now));
         match self {
-            Self::InUse => works && last_use.is_some() && !is_idle,
-            Self::Idle => works && is_idle,
+            Self::InUse => works && verdict == Verdict::InUse,
+            Self::SafeToEnd => works && verdict.is_safe_to_end(),
+            Self::TooEarly => works && verdict == Verdict::TooEarly,
             Self::NeverUsed => last_use.is_none(),
             Self::ExpiringSoon => key.expires_soon(now),
             Self::Expired => !works,

@@ -10,3 +10,4 @@ pub mod scope;
 pub mod scope_group;
 pub mod subject;
 pub mod token;
+pub mod verdict;

@@ -44,21 +44,20 @@ struct Holdings {
 }
 
 async fn holdings(app: &App, user: &User) -> Result<Holdings, AppError> {
-    let (user_id, actions) = (user.id, [TokenAction::Api, TokenAction::Feeds, TokenAction::Session]);
+    let user_id = user.id;
     let found = app.database.read(move |connection| {
-        let tokens = Token::of_user(connection, user_id, &actions)?;
-        Ok((tokens, Key::of_user(connection, user_id, &[TokenAction::Access])?))
+        let sessions = Token::of_user(connection, user_id, &[TokenAction::Session])?.len();
+        Ok((Key::of_user(connection, user_id, &TokenAction::KEYS)?, sessions))
     });
-    let (tokens, access) = found.await?;
-    let of_keys = tokens.iter().filter(|token| token.action.is_key());
-    let of_keys = of_keys.filter_map(|token| app.recorder.last_use.of(token));
-    let of_access = access.iter().filter_map(|key| key.last_use(|token| app.recorder.last_use.of(token)));
-    let latest_use = of_keys.chain(of_access.map(|last_use| last_use.on)).max();
+    let (keys, sessions) = found.await?;
+    let uses = keys.iter().filter_map(|key| key.last_use(|token| app.recorder.last_use.of(token)));
+    let latest_use = uses.map(|last_use| last_use.on).max();
+    let access = keys.iter().rev().filter(|key| key.action == TokenAction::Access);
     Ok(Holdings {
         latest_use: latest_use.map(|time| Moment::new(time, app.clock.now())),
-        keys: [TokenAction::Api, TokenAction::Feeds].map(|action| KeyPanel::new(app, action, &tokens, user)),
-        tokens: access.iter().rev().map(|key| ShownToken::of_owner(app, key, user)).collect(),
-        sessions: tokens.iter().filter(|token| token.action == TokenAction::Session).count(),
+        keys: [TokenAction::Api, TokenAction::Feeds].map(|action| KeyPanel::new(app, action, &keys, user)),
+        tokens: access.map(|key| ShownToken::of_owner(app, key, user)).collect(),
+        sessions,
     })
 }
 

@@ -45,10 +45,10 @@ struct ListPage {
     /// The order, if it is not the usual one.
     sorted: Option<&'static str>,
     orders: Vec<OrderChoice>,
-    /// How many tokens look unused, in words; empty if none do.
-    idle: String,
+    /// How many tokens are safe to end, in words; empty if none are.
+    safe: String,
     /// The path that shows only these; empty if it is this page.
-    idle_path: String,
+    safe_path: String,
     /// Why no more tokens can be created; empty if they can.
     full: String,
     pager: Pager,
@@ -157,7 +157,8 @@ pub async fn show(
     let (held, now) = (keys.len(), app.clock.now());
     // Uses that are still to be written count as well.
     let last_use = |token: &Token| app.recorder.last_use.of(token);
-    let idle_count = keys.iter().filter(|key| Standing::Idle.is_of(key, key.last_use(last_use), now)).count();
+    let is_safe = |key: &&Key| Standing::SafeToEnd.is_of(key, key.last_use(last_use), now);
+    let safe_count = keys.iter().filter(is_safe).count();
     let found = asked.search().map_or_else(Vec::new, |search| search.find(keys, last_use, now));
 
     let shell = Shell::of(&app, &request, &session)?;
@@ -178,10 +179,10 @@ pub async fn show(
         states: states(asked.standing),
         sorted: Some(asked.order).filter(|order| *order != KeyOrder::default()).map(KeyOrder::as_str),
         orders: KeyOrder::ALL.map(order).into(),
-        idle: idle(idle_count),
-        idle_path: match asked.standing {
-            Some(Standing::Idle) => String::new(),
-            _ => format!("/my/tokens?state={}", Standing::Idle.as_str()),
+        safe: safe_to_end(safe_count),
+        safe_path: match asked.standing {
+            Some(Standing::SafeToEnd) => String::new(),
+            _ => format!("/my/tokens?state={}", Standing::SafeToEnd.as_str()),
         },
         full: full(&app, held),
         pager: paging.pager_of(total, |number| address(asked.order, number)),
@@ -200,11 +201,11 @@ fn states(chosen: Option<Standing>) -> Vec<StateChoice> {
     std::iter::once(all).chain(Standing::ALL.map(of)).collect()
 }
 
-fn idle(count: usize) -> String {
+fn safe_to_end(count: usize) -> String {
     match count {
         0 => String::new(),
-        1 => "1 token looks unused".to_owned(),
-        several => format!("{several} tokens look unused"),
+        1 => "1 token is safe to end".to_owned(),
+        several => format!("{several} tokens are safe to end"),
     }
 }
 

@@ -4,12 +4,12 @@ use super::path_of;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::models::keys::key::{Key, UsedSecret};
-use crate::models::keys::key_search::Standing;
 use crate::models::keys::scope::KeyScopes;
 use crate::models::keys::scope_group::capitalized;
 use crate::models::keys::token::Token;
 use crate::models::people::user::User;
 use crate::pages::moment::{Due, Moment};
+use crate::pages::verdict::ShownVerdict;
 
 /// An access token.
 pub struct ShownToken {
@@ -38,8 +38,8 @@ pub struct ShownToken {
     pub state: ShownState,
     /// Whether programs can use the token now.
     pub works: bool,
-    /// Whether the token works and looks unused; see [`Key::is_idle`].
-    pub is_idle: bool,
+    /// Whether anybody still uses the token; `None` if it has expired, so that nobody can.
+    pub verdict: Option<ShownVerdict>,
 }
 
 /// Whether a token works, and until when.
@@ -80,6 +80,7 @@ impl ShownToken {
         let now = app.clock.now();
         let moment = |time| Moment::new(time, now);
         let last_use = key.last_use(|token| app.recorder.last_use.of(token));
+        let (evidence, works) = (key.evidence(last_use), !key.is_expired(now));
         Self {
             id: key.id,
             path: path_of(key.id),
@@ -90,10 +91,10 @@ impl ShownToken {
             created: moment(key.created_on),
             last_used: last_use.map(|last_use| moment(last_use.on)),
             by_earlier: last_use.is_some_and(|last_use| last_use.by == UsedSecret::Earlier),
-            recorded_since: key.current.recorded_since.map(moment),
+            recorded_since: evidence.recorded_later().map(moment),
             state: ShownState::of(key, now),
-            works: !key.is_expired(now),
-            is_idle: Standing::Idle.is_of(key, last_use, now),
+            works,
+            verdict: works.then(|| ShownVerdict::of(&evidence, now)),
         }
     }
 
@@ -101,6 +102,11 @@ impl ShownToken {
     pub fn of_owner(app: &App, key: &Key, owner: &User) -> Self {
         let shown = Self::new(app, key);
         Self { works: shown.works && owner.is_active(), ..shown }
+    }
+
+    /// Whether nobody will miss the token.
+    pub fn is_safe_to_end(&self) -> bool {
+        self.verdict.as_ref().is_some_and(|verdict| verdict.is_safe_to_end)
     }
 
     /// Whether the token has expired.

@@ -14,12 +14,15 @@ async fn every_kind_of_key_is_shown_with_its_last_use_even_one_not_yet_written(#
     let access = site.add_access_token(&alice, "account:write", "never").await;
     let shown = async |key: &Key| site.get_with_key(&address(key), &api).await.json();
     let of = |key: &Key, action: &str, name: Value, scopes: Value, last_used_on: Value| {
-        let by = if last_used_on.is_null() { json!(null) } else { json!("current") };
+        let (by, verdict) = match last_used_on.is_null() {
+            true => (json!(null), "too_early"),
+            false => (json!("current"), "in_use"),
+        };
         json!({
             "id": key.id, "login": "alice", "action": action, "name": name, "note": "", "hint": hint(key),
             "scopes": scopes, "created_on": "2026-11-24T09:30:00Z", "expires_on": null, "state": "active",
             "last_used_on": last_used_on, "last_used_by": by, "recorded_since": "2026-11-24T09:30:00Z",
-            "idle": false, "earlier_secrets": [],
+            "verdict": verdict, "earlier_secrets": [],
         })
     };
     let never = json!(null);
@@ -39,19 +42,19 @@ async fn every_kind_of_key_is_shown_with_its_last_use_even_one_not_yet_written(#
 
 #[rstest]
 #[tokio::test]
-async fn a_key_that_is_expired_or_idle_says_so(#[values(Sqlite, Postgres)] db: Db) {
+async fn a_key_that_is_expired_or_unused_says_so(#[values(Sqlite, Postgres)] db: Db) {
     let (site, alice, key) = with_alice(db).await;
     let short = site.add_access_token(&alice, "account:read", "1d").await;
     let long = site.add_access_token(&alice, "account:read", "never").await;
     let shown = async |of: &Key| {
         let shown = site.get_with_key(&address(of), &key).await.json();
-        (shown["state"].as_str().expect("a state").to_owned(), shown["idle"].as_bool().expect("idle"))
+        [&shown["state"], &shown["verdict"]].map(|member| member.as_str().expect("a word").to_owned())
     };
-    assert_eq!(shown(&short).await, ("active".to_owned(), false));
+    assert_eq!(shown(&short).await, ["active", "too_early"]);
     site.later(TimeDelta::days(1));
-    assert_eq!(shown(&short).await, ("expired".to_owned(), false));
+    assert_eq!(shown(&short).await, ["expired", "too_early"]);
     site.later(TimeDelta::days(29));
-    assert_eq!(shown(&long).await, ("active".to_owned(), true));
+    assert_eq!(shown(&long).await, ["active", "unused"]);
     site.flush().await;
     site.later(TimeDelta::days(1));
     site.flush().await;

@@ -63,7 +63,7 @@ async fn links_and_forms_are_below_the_prefix(#[values(Sqlite, Postgres)] db: Db
     for end in [
         "",
         "?sort=last_used",
-        "?state=unused",
+        "?state=safe_to_end",
         "/new",
         &one,
         &format!("{one}/edit"),

@@ -69,8 +69,9 @@ async fn it_finds_what_is_looked_for_in_the_order_that_is_asked_for(#[values(Sql
         ("?search=%25", ""),
         ("?search=e&sort=name", "cron, Deploy, Gone, New, Ärger & Co"),
         ("?state=in_use", "Deploy"),
-        ("?state=unused", "cron, Ärger & Co, backup NAS"),
-        ("?state=unused&sort=name&search=a", "backup NAS, cron"),
+        ("?state=safe_to_end", "cron, Ärger & Co, backup NAS"),
+        ("?state=too_early", "New"),
+        ("?state=safe_to_end&sort=name&search=a", "backup NAS, cron"),
         ("?state=never_used", "New, cron, Gone, Ärger & Co"),
         ("?state=expires_soon", "Deploy"),
         ("?state=expired", "Gone"),
@@ -80,15 +81,16 @@ async fn it_finds_what_is_looked_for_in_the_order_that_is_asked_for(#[values(Sql
         assert_eq!((page.status, names(&page).as_str()), (200, expected), "{query}: {}", page.text());
     }
 
-    let page = alice.get("/my/tokens?search=%C3%A4rger+%22%3C&state=unused&sort=name").await;
+    let page = alice.get("/my/tokens?search=%C3%A4rger+%22%3C&state=safe_to_end&sort=name").await;
     assert_eq!(page.value_of("search"), "ärger \"<", "{}", page.html);
-    assert!(page.html.contains("<option value=\"unused\" selected>Looks unused</option>"), "{}", page.html);
+    assert!(page.html.contains("<option value=\"safe_to_end\" selected>Safe to end</option>"), "{}", page.html);
     assert_eq!(page.value_of("sort"), "name", "another search keeps the order");
     let html = page.html.replace("&#38;", "&");
-    let address = "/my/tokens?search=%C3%A4rger+%22%3C&state=unused&sort=expiry";
+    let address = "/my/tokens?search=%C3%A4rger+%22%3C&state=safe_to_end&sort=expiry";
     assert!(html.contains(&format!("href=\"{address}\">Expires first</a>")), "another order keeps the search: {html}");
     let advice = alice.get("/my/tokens").await;
-    assert!(advice.shows("3 tokens look unused") && advice.html.contains("href=\"/my/tokens?state=unused\">Show only"));
+    assert!(advice.shows("3 tokens are safe to end"), "{}", advice.text());
+    assert!(advice.html.contains("href=\"/my/tokens?state=safe_to_end\">Show only"), "{}", advice.html);
 }
 
 /// "Pages of the same process show pending uses too": and sort by them.

@@ -17,9 +17,9 @@ async fn it_tells_all_that_is_known_of_it(#[values(Sqlite, Postgres)] db: Db) {
     let page = alice.get(&made.path()).await;
     assert_eq!(page.status, 200);
     let told = format!(
-        "Backup Never used State Expires in 7 days Expiration 1 Dec 2026, 09:30:00 UTC Permissions Your account See your \
-         account account:read Note ask <Bob> Secret ends in ····{} Created less than a minute ago Edit Rotate secret \
-         Revoke",
+        "Backup Never used Too early to say: recorded for less than a minute. State Expires in 7 days Expiration 1 Dec \
+         2026, 09:30:00 UTC Permissions Your account See your account account:read Note ask <Bob> Secret \
+         ends in ····{} Created less than a minute ago Edit Rotate secret Revoke",
         made.hint()
     );
     assert!(page.shows(&told), "{told} is not in {}", page.text());
@@ -27,7 +27,7 @@ async fn it_tells_all_that_is_known_of_it(#[values(Sqlite, Postgres)] db: Db) {
     assert!(page.html.contains(&format!("href=\"{}\">Edit</a>", made.edit_path())), "{}", page.html);
     assert_eq!(status(&site, &made).await, 200);
     site.later(TimeDelta::minutes(3));
-    assert!(alice.get(&made.path()).await.shows("Backup Last used: 3 minutes ago State Expires in 7 days"));
+    assert!(alice.get(&made.path()).await.shows("Backup Last used: 3 minutes ago In use State Expires in 7 days"));
 }
 
 #[rstest]
