@@ -67,7 +67,8 @@ impl App {
         let no_thread = |error| StartError(format!("cannot start: {error}"));
         let metrics = Metrics::default();
         let spans = (config.first_use_patience.duration(), Retention::of(&config));
-        let recorder = Recorder::start(database.clone(), clock.clone(), spans, &metrics);
+        let recorder =
+            Recorder::start(database.clone(), clock.clone(), spans, config.unrecorded_file().as_deref(), &metrics);
         Ok(Self {
             url: config.public_url(bound),
             bound,

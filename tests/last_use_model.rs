@@ -12,6 +12,7 @@ use latchkey::metrics::Flushes;
 use latchkey::models::client::Client;
 use latchkey::models::keys::token::{Token, TokenAction};
 use latchkey::recorder::last_use::LastUse;
+use latchkey::recorder::unrecorded::Unrecorded;
 use latchkey::recorder::wake_up::WakeUp;
 use latchkey::secret::Secret;
 use proptest::collection::vec;
@@ -260,7 +261,8 @@ impl World {
 
 fn process(clock: &Clock) -> LastUse {
     // Nobody's recorder is to be waited for: the test writes itself.
-    LastUse::new(clock.clone(), std::time::Duration::from_secs(30), Arc::new(WakeUp::default()), Flushes::default())
+    let (patience, wake_up) = (std::time::Duration::from_secs(30), Arc::new(WakeUp::default()));
+    LastUse::new(clock.clone(), patience, wake_up, Unrecorded::nowhere(), Flushes::default())
 }
 
 #[rstest]

@@ -57,6 +57,7 @@ fn extremes(setting: &Arg) -> Vec<String> {
         "api_access_keys" => &["on", "off", "OFF", "maybe", ""],
         "access_tokens_per_user" => &["1", "65535", "65536", "-1", ""],
         "services" => &["/dev/null", "/nowhere/services.toml"],
+        "state_dir" => &["/nowhere", "/dev/null", ""],
         "realm" => &["a", "\"", "\u{e9}"],
         "security_contact" => &["a@b", "tel:1", "https://example.org/security", "nobody", "a@b\nExpires: never", ""],
         "log" => &["off", "trace", "latchkey=debug", "shout", "loud=noise", ","],

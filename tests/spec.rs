@@ -35,4 +35,6 @@ mod strangers;
 mod times;
 mod tokens;
 mod traced_errors;
+mod unrecorded;
+mod verdict_model;
 mod write_ahead_log;

@@ -134,6 +134,12 @@ pub struct Config {
     #[arg(default_value = "250ms", value_parser = span_within(Duration::ZERO, LONGEST_PATIENCE))]
     pub first_use_patience: Span,
 
+    /// The folder for a small file that keeps which keys were used for the first time while the database could not be
+    /// written, in case Latchkey crashes then [default: the folder of the SQLite file; with PostgreSQL, the
+    /// StateDirectory of systemd's unit, otherwise none]
+    #[arg(long, global = true, env = "LATCHKEY_STATE_DIR", value_name = "FOLDER")]
+    pub state_dir: Option<PathBuf>,
+
     /// The address and port of GET /metrics for Prometheus; do not make it public [default: none]
     #[arg(long, global = true, env = "LATCHKEY_METRICS_BIND", value_name = "ADDRESS:PORT")]
     pub metrics_bind: Option<BindAddress>,
@@ -156,6 +162,21 @@ impl Config {
     /// [`StartError`] if none is set and none can be kept.
     pub fn load_secret_key(&self) -> Result<SecretKey, StartError> {
         super::secret_key::load(self.secret_key.as_ref(), &self.database_url)
+    }
+
+    /// The file for first uses that were answered before they were written; `None`: there is no folder for it.
+    pub fn unrecorded_file(&self) -> Option<PathBuf> {
+        // systemd names the folders of the unit here, separated by colons.
+        let of_unit = || std::env::var_os("STATE_DIRECTORY").and_then(|all| std::env::split_paths(&all).next());
+        match (&self.state_dir, &self.database_url) {
+            (Some(folder), _) => Some(folder.join("latchkey-unrecorded")),
+            (None, DatabaseUrl::Sqlite(database)) => {
+                let mut beside = database.as_os_str().to_owned();
+                beside.push("-unrecorded");
+                Some(beside.into())
+            }
+            (None, DatabaseUrl::Postgres(_)) => of_unit().map(|folder| folder.join("latchkey-unrecorded")),
+        }
     }
 
     /// The public base URL: the setting, or made from `bound`, the address that is really listened on.

@@ -52,6 +52,16 @@ impl Client {
         Self { administrator: Some(login.into()), ..self }
     }
 
+    /// The address; empty where there was none.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The user agent; may be empty.
+    pub fn agent(&self) -> &str {
+        &self.agent
+    }
+
     /// The login of the administrator who acts as somebody else; `None`: nobody does.
     pub fn administrator(&self) -> Option<&str> {
         self.administrator.as_deref()

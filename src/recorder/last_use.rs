@@ -16,9 +16,10 @@ use chrono::TimeDelta;
 use diesel::QueryResult;
 use tokio::sync::watch;
 
+use super::unrecorded::{Unrecorded, UnrecordedUse};
 use super::wake_up::WakeUp;
 use super::write::write;
-use crate::clock::{Clock, Timestamp, ahead_of, latest_true};
+use crate::clock::{Clock, Timestamp, ahead_of, iso8601, latest_true};
 use crate::db::DbConnection;
 use crate::metrics::Flushes;
 use crate::models::client::Client;
@@ -35,6 +36,7 @@ pub struct LastUse {
     patience: Duration,
     wake_up: Arc<WakeUp>,
     pending: Mutex<HashMap<i64, Pending>>,
+    unrecorded: Arc<Unrecorded>,
     answered_unwritten: AtomicU64,
     flushes: Flushes,
 }
@@ -51,9 +53,16 @@ struct FirstUse {
     client: Client,
     /// Requests that wait for the write subscribe to this; they continue when it is dropped.
     written: watch::Sender<()>,
-    /// Whether a request was answered before the write. A crash can lose the first use from then on, so other requests
-    /// need not wait either.
+    /// Whether a request was answered before the write. Other requests need not wait either, then.
     answered: bool,
+    /// Set if this start found the use in the file of a process that died: uses until then are not known.
+    gap_until: Option<Timestamp>,
+}
+
+impl FirstUse {
+    fn new(token: Token, client: Client) -> Self {
+        Self { token, client, written: watch::Sender::default(), answered: false, gap_until: None }
+    }
 }
 
 impl Pending {
@@ -80,10 +89,49 @@ impl Pending {
 }
 
 impl LastUse {
-    /// Starts with nothing pending. A first use is waited for `patience` at most; `wake_up` wakes the recorder's
-    /// thread.
-    pub fn new(clock: Clock, patience: Duration, wake_up: Arc<WakeUp>, flushes: Flushes) -> Self {
-        Self { clock, patience, wake_up, pending: Mutex::default(), answered_unwritten: AtomicU64::new(0), flushes }
+    /// Starts with nothing pending. A first use is waited for `patience` at most, and then kept in `unrecorded` until it
+    /// is written; `wake_up` wakes the recorder's thread.
+    pub fn new(
+        clock: Clock,
+        patience: Duration,
+        wake_up: Arc<WakeUp>,
+        unrecorded: Unrecorded,
+        flushes: Flushes,
+    ) -> Self {
+        let (pending, answered_unwritten) = (Mutex::default(), AtomicU64::new(0));
+        Self { clock, patience, wake_up, pending, unrecorded: Arc::new(unrecorded), answered_unwritten, flushes }
+    }
+
+    /// Takes over the first uses that processes have left which died before these were written: they are pending again.
+    /// Whatever else is in `left` has been recorded, or is about tokens that are gone.
+    ///
+    /// # Errors
+    /// Returns an error if the query fails. The uses stay in the file.
+    pub fn take_over(&self, connection: &mut DbConnection, left: &[UnrecordedUse]) -> QueryResult<()> {
+        if left.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<i64> = left.iter().map(|it| it.token_id).collect();
+        let mut tokens = Token::find_all(connection, &ids)?;
+        for it in left {
+            let found = tokens.remove(&it.token_id).filter(|token| token.recorded_use().is_none());
+            match found.and_then(|token| Some((it.used_on(&token)?, token))) {
+                Some((used_on, token)) => self.expect_again(used_on, token, it.client()),
+                None => self.unrecorded.forget([it.token_id]),
+            }
+        }
+        self.wake_up.wake();
+        Ok(())
+    }
+
+    fn expect_again(&self, used_on: Timestamp, token: Token, client: Client) {
+        tracing::warn!(
+            token_id = token.id,
+            "a crash left the first use of this key unwritten; later ones may be missing"
+        );
+        let (id, gap_until) = (token.id, Some(self.clock.now()));
+        let first_use = Some(FirstUse { answered: true, gap_until, ..FirstUse::new(token, client) });
+        self.pending().insert(id, Pending { used_on, recorded_on: None, first_use });
     }
 
     /// Records that `token`, whose row was just read, authenticated a request. This only changes memory, except for a
@@ -94,11 +142,27 @@ impl LastUse {
         if tokio::time::timeout(self.patience, written.changed()).await.is_ok() {
             return;
         }
+        // Boxed: it is seldom called, and would make the future of every request larger.
+        Box::pin(self.answer_unwritten(token)).await;
+    }
+
+    async fn answer_unwritten(&self, token: &Token) {
+        let Some(unwritten) = self.unwritten(token.id) else { return };
+        // Whether a session was ever used decides nothing.
+        let kept = if token.action.is_key() { self.unrecorded.keep(unwritten).await } else { Ok(()) };
         if let Some(first_use) = self.pending().get_mut(&token.id).and_then(|pending| pending.first_use.as_mut()) {
             first_use.answered = true;
             self.answered_unwritten.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(token_id = token.id, "answered before the first use was written; a crash now would lose it");
+            tell_answered(token.id, kept);
         }
+    }
+
+    /// The first use of a token, if it is not written yet.
+    fn unwritten(&self, token_id: i64) -> Option<UnrecordedUse> {
+        let all = self.pending();
+        let pending = all.get(&token_id)?;
+        let first_use = pending.first_use.as_ref()?;
+        Some(UnrecordedUse::new(&first_use.token, pending.used_on, &first_use.client))
     }
 
     /// Adds a use to the pending ones. For a first use, returns what to wait for.
@@ -114,10 +178,7 @@ impl LastUse {
         if pending.recorded_on.is_some() {
             return None;
         }
-        let first_use = pending.first_use.get_or_insert_with(|| {
-            let (token, client) = (token.clone(), client());
-            FirstUse { token, client, written: watch::Sender::default(), answered: false }
-        });
+        let first_use = pending.first_use.get_or_insert_with(|| FirstUse::new(token.clone(), client()));
         if first_use.answered {
             return None;
         }
@@ -199,16 +260,23 @@ impl LastUse {
         Ok(())
     }
 
-    /// Records the first uses of keys in their owners' activity.
+    /// Records the first uses of keys in their owners' activity, and the gaps after those that a crash had left
+    /// unwritten.
     fn tell_first_uses(&self, tx: &mut Tx<'_>, token_ids: &[i64]) -> QueryResult<()> {
         for id in token_ids {
             let first_use = self.pending().get(id).and_then(|pending| {
                 let first_use = pending.first_use.as_ref().filter(|it| it.token.action.is_key())?;
-                Some((first_use.token.clone(), first_use.client.clone(), pending.used_on))
+                let FirstUse { token, client, gap_until, .. } = first_use;
+                Some((token.clone(), client.clone(), *gap_until, pending.used_on))
             });
-            if let Some((token, client, used_on)) = first_use {
+            if let Some((token, client, gap_until, used_on)) = first_use {
                 let first_used = NewEvent::of_key(&token, EventAction::KeyFirstUsed).done_by(&client, used_on);
-                first_used.record(tx)?;
+                let Some(until) = gap_until else {
+                    first_used.record(tx)?;
+                    continue;
+                };
+                Token::record_from(tx.connection, token.key(), until)?;
+                first_used.detail(format!("uses from then until {} may be missing", iso8601(until))).record(tx)?;
             }
         }
         Ok(())
@@ -217,8 +285,12 @@ impl LastUse {
     /// Removes the uses that the rows now have, and those of deleted tokens. The rest stays pending.
     fn settle(&self, batch: &[TokenUse], recorded: &HashMap<i64, Option<Timestamp>>) {
         let (mut all, now) = (self.pending(), self.clock.now());
+        let mut settled = Vec::new();
         for TokenUse { token_id, .. } in batch {
             let Some(pending) = all.get_mut(token_id) else { continue };
+            if pending.first_use.as_ref().is_some_and(|first_use| first_use.answered) {
+                settled.push(*token_id);
+            }
             match recorded.get(token_id) {
                 None => {
                     all.remove(token_id);
@@ -234,11 +306,27 @@ impl LastUse {
                 }
             }
         }
+        settled.retain(|id| all.get(id).is_none_or(|pending| pending.first_use.is_none()));
+        drop(all);
+        self.unrecorded.forget(settled);
     }
 
     fn pending(&self) -> MutexGuard<'_, HashMap<i64, Pending>> {
         // Ignore poisoning: every entry is complete between two statements, so a panic elsewhere leaves nothing
         // half-done.
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says that a request was answered before the first use of its token was written, and what a crash would lose now.
+fn tell_answered(token_id: i64, kept: std::io::Result<()>) {
+    match kept {
+        Ok(()) => tracing::warn!(
+            token_id,
+            "answered before the first use was written; a crash now would lose later uses, and leave a gap"
+        ),
+        Err(error) => {
+            tracing::warn!(token_id, %error, "answered before the first use was written; a crash now would lose it");
+        }
     }
 }

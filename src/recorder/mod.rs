@@ -4,6 +4,7 @@ pub mod last_use;
 pub mod service_uses;
 pub mod sign_ins;
 mod thread;
+pub mod unrecorded;
 pub mod wake_up;
 mod write;
 

@@ -1,6 +1,7 @@
 //! The one thread that writes behind: last uses, what is told about sign-ins, where keys are used, and that keys have
 //! expired. It forgets what is remembered for a time only.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use tokio::sync::oneshot;
 use super::last_use::LastUse;
 use super::service_uses::ServiceUses;
 use super::sign_ins::SignIns;
+use super::unrecorded::Unrecorded;
 use super::wake_up::{Listening, TICK, WakeUp};
 use super::write::write;
 use crate::clock::Clock;
@@ -47,7 +49,8 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Starts the thread. A first use waits for its write at most `patience`; `retention` says how long rows are kept.
+    /// Starts the thread. A first use waits for its write at most `patience`, and is then kept in the file `unrecorded`
+    /// until it is written; `retention` says how long rows are kept.
     ///
     /// # Errors
     /// If the operating system gives no thread.
@@ -55,11 +58,17 @@ impl Recorder {
         database: Database,
         clock: Clock,
         (patience, retention): (Duration, Retention),
+        unrecorded: Option<&Path>,
         metrics: &Metrics,
     ) -> std::io::Result<Self> {
         let wake_up = Arc::new(WakeUp::default());
         let (flushes, panics) = (metrics.flushes.clone(), metrics.panics.of("recorder"));
-        let last_use = Arc::new(LastUse::new(clock.clone(), patience, wake_up.clone(), flushes.clone()));
+        let (unrecorded, left) = unrecorded.map_or_else(|| (Unrecorded::nowhere(), Vec::new()), Unrecorded::open);
+        let last_use = LastUse::new(clock.clone(), patience, wake_up.clone(), unrecorded, flushes.clone());
+        if let Err(error) = database.read_now(|connection| last_use.take_over(connection, &left)) {
+            tracing::error!(%error, "the first uses that a crash left unwritten are not known until the next start");
+        }
+        let last_use = Arc::new(last_use);
         let sign_ins = Arc::new(SignIns::default());
         let service_uses = Arc::new(ServiceUses::new(clock.clone(), wake_up.clone()));
         let writer = Writer {

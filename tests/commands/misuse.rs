@@ -25,6 +25,7 @@ fn help_names_every_setting_with_its_variable_and_default() {
         "LATCHKEY_REALM",
         "LATCHKEY_METRICS_BIND",
         "LATCHKEY_FIRST_USE_PATIENCE",
+        "LATCHKEY_STATE_DIR",
         "LATCHKEY_SECURITY_CONTACT",
         "[default: 250ms]",
         "LATCHKEY_LOG",

@@ -1,6 +1,6 @@
 //! `kill -9`
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rstest::rstest;
 use tokio::sync::mpsc;
@@ -67,12 +67,15 @@ async fn no_used_key_reads_never_used_after_kill_9(#[values(Sqlite, Postgres)] d
     assert!(!is_unused(&database, id));
 }
 
-/// With writes held for longer than the 250 ms, the keys that a crash makes forget are exactly those that the log names.
+/// With writes held for longer than the 250 ms, the keys that a crash makes the database forget are exactly those that
+/// the log names, and that the next start knows: they were used, and uses until then may be missing.
 #[rstest]
 #[tokio::test]
-async fn the_log_names_exactly_the_keys_whose_first_use_a_crash_lost(#[values(Sqlite, Postgres)] db: Db) {
+async fn the_next_start_knows_exactly_the_keys_whose_first_use_a_crash_lost(#[values(Sqlite, Postgres)] db: Db) {
     let database = TestDatabase::migrated(db);
     let latchkey = CommandLine::on(&database).with("LATCHKEY_SECRET_KEY", &"k".repeat(64));
+    let folder = database.folder().to_str().expect("UTF-8").to_owned();
+    let latchkey = if db == Postgres { latchkey.with("LATCHKEY_STATE_DIR", &folder) } else { latchkey };
     latchkey.add_user("alice", PASSWORD);
     let keys = make_keys(&database, 9);
     let (safe, rest) = keys.split_at(3);
@@ -95,4 +98,33 @@ async fn the_log_names_exactly_the_keys_whose_first_use_a_crash_lost(#[values(Sq
     assert_eq!(named.map(|id| id.expect("an id")).collect::<BTreeSet<_>>(), ids(lost));
     let forgotten: BTreeSet<_> = ids(&keys).into_iter().filter(|id| is_unused(&database, *id)).collect();
     assert_eq!(forgotten, &ids(lost) | &ids(unused));
+
+    let process = Process::serve(&latchkey, &[]);
+    eventually("they are recorded", || lost.iter().all(|(id, _)| !is_unused(&database, *id))).await;
+    let read = || {
+        let list = latchkey.run(&["key", "list", "--json"]).done().stdout;
+        let list: Vec<serde_json::Value> = serde_json::from_str(&list).expect("JSON");
+        let told = list.into_iter().map(|key| {
+            let id = key["id"].as_i64().expect("an id");
+            let gap = format!("SELECT count(*) AS number FROM tokens WHERE id = {id} AND recorded_since > created_on");
+            (id, (key["verdict"].as_str().expect("a verdict").to_owned(), database.number(&gap) == 1))
+        });
+        told.collect::<BTreeMap<_, _>>()
+    };
+    let expected = |verdict: &str, has_gap: bool| (verdict.to_owned(), has_gap);
+    for (id, told) in read() {
+        let is_among = |keys: &[(i64, String)]| keys.iter().any(|(key, _)| *key == id);
+        let known = if is_among(unused) { expected("too_early", false) } else { expected("in_use", is_among(lost)) };
+        assert_eq!(told, known, "key {id}");
+    }
+    let alice = process.visitor();
+    alice.sign_in("alice", PASSWORD).await;
+    let activity = alice.get("/activity").await;
+    assert_eq!(activity.text().matches("uses from then until").count(), lost.len(), "{}", activity.text());
+    // It is known once, however often a process starts.
+    let before = read();
+    process.kill();
+    let log = Process::serve(&latchkey, &[]).kill();
+    assert!(!log.contains("left the first use of this key unwritten"), "{log}");
+    assert_eq!(read(), before);
 }

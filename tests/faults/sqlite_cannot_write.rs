@@ -130,8 +130,15 @@ async fn a_full_disk() {
     let refused = write(&scene.database);
     assert!(refused.as_ref().is_err_and(|error| error.contains("full")), "the disk is full: {refused:?}");
     scene.reads_and_refuses_to_write().await;
+    // A crash loses nothing either: what is kept for the next start needed no room.
+    let Scene { database, latchkey, process, mut alice, keys } = scene;
+    let log = process.kill();
+    assert!(log.contains("answered before the first use was written"), "{log}");
+    assert!(is_unused(&database, keys[1].0), "the crash lost it");
     disk.make_room();
-    scene.catches_up().await;
+    let process = Process::serve(&latchkey, &[]);
+    alice.url.clone_from(&process.url);
+    Scene { database, latchkey, process, alice, keys }.catches_up().await;
 }
 
 #[tokio::test]

@@ -68,8 +68,13 @@ impl Counting {
         let clock = Clock::standing(start_time());
         let database = Database::open(&database.url).expect("a database");
         let patience = Duration::from_secs(30);
-        let recorder =
-            Recorder::start(database.clone(), clock.clone(), (patience, Retention::default()), &Metrics::default());
+        let recorder = Recorder::start(
+            database.clone(),
+            clock.clone(),
+            (patience, Retention::default()),
+            None,
+            &Metrics::default(),
+        );
         Self { clock, database, recorder: recorder.expect("a recorder") }
     }
 

@@ -107,7 +107,8 @@ pub struct Token {
     /// The last use that was written; see [`Token::recorded_use`].
     #[diesel(deserialize_as = Stored<Option<Timestamp>>)]
     pub updated_on: Option<Timestamp>,
-    /// Since when uses are recorded, for an imported key; `None`: since it was created.
+    /// Since when uses are recorded without a gap, for an imported key, and for one whose uses a crash has lost; `None`:
+    /// since it was created.
     #[diesel(deserialize_as = Stored<Option<Timestamp>>)]
     pub recorded_since: Option<Timestamp>,
     /// The name of an access token.
@@ -378,6 +379,16 @@ impl Token {
         tokens::table.find(id).select(Self::as_select()).first(connection).optional()
     }
 
+    /// The tokens with these ids, by id. Those that are gone have no entry.
+    ///
+    /// # Errors
+    /// Returns an error if the query fails.
+    pub fn find_all(connection: &mut DbConnection, ids: &[i64]) -> QueryResult<HashMap<i64, Self>> {
+        let rows: Vec<Self> =
+            tokens::table.filter(tokens::id.eq_any(ids)).select(Self::as_select()).load(connection)?;
+        Ok(rows.into_iter().map(|token| (token.id, token)).collect())
+    }
+
     /// The token with this id. It cannot be deleted until the transaction ends: on PostgreSQL by `FOR KEY SHARE`, which
     /// does not keep the recorder from writing its last use.
     ///
@@ -490,9 +501,19 @@ impl Token {
     /// # Errors
     /// Returns an error if the query fails.
     pub fn recorded_uses(connection: &mut DbConnection, ids: &[i64]) -> QueryResult<HashMap<i64, Option<Timestamp>>> {
-        let rows: Vec<Self> =
-            tokens::table.filter(tokens::id.eq_any(ids)).select(Self::as_select()).load(connection)?;
-        Ok(rows.into_iter().map(|token| (token.id, token.recorded_use())).collect())
+        let rows = Self::find_all(connection, ids)?;
+        Ok(rows.into_iter().map(|(id, token)| (id, token.recorded_use())).collect())
+    }
+
+    /// Notes that uses of a key are recorded without a gap only from `since` on. `key_id` is the id of the key, which is
+    /// that of its first secret, so that the note stays for as long as the key does.
+    ///
+    /// # Errors
+    /// Returns an error if the query fails.
+    pub fn record_from(connection: &mut DbConnection, key_id: i64, since: Timestamp) -> QueryResult<()> {
+        let is_earlier = tokens::recorded_since.is_null().or(tokens::recorded_since.lt(since).assume_not_null());
+        let key = tokens::table.find(key_id).filter(is_earlier);
+        diesel::update(key).set(tokens::recorded_since.eq(since)).execute(connection).map(|_| ())
     }
 }
 
