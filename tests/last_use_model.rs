@@ -3,13 +3,14 @@
 //! gives way to true uses, by how each process knows the row. The model is too simple for that, and what every use then
 //! leads to is asked instead.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use chrono::TimeDelta;
 use latchkey::clock::{Clock, Timestamp, ahead_of};
 use latchkey::db::DbConnection;
 use latchkey::metrics::Flushes;
-use latchkey::models::client::Client;
+use latchkey::models::client::Caller;
 use latchkey::models::keys::token::{Token, TokenAction};
 use latchkey::recorder::last_use::LastUse;
 use latchkey::recorder::unrecorded::Unrecorded;
@@ -27,6 +28,7 @@ use crate::support::*;
 
 const KEYS: usize = 3;
 const PROCESSES: usize = 3;
+const CALLER: Caller<'static> = Caller { address: IpAddr::V4(Ipv4Addr::LOCALHOST), agent: b"curl/8.5" };
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -174,7 +176,7 @@ impl World {
         let last_use = &processes[process];
         // The recorder's part is done when the request waits for it.
         let write = async { last_use.write_first_uses(connection).expect("a write") };
-        runtime.block_on(async { tokio::join!(last_use.touch(token, Client::command_line), write) });
+        runtime.block_on(async { tokio::join!(last_use.touch(token, CALLER), write) });
     }
 
     fn take(&mut self, step: Step) {

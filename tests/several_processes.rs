@@ -230,7 +230,7 @@ fn overlapping_batches_neither_deadlock_nor_lose_a_use(#[values(Sqlite, Postgres
             scope.spawn(move || {
                 for round in 0..20i64 {
                     let used_on = start + chrono::TimeDelta::seconds(round * 4 + writer);
-                    let mut uses: Vec<_> = (1..=200).map(|token_id| TokenUse { token_id, used_on }).collect();
+                    let mut uses: Vec<_> = (1..=200).map(|token_id| TokenUse { token_id, used_on, by: None }).collect();
                     if writer % 2 == 1 {
                         uses.reverse();
                     }

@@ -29,7 +29,7 @@ async fn one_more_than_allowed_ends_the_one_unused_for_longest(
     assert!(made.iter().all(|key| site.token(key.id).is_some()), "as many as allowed");
     // The first is used now, so that the second is the one unused for longest, if there is one.
     site.later(TimeDelta::seconds(1));
-    let used = TokenUse { token_id: made[0].id, used_on: site.clock.now() };
+    let used = TokenUse { token_id: made[0].id, used_on: site.clock.now(), by: None };
     let record = move |tx: &mut Tx<'_>| {
         Token::record_uses(tx.connection, &[used], RecordIf::Later).map_err(latchkey::db::DbError::from)
     };

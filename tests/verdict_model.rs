@@ -2,6 +2,7 @@
 //! safe to end that was used within the span, and after a crash exactly those keys have a gap whose first use it caught
 //! unwritten.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use chrono::TimeDelta;
 use latchkey::clock::{Clock, Timestamp};
 use latchkey::db::DbConnection;
 use latchkey::metrics::Flushes;
-use latchkey::models::client::Client;
+use latchkey::models::client::Caller;
 use latchkey::models::keys::key::Key as OwnedKey;
 use latchkey::models::keys::token::{Token, TokenAction};
 use latchkey::models::keys::verdict::{IN_USE_FOR, UNUSED_AFTER, Verdict};
@@ -29,6 +30,7 @@ use crate::support::site::start_time;
 use crate::support::*;
 
 const KEYS: usize = 3;
+const CALLER: Caller<'static> = Caller { address: IpAddr::V4(Ipv4Addr::LOCALHOST), agent: b"curl/8.5" };
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -137,7 +139,7 @@ impl World {
         match step {
             Step::Use { key } => {
                 let token = self.key(key).current;
-                self.runtime.block_on(self.process.touch(&token, Client::command_line));
+                self.runtime.block_on(self.process.touch(&token, CALLER));
                 let used_on = self.clock.now().max(token.created_on + TimeDelta::microseconds(1));
                 let truth = &mut self.truth[key];
                 *truth = Truth { last_use: Some(used_on), has_lost: false, ..*truth };

@@ -4,10 +4,10 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::HttpRequest;
-use actix_web::http::header::USER_AGENT;
+use actix_web::http::header::{HeaderValue, USER_AGENT};
 use ipnet::IpNet;
 
-use crate::models::client::Client;
+use crate::models::client::{Caller, Client};
 
 const FORWARDED_FOR: &str = "X-Forwarded-For";
 
@@ -62,11 +62,15 @@ impl ClientAddresses {
         self.trusted.iter().any(|network| network.contains(&address))
     }
 
-    /// The client's address and user agent, for events. It names no credential, so it is right for anonymous requests
-    /// too.
+    /// The client's address and user agent.
+    pub fn caller<'a>(&self, request: &'a HttpRequest) -> Caller<'a> {
+        let agent = request.headers().get(USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
+        Caller { address: self.of(request), agent }
+    }
+
+    /// The same for events. It names no credential, so it is right for anonymous requests too.
     pub fn stranger(&self, request: &HttpRequest) -> Client {
-        let agent = request.headers().get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()));
-        Client::new(self.of(request), agent.as_deref().unwrap_or_default())
+        Client::of(self.caller(request))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::auth::rates::Rate;
 use crate::auth::throttle::Origin;
 use crate::db::DbError;
 use crate::http::error::AppError;
-use crate::models::client::Client;
+use crate::models::client::{Caller, Client};
 use crate::models::event::{Event, EventAction, RefusedKey};
 use crate::models::keys::token::{Claim, Presented, Token, TokenAction};
 use crate::models::people::user::User;
@@ -122,7 +122,7 @@ pub async fn verify_token(
     accepts: impl FnOnce(&Token) -> bool,
 ) -> Result<Result<(Token, User), TokenRefusal>, AppError> {
     let found = find_token(app, actions, secret, accepts).await?;
-    record_found(app, request, &found).await;
+    record_found(app, request, app.addresses.caller(request), &found).await;
     Ok(found.verified)
 }
 
@@ -149,14 +149,14 @@ pub async fn find_token(
     })
 }
 
-/// The part of [`verify_token`] that records the use of a token, or the refusal of a key that is over.
-pub async fn record_found(app: &App, request: &HttpRequest, Found { verified, over }: &Found) {
+/// The part of [`verify_token`] that records the use of a token by `caller`, or the refusal of a key that is over.
+pub async fn record_found(app: &App, request: &HttpRequest, caller: Caller<'_>, Found { verified, over }: &Found) {
     if let Some(token) = over {
         let (action, client, at) = (EventAction::ExpiredKeyRefused, client_of(app, request), app.clock.now());
         app.recorder.sign_ins.key_refused(RefusedKey { token: token.clone(), action, missing: None, client, at });
     }
     if let Ok((token, user)) = verified {
-        app.recorder.last_use.touch(token, || client_of(app, request)).await;
+        app.recorder.last_use.touch(token, caller).await;
         let credential = Credential::Token(token.clone());
         request.extensions_mut().insert(Authenticated::new(user.id, credential));
     }

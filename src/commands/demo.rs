@@ -20,7 +20,7 @@ use crate::models::ids::{KeyId, UserId};
 use crate::models::keys::key::Key;
 use crate::models::keys::key_request::{Expiry, Grace, KeyPolicy, NewKey};
 use crate::models::keys::scope::KeyScopes;
-use crate::models::keys::token::{RecordIf, Token, TokenAction, TokenUse};
+use crate::models::keys::token::{RecordIf, Token, TokenAction, TokenUse, UsedBy};
 use crate::models::people::user::{NewUser, Profile, User, UserStatus};
 use crate::models::services::service::Service;
 use crate::models::services::settings::{Admitted, ServiceSettings};
@@ -288,7 +288,7 @@ fn add(tx: &mut Tx<'_>, person: &DemoPerson, password: &str) -> Result<Option<Se
         let token = Token::insert(tx.connection, user.id, key.action, &secret, now - key.made)?;
         NewEvent::of_key(&token, EventAction::KeyCreated).done_by(&client, token.created_on).record(tx)?;
         if let Some(used) = key.used {
-            let recorded = TokenUse { token_id: token.id, used_on: now - used };
+            let recorded = TokenUse { token_id: token.id, used_on: now - used, by: Some(used_by()) };
             Token::record_uses(tx.connection, &[recorded], RecordIf::Later)?;
             let first_used = token.created_on + TimeDelta::minutes(7);
             NewEvent::of_key(&token, EventAction::KeyFirstUsed).done_by(&client, first_used).record(tx)?;
@@ -304,6 +304,11 @@ fn add(tx: &mut Tx<'_>, person: &DemoPerson, password: &str) -> Result<Option<Se
 /// The program that all of it was done by.
 fn client() -> Client {
     Client::new("192.0.2.17", "nightly-report/2.1")
+}
+
+fn used_by() -> UsedBy {
+    let client = client();
+    UsedBy { address: client.address().to_owned(), agent: client.agent().to_owned() }
 }
 
 /// Makes the access tokens of a person.
@@ -323,7 +328,7 @@ fn add_token(tx: &mut Tx<'_>, user_id: i64, token: &DemoToken) -> Result<(), Fai
     let (key, _) = Key::make(&mut tx.told(client.clone(), made_on), user_id, &new, &policy)?;
     if let Some(used) = token.used {
         use_secret(tx, &key.current, made_on + TimeDelta::minutes(7))?;
-        let recorded = TokenUse { token_id: key.current.id, used_on: now - used };
+        let recorded = TokenUse { token_id: key.current.id, used_on: now - used, by: Some(used_by()) };
         Token::record_uses(tx.connection, &[recorded], RecordIf::Later)?;
         use_on_services(tx.connection, &key, (made_on, now - used))?;
     }
@@ -360,7 +365,11 @@ fn use_on_services(
 
 /// A first use, and that it is told.
 fn use_secret(tx: &mut Tx<'_>, secret: &Token, used_on: Timestamp) -> diesel::QueryResult<()> {
-    Token::record_uses(tx.connection, &[TokenUse { token_id: secret.id, used_on }], RecordIf::FirstUse)?;
+    Token::record_uses(
+        tx.connection,
+        &[TokenUse { token_id: secret.id, used_on, by: Some(used_by()) }],
+        RecordIf::FirstUse,
+    )?;
     NewEvent::of_key(secret, EventAction::KeyFirstUsed).done_by(&client(), used_on).record(tx)
 }
 

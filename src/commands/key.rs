@@ -303,6 +303,7 @@ fn described(key: &Key, owner: &User, now: Timestamp) -> String {
         Some(UsedSecret::Current) if !key.earlier.is_empty() => ", with the current secret",
         _ => "",
     };
+    let from = last_use.and_then(|last_use| key.used_by(last_use)).map(|by| format!(" {}", by.in_words()));
     let scopes = match key.action {
         TokenAction::Api => "all that the owner may do".to_owned(),
         TokenAction::Feeds => "read feeds".to_owned(),
@@ -320,7 +321,7 @@ fn described(key: &Key, owner: &User, now: Timestamp) -> String {
         ("created", iso8601(key.created_on)),
         ("expires", key.expires_on.map_or_else(|| "never".to_owned(), end_in_words)),
         ("state", if key.is_expired(now) { "expired" } else { "active" }.to_owned()),
-        ("last use", last_use_text(&known) + by),
+        ("last use", last_use_text(&known) + &from.unwrap_or_default() + by),
         ("verdict", known.in_words(now)),
     ];
     for secret in key.in_grace(now) {

@@ -136,6 +136,9 @@ diesel::table! {
         key_id -> Nullable<BigInt>,
         retired_on -> Nullable<Timestamp>,
         confirmed_on -> Nullable<Timestamp>,
+        last_address -> Nullable<Text>,
+        last_agent -> Nullable<Text>,
+        last_client_on -> Nullable<Timestamp>,
     }
 }
 

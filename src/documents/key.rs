@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use crate::clock::{Timestamp, iso8601};
 use crate::models::keys::key::{Key, UsedSecret};
 use crate::models::keys::scope::Scope;
-use crate::models::keys::token::{Token, TokenAction};
+use crate::models::keys::token::{Token, TokenAction, UsedBy};
 use crate::models::keys::verdict::Verdict;
 use crate::secret::Secret;
 
@@ -45,6 +45,12 @@ pub struct KeyDocument {
     /// Which secret was used then.
     #[schema(required)]
     pub last_used_by: Option<LastUsedBy>,
+    /// The client's address at that use; null: not known.
+    #[schema(required)]
+    pub last_address: Option<String>,
+    /// The client's user agent at that use, which may be empty; null: not known.
+    #[schema(required)]
+    pub last_agent: Option<String>,
     /// Since when uses are recorded without a gap. This is later than `created_on` if the key was imported, or if a
     /// crash has lost uses of it.
     #[schema(format = DateTime)]
@@ -104,7 +110,7 @@ impl KeyDocument {
             works_until: secret.ends_on().map(iso8601),
             last_used_on: last_use(secret).map(iso8601),
         });
-        Self {
+        let document = Self {
             id: key.id,
             login: login.to_owned(),
             action: key.action.as_str(),
@@ -120,11 +126,20 @@ impl KeyDocument {
                 UsedSecret::Current => LastUsedBy::Current,
                 UsedSecret::Earlier => LastUsedBy::Earlier,
             }),
+            last_address: None,
+            last_agent: None,
             recorded_since: iso8601(evidence.recorded_since),
             verdict: evidence.verdict(now).as_str(),
             earlier_secrets: earlier.collect(),
             secret: None,
-        }
+        };
+        document.used_by(latest.and_then(|latest| key.used_by(latest)))
+    }
+
+    /// The same document with who used the key last, if that is not written yet; `None`: nobody knows.
+    pub fn used_by(self, by: Option<&UsedBy>) -> Self {
+        let (last_address, last_agent) = (by.map(|by| by.address.clone()), by.map(|by| by.agent.clone()));
+        Self { last_address, last_agent, ..self }
     }
 
     /// The same document with the new secret, which is shown only once.

@@ -9,7 +9,7 @@ pub mod question;
 use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue, USER_AGENT};
+use actix_web::http::header::{CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, ResponseError, web};
 
 use self::cookies::cookies_of_others;
@@ -118,7 +118,8 @@ async fn answer(
 /// Records the use of the key, or its refusal, and the use of the service.
 async fn record(app: &App, request: &HttpRequest, Decision { key, service, outcome }: &Decision) {
     let Some(PresentedKey { method, found, .. }) = key else { return };
-    record_found(app, request, found).await;
+    let caller = app.addresses.caller(request);
+    record_found(app, request, caller, found).await;
     let token = found.verified.as_ref().ok().map(|(token, _)| token);
     if let Some(method) = method {
         app.metrics.count_authentication(*method, Outcome::of_found(&Ok(token)));
@@ -130,8 +131,8 @@ async fn record(app: &App, request: &HttpRequest, Decision { key, service, outco
         (Some(token), Some(service), Ok(_)) => app.recorder.service_uses.count(&ServiceCall {
             key_id: token.key(),
             service_id: service.id,
-            address: app.addresses.of(request),
-            agent: request.headers().get(USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default(),
+            address: caller.address,
+            agent: caller.agent,
             at: app.clock.now(),
         }),
         _ => {}

@@ -436,7 +436,7 @@ impl Applied<'_> {
                 .filter(|used| *used > token.created_on && (self.is_known(*used) || token.recorded_use().is_none()));
             match used {
                 Some(used_on) => {
-                    changes.uses.push(TokenUse { token_id: token.id, used_on });
+                    changes.uses.push(TokenUse { token_id: token.id, used_on, by: None });
                     self.report.totals.keys.used_since += 1;
                 }
                 None => self.report.totals.keys.unchanged += 1,

@@ -1,5 +1,7 @@
 //! The client of a request, as the activity shows it: its address, its program, and what it authenticated with.
 
+use std::net::IpAddr;
+
 use super::visible::is_invisible;
 
 /// The address and program of whoever did something, and what they authenticated with.
@@ -11,11 +13,62 @@ pub struct Client {
     administrator: Option<String>,
 }
 
+/// Who sends a request, for as long as it lasts.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// The address.
+    pub address: IpAddr,
+    /// The user agent as it was sent; may be empty.
+    pub agent: &'a [u8],
+}
+
+/// Who used something last, in memory until that is written.
+#[derive(Clone, Debug)]
+pub struct LatestCaller {
+    address: IpAddr,
+    agent: String,
+}
+
+impl LatestCaller {
+    /// So far it is `caller`.
+    pub fn new(caller: Caller<'_>) -> Self {
+        let mut latest = Self { address: caller.address, agent: String::new() };
+        latest.see(caller);
+        latest
+    }
+
+    /// Now it is `caller`. Nothing is allocated if that is the same as before.
+    pub fn see(&mut self, caller: Caller<'_>) {
+        self.address = caller.address;
+        // Compare with what was sent: if all of it was kept, it is still the same.
+        if self.agent.as_bytes() != caller.agent {
+            self.agent.clear();
+            self.agent.extend(Client::kept_of_agent(caller.agent));
+        }
+    }
+
+    /// The address, as it is stored.
+    pub fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// The user agent, as it is stored.
+    pub fn agent(&self) -> &str {
+        &self.agent
+    }
+}
+
 impl Client {
     /// The most characters that are kept of a user agent.
     const LONGEST_AGENT: usize = 255;
     /// What stands for an address where Latchkey did something by itself. It is stored, so it is for ever.
     pub(crate) const AUTOMATIC: &str = "Latchkey itself";
+
+    /// The client that sends a request.
+    pub fn of(caller: Caller<'_>) -> Self {
+        let agent = Self::kept_of_agent(caller.agent).collect();
+        Self { address: caller.address.to_string(), agent, credential: None, administrator: None }
+    }
 
     /// A client at `address`, with its user agent: cut to a sensible length, and without invisible characters.
     pub fn new(address: impl ToString, agent: &str) -> Self {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::form::PasswordAgain;
 use super::moment::Moment;
 use super::shell::{Shell, page, see_other};
-use super::verdict::ShownVerdict;
+use super::verdict::{ShownVerdict, used_by};
 use crate::app::App;
 use crate::callers::confirmation::{Sensitive, asks_again};
 use crate::callers::session_user::SessionUser;
@@ -51,6 +51,8 @@ pub struct ShownKey {
     pub created: Moment,
     /// When the key was last used; `None` if no use is recorded.
     pub last_used: Option<Moment>,
+    /// Where the last use came from, in words; `None`: nobody knows.
+    pub used_by: Option<String>,
     /// Since when uses have been recorded, if that is later than the creation of the key (as it is for an imported
     /// key).
     pub recorded_since: Option<Moment>,
@@ -95,6 +97,7 @@ impl ShownKey {
             hint: key.current.hint.clone(),
             created: moment(key.created_on),
             last_used: last_use.map(|last_use| moment(last_use.on)),
+            used_by: used_by(app, key, last_use),
             recorded_since: evidence.recorded_later().map(moment),
             verdict: Some(ShownVerdict::of(&evidence, now)),
             works: is_on(app, key.action) && owner.is_active(),

@@ -1,6 +1,8 @@
-//! The verdict on a key as pages show it.
+//! The verdict on a key, and who used it last, as pages show them.
 
+use crate::app::App;
 use crate::clock::Timestamp;
+use crate::models::keys::key::{Key, KeyUse};
 use crate::models::keys::verdict::{Evidence, Verdict};
 
 /// The verdict on a key, which stands beside its last use.
@@ -24,4 +26,9 @@ impl ShownVerdict {
         };
         Self { label: verdict.label(), text, is_safe_to_end: verdict.is_safe_to_end() }
     }
+}
+
+/// Where the last use of a key came from, in words; `None`: nobody knows.
+pub fn used_by(app: &App, key: &Key, last_use: Option<KeyUse>) -> Option<String> {
+    last_use.and_then(|last_use| app.recorder.last_use.used_by(key, last_use)).map(|used_by| used_by.in_words())
 }

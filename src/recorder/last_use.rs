@@ -22,9 +22,10 @@ use super::write::write;
 use crate::clock::{Clock, Timestamp, ahead_of, iso8601, latest_true};
 use crate::db::DbConnection;
 use crate::metrics::Flushes;
-use crate::models::client::Client;
+use crate::models::client::{Caller, Client, LatestCaller};
 use crate::models::event::{EventAction, NewEvent};
-use crate::models::keys::token::{RecordIf, Token, TokenUse, WRITE_INTERVAL};
+use crate::models::keys::key::{Key, KeyUse};
+use crate::models::keys::token::{RecordIf, Token, TokenUse, UsedBy, WRITE_INTERVAL};
 use crate::models::tx::Tx;
 
 /// Uses written in one transaction, at most: others want to write too.
@@ -43,6 +44,8 @@ pub struct LastUse {
 
 struct Pending {
     used_on: Timestamp,
+    /// Who used the token then; `None`: nobody knows.
+    by: Option<LatestCaller>,
     /// The last use in the token's row when that was last read.
     recorded_on: Option<Timestamp>,
     first_use: Option<FirstUse>,
@@ -130,15 +133,16 @@ impl LastUse {
             "a crash left the first use of this key unwritten; later ones may be missing"
         );
         let (id, gap_until) = (token.id, Some(self.clock.now()));
+        let address = client.address().parse().ok();
+        let by = address.map(|address| LatestCaller::new(Caller { address, agent: client.agent().as_bytes() }));
         let first_use = Some(FirstUse { answered: true, gap_until, ..FirstUse::new(token, client) });
-        self.pending().insert(id, Pending { used_on, recorded_on: None, first_use });
+        self.pending().insert(id, Pending { used_on, by, recorded_on: None, first_use });
     }
 
-    /// Records that `token`, whose row was just read, authenticated a request. This only changes memory, except for a
-    /// first use: then it returns when the use is durable, or after `patience`. `client` is only called for a first
-    /// use.
-    pub async fn touch(&self, token: &Token, client: impl FnOnce() -> Client) {
-        let Some(mut written) = self.note(token, client) else { return };
+    /// Records that `token`, whose row was just read, authenticated a request of `caller`. This only changes memory,
+    /// except for a first use: then it returns when the use is durable, or after `patience`.
+    pub async fn touch(&self, token: &Token, caller: Caller<'_>) {
+        let Some(mut written) = self.note(token, caller) else { return };
         if tokio::time::timeout(self.patience, written.changed()).await.is_ok() {
             return;
         }
@@ -166,19 +170,22 @@ impl LastUse {
     }
 
     /// Adds a use to the pending ones. For a first use, returns what to wait for.
-    fn note(&self, token: &Token, client: impl FnOnce() -> Client) -> Option<watch::Receiver<()>> {
+    fn note(&self, token: &Token, caller: Caller<'_>) -> Option<watch::Receiver<()>> {
         // Keep the use later than the creation: equal times mean "never used", as in rows that Rails wrote.
         let now = self.clock.now();
         let used_on = now.max(token.created_on + TimeDelta::microseconds(1));
         let recorded_on = token.recorded_use();
         let mut all = self.pending();
-        let pending = all.entry(token.id).or_insert(Pending { used_on, recorded_on, first_use: None });
+        let pending = all.entry(token.id).or_insert(Pending { used_on, by: None, recorded_on, first_use: None });
         pending.used_on = latest_true(Some(pending.used_on), Some(used_on), now).unwrap_or(used_on);
+        if pending.used_on == used_on {
+            pending.by.get_or_insert_with(|| LatestCaller::new(caller)).see(caller);
+        }
         pending.note_row(recorded_on, now);
         if pending.recorded_on.is_some() {
             return None;
         }
-        let first_use = pending.first_use.get_or_insert_with(|| FirstUse::new(token.clone(), client()));
+        let first_use = pending.first_use.get_or_insert_with(|| FirstUse::new(token.clone(), Client::of(caller)));
         if first_use.answered {
             return None;
         }
@@ -192,6 +199,16 @@ impl LastUse {
     pub fn of(&self, token: &Token) -> Option<Timestamp> {
         let pending = self.pending().get(&token.id).map(|pending| pending.used_on);
         latest_true(token.recorded_use(), pending, self.clock.now())
+    }
+
+    /// Who was last to use a key, at `last_use`: the pending one, or the one in its row; `None`: nobody knows.
+    pub fn used_by(&self, key: &Key, last_use: KeyUse) -> Option<UsedBy> {
+        let all = self.pending();
+        let mut pending = key.secrets().filter_map(|secret| all.get(&secret.id));
+        match pending.find(|pending| pending.used_on == last_use.on).and_then(|pending| pending.by.as_ref()) {
+            Some(by) => Some(used_by(by)),
+            None => key.used_by(last_use).cloned(),
+        }
     }
 
     /// How many tokens have a use that is not written yet.
@@ -241,7 +258,8 @@ impl LastUse {
             let (mut pending, now) = (self.pending(), self.clock.now());
             pending.retain(|_, pending| pending.is_unwritten(now));
             let wanted = pending.iter().filter(|(_, pending)| wanted(pending));
-            wanted.map(|(id, pending)| TokenUse { token_id: *id, used_on: pending.used_on }).collect()
+            let by = |pending: &Pending| pending.by.as_ref().map(used_by);
+            wanted.map(|(id, it)| TokenUse { token_id: *id, used_on: it.used_on, by: by(it) }).collect()
         };
         uses.sort_unstable();
         for batch in uses.chunks(BATCH) {
@@ -316,6 +334,10 @@ impl LastUse {
         // half-done.
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn used_by(latest: &LatestCaller) -> UsedBy {
+    UsedBy { address: latest.address(), agent: latest.agent().to_owned() }
 }
 
 /// Says that a request was answered before the first use of its token was written, and what a crash would lose now.

@@ -18,7 +18,7 @@ use super::wake_up::WakeUp;
 use super::write::write;
 use crate::clock::{Clock, Timestamp, ahead_of};
 use crate::db::{Database, DbConnection, DbError, TransactionId, TransactionState, wait_for_locks};
-use crate::models::client::Client;
+use crate::models::client::{Caller, LatestCaller};
 use crate::models::services::uses::{KeyOnService, LastServiceUse, ServiceUsage, ServiceUse};
 
 /// Counts that are kept in memory, at most: one for each key, service and day.
@@ -53,6 +53,10 @@ pub struct ServiceCall<'a> {
 impl ServiceCall<'_> {
     fn of(&self) -> KeyOnService {
         KeyOnService { key_id: self.key_id, service_id: self.service_id }
+    }
+
+    fn caller(&self) -> Caller<'_> {
+        Caller { address: self.address, agent: self.agent }
     }
 }
 
@@ -94,8 +98,7 @@ struct Uses {
 
 struct Use {
     last: Timestamp,
-    address: IpAddr,
-    agent: String,
+    by: LatestCaller,
     /// How often on each day; seldom more than one.
     days: Vec<(NaiveDate, i64)>,
 }
@@ -357,7 +360,7 @@ impl Uses {
                 }
             }
             Entry::Vacant(entry) if has_room => {
-                entry.insert(Use::new(call, day, clock));
+                entry.insert(Use::new(call, day));
             }
             Entry::Vacant(_) => {}
         }
@@ -367,10 +370,8 @@ impl Uses {
 }
 
 impl Use {
-    fn new(call: &ServiceCall<'_>, day: NaiveDate, clock: &Clock) -> Self {
-        let mut it = Self { last: call.at, address: call.address, agent: String::new(), days: vec![(day, 1)] };
-        it.see(call, clock);
-        it
+    fn new(call: &ServiceCall<'_>, day: NaiveDate) -> Self {
+        Self { last: call.at, by: LatestCaller::new(call.caller()), days: vec![(day, 1)] }
     }
 
     /// Keeps when, from where and by whom, unless something later is known that does not lie in the future.
@@ -379,12 +380,7 @@ impl Use {
             return;
         }
         self.last = call.at;
-        self.address = call.address;
-        // What was kept as it was sent is still the same then.
-        if self.agent.as_bytes() != call.agent {
-            self.agent.clear();
-            self.agent.extend(Client::kept_of_agent(call.agent));
-        }
+        self.by.see(call.caller());
     }
 
     fn to_write(&self, of: KeyOnService) -> ServiceUse {
@@ -392,6 +388,6 @@ impl Use {
     }
 
     fn last(&self) -> LastServiceUse {
-        LastServiceUse { on: self.last, address: self.address.to_string(), agent: self.agent.clone() }
+        LastServiceUse { on: self.last, address: self.by.address(), agent: self.by.agent().to_owned() }
     }
 }

@@ -88,7 +88,7 @@ async fn add_used_key(
         let Some(used) = used else { return Ok(()) };
         let first_used = token.created_on + TimeDelta::minutes(7);
         NewEvent::of_key(&token, EventAction::KeyFirstUsed).done_by(&client, first_used).record(tx)?;
-        let recorded = TokenUse { token_id: token.id, used_on: now - used };
+        let recorded = TokenUse { token_id: token.id, used_on: now - used, by: None };
         Token::record_uses(tx.connection, &[recorded], RecordIf::Later)?;
         Ok(())
     };

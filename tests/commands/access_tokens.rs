@@ -70,6 +70,8 @@ async fn an_access_token_is_made_used_shown_and_revoked(#[values(Sqlite, Postgre
         "state": "active",
         "last_used_on": null,
         "last_used_by": null,
+        "last_address": null,
+        "last_agent": null,
         "recorded_since": made["created_on"],
         "verdict": "too_early",
         "earlier_secrets": [],
@@ -152,7 +154,7 @@ async fn a_rotated_key_shows_which_secret_is_still_in_use(#[values(Sqlite, Postg
         "scopes          account:read\n".to_owned(),
         "state           active\n".to_owned(),
         "verdict         In use: last used less than a minute ago.\n".to_owned(),
-        "with the current secret\n".to_owned(),
+        " from 127.0.0.1, with the current secret\n".to_owned(),
         format!("old secret      {}, works until {}", &old[45..], earlier[0]["works_until"].as_str().expect("a time")),
     ] {
         assert!(described.contains(&line), "{line} in {described}");

@@ -3,6 +3,7 @@
 mod activity;
 mod end_of_day;
 mod expiry;
+mod last_client;
 mod leaked;
 mod rotation;
 mod settings;

@@ -104,6 +104,9 @@ async fn the_use_of_a_secret_that_is_forgotten_stays_the_keys(#[values(Sqlite, P
         assert_eq!(last_use(&site, &alice, &key), latest);
         site.later(TimeDelta::days(2));
     }
+    let recorded = owned(&site, &alice, &key).expect("a key");
+    let by = latest.and_then(|latest| recorded.used_by(latest)).expect("who used it").in_words();
+    assert_eq!(by, "from 127.0.0.1", "nor is it forgotten who used it");
     let secrets = site.database.number("SELECT count(*) AS number FROM tokens");
     assert!(secrets <= 4, "what is long over is removed, {secrets} are left");
     assert_eq!(status(&site, &key).await, 200);

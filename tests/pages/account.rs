@@ -86,7 +86,7 @@ async fn a_key_that_was_used_says_when_last(#[values(Sqlite, Postgres)] db: Db) 
         let text = account.text();
         let hint = &api.secret[45..];
         let expected = format!(
-            "API access key Last used: {ago} ago In use API access key created 3 months ago Ends in ····{hint} \
+            "API access key Last used: {ago} ago from 127.0.0.1 In use API access key created 3 months ago Ends in ····{hint} \
              Reset API access key Revoke API access key Use on services"
         );
         assert_eq!(section(&text, "API access key"), expected);

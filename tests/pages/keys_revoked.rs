@@ -38,7 +38,9 @@ async fn it_asks_first_and_says_when_and_where_the_key_was_used(#[values(Sqlite,
     let told =
         "Revoke your API access key? Programs that use this key will stop working at once. This cannot be undone.";
     assert!(asked.shows(told), "{}", asked.text());
-    assert!(asked.shows("API access key Last used: about 3 hours ago In use API access key created about 3 hours ago"));
+    assert!(asked.shows(
+        "API access key Last used: about 3 hours ago from 127.0.0.1 In use API access key created about 3 hours ago"
+    ));
     assert!(asked.shows("Use on services Wiki Last used about 3 hours ago from 192.0.2.1 by curl"), "{}", asked.text());
     assert!(asked.shows(&format!("····{}", &api.secret[45..])));
     assert_eq!(asked.value_of("revokes"), api.id.to_string());

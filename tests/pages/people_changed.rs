@@ -213,8 +213,8 @@ async fn one_key_is_opened_and_revoked(#[values(Sqlite, Postgres)] db: Db) {
     for (key, facts) in [
         (
             &api,
-            "Last used: 5 minutes ago In use Kind API access key Owner Test Person bob State Active, no expiration \
-                Permissions Everything that its owner may do on the API",
+            "Last used: 5 minutes ago from 127.0.0.1 In use Kind API access key Owner Test Person bob State Active, no \
+                expiration Permissions Everything that its owner may do on the API",
         ),
         (
             &feeds,
@@ -223,8 +223,8 @@ async fn one_key_is_opened_and_revoked(#[values(Sqlite, Postgres)] db: Db) {
         ),
         (
             &access,
-            "Last used: 5 minutes ago In use Kind Access token Owner Test Person bob State Expires in 3 days \
-                   Permissions See your account",
+            "Last used: 5 minutes ago from 127.0.0.1 In use Kind Access token Owner Test Person bob State Expires in 3 \
+                   days Permissions See your account",
         ),
     ] {
         let path = path_of(&bob, &format!("/keys/{}", key.id));

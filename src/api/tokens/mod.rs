@@ -346,7 +346,9 @@ async fn end(mandate: &Mandate, whose: (UserId, KeyId)) -> Result<HttpResponse, 
 }
 
 fn document(app: &App, key: &Key, owner: &User) -> KeyDocument {
-    KeyDocument::new(key, &owner.login, |secret: &Token| app.recorder.last_use.of(secret), app.clock.now())
+    let uses = &app.recorder.last_use;
+    let used_by = key.last_use(|secret| uses.of(secret)).and_then(|last_use| uses.used_by(key, last_use));
+    KeyDocument::new(key, &owner.login, |secret: &Token| uses.of(secret), app.clock.now()).used_by(used_by.as_ref())
 }
 
 /// Responds with the key. A new secret is only shown in this response, not in a repeated one.

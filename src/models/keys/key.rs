@@ -15,7 +15,7 @@ use super::key_request::{
 };
 use super::notice::Notice;
 use super::scope::{KeyScopes, Scopes};
-use super::token::{Token, TokenAction};
+use super::token::{LastClient, RecordIf, Token, TokenAction, TokenUse, UsedBy};
 use super::verdict::Evidence;
 use crate::clock::{Timestamp, end_in_words};
 use crate::db::schema::{events, tokens, users};
@@ -65,7 +65,12 @@ pub struct Key {
     pub current: Token,
     /// The earlier secrets, latest first, active or not.
     pub earlier: Vec<Token>,
+    /// Who used each secret last, by the id of its row, where that is known.
+    used_by: BTreeMap<i64, UsedBy>,
 }
+
+/// What of a row is read for its key only.
+type KeyRow = (Token, Option<String>, LastClient);
 
 /// Which secret of a key was used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +137,7 @@ impl Key {
             .filter(tokens::user_id.eq(user_id))
             .filter(tokens::action.eq_any(actions))
             .order(tokens::id)
-            .select((Token::as_select(), tokens::note))
+            .select((Token::as_select(), tokens::note, LastClient::as_select()))
             .load(connection)?;
         Self::of_rows(connection, rows, KeysOf::User(user_id))
     }
@@ -142,19 +147,19 @@ impl Key {
     /// # Errors
     /// Returns an error if the query fails.
     pub fn of_everybody(connection: &mut DbConnection) -> QueryResult<Vec<(Self, String)>> {
-        let rows: Vec<(Token, Option<String>, String)> = tokens::table
+        let rows: Vec<(Token, Option<String>, LastClient, String)> = tokens::table
             .inner_join(users::table)
             .filter(tokens::action.eq_any(TokenAction::KEYS))
             .order((lower(users::login), tokens::id))
-            .select((Token::as_select(), tokens::note, users::login))
+            .select((Token::as_select(), tokens::note, LastClient::as_select(), users::login))
             .load(connection)?;
         // The order of the keys: that of their first secrets' rows, which are sorted by login.
         let firsts: Vec<(i64, String)> = rows
             .iter()
             .filter(|(token, ..)| token.key() == token.id)
-            .map(|(token, _, login)| (token.id, login.clone()))
+            .map(|(token, .., login)| (token.id, login.clone()))
             .collect();
-        let rows = rows.into_iter().map(|(token, note, _)| (token, note)).collect();
+        let rows = rows.into_iter().map(|(token, note, last_client, _)| (token, note, last_client)).collect();
         let keys = Self::of_rows(connection, rows, KeysOf::Everybody)?;
         let mut keys: BTreeMap<i64, Self> = keys.into_iter().map(|key| (key.id, key)).collect();
         Ok(firsts.into_iter().filter_map(|(id, login)| Some((keys.remove(&id)?, login))).collect())
@@ -180,7 +185,7 @@ impl Key {
             .filter(tokens::user_id.eq(user_id))
             .filter(tokens::action.eq_any(TokenAction::KEYS))
             .order(tokens::id)
-            .select((Token::as_select(), tokens::note))
+            .select((Token::as_select(), tokens::note, LastClient::as_select()))
             .load(connection)?;
         Ok(Self::of_rows(connection, rows, KeysOf::User(user_id))?.into_iter().find(|key| key.id == id))
     }
@@ -200,12 +205,8 @@ impl Key {
     }
 
     /// Groups rows into keys. The rows of one key must be in the order of their ids.
-    fn of_rows(
-        connection: &mut DbConnection,
-        rows: Vec<(Token, Option<String>)>,
-        whose: KeysOf,
-    ) -> QueryResult<Vec<Self>> {
-        let mut keys: BTreeMap<i64, Vec<(Token, Option<String>)>> = BTreeMap::new();
+    fn of_rows(connection: &mut DbConnection, rows: Vec<KeyRow>, whose: KeysOf) -> QueryResult<Vec<Self>> {
+        let mut keys: BTreeMap<i64, Vec<KeyRow>> = BTreeMap::new();
         for row in rows {
             keys.entry(row.0.key()).or_default().push(row);
         }
@@ -217,10 +218,16 @@ impl Key {
         Ok(keys)
     }
 
-    fn of_secrets(id: i64, mut rows: Vec<(Token, Option<String>)>) -> Option<Self> {
-        let created_on = rows.first()?.0.created_on;
+    fn of_secrets(id: i64, rows: Vec<KeyRow>) -> Option<Self> {
+        let (mut secrets, mut note, mut used_by) = (Vec::new(), None, BTreeMap::new());
+        for (token, its_note, last_client) in rows {
+            used_by.extend(last_client.of(&token).map(|by| (token.id, by)));
+            note = its_note;
+            secrets.push(token);
+        }
+        let created_on = secrets.first()?.created_on;
         // The row with the highest id holds the current secret.
-        let (current, note) = rows.pop()?;
+        let current = secrets.pop()?;
         Some(Self {
             id,
             user_id: current.user_id,
@@ -231,7 +238,8 @@ impl Key {
             created_on,
             expires_on: current.expires_on,
             current,
-            earlier: rows.into_iter().rev().map(|(token, _)| token).collect(),
+            earlier: secrets.into_iter().rev().collect(),
+            used_by,
         })
     }
 
@@ -267,10 +275,20 @@ impl Key {
         }
     }
 
+    /// All its secrets, the current one first.
+    pub fn secrets(&self) -> impl Iterator<Item = &Token> {
+        std::iter::once(&self.current).chain(&self.earlier)
+    }
+
+    /// Who was last to use it according to its rows, if `last_use` is what they say; `None`: nobody knows.
+    pub fn used_by(&self, last_use: KeyUse) -> Option<&UsedBy> {
+        let secret = self.secrets().find(|secret| secret.recorded_use() == Some(last_use.on))?;
+        self.used_by.get(&secret.id)
+    }
+
     /// Since when uses of all its secrets are recorded without a gap: usually since the key was created.
     pub fn recorded_since(&self) -> Timestamp {
-        let secrets = self.earlier.iter().chain([&self.current]);
-        secrets.filter_map(|secret| secret.recorded_since).fold(self.created_on, Timestamp::max)
+        self.secrets().filter_map(|secret| secret.recorded_since).fold(self.created_on, Timestamp::max)
     }
 
     /// What is known of its use, if this is its last use.
@@ -547,17 +565,19 @@ impl Key {
         }
     }
 
-    /// Removes secrets that stopped working long ago. Their last use moves to the first secret, which is an earlier one
-    /// too: otherwise the key would look less used than it was. Returns how many were removed.
+    /// Removes secrets that stopped working long ago. The latest use of them moves to the first secret, which is an earlier
+    /// one too, with who it was by: otherwise the key would look less used than it was. Returns how many were removed.
     fn forget_retired(&self, connection: &mut DbConnection, now: Timestamp) -> QueryResult<usize> {
         let is_long_over = |secret: &Token| secret.ends_on().is_some_and(|ends_on| ends_on + KEPT_RETIRED <= now);
         let Some((first, rest)) = self.earlier.split_last().filter(|(first, _)| is_long_over(first)) else {
             return Ok(0);
         };
         let over: Vec<&Token> = rest.iter().filter(|secret| is_long_over(secret)).collect();
-        let last_use = over.iter().filter_map(|secret| secret.recorded_use()).max();
-        if let Some(last_use) = last_use.filter(|last_use| first.recorded_use().is_none_or(|it| it < *last_use)) {
-            diesel::update(tokens::table.find(first.id)).set(tokens::updated_on.eq(last_use)).execute(connection)?;
+        let last_use = over.iter().filter_map(|secret| Some((secret.recorded_use()?, secret.id))).max();
+        if let Some((used_on, of)) = last_use.filter(|(used_on, _)| first.recorded_use().is_none_or(|it| it < *used_on))
+        {
+            let latest = TokenUse { token_id: first.id, used_on, by: self.used_by.get(&of).cloned() };
+            Token::record_uses(connection, &[latest], RecordIf::Later)?;
         }
         over.iter().try_for_each(|secret| Token::delete(connection, secret.id).map(|_| ()))?;
         Ok(over.len())

@@ -9,7 +9,7 @@ use diesel::deserialize::FromSqlRow;
 use diesel::dsl::sql;
 use diesel::expression::AsExpression;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Text, Timestamp as SqlTimestamp};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamp as SqlTimestamp};
 
 use super::scope::Scopes;
 use crate::clock::{Timestamp, ahead_of};
@@ -172,12 +172,54 @@ impl Lookup for Claim {
 }
 
 /// A use of a token that is to be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TokenUse {
     /// The id of the token.
     pub token_id: i64,
     /// When the token was used, which is earlier than the write.
     pub used_on: Timestamp,
+    /// Who used it; `None`: nobody knows.
+    pub by: Option<UsedBy>,
+}
+
+/// Who used a token: where the request came from, and what it said that it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UsedBy {
+    /// The client's address.
+    pub address: String,
+    /// The client's user agent; may be empty.
+    pub agent: String,
+}
+
+impl UsedBy {
+    /// As people read it: `from 192.0.2.7 by curl/8.5`.
+    pub fn in_words(&self) -> String {
+        match self.agent.as_str() {
+            "" => format!("from {}", self.address),
+            agent => format!("from {} by {agent}", self.address),
+        }
+    }
+}
+
+/// The columns of a row that say who used the token last. No request needs them, so they are no part of [`Token`].
+#[derive(Queryable, Selectable, Debug)]
+#[diesel(table_name = tokens)]
+pub(super) struct LastClient {
+    last_address: Option<String>,
+    last_agent: Option<String>,
+    /// The use that they belong to.
+    #[diesel(deserialize_as = Stored<Option<Timestamp>>)]
+    last_client_on: Option<Timestamp>,
+}
+
+impl LastClient {
+    /// Who was last to use `token`, to which these columns belong. A release before this one writes a later use without
+    /// them: then they tell of an earlier use, and nobody knows.
+    pub(super) fn of(self, token: &Token) -> Option<UsedBy> {
+        let is_latest = self.last_client_on.is_some() && self.last_client_on == token.recorded_use();
+        let address = self.last_address.filter(|_| is_latest)?;
+        Some(UsedBy { address, agent: self.last_agent.unwrap_or_default() })
+    }
 }
 
 /// When a use is written. Whatever the condition, last use never moves backwards, unless the use in the row lies in the
@@ -198,6 +240,16 @@ pub enum RecordIf {
         /// The time of the write.
         now: Timestamp,
     },
+}
+
+impl TokenUse {
+    fn address(&self) -> Option<&str> {
+        self.by.as_ref().map(|by| by.address.as_str())
+    }
+
+    fn agent(&self) -> Option<&str> {
+        self.by.as_ref().map(|by| by.agent.as_str())
+    }
 }
 
 /// The shortest time between two writes of one token's use.
@@ -484,7 +536,7 @@ impl Token {
         diesel::delete(tokens::table.filter(tokens::user_id.eq(user_id))).execute(connection).map(|_| ())
     }
 
-    /// Writes uses, which must be sorted by id, and returns the ids of the rows that were changed.
+    /// Writes uses with who they were by. They must be sorted by id. Returns the ids of the rows that were changed.
     ///
     /// # Errors
     /// Returns an error if a query fails.
@@ -564,18 +616,24 @@ fn is_written_over(record_if: RecordIf, placeholders: [&str; 2]) -> (String, Vec
     }
 }
 
+/// What a use changes in its row. Address and agent stand beside the time of the use that they belong to.
+const WRITTEN: &str = "updated_on = used.used_on, last_client_on = used.used_on,
+     last_address = used.address, last_agent = used.agent";
+
 /// Writes a batch in one statement on SQLite, too. Looking up a prepared statement takes longer than updating one row.
 fn record_sqlite(connection: &mut SqliteConnection, uses: &[TokenUse], record_if: RecordIf) -> QueryResult<Vec<i64>> {
-    let ((condition, times), values) = (is_written_over(record_if, ["?"; 2]), vec!["(?, ?)"; uses.len()].join(", "));
+    let ((condition, times), values) =
+        (is_written_over(record_if, ["?"; 2]), vec!["(?, ?, ?, ?)"; uses.len()].join(", "));
     let mut statement = diesel::sql_query(format!(
-        "WITH used (id, used_on) AS (VALUES {values})
-         UPDATE tokens SET updated_on = used.used_on FROM used
+        "WITH used (id, used_on, address, agent) AS (VALUES {values})
+         UPDATE tokens SET {WRITTEN} FROM used
          WHERE tokens.id = used.id AND (tokens.updated_on IS NULL OR ({condition}))
          RETURNING tokens.id"
     ))
     .into_boxed();
-    for TokenUse { token_id, used_on } in uses.iter().copied() {
-        statement = statement.bind::<BigInt, _>(token_id).bind::<SqlTimestamp, _>(used_on);
+    for it in uses {
+        statement = statement.bind::<BigInt, _>(it.token_id).bind::<SqlTimestamp, _>(it.used_on);
+        statement = statement.bind::<Nullable<Text>, _>(it.address()).bind::<Nullable<Text>, _>(it.agent());
     }
     for time in times {
         statement = statement.bind::<SqlTimestamp, _>(time);
@@ -588,21 +646,24 @@ fn record_sqlite(connection: &mut SqliteConnection, uses: &[TokenUse], record_if
 /// would deadlock otherwise. The condition appears twice: the first avoids locks that are not needed, the second checks
 /// again what another process may have written while the lock was waited for.
 fn record_postgres(connection: &mut PgConnection, uses: &[TokenUse], record_if: RecordIf) -> QueryResult<Vec<i64>> {
-    let (condition, times) = is_written_over(record_if, ["$3", "$4"]);
+    let (condition, times) = is_written_over(record_if, ["$5", "$6"]);
     let statement = format!(
         "WITH due AS (
-             SELECT tokens.id, used.used_on
-             FROM tokens JOIN unnest($1, $2) AS used (id, used_on) ON used.id = tokens.id
+             SELECT tokens.id, used.used_on, used.address, used.agent
+             FROM tokens JOIN unnest($1, $2, $3, $4) AS used (id, used_on, address, agent) ON used.id = tokens.id
              WHERE tokens.updated_on IS NULL OR ({condition})
              ORDER BY tokens.id FOR NO KEY UPDATE OF tokens
          )
-         UPDATE tokens SET updated_on = used.used_on FROM due AS used
+         UPDATE tokens SET {WRITTEN} FROM due AS used
          WHERE tokens.id = used.id AND (tokens.updated_on IS NULL OR ({condition}))
          RETURNING tokens.id"
     );
-    let (ids, used_on): (Vec<i64>, Vec<Timestamp>) = uses.iter().map(|it| (it.token_id, it.used_on)).unzip();
-    let statement =
-        diesel::sql_query(statement).into_boxed().bind::<Array<BigInt>, _>(ids).bind::<Array<SqlTimestamp>, _>(used_on);
+    let statement = diesel::sql_query(statement)
+        .into_boxed()
+        .bind::<Array<BigInt>, _>(uses.iter().map(|it| it.token_id).collect::<Vec<_>>())
+        .bind::<Array<SqlTimestamp>, _>(uses.iter().map(|it| it.used_on).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Text>>, _>(uses.iter().map(TokenUse::address).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Text>>, _>(uses.iter().map(TokenUse::agent).collect::<Vec<_>>());
     let statement = times.into_iter().fold(statement, |statement, time| statement.bind::<SqlTimestamp, _>(time));
     let written: Vec<Written> = statement.load(connection)?;
     Ok(written.into_iter().map(|row| row.id).collect())

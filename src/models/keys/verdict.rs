@@ -1,4 +1,4 @@
-//! Whether anybody still uses a key: the one rule for pages, API, command line and metrics.
+//! Whether anybody still uses a key: the one rule for pages, API and command line.
 
 use chrono::TimeDelta;
 

@@ -9,7 +9,7 @@ use crate::models::keys::scope_group::capitalized;
 use crate::models::keys::token::Token;
 use crate::models::people::user::User;
 use crate::pages::moment::{Due, Moment};
-use crate::pages::verdict::ShownVerdict;
+use crate::pages::verdict::{ShownVerdict, used_by};
 
 /// An access token.
 pub struct ShownToken {
@@ -29,6 +29,8 @@ pub struct ShownToken {
     pub created: Moment,
     /// When the token was last used, by any of its secrets; `None` if no use is recorded.
     pub last_used: Option<Moment>,
+    /// Where the last use came from, in words; `None`: nobody knows.
+    pub used_by: Option<String>,
     /// Whether the last use was by a secret that has been replaced.
     pub by_earlier: bool,
     /// Since when uses have been recorded, if that is later than the creation of the token (as it is for an imported
@@ -90,6 +92,7 @@ impl ShownToken {
             scopes: in_words(&key.scopes),
             created: moment(key.created_on),
             last_used: last_use.map(|last_use| moment(last_use.on)),
+            used_by: used_by(app, key, last_use),
             by_earlier: last_use.is_some_and(|last_use| last_use.by == UsedSecret::Earlier),
             recorded_since: evidence.recorded_later().map(moment),
             state: ShownState::of(key, now),

@@ -14,14 +14,16 @@ async fn every_kind_of_key_is_shown_with_its_last_use_even_one_not_yet_written(#
     let access = site.add_access_token(&alice, "account:write", "never").await;
     let shown = async |key: &Key| site.get_with_key(&address(key), &api).await.json();
     let of = |key: &Key, action: &str, name: Value, scopes: Value, last_used_on: Value| {
-        let (by, verdict) = match last_used_on.is_null() {
-            true => (json!(null), "too_early"),
-            false => (json!("current"), "in_use"),
+        let null = json!(null);
+        let (by, address, agent, verdict) = match last_used_on.is_null() {
+            true => (null.clone(), null.clone(), null, "too_early"),
+            false => (json!("current"), json!("127.0.0.1"), json!(""), "in_use"),
         };
         json!({
             "id": key.id, "login": "alice", "action": action, "name": name, "note": "", "hint": hint(key),
             "scopes": scopes, "created_on": "2026-11-24T09:30:00Z", "expires_on": null, "state": "active",
-            "last_used_on": last_used_on, "last_used_by": by, "recorded_since": "2026-11-24T09:30:00Z",
+            "last_used_on": last_used_on, "last_used_by": by, "last_address": address, "last_agent": agent,
+            "recorded_since": "2026-11-24T09:30:00Z",
             "verdict": verdict, "earlier_secrets": [],
         })
     };

@@ -19,11 +19,12 @@ async fn it_asks_first_and_says_what_stops_working(#[values(Sqlite, Postgres)] d
     assert_eq!(status(&site, &old).await, 200, "asking changes nothing");
     site.later(TimeDelta::hours(2));
     let asked = alice.get(&path).await;
-    let told = format!("Report Last used: about 2 hours ago In use With the secret ending in {}", old.hint());
+    let used = "Last used: about 2 hours ago from 127.0.0.1 In use";
+    let told = format!("Report {used} With the secret ending in {}", old.hint());
     assert!(asked.shows(&told), "{}", asked.text());
     let new = rotate(&site, &user, old.id, Grace::Day).await;
     let asked = alice.get(&path).await;
-    let told = format!("Last used: about 2 hours ago In use With a secret older than the one ending in {}", new.hint());
+    let told = format!("{used} With a secret older than the one ending in {}", new.hint());
     assert!(asked.shows(&told) && asked.shows("2 active secrets"), "{}", asked.text());
 }
 

@@ -27,7 +27,12 @@ async fn it_tells_all_that_is_known_of_it(#[values(Sqlite, Postgres)] db: Db) {
     assert!(page.html.contains(&format!("href=\"{}\">Edit</a>", made.edit_path())), "{}", page.html);
     assert_eq!(status(&site, &made).await, 200);
     site.later(TimeDelta::minutes(3));
-    assert!(alice.get(&made.path()).await.shows("Backup Last used: 3 minutes ago In use State Expires in 7 days"));
+    assert!(
+        alice
+            .get(&made.path())
+            .await
+            .shows("Backup Last used: 3 minutes ago from 127.0.0.1 In use State Expires in 7 days")
+    );
 }
 
 #[rstest]
