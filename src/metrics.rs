@@ -1,6 +1,7 @@
 //! What is counted while the process runs.
 
 use std::fmt::{self, Write as _};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
@@ -9,7 +10,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
 use crate::auth::passwords::PasswordRefusal;
+use crate::clock::Timestamp;
 use crate::http::error::AppError;
+use crate::models::keys::census::Census;
 use crate::panics::Panics;
 
 /// Counters that the parts of a process share.
@@ -25,6 +28,15 @@ pub struct Metrics {
     pub flushes: Flushes,
     /// Panics that were caught, by thread.
     pub panics: Panics,
+    /// How many keys there were when they were last counted; `None`: they were not counted yet.
+    pub(crate) keys: Arc<Mutex<Option<KeysCounted>>>,
+}
+
+/// How many keys there were at a time.
+pub(crate) struct KeysCounted {
+    pub on: Timestamp,
+    /// `None`: the database could not count them.
+    pub census: Option<Census>,
 }
 
 /// How writing behind goes.

@@ -1,5 +1,12 @@
 //! Prometheus' metrics, on an address of their own.
 
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+use latchkey::models::keys::key::Key as OwnedKey;
+use latchkey::models::keys::token::{Token, TokenAction};
+use latchkey::models::keys::verdict::Verdict;
+use latchkey::secret::Secret;
 use reqwest::Client;
 use rstest::rstest;
 
@@ -103,5 +110,84 @@ async fn metrics_come_in_the_format_that_is_asked_for() {
         let counter =
             if is_open { "# TYPE process_cpu_seconds counter" } else { "# TYPE process_cpu_seconds_total counter" };
         assert!(answer.text.lines().any(|line| line == counter), "{counter}: {}", answer.text);
+    }
+}
+
+/// Every mixture of when a key was created, since when it is recorded, and when each of its secrets was used: days ago.
+fn insert_keys(site: &Site, user_id: i64) {
+    let now = site.clock.now();
+    let time = |days: Option<i64>| days.map_or("NULL".to_owned(), |days| format!("'{}'", now - TimeDelta::days(days)));
+    let (mut rows, mut id) = (Vec::new(), 1000);
+    let mut add = |action: &str, created: i64, recorded: Option<i64>, used: Option<i64>, key_id: Option<i64>| {
+        id += 1;
+        let digest: String = Secret::generate().digest().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = if site.database.url.file().is_some() { format!("x'{digest}'") } else { format!("'\\x{digest}'") };
+        let (key_id, times) = (key_id.map_or("NULL".to_owned(), |id| id.to_string()), [Some(created), recorded, used]);
+        let [created, recorded, used] = times.map(time);
+        rows.push(format!("({id}, {user_id}, '{action}', {digest}, 'wxyz', {created}, {recorded}, {used}, {key_id})"));
+        id
+    };
+    for created in [0, 10, 30, 100, 200] {
+        for recorded in [None, Some(5), Some(30), Some(90)] {
+            for used in [None, Some(1), Some(90), Some(91)] {
+                for action in ["api", "feeds"] {
+                    add(action, created, recorded, used, None);
+                }
+                for used_later in [None, Some(2), Some(90)] {
+                    let first = add("access", created, None, used, None);
+                    add("access", created.min(8), recorded, used_later, Some(first));
+                }
+            }
+        }
+    }
+    let columns = "id, user_id, action, digest, hint, created_on, recorded_since, updated_on, key_id";
+    site.database.execute(&format!("INSERT INTO tokens ({columns}) VALUES {}", rows.join(", ")));
+}
+
+/// What the database counts is what the verdict of each key is; and it counts once a minute, however often it is asked.
+#[rstest]
+#[tokio::test]
+async fn keys_are_counted_by_kind_and_verdict_once_a_minute(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start_with(db, &["--access-tokens-per-user=1000"]).await;
+    let alice = site.add_user("alice").await;
+    insert_keys(&site, alice.id);
+    for expiry in ["6d", "7d", "8d", "30d", "31d"] {
+        site.add_access_token(&alice, "account:read", expiry).await;
+    }
+    let expired = site.add_access_token(&alice, "account:read", "1d").await;
+    site.database.execute(&format!("UPDATE tokens SET expires_on = '{}' WHERE id = {}", site.clock.now(), expired.id));
+
+    let now = site.clock.now();
+    let all = site.app.database.read_now(|connection| OwnedKey::of_user(connection, alice.id, &TokenAction::KEYS));
+    let mut expected: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+    for key in all.expect("keys").into_iter().filter(|key| !key.is_expired(now)) {
+        let verdict = key.evidence(key.last_use(Token::recorded_use)).verdict(now);
+        *expected.entry((key.action.as_str(), verdict.as_str())).or_default() += 1;
+    }
+    assert_eq!(expected.len(), 12, "every verdict of every kind: {expected:?}");
+    let line = |kind: &str, verdict: &str, number: i64| {
+        format!("latchkey_keys{{kind=\"{kind}\",verdict=\"{verdict}\"}} {number}")
+    };
+    let counted = site.metrics().await;
+    let has = |text: &str, line: &str| assert!(text.lines().any(|it| it == line), "{line} in\n{text}");
+    for ((kind, verdict), number) in &expected {
+        has(&counted, &line(kind, verdict, *number));
+    }
+    has(&counted, "latchkey_keys_expiring{within_days=\"7\"} 2");
+    has(&counted, "latchkey_keys_expiring{within_days=\"30\"} 4");
+
+    site.database.execute("DELETE FROM tokens");
+    site.later(TimeDelta::seconds(59));
+    let again = site.metrics().await;
+    let of_keys = |text: &str| {
+        text.lines().filter(|line| line.starts_with("latchkey_keys")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(of_keys(&again), of_keys(&counted), "it is not counted again");
+    site.later(TimeDelta::seconds(1));
+    let later = site.metrics().await;
+    for kind in ["api", "feeds", "access"] {
+        for verdict in Verdict::ALL {
+            has(&later, &line(kind, verdict.as_str(), 0));
+        }
     }
 }

@@ -13,6 +13,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::key_figures::KeyFigures;
 use super::process_figures::ProcessFigures;
 use crate::app::App;
 
@@ -73,6 +74,7 @@ fn registry(app: web::Data<App>) -> Registry {
     registry.register_with_unit("flush_duration", "Time to write a batch of last uses", Unit::Seconds, duration);
     registry.register("flush_failures", "Attempts to write last uses that failed", metrics.flushes.failures.clone());
     registry.register("panics", "Panics that were caught, by the threads that went on", metrics.panics.counters());
+    registry.register_collector(Box::new(KeyFigures(app.clone())));
     registry.register_collector(Box::new(Gauges(app)));
     all
 }

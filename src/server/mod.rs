@@ -2,6 +2,7 @@
 
 mod answer;
 mod final_slash;
+mod key_figures;
 pub mod metrics;
 mod missing_ending;
 mod offers;

@@ -1,6 +1,7 @@
 //! Keys. Each secret is a row of `tokens`; a key, as its owner sees it, is one or several of these rows.
 
 pub mod authority;
+pub mod census;
 pub mod idempotency;
 pub mod key;
 pub mod key_request;

@@ -1,4 +1,4 @@
-//! Whether anybody still uses a key: the one rule for pages, API and command line.
+//! Whether anybody still uses a key: the one rule for pages, API, command line and metrics.
 
 use chrono::TimeDelta;
 
