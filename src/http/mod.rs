@@ -8,3 +8,4 @@ pub mod error;
 pub mod format;
 pub mod problem;
 pub mod request_id;
+pub mod streamed;

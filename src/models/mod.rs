@@ -1,6 +1,7 @@
 //! The rows of the database, their queries and their rules. Nothing in here knows of HTTP.
 
 pub mod client;
+pub mod cursor;
 pub mod event;
 pub mod ids;
 pub mod keys;
