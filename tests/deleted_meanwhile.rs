@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::*;
 
-const EVERYTHING: &str = "account:write tokens:write users:write services:write";
+const EVERYTHING: &str = "account:write tokens:write users:write services:write audit:read";
 
 /// Deletes `person` while `request`, which the token `by` lets in, waits for their row.
 async fn deleted_during(site: &Site, person: &User, by: i64, request: RequestBuilder) -> Answer {

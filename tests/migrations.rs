@@ -79,6 +79,8 @@ fn the_stock_diesel_cli_runs_redoes_and_reverts_every_migration(#[values(Sqlite,
             ("users", 0),
             ("tokens", 1),
             ("events", 2),
+            // It has what the events say, and begins with them when it comes again.
+            ("audit_entries", 2),
             ("services", services),
             ("service_admissions", services),
             ("token_services", services),
@@ -86,7 +88,7 @@ fn the_stock_diesel_cli_runs_redoes_and_reverts_every_migration(#[values(Sqlite,
         ] {
             assert_eq!(count(&database, table), i64::from(made_by < newest), "{table} after {depth}");
         }
-        database.execute("DELETE FROM services; DELETE FROM events; DELETE FROM tokens; DELETE FROM users");
+        database.execute("DELETE FROM services; DELETE FROM audit_entries; DELETE FROM events; DELETE FROM tokens; DELETE FROM users");
     }
     insert_rows(&database);
     diesel(&database, db, &["migration", "revert", "--all"]);
@@ -326,4 +328,26 @@ fn a_newer_database_is_served_unless_it_says_that_this_release_is_too_old(#[valu
         let line = command_line.run(arguments).refused(1);
         assert!(line.contains("too new") && line.contains("install a newer Latchkey"), "{line}");
     }
+}
+
+/// An upgrade: what stands in people's activity is told in the audit log, too, and what comes meanwhile.
+#[rstest]
+fn the_audit_log_begins_with_the_events_that_there_are(#[values(Sqlite, Postgres)] db: Db) {
+    let database = TestDatabase::migrated(db);
+    let latchkey = CommandLine::on(&database);
+    while !latchkey.run(&["migrate", "revert"]).done().stdout.contains("create_audit_entries") {}
+    insert_rows(&database);
+    let at = "'2026-01-31 11:00:00'";
+    database.execute(&format!(
+        "INSERT INTO events (user_id, action, token_id, token_action, token_hint, token_name, address, agent, times,
+             created_on, updated_on, other_login, credential, detail)
+         SELECT id, 'key_revoked', 7, 'access', 'abcd', 'deploy', '192.0.2.9', 'curl', 1, {at}, {at}, 'root',
+             'session', 'more' FROM users"
+    ));
+    latchkey.run(&["migrate", "run"]).done();
+    let signed_in = "2026-01-31T10:00:00Z signed_in about alice by alice from 192.0.2.1";
+    let revoked = "2026-01-31T11:00:00Z key_revoked about alice by root from 192.0.2.9, key 7 “deploy” ending in abcd, \
+                   with session: more";
+    let told = latchkey.run(&["audit"]).done().stdout;
+    assert_eq!(told.lines().collect::<Vec<_>>(), [signed_in, revoked]);
 }

@@ -6,6 +6,7 @@ mod support;
 
 mod api;
 mod architecture;
+mod audit;
 mod authority_lost;
 mod backup;
 mod bounds;

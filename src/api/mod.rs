@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod activity;
+pub mod audit;
 pub mod described;
 pub mod health;
 pub mod idempotency;

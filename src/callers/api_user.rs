@@ -41,7 +41,17 @@ macro_rules! asked_scopes {
         }
     )* };
 }
-asked_scopes!(AccountRead, AccountWrite, TokensRead, TokensWrite, UsersRead, UsersWrite, ServicesRead, ServicesWrite);
+asked_scopes!(
+    AccountRead,
+    AccountWrite,
+    TokensRead,
+    TokensWrite,
+    UsersRead,
+    UsersWrite,
+    ServicesRead,
+    ServicesWrite,
+    AuditRead
+);
 
 /// A caller of the API whose credentials grant the scope `S`.
 pub struct ApiUser<S> {

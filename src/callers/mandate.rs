@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::db::{DbConnection, DbError, WriteError};
 use crate::http::error::{AppError, FOR_ADMINISTRATORS, FOR_FULL_ACCESS};
+use crate::models::audit::Doer;
 use crate::models::keys::authority::Authority;
 use crate::models::keys::key::Key;
 use crate::models::keys::scope::{Scope, Scopes};
@@ -339,7 +340,10 @@ impl Mandate {
                 Some(administrator) => format!("{administrator} as {}", user.login),
                 None => user.login.clone(),
             };
-            let author = Author { id: user.id, login, authority: grant.authority(connection, token.as_ref())? };
+            let mut doer = Doer::person(grant.caller, rows.caller.map_or(&login, |caller| &caller.login));
+            doer.acting_as = grant.acting_as.map(|id| (id, user.login.clone()));
+            let authority = grant.authority(connection, token.as_ref())?;
+            let author = Author { id: user.id, login, doer, authority };
             work(&mut Tx::of_author(connection, now, client, author)).map_err(Denied::Refused)
         });
         match written.await {

@@ -1,5 +1,6 @@
 //! The command line: a file a subcommand.
 
+mod audit;
 mod confirmation;
 mod demo;
 mod import;
@@ -63,6 +64,8 @@ enum Command {
     /// Add, list, show, change and remove services, which are apps behind a reverse proxy
     #[command(subcommand)]
     Service(service::Command),
+    /// Print what happened to anybody's keys and account, and to services
+    Audit(audit::Arguments),
 }
 
 impl Cli {
@@ -71,6 +74,7 @@ impl Cli {
         self.config.check().map_err(|wrong| clap::Error::raw(ErrorKind::ArgumentConflict, wrong))?;
         match &self.command {
             Command::Key(command) => command.check().map(|()| self),
+            Command::Audit(arguments) => arguments.check().map(|()| self),
             _ => Ok(self),
         }
     }
@@ -95,6 +99,7 @@ pub fn run() -> ExitCode {
         Command::Import(command) => import::run(&config, command),
         Command::Key(command) => key::run(&config, command),
         Command::Service(command) => service::run(&config, command),
+        Command::Audit(arguments) => audit::run(&config, &arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

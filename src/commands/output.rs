@@ -28,11 +28,24 @@ pub fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> Result
 
 /// Prints `text`. A broken pipe is not an error: a reader such as `head` may stop early.
 pub fn print(text: &str) -> Result<(), Failure> {
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure(format!("cannot write to standard output: {error}")))
-        }
-        _ => Ok(()),
+    print_to_readers(text).map(|_| ())
+}
+
+/// Whether somebody reads what is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    There,
+    /// The pipe is broken, so there is no use in printing any more.
+    Gone,
+}
+
+/// Prints `text`, and says whether there is any use in printing more.
+pub fn print_to_readers(text: &str) -> Result<Readers, Failure> {
+    let mut stdout = io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(Readers::There),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Readers::Gone),
+        Err(error) => Err(Failure(format!("cannot write to standard output: {error}"))),
     }
 }
 

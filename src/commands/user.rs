@@ -192,6 +192,7 @@ fn add(database: &Database, mut new: NewUser, password: &PasswordSource) -> Resu
         if password.must_change {
             User::require_new_password(tx.connection, user.id)?;
         }
+        NewEvent::of_person(user.id, EventAction::AccountCreated).record(tx).map_err(DbError::from)?;
         Ok(user)
     });
     let user = added?;

@@ -21,6 +21,8 @@ use crate::logging::check_filter;
 const SHORTEST: Duration = Duration::from_secs(60);
 /// The longest lifetime, which is also the farthest expiry that can be chosen: 100 years.
 pub const LONGEST: Duration = Duration::from_secs(36_525 * 86_400);
+/// The shortest time that the audit log is kept. Whoever looks into something that went wrong needs the weeks before.
+const SHORTEST_AUDIT: Duration = Duration::from_secs(30 * 86_400);
 /// The longest that a first use may wait for its write. It leaves the rest of the request some of its 30 seconds.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(20);
 /// How long an access token is valid unless a setting or a person says otherwise.
@@ -108,6 +110,11 @@ pub struct Config {
     #[arg(long, global = true, env = "LATCHKEY_ACTIVITY_RETENTION", value_name = "SPAN")]
     #[arg(default_value = "365d", value_parser = span_within(SHORTEST, LONGEST))]
     pub activity_retention: Span,
+
+    /// How long the audit log is kept, such as 400d, at least 30d; 0: no limit
+    #[arg(long, global = true, env = "LATCHKEY_AUDIT_KEPT", value_name = "SPAN")]
+    #[arg(default_value = "400d", value_parser = span_within(SHORTEST_AUDIT, LONGEST))]
+    pub audit_kept: Span,
 
     /// How long expired access tokens and ended sessions are kept, such as 30d; 0: no limit
     #[arg(long, global = true, env = "LATCHKEY_EXPIRED_RETENTION", value_name = "SPAN")]

@@ -19,5 +19,5 @@ pub(crate) use self::error::{one_line, write_error};
 pub use self::pool::Database;
 pub(crate) use self::pool::POOL_PATIENCE;
 pub use self::stored_time::Stored;
-pub(crate) use self::transaction::begin;
 pub use self::transaction::{TransactionId, TransactionState, transaction, wait_for_locks};
+pub(crate) use self::transaction::{after_commit, begin};

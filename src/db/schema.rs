@@ -1,6 +1,29 @@
 //! The tables, as both databases have them; a test compares this file with what `diesel print-schema` says.
 
 diesel::table! {
+    audit_entries (id) {
+        id -> BigInt,
+        created_on -> Timestamp,
+        action -> Text,
+        times -> BigInt,
+        user_id -> Nullable<BigInt>,
+        user_login -> Nullable<Text>,
+        actor_id -> Nullable<BigInt>,
+        actor -> Text,
+        acting_as_id -> Nullable<BigInt>,
+        acting_as -> Nullable<Text>,
+        token_id -> Nullable<BigInt>,
+        token_action -> Nullable<Text>,
+        token_name -> Nullable<Text>,
+        token_hint -> Nullable<Text>,
+        address -> Text,
+        agent -> Text,
+        credential -> Nullable<Text>,
+        detail -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     compatibility (needs_migration) {
         needs_migration -> Text,
     }
@@ -24,6 +47,7 @@ diesel::table! {
         token_name -> Nullable<Text>,
         credential -> Nullable<Text>,
         detail -> Nullable<Text>,
+        audited -> Bool,
     }
 }
 
@@ -177,6 +201,7 @@ diesel::joinable!(token_services -> tokens (token_id));
 diesel::joinable!(tokens -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
+    audit_entries,
     compatibility,
     events,
     idempotency_keys,

@@ -1,5 +1,6 @@
 //! Transactions that may write.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
@@ -20,14 +21,41 @@ pub fn transaction<T, E: From<QueryError>>(
 ) -> Result<T, E> {
     type Transactions = <DbConnection as diesel::Connection>::TransactionManager;
     begin(connection)?;
-    match work(connection) {
-        Ok(value) => Ok(Transactions::commit_transaction(connection).map(|()| value)?),
+    AFTERWARDS.set(Some(Vec::new()));
+    let done = work(connection);
+    let afterwards = AFTERWARDS.take();
+    match done {
+        Ok(value) => {
+            Transactions::commit_transaction(connection)?;
+            afterwards.into_iter().flatten().for_each(|it| it());
+            Ok(value)
+        }
         Err(error) => {
             // Fails itself if the connection is gone; the error that counts is the first.
             let _ = Transactions::rollback_transaction(connection);
             Err(error)
         }
     }
+}
+
+thread_local! {
+    /// What is to be done after the commit of the transaction that is under way on this thread; `None`: there is none.
+    static AFTERWARDS: RefCell<Option<Vec<Afterwards>>> = const { RefCell::new(None) };
+}
+
+type Afterwards = Box<dyn FnOnce()>;
+
+/// Does `work` once the [`transaction`] that is under way on this thread is committed, and never if it is rolled back;
+/// at once if there is none.
+pub(crate) fn after_commit(work: impl FnOnce() + 'static) {
+    let now = AFTERWARDS.with_borrow_mut(|afterwards| match afterwards {
+        Some(afterwards) => {
+            afterwards.push(Box::new(work));
+            None
+        }
+        None => Some(work),
+    });
+    now.into_iter().for_each(|work| work());
 }
 
 /// Begins a transaction that may write; see [`transaction`].

@@ -1,5 +1,6 @@
 //! Things as programs read them: the same documents from the API and from the command line.
 
+pub mod audit;
 pub mod export;
 pub mod key;
 pub mod person;

@@ -43,7 +43,7 @@ pub async fn respond<Place, Read, Reading>(
 where
     Place: 'static,
     Read: Fn(Option<Place>) -> Reading + 'static,
-    Reading: Future<Output = Result<Batch<Place>, AppError>>,
+    Reading: Future<Output = Result<Batch<Place>, AppError>> + 'static,
 {
     let first = read(None).await?;
     let mut response = HttpResponse::Ok();
@@ -82,6 +82,8 @@ enum Step<Place> {
 }
 
 /// What a batch comes to. A panic is an error of it: where the body of an answer is sent, nobody else catches one.
-async fn settled<Place>(reading: impl Future<Output = Result<Batch<Place>, AppError>>) -> Result<Batch<Place>, AppError> {
+async fn settled<Place>(
+    reading: impl Future<Output = Result<Batch<Place>, AppError>>,
+) -> Result<Batch<Place>, AppError> {
     catch_async(reading).await.unwrap_or_else(|panic| Err(AppError::Panicked(panic)))
 }

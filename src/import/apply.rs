@@ -13,6 +13,7 @@ use super::rows::{self, FieldDigests, ImportedToken, ImportedUser, MovedField, T
 use crate::auth::passwords::new_password::Owner;
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
+use crate::models::audit::{KeyThen, MovedIn};
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::token::{RecordIf, Token, TokenAction, TokenUse};
 use crate::models::people::user::{Profile, UserStatus};
@@ -138,6 +139,7 @@ impl Applied<'_> {
             }
         }
         rows::insert_users(self.connection, &new)?;
+        self.tell_moved_in(new.iter().map(|row| MovedIn { user_id: row.id, key: None }))?;
         rows::store_imported_users(self.connection, &imported, &rewritten)?;
         let new: HashSet<i64> = new.iter().map(|row| row.id).collect();
         self.keys(&mut arrivals, first, last, &mut changed)?;
@@ -341,7 +343,7 @@ impl Applied<'_> {
         time != self.options.now
     }
 
-    /// Ends the person's sessions and records events, if the password or status has changed.
+    /// Records events of what has changed, and ends the person's sessions if it is the password or status.
     fn follow_up(&mut self, before: &UserRow, after: &UserRow) -> Result<(), ImportError> {
         let mut events = Vec::new();
         if before.password_hash != after.password_hash {
@@ -352,6 +354,12 @@ impl Applied<'_> {
         }
         if !events.is_empty() {
             Token::end_sessions(self.connection, after.id)?;
+        }
+        let is_renamed = (&before.login, &before.firstname, &before.lastname, &before.mail)
+            != (&after.login, &after.firstname, &after.lastname, &after.mail);
+        events.extend(is_renamed.then_some(EventAction::AccountChanged));
+        if before.admin != after.admin {
+            events.push(if after.admin { EventAction::AdminGranted } else { EventAction::AdminRevoked });
         }
         for event in events {
             let tx = &mut Tx::of_command_line(self.connection, self.options.now);
@@ -506,6 +514,12 @@ impl Applied<'_> {
         person.note(kind, format!("{} {why}", key.name()), "left out");
     }
 
+    /// Tells of new accounts and keys, in the audit log.
+    fn tell_moved_in(&mut self, moved: impl Iterator<Item = MovedIn>) -> Result<(), ImportError> {
+        let actions = (EventAction::AccountCreated.as_str(), EventAction::KeyCreated.as_str());
+        Ok(MovedIn::write(&moved.collect::<Vec<_>>(), self.connection, self.options.now, actions)?)
+    }
+
     fn write_keys(&mut self, changes: KeyPlan) -> Result<(), ImportError> {
         let KeyPlan { new, ended, revoked, forgotten, mut uses } = changes;
         rows::forget_tokens(self.connection, &forgotten)?;
@@ -534,6 +548,10 @@ impl Applied<'_> {
             });
         }
         rows::insert_tokens(self.connection, &tokens)?;
+        self.tell_moved_in(tokens.iter().map(|row| {
+            let key = KeyThen { id: row.id, action: row.action.as_str(), name: None, hint: row.hint.clone() };
+            MovedIn { user_id: row.user_id, key: Some(key) }
+        }))?;
         Ok(rows::store_imported_tokens(self.connection, &imported)?)
     }
 }

@@ -15,6 +15,8 @@ use self::json_lines::JsonLines;
 
 /// The target of request log lines. There is one for each request, so these lines may be written in batches.
 pub const REQUESTS: &str = "latchkey::request_log";
+/// The target of the entries of the audit log. Collectors look for it, so it is for ever.
+pub const AUDIT: &str = "latchkey::audit";
 /// How long request log lines are held back, to be written as a batch.
 const HELD_BACK: Duration = Duration::from_millis(100);
 /// The most bytes that are held back. This is `PIPE_BUF`: POSIX guarantees that a write of this size to a pipe is

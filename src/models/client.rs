@@ -95,6 +95,21 @@ impl Client {
         Self::new(Self::AUTOMATIC, "")
     }
 
+    /// The address for the audit log, which says by the actor that there was none.
+    pub(super) fn audited_address(&self) -> &str {
+        if self.is_latchkey() { "" } else { &self.address }
+    }
+
+    /// Whether it happened automatically.
+    pub(super) fn is_latchkey(&self) -> bool {
+        self.address == Self::AUTOMATIC
+    }
+
+    /// Whether it is somebody on the machine itself.
+    pub(super) fn is_command_line(&self) -> bool {
+        self.address.is_empty()
+    }
+
     /// The same client, authenticated with `credential`, a description of a key or a session.
     pub fn with_credential(self, credential: impl Into<String>) -> Self {
         Self { credential: Some(credential.into()), ..self }

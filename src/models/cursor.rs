@@ -29,7 +29,9 @@ pub struct Place {
 
 /// A text that is no cursor of this list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("The cursor does not belong to this list: it, the filter or the order has been changed. Start without a cursor")]
+#[error(
+    "The cursor does not belong to this list: it, the filter or the order has been changed. Start without a cursor"
+)]
 pub struct WrongCursor;
 
 impl Place {

@@ -10,6 +10,7 @@ use diesel::expression::AsExpression;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text, Timestamp as SqlTimestamp};
 
+use super::audit::{About, Doer, KeyThen, NewEntry, Written};
 use super::client::Client;
 use super::keys::token::{Token, TokenAction};
 use super::people::user::User;
@@ -119,13 +120,20 @@ pub struct Event {
 /// of its own so that a flood of one, such as keys made and revoked in a loop, hides nothing of the others.
 pub const MOST_OF_A_KIND: i64 = 1000;
 
+/// So many of what happens to a person again and again within a day are entries of the audit log of their own, and so
+/// many refusals, which strangers can cause. Of the others only the first in an hour is, so that no loop fills the disk;
+/// the log of the process has them all.
+const MOST_ENTRIES_A_DAY: i64 = 1000;
+const MOST_REFUSALS_A_DAY: i64 = 100;
+
 /// So many of a person's sign-ins are looked through for an address.
 const LATEST_SIGN_INS: i64 = 50;
 
-/// An event to be recorded. Unless told otherwise, it takes its client and time from the transaction.
+/// An event to be recorded: in the activity of a person, and in the audit log. Unless told otherwise, it takes its client
+/// and time from the transaction.
 #[must_use = "it is told only once it is recorded"]
 pub struct NewEvent<'a> {
-    user_id: i64,
+    about: About,
     action: EventAction,
     token: Option<&'a Token>,
     other_login: Option<String>,
@@ -228,6 +236,20 @@ impl Event {
             .load(connection)
     }
 
+    /// Whether there have been so many events of a kind about a person within a day that another one, at `at`, gets no
+    /// entry of its own in the audit log: it is not the first in its hour.
+    fn is_flood(connection: &mut DbConnection, user_id: i64, action: EventAction, at: Timestamp) -> QueryResult<bool> {
+        let most = if action.is_refusal() { MOST_REFUSALS_A_DAY } else { MOST_ENTRIES_A_DAY };
+        let of_kind = events::table.filter(events::user_id.eq(user_id)).filter(events::action.eq(action));
+        let last = of_kind.order(events::id.desc()).offset(most - 1).limit(1).select(events::updated_on);
+        let is_since = |since: Timestamp, last: Option<Timestamp>| last.is_some_and(|last| last > since);
+        if !is_since(at - TimeDelta::days(1), last.first(connection).optional()?) {
+            return Ok(false);
+        }
+        let latest = of_kind.order(events::id.desc()).select(events::updated_on).first(connection).optional()?;
+        Ok(is_since(Refusals::hour(at), latest))
+    }
+
     /// Removes the oldest events of a kind if a person has more than [`MOST_OF_A_KIND`].
     fn bound(connection: &mut DbConnection, user_id: i64, action: EventAction) -> QueryResult<()> {
         let of_kind = events::table.filter(events::user_id.eq(user_id)).filter(events::action.eq(action));
@@ -272,10 +294,31 @@ fn old_events(since: Timestamp) -> _ {
     events::table.filter(events::updated_on.lt(since)).filter(events::id.ne_all(told_of))
 }
 
+impl EventAction {
+    /// Whether somebody was refused something. The audit log knows it of events of newer releases, too, by their text.
+    fn is_refusal(self) -> bool {
+        self.as_str().ends_with("refused")
+    }
+}
+
 impl<'a> NewEvent<'a> {
     /// A new event about a person.
     pub fn of_person(user_id: i64, action: EventAction) -> Self {
-        Self { user_id, action, token: None, other_login: None, detail: None, client: None, at: None }
+        Self::about(About::Person(user_id), action)
+    }
+
+    /// A new event about a person who has just been deleted. It stands in the activity of whoever did it.
+    pub fn of_deleted(user: &User, action: EventAction) -> Self {
+        Self::about(About::Gone(user.id, user.login.clone()), action).with(Some(&user.login))
+    }
+
+    /// A new event about no person, such as one about a service. It stands in the activity of whoever did it.
+    pub fn of_nobody(action: EventAction) -> Self {
+        Self::about(About::Nobody, action)
+    }
+
+    fn about(about: About, action: EventAction) -> Self {
+        Self { about, action, token: None, other_login: None, detail: None, client: None, at: None }
     }
 
     /// A new event about a key. The secret `token` of it is the one that is shown.
@@ -298,31 +341,57 @@ impl<'a> NewEvent<'a> {
         Self { client: Some(client), at: Some(at), ..self }
     }
 
-    /// Records the event in the person's activity.
+    /// Records the event in the person's activity and in the audit log.
     ///
     /// # Errors
     /// Returns an error if the query fails.
     pub fn record(self, tx: &mut Tx<'_>) -> QueryResult<()> {
-        let Self { user_id, action, token, other_login, detail, client, at } = self;
-        let (client, at) = (client.unwrap_or(&tx.client), at.unwrap_or(tx.now));
-        let values = (
-            events::user_id.eq(user_id),
-            events::action.eq(action),
-            events::token_id.eq(token.map(Token::key)),
-            events::token_action.eq(token.map(|token| token.action)),
-            events::token_hint.eq(token.map(|token| token.hint.as_str())),
-            events::token_name.eq(token.and_then(|token| token.name.as_deref())),
-            events::address.eq(&client.address),
-            events::agent.eq(&client.agent),
-            events::credential.eq(client.credential.as_deref()),
-            events::detail.eq(detail),
-            events::created_on.eq(at),
-            events::updated_on.eq(at),
-            events::other_login.eq(other_login.or_else(|| client.administrator().map(str::to_owned))),
-        );
-        diesel::insert_into(events::table).values(values).execute(tx.connection)?;
-        Event::bound(tx.connection, user_id, action)
+        let Self { about, action, token, other_login, detail, client, at } = self;
+        let (doer, at) = (tx.doer(client), at.unwrap_or(tx.now));
+        let client = client.unwrap_or(&tx.client);
+        // What is done about many, once each, is no flood.
+        let (whose, is_flood) = match about {
+            About::Person(id) => (Some(id), Event::is_flood(tx.connection, id, action, at)?),
+            About::Gone(..) | About::Nobody => (tx.author().map(|author| author.id), false),
+        };
+        if let Some(user_id) = whose {
+            let values = (
+                events::user_id.eq(user_id),
+                events::action.eq(action),
+                events::token_id.eq(token.map(Token::key)),
+                events::token_action.eq(token.map(|token| token.action)),
+                events::token_hint.eq(token.map(|token| token.hint.as_str())),
+                events::token_name.eq(token.and_then(|token| token.name.as_deref())),
+                events::address.eq(&client.address),
+                events::agent.eq(&client.agent),
+                events::credential.eq(client.credential.as_deref()),
+                events::detail.eq(detail.as_deref()),
+                events::created_on.eq(at),
+                events::updated_on.eq(at),
+                events::other_login.eq(other_login.or_else(|| client.administrator().map(str::to_owned))),
+                events::audited.eq(true),
+            );
+            diesel::insert_into(events::table).values(values).execute(tx.connection)?;
+            Event::bound(tx.connection, user_id, action)?;
+        }
+        let entry = NewEntry {
+            action: action.as_str(),
+            times: 1,
+            created_on: at,
+            about,
+            doer,
+            key: token.map(key_then),
+            address: client.audited_address(),
+            agent: &client.agent,
+            credential: client.credential.as_deref().or_else(|| tx.system_user(client)),
+            detail: detail.as_deref(),
+        };
+        entry.write(tx.connection, if is_flood { Written::LoggedOnly } else { Written::Stored })
     }
+}
+
+fn key_then(token: &Token) -> KeyThen {
+    KeyThen { id: token.key(), action: token.action.as_str(), name: token.name.clone(), hint: token.hint.clone() }
 }
 
 /// A valid key that was refused because it has expired or lacks a scope. It is recorded at most once an hour.
@@ -399,8 +468,8 @@ impl Refusals {
         )
     }
 
-    /// Adds the attempts to the row of their hour (an upsert). Does nothing if the person has been deleted in the
-    /// meantime.
+    /// Adds the attempts to the row of their hour (an upsert). The audit log gets an entry for the first of them, and
+    /// another each time that there are ten times as many. Does nothing if the person has been deleted in the meantime.
     ///
     /// # Errors
     /// Returns an error if a query fails.
@@ -413,12 +482,15 @@ impl Refusals {
         let told: i64 = refused.count().get_result(connection)?;
         let known: i64 = refused.filter(events::address.eq(&self.client.address)).count().get_result(connection)?;
         let address = if known == 0 && told >= Self::MOST_ADDRESSES { "other addresses" } else { &self.client.address };
+        let is_flood = Event::is_flood(connection, self.user_id, EventAction::SignInRefused, self.first_on)?;
         // Both databases accept this upsert, but Diesel has one only for each of them separately.
-        let upsert = "INSERT INTO events (user_id, action, address, agent, times, hour, created_on, updated_on)
-             SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE EXISTS (SELECT 1 FROM users WHERE users.id = $1)
+        let upsert =
+            "INSERT INTO events (user_id, action, address, agent, times, hour, created_on, updated_on, audited)
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8, TRUE WHERE EXISTS (SELECT 1 FROM users WHERE users.id = $1)
              ON CONFLICT (user_id, action, address, hour) DO UPDATE
-             SET times = events.times + excluded.times, agent = excluded.agent, updated_on = excluded.updated_on";
-        diesel::sql_query(upsert)
+             SET times = events.times + excluded.times, agent = excluded.agent, updated_on = excluded.updated_on
+             RETURNING times";
+        let counted: Option<Counted> = diesel::sql_query(upsert)
             .bind::<BigInt, _>(self.user_id)
             .bind::<Text, _>(EventAction::SignInRefused)
             .bind::<Text, _>(address)
@@ -427,12 +499,38 @@ impl Refusals {
             .bind::<SqlTimestamp, _>(hour)
             .bind::<SqlTimestamp, _>(self.first_on)
             .bind::<SqlTimestamp, _>(self.last_on)
-            .execute(connection)?;
-        Event::bound(connection, self.user_id, EventAction::SignInRefused)
+            .get_result(connection)
+            .optional()?;
+        let Some(Counted { times }) = counted else { return Ok(()) };
+        Event::bound(connection, self.user_id, EventAction::SignInRefused)?;
+        let before = times - self.times;
+        if before > 0 && before.ilog10() == times.ilog10() {
+            return Ok(());
+        }
+        let entry = NewEntry {
+            action: EventAction::SignInRefused.as_str(),
+            times,
+            created_on: self.last_on,
+            about: About::Person(self.user_id),
+            doer: Doer::nobody(),
+            key: None,
+            address,
+            agent: &self.client.agent,
+            credential: None,
+            detail: None,
+        };
+        entry.write(connection, if is_flood { Written::LoggedOnly } else { Written::Stored })
     }
 
     /// The address that the attempts came from.
     pub fn address(&self) -> &str {
         &self.client.address
     }
+}
+
+/// How many there are of what is counted in one row.
+#[derive(QueryableByName)]
+struct Counted {
+    #[diesel(sql_type = BigInt)]
+    times: i64,
 }

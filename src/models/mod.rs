@@ -1,5 +1,7 @@
 //! The rows of the database, their queries and their rules. Nothing in here knows of HTTP.
 
+pub mod audit;
+pub mod audit_search;
 pub mod client;
 pub mod cursor;
 pub mod event;
@@ -10,6 +12,7 @@ pub mod people;
 pub mod retention;
 pub mod rules;
 pub mod services;
+mod system_user;
 pub(crate) mod text_enum;
 pub mod tx;
 pub(crate) mod visible;

@@ -13,6 +13,8 @@ pub const BATCH: i64 = 1000;
 pub struct Retention {
     /// How long events are kept.
     pub activity: Option<TimeDelta>,
+    /// How long entries of the audit log are kept.
+    pub audit: Option<TimeDelta>,
     /// How long expired access tokens and sessions that are over are kept.
     pub expired: Option<TimeDelta>,
     /// How long requests with an idempotency key are remembered.
@@ -28,6 +30,7 @@ impl Retention {
     pub fn of(config: &Config) -> Self {
         Self {
             activity: config.activity_retention.limit(),
+            audit: config.audit_kept.limit(),
             expired: config.expired_retention.limit(),
             idempotency: config.idempotency_retention.limit(),
             session_lifetime: config.session_lifetime.limit(),

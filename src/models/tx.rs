@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use super::audit::Doer;
 use super::client::Client;
 use super::keys::authority::Authority;
+use super::system_user;
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
 
@@ -43,6 +45,8 @@ pub struct Author {
     pub id: i64,
     /// The login that the activity shows; with Switch-User, both logins.
     pub login: String,
+    /// Who that is for the audit log: with Switch-User, the administrator, as the person.
+    pub doer: Doer,
     /// What the credential of the request allows.
     pub authority: Authority,
 }
@@ -86,6 +90,28 @@ impl<'c> Tx<'c> {
     /// The login of the author, if the author is not the person with this id.
     pub fn other_than(&self, user_id: i64) -> Option<&str> {
         self.author().filter(|author| author.id != user_id).map(|author| author.login.as_str())
+    }
+
+    /// Who did, for the audit log, what `client` did; `None`: what the transaction does. What is told of another client,
+    /// afterwards, was done with a key of the person whom it is about.
+    pub fn doer(&self, client: Option<&Client>) -> Doer {
+        let told = client.unwrap_or(&self.client);
+        match &self.actor {
+            _ if told.is_latchkey() => Doer::latchkey(),
+            Actor::Person(author) => author.doer.clone(),
+            Actor::Anybody => Doer::nobody(),
+            Actor::CommandLine | Actor::Recorder if !told.is_command_line() => Doer::themself(),
+            Actor::CommandLine => Doer::command_line(),
+            Actor::Recorder => Doer::latchkey(),
+        }
+    }
+
+    /// The operating system's user, in words, for what a command does.
+    pub fn system_user(&self, client: &Client) -> Option<&'static str> {
+        match self.actor {
+            Actor::CommandLine if client.is_command_line() => Some(system_user::in_words()),
+            _ => None,
+        }
     }
 
     /// What the author may do themselves, and so pass on to keys.

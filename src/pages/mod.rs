@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod activity;
+pub mod audit;
 pub mod elsewhere;
 pub mod error_page;
 pub mod form;

@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::db::url::DatabaseUrl;
 use crate::db::{BUSY_TIMEOUT, Database, DbConnection, DbError, connect};
 use crate::metrics::{Flushes, Metrics};
+use crate::models::audit::AuditEntry;
 use crate::models::event::Event;
 use crate::models::keys::idempotency::OnceOnly;
 use crate::models::keys::key::Key;
@@ -227,6 +228,9 @@ impl Writer {
         }
         if Event::any_to_forget(connection, now, kept.activity)? {
             write(connection, now, |tx| Event::forget_old(tx.connection, now, kept.activity))?;
+        }
+        if AuditEntry::any_to_forget(connection, now, kept.audit)? {
+            write(connection, now, |tx| AuditEntry::forget_old(tx.connection, now, kept.audit))?;
         }
         if ServiceUse::any_to_forget(connection, now.date())? {
             write(connection, now, |tx| ServiceUse::forget_old(tx.connection, now.date()))?;

@@ -30,6 +30,9 @@ pub fn api() -> Vec<At> {
             .patch(api::services::update)
             .delete(api::services::remove)
             .with_problems(),
+        at("/admin/audit.json").get(api::audit::list).with_problems(),
+        at("/admin/audit.csv").get(api::audit::csv).with_problems(),
+        at("/admin/audit.ndjson").get(api::audit::ndjson).with_problems(),
         at("/my/tokens/{id}/services.json").get(api::tokens::services).with_problems(),
         at("/activity.atom").get(api::activity::feed),
         at("/revoke.json").post(api::revoke::revoke).with_problems(),
@@ -94,6 +97,9 @@ pub fn pages() -> Vec<At> {
         at("/admin/users/{id:[0-9]+}/keys/{key_id:[0-9]+}/revoke")
             .get(pages::people::key::ask)
             .post(pages::people::key::revoke),
+        at("/admin/audit").get(pages::audit::show),
+        at("/admin/audit/export.csv").get(pages::audit::csv),
+        at("/admin/audit/export.ndjson").get(pages::audit::ndjson),
         at("/users").get(pages::elsewhere::people),
         at("/users/new").get(pages::elsewhere::new_person),
         at("/users/{id:[0-9]+}").get(pages::people::person::home),

@@ -1,5 +1,6 @@
 //! The pages in a real browser, as people see them and get about in them.
 
+mod audit;
 mod checks;
 mod every_page;
 mod keyboard;

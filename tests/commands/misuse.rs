@@ -35,6 +35,8 @@ fn help_names_every_setting_with_its_variable_and_default() {
         "[default: 100000]",
         "LATCHKEY_ACTIVITY_RETENTION",
         "[default: 365d]",
+        "LATCHKEY_AUDIT_KEPT",
+        "[default: 400d]",
         "LATCHKEY_EXPIRED_RETENTION",
         "LATCHKEY_IDEMPOTENCY_RETENTION",
         "[default: latchkey.db]",
@@ -46,7 +48,7 @@ fn help_names_every_setting_with_its_variable_and_default() {
     ] {
         assert!(help.contains(setting), "{setting} in {help}");
     }
-    for command in ["serve", "demo", "migrate", "user", "key"] {
+    for command in ["serve", "demo", "migrate", "user", "key", "audit"] {
         assert!(help.contains(&format!("\n  {command}  ")), "{command} in {help}");
         assert!(latchkey().run(&[command, "--help"]).done().stdout.contains("Usage: latchkey"), "{command}");
     }

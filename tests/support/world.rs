@@ -52,7 +52,10 @@ impl World {
         let other = site.add_passwordless_user(&format!("other{number}")).await;
         let key = match by {
             By::ApiKey => site.add_key(&root, TokenAction::Api).await,
-            _ => site.add_access_token(&root, "account:write tokens:write users:write services:write", "30d").await,
+            _ => {
+                site.add_access_token(&root, "account:write tokens:write users:write services:write audit:read", "30d")
+                    .await
+            }
         };
         let token = site.add_access_token(&root, "account:read", "30d").await;
         let others_key = site.add_access_token(&other, "account:read", "30d").await;

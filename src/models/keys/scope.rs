@@ -1,4 +1,4 @@
-//! What a key may do: in Latchkey itself, and on services.
+//! What a key may do: in Latchkey itself, and on services. It is a long file because its tests list every scope.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -34,6 +34,8 @@ text_enum! {
         ServicesRead = ("services:read", "see the services"),
         /// Add, change and remove services, and decide who may use them.
         ServicesWrite = ("services:write", "add, change and remove services, and decide who may use them"),
+        /// See what happened to anybody's keys and account, and to services.
+        AuditRead = ("audit:read", "see the audit log"),
     }
 }
 
@@ -45,6 +47,7 @@ impl Scope {
             Self::TokensRead | Self::TokensWrite => Subject::Keys,
             Self::UsersRead | Self::UsersWrite => Subject::People,
             Self::ServicesRead | Self::ServicesWrite => Subject::Services,
+            Self::AuditRead => Subject::Audit,
         }
     }
 
@@ -60,7 +63,8 @@ impl Scope {
             Self::TokensRead => Some(Self::TokensWrite),
             Self::UsersRead => Some(Self::UsersWrite),
             Self::ServicesRead => Some(Self::ServicesWrite),
-            Self::AccountWrite | Self::TokensWrite | Self::UsersWrite | Self::ServicesWrite => None,
+            // Nobody writes to the audit log: it is added to by what happens.
+            Self::AccountWrite | Self::TokensWrite | Self::UsersWrite | Self::ServicesWrite | Self::AuditRead => None,
         }
     }
 
@@ -317,7 +321,8 @@ mod tests {
         let granted = |scope: Scope| Scope::ALL.into_iter().filter(move |it| Scopes::from(scope).grants(*it));
         let granted: Vec<_> = Scope::ALL.into_iter().map(|scope| granted(scope).collect::<Vec<_>>()).collect();
         use Scope::{
-            AccountRead, AccountWrite, ServicesRead, ServicesWrite, TokensRead, TokensWrite, UsersRead, UsersWrite,
+            AccountRead, AccountWrite, AuditRead, ServicesRead, ServicesWrite, TokensRead, TokensWrite, UsersRead,
+            UsersWrite,
         };
         let expected = [
             vec![AccountRead],
@@ -328,6 +333,7 @@ mod tests {
             vec![UsersRead, UsersWrite],
             vec![ServicesRead],
             vec![ServicesRead, ServicesWrite],
+            vec![AuditRead],
         ];
         assert_eq!(granted, expected);
     }
@@ -336,7 +342,7 @@ mod tests {
     fn a_word_that_is_no_scope_is_told_with_those_that_are() {
         let error = KeyScopes::of_words(["account:read", "admin"]).expect_err("no scope");
         let all = "account:read account:write tokens:read tokens:write users:read users:write services:read \
-                   services:write, and service:NAME:read and service:NAME:write";
+                   services:write audit:read, and service:NAME:read and service:NAME:write";
         assert_eq!(error.to_string(), format!("Unknown scope: admin. The scopes are {all}"));
         for word in ["service:wiki", "service:wiki:admin", "service::read", "service:Wiki:read", "service:-a:read", ""]
         {

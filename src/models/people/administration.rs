@@ -236,12 +236,7 @@ pub fn delete(tx: &mut Tx<'_>, user_id: i64) -> Result<(), PersonRefusal> {
     // Delete the tokens first, to avoid a deadlock: the recorder locks a token before it needs the row of its owner.
     Token::delete_all_of(tx.connection, user_id)?;
     diesel::delete(users::table.find(user_id)).execute(tx.connection)?;
-    match tx.author().map(|author| author.id) {
-        Some(author) => {
-            Ok(NewEvent::of_person(author, EventAction::AccountDeleted).with(Some(&user.login)).record(tx)?)
-        }
-        None => Ok(()),
-    }
+    Ok(NewEvent::of_deleted(&user, EventAction::AccountDeleted).record(tx)?)
 }
 
 /// Locks the person's row until the transaction ends, and checks that the author may change the person, and that the

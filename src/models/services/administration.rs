@@ -205,12 +205,9 @@ impl Service {
     }
 }
 
-/// Tells in their own activity what somebody did about a service.
-fn record(tx: &mut Tx<'_>, action: EventAction, detail: String) -> QueryResult<()> {
-    match tx.author().map(|author| author.id) {
-        Some(author) => NewEvent::of_person(author, action).detail(detail).record(tx),
-        None => Ok(()),
-    }
+/// Tells what somebody did about a service, in their own activity.
+pub(super) fn record(tx: &mut Tx<'_>, action: EventAction, detail: String) -> QueryResult<()> {
+    NewEvent::of_nobody(action).detail(detail).record(tx)
 }
 
 /// Has everybody else wait who wants to change services, until the transaction ends; whoever only reads them goes on,

@@ -2,11 +2,12 @@
 
 use diesel::prelude::*;
 
-use super::administration::lock_all;
+use super::administration::{lock_all, record};
 use super::service::{KeptIn, NOWHERE, Service};
 use super::settings::ServiceSettings;
 use crate::db::schema::services;
 use crate::db::{DbError, write_error};
+use crate::models::event::EventAction;
 use crate::models::tx::Tx;
 
 /// What became of a service because of the file.
@@ -22,6 +23,19 @@ pub enum Adopted {
     Reopened,
     /// It stands there no more, and is closed.
     Closed,
+}
+
+impl Adopted {
+    /// What it is in the audit log.
+    fn in_words(self) -> (EventAction, &'static str) {
+        match self {
+            Self::Added => (EventAction::ServiceAdded, "it is in the services file"),
+            Self::Changed => (EventAction::ServiceChanged, "it was changed in the services file"),
+            Self::TakenOver => (EventAction::ServiceChanged, "its settings now come from the services file"),
+            Self::Reopened => (EventAction::ServiceChanged, "it is open again, as it is back in the services file"),
+            Self::Closed => (EventAction::ServiceChanged, "it is closed, as it is no longer in the services file"),
+        }
+    }
 }
 
 /// What came of a file.
@@ -58,6 +72,15 @@ impl Service {
     /// # Errors
     /// [`AdoptionError`], after which nothing is changed.
     pub fn adopt(tx: &mut Tx<'_>, file: &[(String, ServiceSettings)]) -> Result<Adoption, AdoptionError> {
+        let adoption = Self::adopt_quietly(tx, file)?;
+        for (name, done) in &adoption.done {
+            let (action, what) = done.in_words();
+            record(tx, action, format!("{name}: {what}"))?;
+        }
+        Ok(adoption)
+    }
+
+    fn adopt_quietly(tx: &mut Tx<'_>, file: &[(String, ServiceSettings)]) -> Result<Adoption, AdoptionError> {
         let (connection, now) = (&mut *tx.connection, tx.now);
         lock_all(connection)?;
         let existing = ServiceSettings::of_all(connection)?;

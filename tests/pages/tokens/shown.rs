@@ -128,7 +128,13 @@ async fn its_scopes_stand_in_groups(#[values(Sqlite, Postgres)] db: Db) {
         });
         legends.zip(words).map(|(legend, words)| format!("{legend} {words}")).collect()
     };
-    let expected = ["Your account 2", "Your keys 2", "People Administrators 2", "Services Administrators 2"];
+    let expected = [
+        "Your account 2",
+        "Your keys 2",
+        "People Administrators 2",
+        "Services Administrators 2",
+        "Audit log Administrators 1",
+    ];
     for path in [made.edit_path(), "/my/tokens/new".to_owned()] {
         let form = visitor.get(&path).await;
         assert_eq!(groups(&form), [&expected[..], &["Team <wiki> 2"]].concat(), "{path}: {}", form.html);
