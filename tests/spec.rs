@@ -17,6 +17,7 @@ mod database_settings;
 mod deleted_meanwhile;
 mod documentation;
 mod embedded;
+mod every_key;
 mod faults;
 mod fuzz;
 mod import;

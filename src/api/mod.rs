@@ -8,6 +8,7 @@ pub mod described;
 pub mod health;
 pub mod idempotency;
 pub mod json;
+pub mod keys;
 pub mod openapi;
 pub mod parameters;
 pub mod people_search;

@@ -14,7 +14,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 use super::described::{problem, text};
 use super::json::respond;
 use super::tokens::request::RotationRequest;
-use super::{account, activity, audit, health, revoke, services, tokens, users};
+use super::{account, activity, audit, health, keys, revoke, services, tokens, users};
 use crate::app::App;
 use crate::auth::credentials::API_KEY_HEADER;
 use crate::http::error::AppError;
@@ -55,6 +55,10 @@ use crate::http::problem::{self as problem_document, Problem};
         services::show,
         services::update,
         services::remove,
+        keys::list,
+        keys::csv,
+        keys::ndjson,
+        keys::revoke,
         audit::list,
         audit::csv,
         audit::ndjson,

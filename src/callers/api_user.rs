@@ -50,6 +50,8 @@ asked_scopes!(
     UsersWrite,
     ServicesRead,
     ServicesWrite,
+    KeysRead,
+    KeysWrite,
     AuditRead
 );
 

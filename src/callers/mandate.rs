@@ -288,7 +288,7 @@ impl Mandate {
         T: Send + 'static,
         E: WriteError + Send + 'static,
     {
-        self.write_locking(None, Locked::These, work).await
+        self.write_locking(&BTreeSet::new(), Locked::These, work).await
     }
 
     /// Like [`Mandate::write`], for what an administrator does about a person. It also locks the rows of that person
@@ -305,13 +305,30 @@ impl Mandate {
         T: Send + 'static,
         E: WriteError + Send + 'static,
     {
-        self.write_locking(Some(person), Locked::AndAdministrators, work).await
+        self.write_locking(&[person].into(), Locked::AndAdministrators, work).await
+    }
+
+    /// Like [`Mandate::write`], for what an administrator does about the keys of several people. It also locks the rows of
+    /// these people, together with those of the caller in the order of their ids, which prevents a deadlock.
+    ///
+    /// # Errors
+    /// Returns the same errors as [`Mandate::write`].
+    pub async fn write_about_keys_of<T, E>(
+        &self,
+        people: &BTreeSet<i64>,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<Result<T, E>, AppError>
+    where
+        T: Send + 'static,
+        E: WriteError + Send + 'static,
+    {
+        self.write_locking(people, Locked::These, work).await
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
     async fn write_locking<T, E>(
         &self,
-        person: Option<i64>,
+        people: &BTreeSet<i64>,
         whom: Locked,
         work: impl FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<Result<T, E>, AppError>
@@ -320,8 +337,9 @@ impl Mandate {
         E: WriteError + Send + 'static,
     {
         let (app, grant, client) = (self.app.clone(), self.grant.clone(), client_of(&self.app, &self.request));
+        let mut ids = people.clone();
+        ids.extend([grant.caller].into_iter().chain(grant.acting_as));
         let written = self.app.database.write(move |connection| {
-            let ids: BTreeSet<i64> = [grant.caller].into_iter().chain(grant.acting_as).chain(person).collect();
             let locked = User::lock_rows(connection, &ids, whom)?;
             let token = match grant.token() {
                 Some(token) => Token::hold(connection, token.id)?,

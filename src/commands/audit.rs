@@ -101,7 +101,8 @@ pub fn run(config: &Config, arguments: &Arguments) -> Result<(), Failure> {
         entries.retain(|entry| !arguments.follow || is_known(entry));
         print(entries)
     };
-    if print_found(&database, &search, arguments.limit, print_known)? == Readers::Gone || !arguments.follow {
+    let readers = print_found(&database, &search, arguments.limit, print_known)?;
+    if readers == Readers::Gone || !arguments.follow {
         return Ok(());
     }
     loop {

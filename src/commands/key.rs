@@ -3,10 +3,10 @@
 use clap::error::ErrorKind;
 use serde::Serialize;
 
-use super::output::{print, print_json, shortened, table, time_or};
+use super::key_list::{self, ListArguments, last_use_text};
+use super::output::{print, print_json, time_or};
 use super::{Failure, find_user, open_database, write};
-use crate::api::tokens::filter;
-use crate::clock::{Clock, Timestamp, end_in_words, expiry_in_words, iso8601, last_day, parse_date_or_time};
+use crate::clock::{Clock, Timestamp, end_in_words, expiry_in_words, iso8601};
 use crate::config::Config;
 use crate::db::Database;
 use crate::documents::key::KeyDocument;
@@ -17,7 +17,6 @@ use crate::models::keys::key::{Key, KeyRefusal, UsedSecret};
 use crate::models::keys::key_request::{Expiry, Grace, KeyPolicy, NewKey};
 use crate::models::keys::scope::{KeyScopes, UnknownScope};
 use crate::models::keys::token::{Token, TokenAction};
-use crate::models::keys::verdict::Evidence;
 use crate::models::people::user::User;
 use crate::models::services::uses::ServiceUsage;
 use crate::models::tx::Tx;
@@ -40,18 +39,9 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// List keys with their owner, kind, end of the secret, name, scopes, expiration, last use and verdict
-    List {
-        /// List only the keys of the person with this login
-        login: Option<String>,
-        /// Only keys that were not used since: a date (its beginning, in UTC) or an RFC 3339 time. Keys that were never
-        /// used are among them
-        #[arg(long, value_name = "WHEN", value_parser = a_time)]
-        unused_since: Option<Timestamp>,
-        /// Print an array of JSON
-        #[arg(long)]
-        json: bool,
-    },
+    /// List keys with their owner, kind, end of the secret, name, scopes, expiration and last use
+    #[command(after_help = key_list::EXAMPLES)]
+    List(ListArguments),
     /// Show a key, its active secrets, and the services that it is used on
     Show {
         #[command(flatten)]
@@ -130,7 +120,11 @@ impl From<KeyKind> for TokenAction {
 impl Command {
     /// Checks what clap's attributes cannot express.
     pub fn check(&self) -> Result<(), clap::Error> {
-        let Self::Add { options, .. } = self else { return Ok(()) };
+        let options = match self {
+            Self::Add { options, .. } => options,
+            Self::List(arguments) => return arguments.query().map(|_| ()),
+            Self::Show { .. } | Self::Rotate { .. } | Self::Revoke { .. } => return Ok(()),
+        };
         if options.action == KeyKind::Access {
             return Ok(());
         }
@@ -146,11 +140,6 @@ impl Command {
             Err(clap::Error::raw(ErrorKind::ArgumentConflict, text))
         })
     }
-}
-
-/// Reads a time as the list of the API does.
-fn a_time(text: &str) -> Result<Timestamp, String> {
-    parse_date_or_time(text).ok_or_else(|| format!("use {}", filter::A_TIME))
 }
 
 /// Checks that `text` is a scope.
@@ -189,7 +178,7 @@ pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
             };
             print_made(&key, &user, &secret, json, now)
         }
-        Command::List { login, unused_since, json } => list(&database, login.as_deref(), unused_since, json, now),
+        Command::List(arguments) => key_list::run(&database, &arguments, now),
         Command::Show { which: Which { id, json } } => {
             let (key, owner) = find(&database, id)?;
             let (key_id, today) = (key.id, now.date());
@@ -243,55 +232,6 @@ fn add_only_key(
     let what = if is_reset { "reset: the old key has stopped working" } else { "created" };
     eprintln!("{} {} of {} {what}", key.title(), key.id, user.login);
     Ok((key, secret))
-}
-
-fn list(
-    database: &Database,
-    login: Option<&str>,
-    unused_since: Option<Timestamp>,
-    json: bool,
-    now: Timestamp,
-) -> Result<(), Failure> {
-    let owner = login.map(|login| find_user(database, login)).transpose()?;
-    let mut keys = database.read_now(Key::of_everybody)?;
-    keys.retain(|(key, _)| owner.as_ref().is_none_or(|owner| owner.id == key.user_id));
-    let is_unused = |key: &Key, since| Key::is_unused_since(key.last_use(Token::recorded_use), since);
-    keys.retain(|(key, _)| unused_since.is_none_or(|since| is_unused(key, since)));
-    if json {
-        return print_json(&keys.iter().map(|(key, login)| document(key, login, now)).collect::<Vec<_>>());
-    }
-    let rows: Vec<_> = keys.iter().map(|(key, login)| row(key, login, now)).collect();
-    table(["ID", "LOGIN", "ACTION", "HINT", "NAME", "SCOPES", "EXPIRES", "LAST USE", "VERDICT"], &rows)
-}
-
-/// A row of `key list`. It fits into a hundred columns if the login does.
-fn row(key: &Key, login: &str, now: Timestamp) -> [String; 9] {
-    let expires = match key.expires_on {
-        Some(_) if key.is_expired(now) => "expired".to_owned(),
-        Some(expires_on) => last_day(expires_on).to_string(),
-        None if key.action == TokenAction::Access => "never".to_owned(),
-        None => "-".to_owned(),
-    };
-    let name = key.name.as_deref().map_or_else(|| "-".to_owned(), |name| shortened(name, 12));
-    let (id, action, hint) = (key.id.to_string(), key.action.as_str().to_owned(), key.current.hint.clone());
-    let known = key.evidence(key.last_use(Token::recorded_use));
-    let (used, verdict) = (last_use_text(&known), known.verdict(now).as_str().to_owned());
-    [id, login.to_owned(), action, hint, name, scopes_in_short(key), expires, used, verdict]
-}
-
-/// The first scope and the number of others; `key show` lists them all.
-fn scopes_in_short(key: &Key) -> String {
-    match (key.action, key.scopes.words().collect::<Vec<_>>().as_slice()) {
-        (TokenAction::Api, _) => "all".to_owned(),
-        (_, []) => "-".to_owned(),
-        (_, [only]) => only.clone(),
-        (_, [first, rest @ ..]) => format!("{first} +{}", rest.len()),
-    }
-}
-
-fn last_use_text(known: &Evidence) -> String {
-    let unused = known.recorded_later().map(|since| format!("none since {}", since.date()));
-    time_or(known.last_use, unused.as_deref().unwrap_or("never"))
 }
 
 /// All details of a key, one on each line.

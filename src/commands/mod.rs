@@ -5,6 +5,7 @@ mod confirmation;
 mod demo;
 mod import;
 mod key;
+mod key_list;
 mod migrate;
 mod output;
 mod password_input;

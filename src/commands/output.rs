@@ -8,22 +8,38 @@ use super::Failure;
 use crate::clock::{Timestamp, iso8601};
 
 /// Prints `rows` under `heading`, in columns that are as wide as necessary.
-pub fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> Result<(), Failure> {
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([heading[column].chars().count()]).max().unwrap_or_default()
-    };
-    let widths: [usize; N] = std::array::from_fn(width);
-    let line = |cells: [&str; N]| {
-        let padded: Vec<_> = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        padded.join("  ").trim_end().to_owned()
-    };
-    let mut text = line(heading) + "\n";
-    for row in rows {
-        text += &line(row.each_ref().map(String::as_str));
-        text.push('\n');
+pub fn table<const N: usize>(heading: [&'static str; N], rows: &[[String; N]]) -> Result<(), Failure> {
+    Table::new(heading).print(rows)
+}
+
+/// A table that is printed in parts. Its columns are as wide as necessary for what has been printed.
+pub struct Table<const N: usize> {
+    /// `None`: it is printed already.
+    heading: Option<[&'static str; N]>,
+    widths: [usize; N],
+}
+
+impl<const N: usize> Table<N> {
+    pub fn new(heading: [&'static str; N]) -> Self {
+        Self { heading: Some(heading), widths: heading.map(|cell| cell.chars().count()) }
     }
-    print(&text)
+
+    /// Prints `rows`, the first time below the heading.
+    pub fn print(&mut self, rows: &[[String; N]]) -> Result<(), Failure> {
+        for row in rows {
+            for (width, cell) in self.widths.iter_mut().zip(row) {
+                *width = cell.chars().count().max(*width);
+            }
+        }
+        let heading = self.heading.take().map(|heading| self.line(heading));
+        let rows = rows.iter().map(|row| self.line(row.each_ref().map(String::as_str)));
+        print(&heading.into_iter().chain(rows).collect::<String>())
+    }
+
+    fn line(&self, cells: [&str; N]) -> String {
+        let padded: Vec<_> = cells.iter().zip(self.widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        padded.join("  ").trim_end().to_owned() + "\n"
+    }
 }
 
 /// Prints `text`. A broken pipe is not an error: a reader such as `head` may stop early.

@@ -38,12 +38,13 @@ pub fn transaction<T, E: From<QueryError>>(
     }
 }
 
+/// What is to be done after a commit.
+type Afterwards = Vec<Box<dyn FnOnce()>>;
+
 thread_local! {
     /// What is to be done after the commit of the transaction that is under way on this thread; `None`: there is none.
-    static AFTERWARDS: RefCell<Option<Vec<Afterwards>>> = const { RefCell::new(None) };
+    static AFTERWARDS: RefCell<Option<Afterwards>> = const { RefCell::new(None) };
 }
-
-type Afterwards = Box<dyn FnOnce()>;
 
 /// Does `work` once the [`transaction`] that is under way on this thread is committed, and never if it is rolled back;
 /// at once if there is none.

@@ -3,6 +3,8 @@
 pub mod audit;
 pub mod export;
 pub mod key;
+pub mod key_export;
+pub mod listed_key;
 pub mod person;
 pub mod service;
 pub mod service_usage;

@@ -378,12 +378,8 @@ impl AuditEntry {
     /// Returns an error if the query fails.
     pub fn any_to_forget(connection: &mut DbConnection, now: Timestamp, kept: Option<TimeDelta>) -> QueryResult<bool> {
         let old = audit_entries::table.filter(audit_entries::created_on.lt(kept_since(now, kept)));
-        Ok(old
-            .filter(sql::<Bool>(EVERY_ENTRY))
-            .select(audit_entries::id)
-            .first::<i64>(connection)
-            .optional()?
-            .is_some())
+        let old = old.filter(sql::<Bool>(EVERY_ENTRY)).select(audit_entries::id);
+        Ok(old.first::<i64>(connection).optional()?.is_some())
     }
 
     /// Removes a batch of entries that are older than `kept`. Nothing else removes any.
@@ -391,10 +387,9 @@ impl AuditEntry {
     /// # Errors
     /// Returns an error if a query fails.
     pub fn forget_old(connection: &mut DbConnection, now: Timestamp, kept: Option<TimeDelta>) -> QueryResult<()> {
-        let old = old_entries(kept_since(now, kept))
-            .order((audit_entries::created_on, audit_entries::id))
-            .limit(BATCH)
-            .select(audit_entries::id);
+        let old = audit_entries::table.filter(audit_entries::created_on.lt(kept_since(now, kept)));
+        let old = old.filter(sql::<Bool>(EVERY_ENTRY)).order((audit_entries::created_on, audit_entries::id));
+        let old = old.limit(BATCH).select(audit_entries::id);
         // Rows that are locked are already being removed by another process.
         let old: Vec<i64> = match connection {
             DbConnection::Sqlite(it) => old.load(it),

@@ -5,6 +5,7 @@ pub mod activity;
 pub mod audit;
 pub mod elsewhere;
 pub mod error_page;
+pub mod everybodys_keys;
 pub mod form;
 pub mod key_revoke;
 pub mod keys;

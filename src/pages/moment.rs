@@ -18,7 +18,7 @@ pub struct Moment {
     pub exact: String,
     /// The day: `24 Nov 2026`.
     pub day: String,
-    /// How long ago it was, in the words of [`span_in_words`].
+    /// How long ago it was, in the words of `span_in_words`.
     pub ago: String,
     /// Whether it was within the last 30 days.
     pub is_recent: bool,
@@ -46,7 +46,7 @@ pub struct Due {
     pub exact: String,
     /// The day: `24 Nov 2026`, or `the end of 24 Nov 2026`.
     pub day: String,
-    /// How long it is until then: in days up to 120 days, otherwise in the words of [`span_in_words`].
+    /// How long it is until then: in days up to 120 days, otherwise in the words of `span_in_words`.
     pub ahead: String,
 }
 

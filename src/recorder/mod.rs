@@ -5,6 +5,7 @@ pub mod service_uses;
 pub mod sign_ins;
 mod thread;
 pub mod unrecorded;
+mod unwritten;
 pub mod wake_up;
 mod write;
 

@@ -1,5 +1,7 @@
 //! Where keys are used: on which services, when last and by whom, and how often a day. Counted in memory, so that it
 //! costs the question nothing, and written behind by the [`Recorder`](super::Recorder) about once a minute.
+//!
+//! It is a long file because the counts are private: what is counted, written and shown must agree about what is where.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -175,6 +177,16 @@ impl ServiceUses {
         for (of, it) in state.unwritten.of.iter().chain(&state.counted.of) {
             let known = latest.entry(of.service_id).or_insert(it.last);
             *known = it.last.max(*known);
+        }
+        latest
+    }
+
+    /// The latest use of each of these keys on each service, of those that are not written yet. Ask before the database is.
+    pub fn latest_of(&self, key_ids: &[i64]) -> Vec<(KeyOnService, Timestamp)> {
+        let (state, mut latest) = (self.state(), Vec::new());
+        for uses in [&state.unwritten, &state.counted] {
+            let of_keys = key_ids.iter().flat_map(|id| uses.of.range(of_key(*id)));
+            latest.extend(of_keys.map(|(of, it)| (*of, it.last)));
         }
         latest
     }

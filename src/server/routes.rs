@@ -30,6 +30,10 @@ pub fn api() -> Vec<At> {
             .patch(api::services::update)
             .delete(api::services::remove)
             .with_problems(),
+        at("/admin/keys.json").get(api::keys::list).with_problems(),
+        at("/admin/keys.csv").get(api::keys::csv).with_problems(),
+        at("/admin/keys.ndjson").get(api::keys::ndjson).with_problems(),
+        at("/admin/keys/revoke.json").post(api::keys::revoke).with_problems(),
         at("/admin/audit.json").get(api::audit::list).with_problems(),
         at("/admin/audit.csv").get(api::audit::csv).with_problems(),
         at("/admin/audit.ndjson").get(api::audit::ndjson).with_problems(),
@@ -97,6 +101,10 @@ pub fn pages() -> Vec<At> {
         at("/admin/users/{id:[0-9]+}/keys/{key_id:[0-9]+}/revoke")
             .get(pages::people::key::ask)
             .post(pages::people::key::revoke),
+        at("/admin/keys").get(pages::everybodys_keys::list::show),
+        at("/admin/keys/export.csv").get(pages::everybodys_keys::list::csv),
+        at("/admin/keys/export.ndjson").get(pages::everybodys_keys::list::ndjson),
+        at("/admin/keys/revoke").get(pages::everybodys_keys::revoke::ask).post(pages::everybodys_keys::revoke::revoke),
         at("/admin/audit").get(pages::audit::show),
         at("/admin/audit/export.csv").get(pages::audit::csv),
         at("/admin/audit/export.ndjson").get(pages::audit::ndjson),

@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 
 use latchkey::http::asks::Asks;
 use latchkey::models::keys::key::Key as AnyKey;
+use latchkey::models::keys::list::{KeyList, NoUnwrittenUses};
+use latchkey::models::keys::list_query::KeyQuery;
 use latchkey::models::keys::scope::{Scope, Scopes};
 use latchkey::models::keys::token::TokenAction;
 use latchkey::models::people::search::PeopleSearch;
@@ -63,7 +65,7 @@ impl Prey {
 }
 
 /// What is asked of a route in as many ways as could give more than there was; a route that is new needs a line here.
-fn wishes(method: &Method, pattern: &str, number: usize) -> Vec<Value> {
+fn wishes(method: &Method, pattern: &str, number: usize, prey: &Prey) -> Vec<Value> {
     let every_scope = Scope::ALL.map(|scope| scope.to_string());
     let person = |more: Value| {
         let user = json!({ "login": format!("made{number}"), "firstname": "A", "lastname": "B", "mail": format!("made{number}@example.com") });
@@ -107,6 +109,10 @@ fn wishes(method: &Method, pattern: &str, number: usize) -> Vec<Value> {
                 json!({ "expires_on": null }),
             ]
         }
+        ("POST", "/admin/keys/revoke.json") => {
+            let each = prey.keys.iter().map(|id| json!({ "ids": [id] }));
+            [json!({ "ids": prey.keys })].into_iter().chain(each).collect()
+        }
         ("POST", "/my/tokens/{id}/rotate.json") => vec![json!({ "grace": "0" })],
         ("POST", "/admin/services.json") | ("PATCH", "/admin/services/{id}.json") => vec![json!({ "title": "Greedy" })],
         (method, pattern) => panic!("{method} {pattern} is new: say here what could be asked of it"),
@@ -128,15 +134,20 @@ fn power(site: &Site, scopes: Scopes) -> BTreeSet<String> {
         if user.admin { format!("{} {secret} {rest:?}", user.id) } else { format!("{} {secret}", user.id) }
     };
     let powerful = people.iter().filter(|user| user.admin || user.password_hash.is_some());
-    let keys = site.app.database.read_now(AnyKey::of_everybody).expect("keys");
+    let keys = site.app.database.read_now(|connection| {
+        let all = KeyQuery::read(|_| None).expect("all keys");
+        let list = KeyList::of(connection, &all)?.expect("a list");
+        Ok(list.page(connection, (None, 1_000_000), &NoUnwrittenUses, site.clock.now())?.keys)
+    });
+    let keys = keys.expect("keys").into_iter().map(|listed| listed.key).collect::<Vec<AnyKey>>();
     let grants = |scope: &Scope| scopes.grants(*scope);
     let goes_beyond = |key: &AnyKey| {
         key.action == TokenAction::Api
             || !key.scopes.services.is_empty()
             || !key.scopes.own.iter().all(|it| grants(&it))
     };
-    let beyond = keys.iter().filter(|(key, _)| goes_beyond(key));
-    let of_key = |(key, _): &(AnyKey, String)| {
+    let beyond = keys.iter().filter(|key| goes_beyond(key));
+    let of_key = |key: &AnyKey| {
         let row = (key.id, &key.name, key.scopes.to_string(), key.expires_on, key.current.id);
         format!("{row:?}")
     };
@@ -173,7 +184,7 @@ async fn no_key_makes_what_may_do_more_than_itself(#[values(Sqlite, Postgres)] d
                     let key = site.add_access_token(&root, &words, "30d").await;
                     let before = power(&site, scopes);
                     for id in prey.ids(route.path()) {
-                        for wish in wishes(&method, route.path(), number) {
+                        for wish in wishes(&method, route.path(), number, &prey) {
                             for login in [None, Some("boss"), Some(prey.ordinary[0].login.as_str())] {
                                 let address =
                                     route.path().replace("{id:[0-9]+}", "{id}").replace("{id}", &id.to_string());

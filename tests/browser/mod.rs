@@ -2,6 +2,7 @@
 
 mod audit;
 mod checks;
+mod every_key;
 mod every_page;
 mod keyboard;
 mod leaked_keys;

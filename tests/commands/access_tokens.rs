@@ -82,7 +82,10 @@ async fn an_access_token_is_made_used_shown_and_revoked(#[values(Sqlite, Postgre
     let mut shown = expected.clone();
     shown["services"] = json!([]);
     assert_eq!(json_of(&latchkey, &["key", "show", &id]), shown, "the secret is not shown again");
-    assert_eq!(json_of(&latchkey, &["key", "list", "alice"]), json!([expected]));
+    let listed = &json_of(&latchkey, &["key", "list", "alice"])[0];
+    let mut with_owner = shown.clone();
+    with_owner["user_id"] = listed["user_id"].clone();
+    assert_eq!(listed, &with_owner, "the list says whose it is, too");
 
     let process = Process::serve(&latchkey, &[]);
     assert_eq!(process.get_with_key(CURRENT, secret).await.status, 200);
@@ -207,7 +210,7 @@ fn the_list_fits_a_hundred_columns(#[values(Sqlite, Postgres)] db: Db) {
     let times =
         "created_on = '2026-01-01 10:00:00', updated_on = '2026-01-31 10:00:00', expires_on = '2026-02-01 10:00:00'";
     database.execute(&format!("UPDATE tokens SET {times} WHERE id = {}", id_of(&expired)));
-    let list = latchkey.run(&["key", "list"]).done().stdout;
+    let list = latchkey.run(&["key", "list", "--sort=created_on"]).done().stdout;
     for line in list.lines() {
         assert!(line.chars().count() <= 100, "{} columns: {line}", line.chars().count());
     }
@@ -217,12 +220,12 @@ fn the_list_fits_a_hundred_columns(#[values(Sqlite, Postgres)] db: Db) {
         list.lines().skip(1).map(|line| line.split_whitespace().nth(3).expect("a hint").to_owned()).collect();
     let in_30_days = (Utc::now() + TimeDelta::days(30)).date_naive();
     assert_eq!(shown[0], "LOGIN ACTION HINT NAME SCOPES EXPIRES LAST USE VERDICT");
-    assert_eq!(shown[1], format!("alice api {} - all - never too_early", hints[0]));
-    let long = format!("alice access {} {}… account:read +1 {in_30_days} never too_early", hints[1], "n".repeat(11));
-    assert_eq!(shown[2], long);
+    assert_eq!(shown[1], format!("bob access {} dritte account:write expired 2026-01-31T10:00:00Z idle", hints[0]));
+    assert_eq!(shown[2], format!("alice api {} - all - never too_early", hints[1]));
     assert_eq!(shown[3], format!("bob feeds {} - - - never too_early", hints[2]));
-    assert_eq!(shown[4], format!("bob access {} zweite account:write never never too_early", hints[3]));
-    assert_eq!(shown[5], format!("bob access {} dritte account:write expired 2026-01-31T10:00:00Z idle", hints[4]));
+    let long = format!("alice access {} {}… account:read +1 {in_30_days} never too_early", hints[3], "n".repeat(11));
+    assert_eq!(shown[4], long);
+    assert_eq!(shown[5], format!("bob access {} zweite account:write never never too_early", hints[4]));
     assert_eq!(json_of(&latchkey, &["key", "show", &id_of(&expired)])["state"], "expired");
     let of_bob = latchkey.run(&["key", "list", "bob"]).done().stdout;
     assert_eq!(of_bob.lines().count(), 4, "{of_bob}");

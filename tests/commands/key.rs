@@ -92,7 +92,7 @@ async fn keys_that_nobody_uses_are_found(#[values(Sqlite, Postgres)] db: Db) {
     assert_eq!(found(&["carol", "--unused-since=2026-03-01T12:00:00Z"]), "carol");
     assert_eq!(found(&["--unused-since", "2099-01-01"]).split(' ').count(), 3);
     let line = latchkey.run(&["key", "list", "--unused-since", "spring"]).refused(2);
-    assert!(line.contains("use a date such as 2026-12-31"), "{line}");
+    assert!(line.contains("it must be a date such as 2026-12-31"), "{line}");
 }
 
 /// To look is not to make or to upgrade.

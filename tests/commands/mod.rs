@@ -1,6 +1,7 @@
 mod access_tokens;
 mod demo;
 mod key;
+mod key_list;
 mod log;
 mod misuse;
 mod serve;

@@ -53,6 +53,8 @@ def map_case(context, case):
         # An address with a percent escape is none of the API's.
         if quote(str(value), safe="") != str(value):
             case.path_parameters[name] = f"x{number}"
+    if case.path == "/admin/keys/revoke.json" and isinstance(case.body, dict):
+        keep_keys(case.body)
     if case.meta.generation.mode.is_positive and isinstance(case.body, dict) and number % 4:
         if case.path.startswith("/my/tokens"):
             keep_rules_of_keys(case.body, number)
@@ -62,6 +64,8 @@ def map_case(context, case):
             keep_rules(case.body.get("user", case.body), number)
     if case.path.startswith("/users.") and case.method == "GET" and number % 2:
         case.query = {**(case.query or {}), "name": NAMES[number // 2 % len(NAMES)]}
+    if case.path.startswith("/admin/keys.") and case.meta.generation.mode.is_positive and number % 4:
+        case.query = rules_of_key_lists_kept(case.query or {}, number)
     if case.path == "/my/tokens.json" and case.method == "GET" and case.meta.generation.mode.is_positive:
         filters = [name for name in ("unused_since", "expires_before") if name in (case.query or {})]
         case.query = {**(case.query or {}), **dict.fromkeys(filters, TIMES[number % len(TIMES)])}
@@ -176,6 +180,29 @@ def keep_rules_of_services(service, number):
     for name in ["readers", "writers"]:
         if isinstance(service.get(name), list):
             service[name] = ["admin"] * REPEATED[number % len(REPEATED)]
+
+
+def rules_of_key_lists_kept(query, number):
+    """The same query about people, services and times that are there. A cursor is given by the page before only."""
+    right = {
+        "owner": "admin",
+        "scope": "users:read",
+        "service": "open",
+        "unused_since": TIMES[number % len(TIMES)],
+        "expires_before": TIMES[number % len(TIMES)],
+        "search": ["a b", NAMES[4]][number % 2],
+        "sort": ["created_on", "last_used_on:desc", "expires_on:asc"][number % 3],
+    }
+    one_of_two = "never_used" if "unused_since" in query else ""
+    return {name: right.get(name, value) for name, value in query.items() if name not in ("cursor", one_of_two)}
+
+
+def keep_keys(revocation):
+    """Takes out the keys by which it all happens, and half of the others."""
+    ids = revocation.get("ids")
+    if isinstance(ids, list):
+        is_to_go = lambda id: not isinstance(id, int) or id % 2 and str(id) not in OWN_KEYS
+        revocation["ids"] = [id for id in ids if is_to_go(id)]
 
 
 def keep_rules_of_keys(key, number):

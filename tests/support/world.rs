@@ -53,8 +53,12 @@ impl World {
         let key = match by {
             By::ApiKey => site.add_key(&root, TokenAction::Api).await,
             _ => {
-                site.add_access_token(&root, "account:write tokens:write users:write services:write audit:read", "30d")
-                    .await
+                site.add_access_token(
+                    &root,
+                    "account:write tokens:write users:write services:write keys:write audit:read",
+                    "30d",
+                )
+                .await
             }
         };
         let token = site.add_access_token(&root, "account:read", "30d").await;
@@ -144,6 +148,7 @@ impl World {
             "/admin/users/{id:[0-9]+}/password" => new_password.to_vec(),
             "/admin/services/new" => [fields(&[("name", &format!("{name}-2"))]), service].concat(),
             "/admin/services/{id:[0-9]+}" => [fields(&[("seen", seen)]), service].concat(),
+            "/admin/keys/revoke" => fields(&[("revokes", &self.others_key.id.to_string())]),
             "/admin/services/{id:[0-9]+}/try" => fields(&[("tried_method", "GET"), ("tried_path", "/")]),
             _ => Vec::new(),
         }
@@ -186,6 +191,7 @@ impl World {
             ("POST", "/admin/services.json") => {
                 request.json(&json!({ "name": format!("{name}-2"), "host": format!("{name}-2.example.org") }))
             }
+            ("POST", "/admin/keys/revoke.json") => request.json(&json!({ "ids": [self.others_key.id] })),
             ("PATCH", "/admin/services/{id}.json") => request.json(&json!({ "title": "Changed" })),
             _ => request,
         }

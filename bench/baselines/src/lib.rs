@@ -44,5 +44,7 @@ pub mod recorder;
 pub mod secret;
 #[path = "../../../src/server/mod.rs"]
 pub mod server;
+#[path = "../../../src/spans.rs"]
+pub mod spans;
 #[path = "../../../src/threads.rs"]
 pub mod threads;

@@ -10,6 +10,7 @@ use super::request::Time;
 use crate::clock::{Timestamp, parse_date_or_time};
 use crate::http::error::AppError;
 use crate::models::keys::key::{Key, KeyUse};
+use crate::models::keys::list_query::A_TIME;
 use crate::models::keys::token::TokenAction;
 
 /// The number of keys in a response by default, and the largest that `limit` can ask for.
@@ -93,9 +94,6 @@ impl Filter {
         unused && self.expires_before.is_none_or(expires)
     }
 }
-
-/// What a time in a query or on the command line has to be.
-pub const A_TIME: &str = "a date such as 2026-12-31 or an RFC 3339 time such as 2026-12-31T10:00:00Z";
 
 /// Parses a number in `range`; otherwise returns what it must be.
 fn number(text: &str, range: RangeInclusive<u32>) -> Result<u32, String> {

@@ -18,8 +18,8 @@ use super::scope::{KeyScopes, Scopes};
 use super::token::{LastClient, RecordIf, Token, TokenAction, TokenUse, UsedBy};
 use super::verdict::Evidence;
 use crate::clock::{Timestamp, end_in_words};
-use crate::db::schema::{events, tokens, users};
-use crate::db::{DbConnection, DbError, lower, write_error};
+use crate::db::schema::{events, tokens};
+use crate::db::{DbConnection, DbError, write_error};
 use crate::models::client::Client;
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::ids::{KeyId, UserId};
@@ -142,27 +142,22 @@ impl Key {
         Self::of_rows(connection, rows, KeysOf::User(user_id))
     }
 
-    /// All keys, each with its owner's login, by login and then oldest first.
+    /// The keys with these ids that are there, by their ids.
     ///
     /// # Errors
-    /// Returns an error if the query fails.
-    pub fn of_everybody(connection: &mut DbConnection) -> QueryResult<Vec<(Self, String)>> {
-        let rows: Vec<(Token, Option<String>, LastClient, String)> = tokens::table
-            .inner_join(users::table)
-            .filter(tokens::action.eq_any(TokenAction::KEYS))
-            .order((lower(users::login), tokens::id))
-            .select((Token::as_select(), tokens::note, LastClient::as_select(), users::login))
-            .load(connection)?;
-        // The order of the keys: that of their first secrets' rows, which are sorted by login.
-        let firsts: Vec<(i64, String)> = rows
-            .iter()
-            .filter(|(token, ..)| token.key() == token.id)
-            .map(|(token, .., login)| (token.id, login.clone()))
-            .collect();
-        let rows = rows.into_iter().map(|(token, note, last_client, _)| (token, note, last_client)).collect();
-        let keys = Self::of_rows(connection, rows, KeysOf::Everybody)?;
-        let mut keys: BTreeMap<i64, Self> = keys.into_iter().map(|key| (key.id, key)).collect();
-        Ok(firsts.into_iter().filter_map(|(id, login)| Some((keys.remove(&id)?, login))).collect())
+    /// Returns an error if a query fails.
+    pub fn with_ids(connection: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<Self>> {
+        let rows = || {
+            let keys = tokens::table.filter(tokens::action.eq_any(TokenAction::KEYS));
+            keys.select((Token::as_select(), tokens::note, LastClient::as_select()))
+        };
+        let firsts = rows().filter(tokens::id.eq_any(ids)).filter(tokens::key_id.is_null());
+        let mut found: Vec<KeyRow> = firsts.load(connection)?;
+        found.extend(rows().filter(tokens::key_id.eq_any(ids)).load::<KeyRow>(connection)?);
+        found.sort_by_key(|(token, ..)| token.id);
+        // A key may have been revoked between the two queries.
+        let keys = Self::of_rows(connection, found, KeysOf::These(ids))?;
+        Ok(keys.into_iter().filter(|key| key.earlier.last().unwrap_or(&key.current).id == key.id).collect())
     }
 
     /// The key that has this id, or has a secret with this id, and its owner.
@@ -205,7 +200,7 @@ impl Key {
     }
 
     /// Groups rows into keys. The rows of one key must be in the order of their ids.
-    fn of_rows(connection: &mut DbConnection, rows: Vec<KeyRow>, whose: KeysOf) -> QueryResult<Vec<Self>> {
+    fn of_rows(connection: &mut DbConnection, rows: Vec<KeyRow>, whose: KeysOf<'_>) -> QueryResult<Vec<Self>> {
         let mut keys: BTreeMap<i64, Vec<KeyRow>> = BTreeMap::new();
         for row in rows {
             keys.entry(row.0.key()).or_default().push(row);

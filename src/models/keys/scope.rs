@@ -1,4 +1,6 @@
-//! What a key may do: in Latchkey itself, and on services. It is a long file because its tests list every scope.
+//! What a key may do: in Latchkey itself, and on services.
+//!
+//! It is a long file because the word of a scope, what includes it, and what sets of scopes grant must agree.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -34,6 +36,10 @@ text_enum! {
         ServicesRead = ("services:read", "see the services"),
         /// Add, change and remove services, and decide who may use them.
         ServicesWrite = ("services:write", "add, change and remove services, and decide who may use them"),
+        /// See everybody's keys.
+        KeysRead = ("keys:read", "see everybody's keys"),
+        /// Revoke everybody's keys, as far as these may do no more than the key itself.
+        KeysWrite = ("keys:write", "revoke everybody's keys that can do no more than this one"),
         /// See what happened to anybody's keys and account, and to services.
         AuditRead = ("audit:read", "see the audit log"),
     }
@@ -47,6 +53,7 @@ impl Scope {
             Self::TokensRead | Self::TokensWrite => Subject::Keys,
             Self::UsersRead | Self::UsersWrite => Subject::People,
             Self::ServicesRead | Self::ServicesWrite => Subject::Services,
+            Self::KeysRead | Self::KeysWrite => Subject::EverybodysKeys,
             Self::AuditRead => Subject::Audit,
         }
     }
@@ -63,8 +70,14 @@ impl Scope {
             Self::TokensRead => Some(Self::TokensWrite),
             Self::UsersRead => Some(Self::UsersWrite),
             Self::ServicesRead => Some(Self::ServicesWrite),
+            Self::KeysRead => Some(Self::KeysWrite),
             // Nobody writes to the audit log: it is added to by what happens.
-            Self::AccountWrite | Self::TokensWrite | Self::UsersWrite | Self::ServicesWrite | Self::AuditRead => None,
+            Self::AccountWrite
+            | Self::TokensWrite
+            | Self::UsersWrite
+            | Self::ServicesWrite
+            | Self::KeysWrite
+            | Self::AuditRead => None,
         }
     }
 
@@ -321,8 +334,8 @@ mod tests {
         let granted = |scope: Scope| Scope::ALL.into_iter().filter(move |it| Scopes::from(scope).grants(*it));
         let granted: Vec<_> = Scope::ALL.into_iter().map(|scope| granted(scope).collect::<Vec<_>>()).collect();
         use Scope::{
-            AccountRead, AccountWrite, AuditRead, ServicesRead, ServicesWrite, TokensRead, TokensWrite, UsersRead,
-            UsersWrite,
+            AccountRead, AccountWrite, AuditRead, KeysRead, KeysWrite, ServicesRead, ServicesWrite, TokensRead,
+            TokensWrite, UsersRead, UsersWrite,
         };
         let expected = [
             vec![AccountRead],
@@ -333,6 +346,8 @@ mod tests {
             vec![UsersRead, UsersWrite],
             vec![ServicesRead],
             vec![ServicesRead, ServicesWrite],
+            vec![KeysRead],
+            vec![KeysRead, KeysWrite],
             vec![AuditRead],
         ];
         assert_eq!(granted, expected);
@@ -342,7 +357,7 @@ mod tests {
     fn a_word_that_is_no_scope_is_told_with_those_that_are() {
         let error = KeyScopes::of_words(["account:read", "admin"]).expect_err("no scope");
         let all = "account:read account:write tokens:read tokens:write users:read users:write services:read \
-                   services:write audit:read, and service:NAME:read and service:NAME:write";
+                   services:write keys:read keys:write audit:read, and service:NAME:read and service:NAME:write";
         assert_eq!(error.to_string(), format!("Unknown scope: admin. The scopes are {all}"));
         for word in ["service:wiki", "service:wiki:admin", "service::read", "service:Wiki:read", "service:-a:read", ""]
         {

@@ -14,6 +14,8 @@ text_enum! {
         People = ("users", "People"),
         /// The services, as administrators manage them.
         Services = ("services", "Services"),
+        /// The keys of everybody.
+        EverybodysKeys = ("keys", "Everybody's keys"),
         /// What happened to everybody's keys and accounts, and to services.
         Audit = ("audit", "Audit log"),
     }
@@ -24,7 +26,7 @@ impl Subject {
     pub fn is_for_administrators(self) -> bool {
         match self {
             Self::Account | Self::Keys => false,
-            Self::People | Self::Services | Self::Audit => true,
+            Self::People | Self::Services | Self::EverybodysKeys | Self::Audit => true,
         }
     }
 }

@@ -181,6 +181,11 @@ impl FewTexts {
         self.0.iter().all(|it| text.contains(&it.to_lowercase()))
     }
 
+    /// A LIKE pattern for each of them, which finds it within a text; `\\` escapes.
+    pub(crate) fn patterns(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|text| format!("%{}%", escaped(text)))
+    }
+
     /// The texts that are not blank. `None`: there are none.
     ///
     /// # Errors

@@ -9,4 +9,5 @@ pub mod service;
 pub mod setting;
 pub mod setting_rules;
 pub mod settings;
+pub mod used_on;
 pub mod uses;

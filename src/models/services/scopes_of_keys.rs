@@ -9,20 +9,20 @@ use crate::db::DbConnection;
 use crate::db::schema::{services, token_services, tokens};
 use crate::models::keys::scope::{Access, ServiceScope};
 
-/// Whose keys are read.
+/// Which keys are read.
 #[derive(Clone, Copy, Debug)]
-pub enum KeysOf {
+pub enum KeysOf<'a> {
     /// The keys of a person.
     User(i64),
-    /// All keys.
-    Everybody,
+    /// The keys with these ids.
+    These(&'a [i64]),
 }
 
 /// The service scopes of each key, by key id. Keys without service scopes have no entry.
 ///
 /// # Errors
 /// Returns an error if the query fails.
-pub fn of_keys(connection: &mut DbConnection, whose: KeysOf) -> QueryResult<BTreeMap<i64, BTreeSet<ServiceScope>>> {
+pub fn of_keys(connection: &mut DbConnection, whose: KeysOf<'_>) -> QueryResult<BTreeMap<i64, BTreeSet<ServiceScope>>> {
     let held = token_services::table.inner_join(services::table).select((
         token_services::token_id,
         services::name,
@@ -38,7 +38,7 @@ pub fn of_keys(connection: &mut DbConnection, whose: KeysOf) -> QueryResult<BTre
                 DbConnection::Postgres(it) => held.load(it),
             }
         }
-        (KeysOf::Everybody, connection) => held.load(connection),
+        (KeysOf::These(ids), connection) => held.filter(token_services::token_id.eq_any(ids)).load(connection),
     }?;
     let mut scopes: BTreeMap<i64, BTreeSet<ServiceScope>> = BTreeMap::new();
     for (key_id, service, access) in rows {

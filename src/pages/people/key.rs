@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use super::{full_name, path_of, person};
+use super::{path_of, person};
 use crate::app::App;
 use crate::callers::confirmation::Sensitive;
 use crate::callers::posted_form::NoFields;
@@ -14,8 +14,9 @@ use crate::http::address::id_named;
 use crate::http::error::AppError;
 use crate::models::ids::{KeyId, UserId};
 use crate::models::keys::key::{Key, KeyRefusal};
+use crate::models::keys::list::Owner;
 use crate::models::keys::token::TokenAction;
-use crate::models::people::user::User;
+use crate::models::people::user::{User, UserStatus};
 use crate::pages::form::{PasswordAgain, error_summary};
 use crate::pages::keys::is_on;
 use crate::pages::service_uses::KeyUses;
@@ -44,31 +45,32 @@ struct RevokePage {
 }
 
 /// What an administrator is told about a key besides what its owner sees.
-struct Facts {
+pub struct Facts {
     /// The path of the owner's page.
-    owner_path: String,
+    pub owner_path: String,
     /// The owner's name.
-    owner: String,
+    pub owner: String,
     /// The kind of key.
-    kind: &'static str,
+    pub kind: &'static str,
     /// Why the key does not work although it has not expired; `None` if it does.
-    refused: Option<&'static str>,
+    pub refused: Option<&'static str>,
 }
 
 impl Facts {
-    fn of(app: &App, key: &Key, owner: &User) -> Self {
-        let refused = match (owner.is_active(), is_on(app, key.action)) {
+    /// What there is to say about `key` of `owner`.
+    pub fn of(app: &App, key: &Key, owner: &Owner) -> Self {
+        let refused = match (owner.status == UserStatus::Active, is_on(app, key.action)) {
             (false, _) => Some("Refused: the account is not active"),
             (_, false) => Some("Refused: keys of this kind are turned off on this server"),
             (true, true) => None,
         };
-        Self { owner_path: path_of(owner.id), owner: full_name(owner), kind: key.action.label(), refused }
+        Self { owner_path: path_of(owner.id), owner: owner.name.clone(), kind: key.action.label(), refused }
     }
 }
 
-/// `key` of `owner` as an administrator sees it.
-fn shown(app: &App, key: &Key, owner: &User, facts: &Facts) -> ShownToken {
-    let shown = ShownToken::of_owner(app, key, owner);
+/// `key` as an administrator sees it.
+pub fn shown(app: &App, key: &Key, facts: &Facts) -> ShownToken {
+    let shown = ShownToken::new(app, key);
     ShownToken {
         path: format!("{}/keys/{}", facts.owner_path, key.id),
         // Only access tokens have a name.
@@ -85,8 +87,8 @@ fn shown(app: &App, key: &Key, owner: &User, facts: &Facts) -> ShownToken {
 
 impl RevokePage {
     fn new(app: &App, shell: Shell, (key, owner): (&Key, &User), again: PasswordAgain) -> Self {
-        let facts = Facts::of(app, key, owner);
-        Self { shell, key: shown(app, key, owner, &facts), facts, rotation: Rotation::of(app, key), again }
+        let facts = Facts::of(app, key, &owner.into());
+        Self { shell, key: shown(app, key, &facts), facts, rotation: Rotation::of(app, key), again }
     }
 
     fn error_summary(&self) -> Vec<(&'static str, String)> {
@@ -113,8 +115,8 @@ pub async fn show(
     _: AdminSession,
 ) -> Result<HttpResponse, AppError> {
     let (key, owner) = key_of(&app, &request).await?;
-    let facts = Facts::of(&app, &key, &owner);
-    let shown = shown(&app, &key, &owner, &facts);
+    let facts = Facts::of(&app, &key, &(&owner).into());
+    let shown = shown(&app, &key, &facts);
     let shown = KeyPage {
         shell: Shell::of(&app, &request, &session)?,
         uses: KeyUses::of_kind(&app, (key.action, key.id), shown.works, shown.last_used.clone()).await?,

@@ -78,6 +78,12 @@ fn path_of(user_id: i64) -> String {
     format!("/admin/users/{user_id}")
 }
 
+/// The path of the list of everybody's keys that shows those of the person with this login.
+fn list_of_keys(login: &str) -> String {
+    let owner = form_urlencoded::Serializer::new(String::new()).append_pair("owner", login).finish();
+    format!("/admin/keys?{owner}")
+}
+
 fn full_name(user: &User) -> String {
     format!("{} {}", user.firstname, user.lastname)
 }

@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use super::{Holdings, full_name, holdings, path_of, person, status_label};
+use super::{Holdings, full_name, holdings, list_of_keys, path_of, person, status_label};
 use crate::app::App;
 use crate::callers::session_user::AdminSession;
 use crate::http::address::id_of;
@@ -40,6 +40,8 @@ struct PersonPage {
     password_set: Option<Moment>,
     keys: [KeyPanel; 2],
     tokens: Vec<ShownToken>,
+    /// Where the list of everybody's keys shows those of this person.
+    list_path: String,
     /// The button that locks or unlocks the account; `None` for the administrator's own account.
     action: Option<Action>,
 }
@@ -68,8 +70,10 @@ pub async fn show(
         UserStatus::Registered => ("unlock", "Activate"),
         UserStatus::Locked => ("unlock", "Unlock"),
     };
+    let shell = Shell::of(&app, &request, &session)?.saying(&request, NOTICES);
     let shown = PersonPage {
-        shell: Shell::of(&app, &request, &session)?.saying(&request, NOTICES),
+        list_path: shell.path(&list_of_keys(&user.login)),
+        shell,
         name: full_name(&user),
         status: status_label(user.status).unwrap_or("Active"),
         created: moment(user.created_on),

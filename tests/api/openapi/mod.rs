@@ -174,6 +174,7 @@ async fn every_field_that_is_answered_is_described(#[values(Sqlite, Postgres)] d
     description.holds("/my/account.json", &get, &switched);
     every_answer_about_keys_is_described(&site, &root, &mut description).await;
     every_answer_about_services_is_described(&site, &root, &bob, &mut description).await;
+    every_answer_about_everybodys_keys_is_described(&site, &root, &mut description).await;
     for path in ["/admin/audit.json", "/admin/audit.csv", "/admin/audit.ndjson"] {
         for (status, query, asked) in
             [(200, "", as_root), (400, "?since=x", as_root), (403, "", as_bob), (401, "", stranger)]
@@ -267,6 +268,36 @@ async fn every_answer_about_keys_is_described(site: &Site, root: &User, descript
         let answer = Answer::of(request.header("X-Redmine-API-Key", &own.secret)).await;
         assert_eq!(answer.status, status, "{path}: {}", answer.text);
         description.holds(path, method, &answer);
+    }
+}
+
+/// The same about the keys of everybody.
+async fn every_answer_about_everybodys_keys_is_described(site: &Site, root: &User, description: &mut Description) {
+    let admin = site.add_access_token(root, "keys:write account:read", "30d").await;
+    let other = site.add_passwordless_user("erin").await;
+    let (within, beyond) = (
+        site.add_access_token(&other, "account:read", "30d").await,
+        site.add_access_token(&other, "account:write", "30d").await,
+    );
+    let ids = |ids: &[i64]| json!({ "ids": ids }).to_string();
+    let many: Vec<i64> = (1..=501).collect();
+    for (status, method, path, body) in [
+        (200, Method::GET, "/admin/keys.json", String::new()),
+        (422, Method::GET, "/admin/keys.json?state=broken", String::new()),
+        (200, Method::GET, "/admin/keys.csv", String::new()),
+        (422, Method::GET, "/admin/keys.csv?owner=nobody", String::new()),
+        (200, Method::GET, "/admin/keys.ndjson", String::new()),
+        (422, Method::GET, "/admin/keys.ndjson?limit=1", String::new()),
+        (200, Method::POST, "/admin/keys/revoke.json", ids(&[within.id, 4711])),
+        (403, Method::POST, "/admin/keys/revoke.json", ids(&[beyond.id])),
+        (422, Method::POST, "/admin/keys/revoke.json", ids(&many)),
+        (400, Method::POST, "/admin/keys/revoke.json", "{".to_owned()),
+        (413, Method::POST, "/admin/keys/revoke.json", "x".repeat(70_000)),
+    ] {
+        let request = site.request(method.clone(), path).bearer_auth(&admin.secret);
+        let answer = Answer::of(request.header("Content-Type", "application/json").body(body)).await;
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.text);
+        description.holds(path.split('?').next().unwrap_or(path), &method, &answer);
     }
 }
 

@@ -67,7 +67,7 @@ async fn broken_rules_are_told_and_nothing_is_made(#[values(Sqlite, Postgres)] d
     let (site, _, key) = with_alice(db).await;
     let before = state(&site);
     let scopes = "account:read account:write tokens:read tokens:write users:read users:write services:read \
-                  services:write audit:read, and service:NAME:read and service:NAME:write";
+                  services:write keys:read keys:write audit:read, and service:NAME:read and service:NAME:write";
     let expiry = "must be never, a number of days such as 30d, a date such as 2027-01-31 or an RFC 3339 time";
     for (wish, text) in [
         (json!({}), "Name cannot be blank; Choose at least one scope".to_owned()),

@@ -17,7 +17,7 @@ async fn what_it_may_do_is_ticked_with_a_description_each(#[values(Sqlite, Postg
     let site = Site::start(db).await;
     site.add_user("alice").await;
     site.add_admin("root").await;
-    for (login, offered) in [("alice", 4), ("root", 8)] {
+    for (login, offered) in [("alice", 4), ("root", 11)] {
         let form = site.signed_in(login).await.get("/my/tokens/new").await;
         assert_eq!(form.status, 200);
         for (number, scope) in Scope::ALL.into_iter().enumerate() {

@@ -133,6 +133,7 @@ async fn its_scopes_stand_in_groups(#[values(Sqlite, Postgres)] db: Db) {
         "Your keys 2",
         "People Administrators 2",
         "Services Administrators 2",
+        "Everybody's keys Administrators 2",
         "Audit log Administrators 1",
     ];
     for path in [made.edit_path(), "/my/tokens/new".to_owned()] {

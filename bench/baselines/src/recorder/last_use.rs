@@ -14,8 +14,10 @@ use crate::db::schema::tokens;
 use crate::db::url::DatabaseUrl;
 use crate::db::{DbConnection, connect};
 use crate::metrics::Flushes;
-use crate::models::client::Client;
-use crate::models::keys::token::{Token, WRITE_INTERVAL};
+use crate::models::client::Caller;
+use crate::models::keys::key::{Key, KeyUse};
+use crate::models::keys::token::{Token, UsedBy, WRITE_INTERVAL};
+use crate::recorder::unrecorded::{Unrecorded, UnrecordedUse};
 use crate::recorder::wake_up::WakeUp;
 
 /// How a baseline records that a token was used. There is a program for each.
@@ -49,14 +51,22 @@ impl LastUse {
     ///
     /// # Panics
     /// Panics if `DATABASE_URL` is missing or invalid, or no way to record was chosen.
-    pub fn new(clock: Clock, _: Duration, _: Arc<WakeUp>, _: Flushes) -> Self {
+    pub fn new(clock: Clock, _: Duration, _: Arc<WakeUp>, _: Unrecorded, _: Flushes) -> Self {
         let url = std::env::var("DATABASE_URL").expect("DATABASE_URL is set").parse().expect("DATABASE_URL is right");
         let recording = *RECORDING.get().expect("the program has said how it records");
         Self { clock, recording, writers: Arc::new(Writers::new(url)) }
     }
 
+    /// Does nothing: nobody leaves a use behind.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn take_over(&self, _: &mut DbConnection, _: &[UnrecordedUse]) -> QueryResult<()> {
+        Ok(())
+    }
+
     /// Records a use, and returns when it is written.
-    pub async fn touch(&self, token: &Token, _: impl FnOnce() -> Client) {
+    pub async fn touch(&self, token: &Token, _: Caller<'_>) {
         let now = self.clock.now();
         let due = match self.recording {
             Recording::OnEveryRequest => true,
@@ -71,6 +81,11 @@ impl LastUse {
     /// The last use in the row.
     pub fn of(&self, token: &Token) -> Option<Timestamp> {
         token.recorded_use()
+    }
+
+    /// Who used a key last, as its row says.
+    pub fn used_by(&self, key: &Key, last_use: KeyUse) -> Option<UsedBy> {
+        key.used_by(last_use).cloned()
     }
 
     /// Always 0: nothing is pending.

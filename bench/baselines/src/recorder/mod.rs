@@ -7,6 +7,12 @@ pub mod service_uses;
 pub mod sign_ins;
 #[path = "../../../../src/recorder/thread.rs"]
 mod thread;
+// No baseline keeps anything there.
+#[allow(dead_code)]
+#[path = "../../../../src/recorder/unrecorded.rs"]
+pub mod unrecorded;
+#[path = "../../../../src/recorder/unwritten.rs"]
+mod unwritten;
 #[path = "../../../../src/recorder/wake_up.rs"]
 pub mod wake_up;
 #[path = "../../../../src/recorder/write.rs"]

@@ -1,0 +1,112 @@
+//! The query parameters of the list of everybody's keys.
+
+use std::collections::BTreeMap;
+
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::{ObjectBuilder, RefOr, Required, Schema, Type};
+use utoipa::{IntoParams, PartialSchema};
+
+use crate::api::described::text;
+use crate::api::tokens::request::Time;
+use crate::http::error::AppError;
+use crate::models::keys::list_query::{KeyQuery, LARGEST_LIMIT, ListErrors, ListField, ListedState};
+use crate::models::keys::scope::Scope;
+use crate::models::keys::token::TokenAction;
+
+/// The parameters that say which keys, and in which order.
+pub struct Filter;
+
+/// The parameters of a page: those of [`Filter`], how long it is, and where it begins.
+pub struct Page;
+
+/// The parameters that only pages have.
+const OF_PAGES: [ListField; 2] = [ListField::Limit, ListField::Cursor];
+
+impl Page {
+    /// Reads the query.
+    ///
+    /// # Errors
+    /// Returns 422 with everything that is wrong with it.
+    pub fn read(query: &str) -> Result<KeyQuery, AppError> {
+        read(query, &ListField::ALL)
+    }
+}
+
+impl Filter {
+    /// Reads the query.
+    ///
+    /// # Errors
+    /// Returns 422 with everything that is wrong with it.
+    pub fn read(query: &str) -> Result<KeyQuery, AppError> {
+        let fields: Vec<ListField> = ListField::ALL.into_iter().filter(|field| !OF_PAGES.contains(field)).collect();
+        read(query, &fields)
+    }
+}
+
+/// Reads a query that may have these fields. Unknown, repeated and blank parameters are refused: a program that misspells
+/// `unused_since`, or has nothing to put behind it, would take all keys for unused ones.
+fn read(query: &str, fields: &[ListField]) -> Result<KeyQuery, AppError> {
+    let wrong = |text: String| AppError::Invalid(vec![text]);
+    let mut given: BTreeMap<ListField, String> = BTreeMap::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "key") {
+        let Some(field) = ListField::of_text(&name).filter(|field| fields.contains(field)) else {
+            let known = fields.iter().map(|field| field.as_str()).collect::<Vec<_>>().join(", ");
+            return Err(wrong(format!("Unknown parameter {name}: use {known}")));
+        };
+        if value.trim().is_empty() {
+            return Err(wrong(format!("{name} cannot be blank")));
+        }
+        if given.insert(field, value.into_owned()).is_some() {
+            return Err(wrong(format!("{name} appears twice")));
+        }
+    }
+    KeyQuery::read(|field| given.get(&field).cloned()).map_err(refused)
+}
+
+/// What is wrong with a query, in the words of programs.
+pub fn refused(errors: ListErrors) -> AppError {
+    AppError::Invalid(errors.into_iter().map(|error| error.problem.about(error.field.as_str())).collect())
+}
+
+fn parameter(field: ListField) -> Parameter {
+    let words = |all: &[&'static str]| RefOr::from(text().enum_values(Some(all.to_vec())));
+    let (schema, description): (RefOr<Schema>, _) = match field {
+        ListField::Owner => (text().into(), "Only keys of the person with this login"),
+        ListField::Action => (TokenAction::schema(), "Only keys of this kind"),
+        ListField::State => (words(&ListedState::ALL.map(ListedState::as_str)), "Only keys that work, or that do not"),
+        ListField::Scope => (
+            Scope::schema(),
+            "Only keys that may do this, write access included. API access keys may do everything in Latchkey itself",
+        ),
+        ListField::Service => (text().into(), "Only keys that have a scope of this service, or were used on it"),
+        ListField::NeverUsed => (ObjectBuilder::new().schema_type(Type::Boolean).into(), "Only keys without a use"),
+        ListField::UnusedSince => {
+            (Time::schema(), "Only keys that were not used since; those never used are among them")
+        }
+        ListField::ExpiresBefore => (Time::schema(), "Only keys that do not work any more then"),
+        ListField::Search => (text().into(), "Only keys with each of these words in their name or note"),
+        ListField::Sort => (
+            text().into(),
+            "`created_on`, `last_used_on` or `expires_on`, with `:asc` or `:desc` after it; usually `created_on:desc`",
+        ),
+        ListField::Limit => {
+            let number = ObjectBuilder::new().schema_type(Type::Integer);
+            (number.minimum(Some(1)).maximum(Some(LARGEST_LIMIT)).into(), "How many come at most; usually 50")
+        }
+        ListField::Cursor => (text().into(), "Where the page begins: the `next_cursor` of the page before"),
+    };
+    let parameter = ParameterBuilder::new().name(field.as_str()).parameter_in(ParameterIn::Query);
+    parameter.required(Required::False).description(Some(description)).schema(Some(schema)).build()
+}
+
+impl IntoParams for Page {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        ListField::ALL.map(parameter).to_vec()
+    }
+}
+
+impl IntoParams for Filter {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        ListField::ALL.into_iter().filter(|field| !OF_PAGES.contains(field)).map(parameter).collect()
+    }
+}
