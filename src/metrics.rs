@@ -7,6 +7,7 @@ use std::time::Duration;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
 use crate::auth::passwords::PasswordRefusal;
@@ -28,6 +29,8 @@ pub struct Metrics {
     pub flushes: Flushes,
     /// Panics that were caught, by thread.
     pub panics: Panics,
+    /// Keys that are suspended, and that somebody has tried since. The recorder counts them about once a minute.
+    pub suspended_keys_tried: Gauge,
     /// How many keys there were when they were last counted; `None`: they were not counted yet.
     pub(crate) keys: Arc<Mutex<Option<KeysCounted>>>,
 }

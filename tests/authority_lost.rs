@@ -16,6 +16,7 @@ enum Loss {
     Ended,
     Narrowed,
     Expired,
+    Suspended,
     Locked,
     Demoted,
     Deleted,
@@ -40,6 +41,7 @@ fn loss_of(world: &World, by: By, loss: Loss) -> String {
             format!("UPDATE tokens SET created_on = '2026-10-20 00:00:00' WHERE id = {token}")
         }
         Loss::Expired => format!("UPDATE tokens SET expires_on = '2026-11-24 09:00:00' WHERE id = {token}"),
+        Loss::Suspended => format!("UPDATE tokens SET suspended_on = '2026-11-24 09:00:00' WHERE id = {token}"),
         Loss::Locked => user("status = 'locked'"),
         Loss::Demoted => user("admin = false"),
         Loss::Deleted => format!("DELETE FROM tokens WHERE user_id = {root}; DELETE FROM users WHERE id = {root}"),
@@ -117,6 +119,7 @@ async fn whoever_has_not_lost_it_writes(#[case] by: By, #[values(Sqlite, Postgre
 #[case(By::Key, Loss::Ended)]
 #[case(By::Key, Loss::Narrowed)]
 #[case(By::Key, Loss::Expired)]
+#[case(By::Key, Loss::Suspended)]
 #[case(By::Key, Loss::Locked)]
 #[case(By::Key, Loss::Demoted)]
 #[case(By::Key, Loss::Deleted)]

@@ -44,7 +44,8 @@ fn insert_rows(database: &TestDatabase) {
              VALUES ('wiki', 'Wiki', 'wiki.example.org', '/', 'GET HEAD', {at}, {at});
          INSERT INTO service_admissions SELECT services.id, users.id, 'write' FROM services, users;
          INSERT INTO token_services SELECT tokens.id, services.id, 'read' FROM tokens, services;
-         INSERT INTO service_uses SELECT tokens.id, services.id, {at}, '192.0.2.1', 'curl' FROM tokens, services;",
+         INSERT INTO service_uses SELECT tokens.id, services.id, {at}, '192.0.2.1', 'curl' FROM tokens, services;
+         INSERT INTO refused_uses SELECT id, 'wiki', '192.0.2.1', 'curl', 2, {at}, {at} FROM tokens;",
         match database.url {
             latchkey::db::url::DatabaseUrl::Sqlite(_) => "x'00ff'",
             latchkey::db::url::DatabaseUrl::Postgres(_) => "'\\x00ff'::bytea",
@@ -75,6 +76,7 @@ fn the_stock_diesel_cli_runs_redoes_and_reverts_every_migration(#[values(Sqlite,
         // What stands in tables that were not taken back is still there.
         let number = |name: &str| names.iter().position(|it| it.ends_with(name)).expect("a migration");
         let (services, uses) = (number("create_services"), number("create_service_uses"));
+        let suspensions = number("add_suspensions");
         for (table, made_by) in [
             ("users", 0),
             ("tokens", 1),
@@ -85,6 +87,7 @@ fn the_stock_diesel_cli_runs_redoes_and_reverts_every_migration(#[values(Sqlite,
             ("service_admissions", services),
             ("token_services", services),
             ("service_uses", uses),
+            ("refused_uses", suspensions),
         ] {
             assert_eq!(count(&database, table), i64::from(made_by < newest), "{table} after {depth}");
         }
@@ -277,6 +280,22 @@ async fn access_tokens_do_not_outlive_their_scopes(#[values(Sqlite, Postgres)] d
     assert_eq!(database.number("SELECT count(*) AS number FROM tokens"), 1, "but for the API access key");
     assert_eq!(last_use(), 1, "with its last use");
     assert_eq!(statuses().await, [200, 401, 401]);
+}
+
+/// Whoever goes back a release lets no key work that is suspended, although that release does not know what that is.
+#[rstest]
+#[tokio::test]
+async fn a_suspended_key_does_not_work_in_the_release_before(#[values(Sqlite, Postgres)] db: Db) {
+    let database = TestDatabase::migrated(db);
+    let latchkey = CommandLine::on(&database).with("LATCHKEY_SECRET_KEY", &"k".repeat(64));
+    latchkey.add_user("alice", PASSWORD);
+    let (secret, id) = (latchkey.add_key("alice"), database.number("SELECT id AS number FROM tokens").to_string());
+    latchkey.run(&["key", "suspend", &id, "--for", "1h"]).done();
+    while !latchkey.run(&["migrate", "revert"]).done().stdout.contains("151000_add_suspensions") {}
+    // The release before refuses what was replaced; so does this one, to which the migration has come again.
+    let process = Process::serve(&latchkey, &[]);
+    assert_eq!(database.number("SELECT count(*) AS number FROM tokens WHERE suspended_on IS NULL"), 1);
+    assert_eq!(process.get_with_key("/users/current.json", &secret).await.status, 401);
 }
 
 /// An upgrade without a gap: the next release has added its columns and tables, and this one goes on beside it.

@@ -74,6 +74,40 @@ async fn a_key_that_is_reset_or_revoked_on_one_is_refused_on_all(#[values(Sqlite
     assert_eq!(cluster.statuses(with(new)).await, cluster.all(401));
 }
 
+/// "what is suspended on one is refused on the other at the next request", whoever asks and however.
+#[rstest]
+#[tokio::test]
+async fn a_key_that_is_suspended_on_one_is_refused_on_all(#[values(Sqlite, Postgres)] db: Db) {
+    let cluster = Cluster::start(db);
+    let secret = cluster.latchkey.add_key("alice");
+    let ways: [&dyn Fn(RequestBuilder) -> RequestBuilder; 3] = [
+        &|request| request.header("X-Redmine-API-Key", &secret),
+        &|request| request.bearer_auth(&secret),
+        &|request| request.basic_auth(&secret, Some("any")),
+    ];
+    let id = cluster.database.number("SELECT id AS number FROM tokens").to_string();
+    let alice = cluster.processes[0].visitor();
+    alice.sign_in("alice", PASSWORD).await;
+    for way in ways {
+        assert_eq!(cluster.statuses(way).await, cluster.all(200));
+    }
+    let fields = [("for", "until-switched-on"), ("then", "resume")];
+    assert_eq!(alice.post(&format!("/my/tokens/{id}/suspend"), &fields).await.status, 303);
+    for way in ways {
+        assert_eq!(cluster.statuses(way).await, cluster.all(401));
+    }
+    // Each process tells its part of who was refused, and of several that tell that it was one does.
+    let count = i64::try_from(cluster.processes.len()).expect("a number") * 3;
+    let counted = "SELECT CAST(coalesce(sum(times), 0) AS BIGINT) AS number FROM refused_uses";
+    eventually("all are counted", || cluster.database.number(counted) == count).await;
+    cluster.latchkey.run(&["key", "resume", &id]).done();
+    for way in ways {
+        assert_eq!(cluster.statuses(way).await, cluster.all(200));
+    }
+    let told = "SELECT count(*) AS number FROM events WHERE action = 'suspended_key_refused'";
+    eventually("it is told", || cluster.database.number(told) == 1).await;
+}
+
 /// "A leaked key ends at the next request on every process."
 #[rstest]
 #[tokio::test]

@@ -13,7 +13,8 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::described::{problem, text};
 use super::json::respond;
-use super::tokens::request::RotationRequest;
+use super::tokens::request::{RotationRequest, SuspensionRequest};
+use super::tokens::suspensions;
 use super::{account, activity, audit, health, keys, revoke, services, tokens, users};
 use crate::app::App;
 use crate::auth::credentials::API_KEY_HEADER;
@@ -48,6 +49,9 @@ use crate::http::problem::{self as problem_document, Problem};
         tokens::revoke,
         tokens::rotate,
         tokens::services,
+        suspensions::suspend,
+        suspensions::resume,
+        suspensions::refused,
         tokens::current,
         tokens::revoke_current,
         services::list,
@@ -67,7 +71,7 @@ use crate::http::problem::{self as problem_document, Problem};
         health::healthz,
         health::readyz,
     ),
-    components(schemas(Errors, ErrorsAsXml, Problem, RotationRequest)),
+    components(schemas(Errors, ErrorsAsXml, Problem, RotationRequest, SuspensionRequest)),
     security(("key" = []), ("keyParameter" = []), ("basic" = []), ("bearer" = [])),
     modifiers(&Credentials, &Formats),
 )]

@@ -285,7 +285,7 @@ async fn by_basic(
             let grant = Grant::new(&user, Credential::Password);
             (user, grant)
         }
-        Err(TokenRefusal::Over) => return Err(basic_challenge(app)),
+        Err(TokenRefusal::Over | TokenRefusal::Suspended) => return Err(basic_challenge(app)),
     };
     // Refuse here, so that the metrics count the attempt as refused: the mandate checks this only after it was counted.
     if user.must_change_password {

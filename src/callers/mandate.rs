@@ -85,6 +85,8 @@ enum Lapse {
     Unknown,
     /// The key has expired, or its secret was replaced.
     Over,
+    /// The key is suspended.
+    Suspended,
     /// The person must choose a new password first.
     PasswordToChange,
     /// The password must be given again.
@@ -175,6 +177,9 @@ impl Grant {
         let is_session = token.action == TokenAction::Session;
         if token.is_over(now) {
             return Err(Lapse::Over);
+        }
+        if token.is_suspended(now) {
+            return Err(Lapse::Suspended);
         }
         if is_session && !is_current(app, token, now) {
             return Err(Lapse::Unknown);
@@ -380,7 +385,7 @@ impl Mandate {
         let (app, request) = (&self.app, &self.request);
         // Forget who was signed in: the response must not show it, and an error page looks it up again.
         request.extensions_mut().remove::<SignedInAs>();
-        if matches!(lapse, Lapse::Unknown | Lapse::Over) {
+        if matches!(lapse, Lapse::Unknown | Lapse::Over | Lapse::Suspended) {
             request.extensions_mut().remove::<Authenticated>();
         }
         let is_session = self.credential().token().is_some_and(|token| token.action == TokenAction::Session);
@@ -388,6 +393,7 @@ impl Mandate {
             (Lapse::Unknown | Lapse::Over, _) if is_session => sign_in_first(app, request),
             (Lapse::Unknown, _) => refused_credentials(app, request, TokenRefusal::Unknown),
             (Lapse::Over, _) => refused_credentials(app, request, TokenRefusal::Over),
+            (Lapse::Suspended, _) => refused_credentials(app, request, TokenRefusal::Suspended),
             (Lapse::PasswordToChange, _) if is_session => change_password_first(app, request),
             (Lapse::PasswordToChange, _) => AppError::Forbidden(CHANGE_PASSWORD_FIRST),
             (Lapse::PasswordNeeded, _) => {

@@ -16,12 +16,13 @@ pub fn refused_key() -> AppError {
     AppError::Unauthorized { challenge: None, message: "The key is missing, wrong or no longer valid." }
 }
 
-/// A 401 with a Bearer challenge (RFC 6750, section 3). It says that a key has expired only to a client that presented
-/// the right secret.
+/// A 401 with a Bearer challenge (RFC 6750, section 3). It says that a key has expired or is suspended only to a client
+/// that presented the right secret.
 pub fn refused_bearer(refusal: TokenRefusal) -> AppError {
     let (description, message) = match refusal {
         TokenRefusal::Unknown => ("", "The token is wrong or no longer valid."),
         TokenRefusal::Over => (", error_description=\"The token has expired\"", "The token has expired."),
+        TokenRefusal::Suspended => (", error_description=\"The token is suspended\"", "The token is suspended."),
     };
     let challenge = Some(format!("Bearer error=\"invalid_token\"{description}"));
     AppError::Unauthorized { challenge, message }

@@ -14,6 +14,7 @@ use crate::db::DbError;
 use crate::http::error::AppError;
 use crate::models::client::{Caller, Client};
 use crate::models::event::{Event, EventAction, RefusedKey};
+use crate::models::keys::refused_use::RefusedClient;
 use crate::models::keys::token::{Claim, Presented, Token, TokenAction};
 use crate::models::people::user::User;
 use crate::secret::Secret;
@@ -92,20 +93,25 @@ pub enum TokenRefusal {
     Unknown,
     /// It was a valid key, but has expired or was replaced. Only somebody who has the right secret is told so.
     Over,
+    /// It is a key that is suspended. Only somebody who has the right secret is told so.
+    Suspended,
 }
+
+/// What stands for the name of a service where a key is presented to Latchkey itself.
+const LATCHKEY_ITSELF: &str = "";
 
 /// What was found for a secret, before anything of it is recorded.
 pub struct Found {
     /// The token and its owner, or why the secret is refused.
     pub verified: Result<(Token, User), TokenRefusal>,
-    /// The key that is over.
-    over: Option<Token>,
+    /// The key whose secret is right, and that is refused all the same.
+    refused: Option<Token>,
 }
 
 impl Found {
     /// No token.
     pub fn nothing() -> Self {
-        Self { verified: Err(TokenRefusal::Unknown), over: None }
+        Self { verified: Err(TokenRefusal::Unknown), refused: None }
     }
 }
 
@@ -122,7 +128,7 @@ pub async fn verify_token(
     accepts: impl FnOnce(&Token) -> bool,
 ) -> Result<Result<(Token, User), TokenRefusal>, AppError> {
     let found = find_token(app, actions, secret, accepts).await?;
-    record_found(app, request, app.addresses.caller(request), &found).await;
+    record_found(app, request, (app.addresses.caller(request), LATCHKEY_ITSELF), &found).await;
     Ok(found.verified)
 }
 
@@ -141,25 +147,44 @@ pub async fn find_token(
     }
     let claim = Claim { digest: secret.digest(), actions, now: app.clock.now() };
     Ok(match app.tokens.look_up(claim).await? {
-        Some(Presented::Valid(token, user)) if accepts(&token) => Found { verified: Ok((token, user)), over: None },
+        Some(Presented::Valid(token, user)) if accepts(&token) => Found { verified: Ok((token, user)), refused: None },
         Some(Presented::Over(token)) if token.action.is_key() => {
-            Found { verified: Err(TokenRefusal::Over), over: Some(token) }
+            Found { verified: Err(TokenRefusal::Over), refused: Some(token) }
+        }
+        Some(Presented::Suspended(token)) if token.action.is_key() => {
+            Found { verified: Err(TokenRefusal::Suspended), refused: Some(token) }
         }
         _ => Found::nothing(),
     })
 }
 
-/// The part of [`verify_token`] that records the use of a token by `caller`, or the refusal of a key that is over.
-pub async fn record_found(app: &App, request: &HttpRequest, caller: Caller<'_>, Found { verified, over }: &Found) {
-    if let Some(token) = over {
-        let (action, client, at) = (EventAction::ExpiredKeyRefused, client_of(app, request), app.clock.now());
-        app.recorder.sign_ins.key_refused(RefusedKey { token: token.clone(), action, missing: None, client, at });
+/// The part of [`verify_token`] that records the use of a token by `caller`, or the refusal of a key that is over or
+/// suspended. `service` is the name of the service that the request is for.
+pub async fn record_found(
+    app: &App,
+    request: &HttpRequest,
+    (caller, service): (Caller<'_>, &str),
+    Found { verified, refused }: &Found,
+) {
+    match (verified, refused) {
+        (Ok((token, user)), _) => {
+            app.recorder.last_use.touch(token, caller).await;
+            let credential = Credential::Token(token.clone());
+            request.extensions_mut().insert(Authenticated::new(user.id, credential));
+        }
+        (Err(TokenRefusal::Over), Some(token)) => record_refused(app, request, token, EventAction::ExpiredKeyRefused),
+        (Err(TokenRefusal::Suspended), Some(token)) => {
+            record_refused(app, request, token, EventAction::SuspendedKeyRefused);
+            let client = RefusedClient::new(token.key(), service, client_of(app, request));
+            app.recorder.sign_ins.suspended_key_refused(client, app.clock.now());
+        }
+        (Err(_), _) => {}
     }
-    if let Ok((token, user)) = verified {
-        app.recorder.last_use.touch(token, caller).await;
-        let credential = Credential::Token(token.clone());
-        request.extensions_mut().insert(Authenticated::new(user.id, credential));
-    }
+}
+
+fn record_refused(app: &App, request: &HttpRequest, token: &Token, action: EventAction) {
+    let (client, at) = (client_of(app, request), app.clock.now());
+    app.recorder.sign_ins.key_refused(RefusedKey { token: token.clone(), action, missing: None, client, at });
 }
 
 /// Returns the active person with this login and password. Refusals are recorded in their activity.

@@ -1,4 +1,6 @@
 //! `latchkey key`
+//!
+//! It is a long file because each command is declared, done and printed here, and they share how a key is found and shown.
 
 use clap::error::ErrorKind;
 use serde::Serialize;
@@ -10,12 +12,15 @@ use crate::clock::{Clock, Timestamp, end_in_words, expiry_in_words, iso8601};
 use crate::config::Config;
 use crate::db::Database;
 use crate::documents::key::KeyDocument;
+use crate::documents::refused_use::RefusedUseDocument;
 use crate::documents::service_usage::ServiceUsageDocument;
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::ids::{KeyId, UserId};
 use crate::models::keys::key::{Key, KeyRefusal, UsedSecret};
 use crate::models::keys::key_request::{Expiry, Grace, KeyPolicy, NewKey};
+use crate::models::keys::refused_use::RefusedUse;
 use crate::models::keys::scope::{KeyScopes, UnknownScope};
+use crate::models::keys::suspension::{Afterwards, NewSuspension, SuspensionSpan};
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::user::User;
 use crate::models::services::uses::ServiceUsage;
@@ -55,6 +60,24 @@ pub enum Command {
         #[arg(long, value_name = "SPAN", default_value = "1d", value_parser = str::parse::<Grace>)]
         grace: Grace,
     },
+    /// Suspend a key with all its secrets, to hear who misses it
+    ///
+    /// Requests with it are refused until it is switched on again. key show lists who sent them.
+    Suspend {
+        #[command(flatten)]
+        which: Which,
+        /// How long: 1h, 1d, 7d or until-switched-on
+        #[arg(long = "for", value_name = "SPAN", default_value = "1d", value_parser = str::parse::<SuspensionSpan>)]
+        span: SuspensionSpan,
+        /// What becomes of the key then: resume or revoke
+        #[arg(long, value_name = "WHAT", default_value = "resume", value_parser = str::parse::<Afterwards>)]
+        then: Afterwards,
+    },
+    /// Switch a suspended key on again
+    Resume {
+        #[command(flatten)]
+        which: Which,
+    },
     /// Revoke a key with all its secrets, at once
     Revoke {
         #[command(flatten)]
@@ -62,12 +85,13 @@ pub enum Command {
     },
 }
 
-/// A key and the services on which it is used.
+/// A key, the services on which it is used, and who was refused while it was suspended.
 #[derive(Serialize)]
 struct ShownKey {
     #[serde(flatten)]
     key: KeyDocument,
     services: Vec<ServiceUsageDocument>,
+    refused: Vec<RefusedUseDocument>,
 }
 
 /// The key that is to be made.
@@ -123,7 +147,11 @@ impl Command {
         let options = match self {
             Self::Add { options, .. } => options,
             Self::List(arguments) => return arguments.query().map(|_| ()),
-            Self::Show { .. } | Self::Rotate { .. } | Self::Revoke { .. } => return Ok(()),
+            Self::Suspend { span, then, .. } => {
+                let conflict = |problem| clap::Error::raw(ErrorKind::ArgumentConflict, problem);
+                return NewSuspension::new(*span, *then).map(|_| ()).map_err(conflict);
+            }
+            _ => return Ok(()),
         };
         if options.action == KeyKind::Access {
             return Ok(());
@@ -182,15 +210,26 @@ pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
         Command::Show { which: Which { id, json } } => {
             let (key, owner) = find(&database, id)?;
             let (key_id, today) = (key.id, now.date());
-            let uses = database.read_now(|connection| ServiceUsage::of_key(connection, key_id, today))?;
+            let (uses, refused) = database.read_now(|connection| {
+                Ok((ServiceUsage::of_key(connection, key_id, today)?, RefusedUse::of_key(connection, key_id)?))
+            })?;
             let services = ServiceUsageDocument::of(&ServiceUsage::latest_first(uses));
+            let refused = RefusedUseDocument::of(refused);
             if json {
-                print_json(&ShownKey { key: document(&key, &owner.login, now), services })
+                print_json(&ShownKey { key: document(&key, &owner.login, now), services, refused })
             } else {
-                print(&(described(&key, &owner, now) + &services_text(&services)))
+                print(&(described(&key, &owner, now) + &services_text(&services) + &refused_text(&refused)))
             }
         }
         Command::Rotate { which: Which { id, json }, grace } => rotate(&database, id, grace, json, now),
+        Command::Suspend { which: Which { id, json }, span, then } => {
+            let new = NewSuspension::new(span, then).map_err(|problem| Failure(problem.to_owned()))?;
+            suspend(&database, id, new, json, now)
+        }
+        Command::Resume { which: Which { id, json } } => {
+            let (key, owner) = change(&database, id, now, Key::resume)?;
+            print_changed("switched on", (&key, &owner), "", json, now)
+        }
         Command::Revoke { which: Which { id, json } } => revoke(&database, id, json, now),
     }
 }
@@ -249,6 +288,11 @@ fn described(key: &Key, owner: &User, now: Timestamp) -> String {
         TokenAction::Feeds => "read feeds".to_owned(),
         _ => key.scopes.to_string(),
     };
+    let state = match (key.is_expired(now), key.suspension(now)) {
+        (true, _) => "expired".to_owned(),
+        (false, Some(suspension)) => format!("suspended {}", suspension.end.in_words()),
+        (false, None) => "active".to_owned(),
+    };
     let mut lines = vec![
         ("id", key.id.to_string()),
         ("login", owner.login.clone()),
@@ -260,7 +304,7 @@ fn described(key: &Key, owner: &User, now: Timestamp) -> String {
         ("scopes", scopes),
         ("created", iso8601(key.created_on)),
         ("expires", key.expires_on.map_or_else(|| "never".to_owned(), end_in_words)),
-        ("state", if key.is_expired(now) { "expired" } else { "active" }.to_owned()),
+        ("state", state),
         ("last use", last_use_text(&known) + &from.unwrap_or_default() + by),
         ("verdict", known.in_words(now)),
     ];
@@ -286,6 +330,43 @@ fn services_text(services: &[ServiceUsageDocument]) -> String {
     used.collect()
 }
 
+/// Who was refused while the key was suspended, one client on each line.
+fn refused_text(refused: &[RefusedUseDocument]) -> String {
+    let refused = refused.iter().map(|it| {
+        let by = if it.agent.is_empty() { String::new() } else { format!(" by {}", it.agent) };
+        let on = it.service.as_ref().map(|service| format!(" on {service}")).unwrap_or_default();
+        line(
+            "refused",
+            &format!("{} from {}{by}{on}, last {}", counted(it.requests, "request"), it.address, it.last_on),
+        )
+    });
+    refused.collect()
+}
+
+fn counted(number: i64, unit: &str) -> String {
+    if number == 1 { format!("1 {unit}") } else { format!("{number} {unit}s") }
+}
+
+fn suspend(database: &Database, id: i64, new: NewSuspension, json: bool, now: Timestamp) -> Result<(), Failure> {
+    let (key, owner) = change(database, id, now, |tx, key| Key::suspend(tx, key, new))?;
+    let end = key.suspension(now).map(|suspension| suspension.end.in_words()).unwrap_or_default();
+    print_changed("suspended", (&key, &owner), &format!(" {end}"), json, now)
+}
+
+/// Prints `key` after something was `done` to it; `rest` follows its title.
+fn print_changed(
+    done: &str,
+    (key, owner): (&Key, &User),
+    rest: &str,
+    json: bool,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    if json {
+        return print_json(&document(key, &owner.login, now));
+    }
+    print(&format!("{done} {} {}, ending in {}{rest}\n", key.title(), key.id, key.current.hint))
+}
+
 fn rotate(database: &Database, id: i64, grace: Grace, json: bool, now: Timestamp) -> Result<(), Failure> {
     let ((key, secret), owner) = change(database, id, now, |tx, key| Key::rotate(tx, key, grace))?;
     let before = match grace {
@@ -298,10 +379,7 @@ fn rotate(database: &Database, id: i64, grace: Grace, json: bool, now: Timestamp
 
 fn revoke(database: &Database, id: i64, json: bool, now: Timestamp) -> Result<(), Failure> {
     let (key, owner) = change(database, id, now, Key::revoke)?;
-    if json {
-        return print_json(&document(&key, &owner.login, now));
-    }
-    print(&format!("revoked {} {}, ending in {}\n", key.title(), key.id, key.current.hint))
+    print_changed("revoked", (&key, &owner), "", json, now)
 }
 
 fn find(database: &Database, id: i64) -> Result<(Key, User), Failure> {

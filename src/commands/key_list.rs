@@ -27,7 +27,7 @@ pub struct ListArguments {
     /// Only keys of this kind: api, feeds or access
     #[arg(long, value_name = "KIND")]
     action: Option<String>,
-    /// Only keys that work (active), or that have expired (expired)
+    /// Only keys that work (active), that are suspended (suspended), or that have expired (expired)
     #[arg(long)]
     state: Option<String>,
     /// Only keys that may do this, such as users:write or service:NAME:read. API access keys may do everything in Latchkey
@@ -182,6 +182,7 @@ fn print_table(database: &Database, list: &KeyList, now: Timestamp) -> Result<()
 fn row(key: &Key, login: &str, now: Timestamp) -> [String; 9] {
     let expires = match key.expires_on {
         Some(_) if key.is_expired(now) => "expired".to_owned(),
+        _ if key.suspension(now).is_some() => "suspended".to_owned(),
         Some(expires_on) => last_day(expires_on).to_string(),
         None if key.action == TokenAction::Access => "never".to_owned(),
         None => "-".to_owned(),

@@ -88,6 +88,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    refused_uses (token_id, service, address, agent) {
+        token_id -> BigInt,
+        service -> Text,
+        address -> Text,
+        agent -> Text,
+        times -> BigInt,
+        first_on -> Timestamp,
+        last_on -> Timestamp,
+    }
+}
+
+diesel::table! {
     service_admissions (service_id, user_id, access) {
         service_id -> BigInt,
         user_id -> BigInt,
@@ -163,6 +175,9 @@ diesel::table! {
         last_address -> Nullable<Text>,
         last_agent -> Nullable<Text>,
         last_client_on -> Nullable<Timestamp>,
+        suspended_on -> Nullable<Timestamp>,
+        suspended_until -> Nullable<Timestamp>,
+        revoked_then -> Bool,
     }
 }
 
@@ -190,6 +205,7 @@ diesel::joinable!(events -> users (user_id));
 diesel::joinable!(idempotency_keys -> users (user_id));
 diesel::joinable!(notices -> events (event_id));
 diesel::joinable!(notices -> users (user_id));
+diesel::joinable!(refused_uses -> tokens (token_id));
 diesel::joinable!(service_admissions -> services (service_id));
 diesel::joinable!(service_admissions -> users (user_id));
 diesel::joinable!(service_use_counts -> services (service_id));
@@ -208,6 +224,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     imported_tokens,
     imported_users,
     notices,
+    refused_uses,
     service_admissions,
     service_use_counts,
     service_uses,

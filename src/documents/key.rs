@@ -5,7 +5,9 @@ use utoipa::ToSchema;
 
 use crate::clock::{Timestamp, iso8601};
 use crate::models::keys::key::{Key, UsedSecret};
+use crate::models::keys::list_query::ListedState;
 use crate::models::keys::scope::Scope;
+use crate::models::keys::suspension::Afterwards;
 use crate::models::keys::token::{Token, TokenAction, UsedBy};
 use crate::models::keys::verdict::Verdict;
 use crate::secret::Secret;
@@ -37,8 +39,14 @@ pub struct KeyDocument {
     /// When the key expires; null: never.
     #[schema(format = DateTime, required)]
     pub expires_on: Option<String>,
-    /// Whether the key is active or has expired.
+    /// Whether the key is active, is suspended or has expired.
     pub state: KeyState,
+    /// When the suspension ends by itself; null: the key is not suspended, or until somebody switches it on again.
+    #[schema(format = DateTime, required)]
+    pub suspended_until: Option<String>,
+    /// What becomes of the key then; null: the suspension does not end by itself.
+    #[schema(required)]
+    pub suspended_then: Option<Then>,
     /// When any of its secrets was last used; null: not since `recorded_since`.
     #[schema(format = DateTime, required)]
     pub last_used_on: Option<String>,
@@ -73,8 +81,40 @@ pub struct KeyDocument {
 pub enum KeyState {
     /// The key works.
     Active,
+    /// The key is suspended and is refused.
+    Suspended,
     /// The key has expired and is refused.
     Expired,
+}
+
+/// What becomes of a suspended key.
+#[derive(Serialize, ToSchema, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Then {
+    /// It works again.
+    Resume,
+    /// It is revoked.
+    Revoke,
+}
+
+impl KeyState {
+    /// The state of `key`.
+    pub fn of(key: &Key, now: Timestamp) -> Self {
+        match ListedState::of(key, now) {
+            ListedState::Active => Self::Active,
+            ListedState::Suspended => Self::Suspended,
+            ListedState::Expired => Self::Expired,
+        }
+    }
+}
+
+impl From<Afterwards> for Then {
+    fn from(afterwards: Afterwards) -> Self {
+        match afterwards {
+            Afterwards::Resume => Self::Resume,
+            Afterwards::Revoke => Self::Revoke,
+        }
+    }
 }
 
 /// Which secret of a key was used.
@@ -105,6 +145,7 @@ impl KeyDocument {
     pub fn new(key: &Key, login: &str, last_use: impl Fn(&Token) -> Option<Timestamp>, now: Timestamp) -> Self {
         let latest = key.last_use(&last_use);
         let evidence = key.evidence(latest);
+        let end = key.suspension(now).and_then(|suspension| Some((suspension.end.at()?, suspension.end.afterwards())));
         let earlier = key.in_grace(now).map(|secret| EarlierSecret {
             hint: secret.hint.clone(),
             works_until: secret.ends_on().map(iso8601),
@@ -120,7 +161,9 @@ impl KeyDocument {
             scopes: key.scopes.words().collect(),
             created_on: iso8601(key.created_on),
             expires_on: key.expires_on.map(iso8601),
-            state: if key.is_expired(now) { KeyState::Expired } else { KeyState::Active },
+            state: KeyState::of(key, now),
+            suspended_until: end.map(|(at, _)| iso8601(at)),
+            suspended_then: end.map(|(_, afterwards)| afterwards.into()),
             last_used_on: latest.map(|latest| iso8601(latest.on)),
             last_used_by: latest.map(|latest| match latest.by {
                 UsedSecret::Current => LastUsedBy::Current,

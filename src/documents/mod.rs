@@ -6,5 +6,6 @@ pub mod key;
 pub mod key_export;
 pub mod listed_key;
 pub mod person;
+pub mod refused_use;
 pub mod service;
 pub mod service_usage;

@@ -102,7 +102,14 @@ impl Decision {
         let caller = match credentials {
             Credentials::Absent => None,
             Credentials::UnreadableAuthorization => return Err(Refusal::NoKey),
-            credentials => Some(self.key.insert(look_up(app, credentials).await?).caller()?),
+            credentials => {
+                let key = self.key.insert(look_up(app, credentials).await?);
+                if key.is_suspended() {
+                    // Its owner wants to hear where it is missed. Whatever comes of this, the key is refused.
+                    self.service = find(app, &host, &path, None).await.ok().map(|(service, _)| service);
+                }
+                Some(key.caller()?)
+            }
         };
         let visitor = caller.map(|(token, user)| Visitor {
             user_id: user.id,
@@ -128,6 +135,10 @@ impl Decision {
 }
 
 impl PresentedKey {
+    fn is_suspended(&self) -> bool {
+        matches!(self.found.verified, Err(TokenRefusal::Suspended))
+    }
+
     /// The key and its owner.
     fn caller(&self) -> Result<(&Token, &User), Refusal> {
         match &self.found.verified {

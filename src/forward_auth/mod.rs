@@ -118,8 +118,9 @@ async fn answer(
 /// Records the use of the key, or its refusal, and the use of the service.
 async fn record(app: &App, request: &HttpRequest, Decision { key, service, outcome }: &Decision) {
     let Some(PresentedKey { method, found, .. }) = key else { return };
+    let name = service.as_ref().map(|service| service.name.as_str()).unwrap_or_default();
     let caller = app.addresses.caller(request);
-    record_found(app, request, caller, found).await;
+    record_found(app, request, (caller, name), found).await;
     let token = found.verified.as_ref().ok().map(|(token, _)| token);
     if let Some(method) = method {
         app.metrics.count_authentication(*method, Outcome::of_found(&Ok(token)));

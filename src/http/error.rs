@@ -325,6 +325,7 @@ impl From<KeyRefusal> for AppError {
             KeyRefusal::Invalid(errors) => Self::Invalid(messages(&errors)),
             KeyRefusal::TooMany(_)
             | KeyRefusal::Expired
+            | KeyRefusal::SuspendedForLonger
             | KeyRefusal::NotAnAccessToken
             | KeyRefusal::TooManySecrets
             | KeyRefusal::RotatedTooOften => Self::Invalid(vec![refusal.to_string()]),

@@ -50,6 +50,14 @@ text_enum! {
         ExpiredKeyRefused = ("expired_key_refused", "{key} refused: it has expired"),
         /// A program asked for something that the scopes of the key do not allow.
         ScopeRefused = ("scope_refused", "{key} refused: it may not do this"),
+        /// The key was suspended: requests with it are refused for now.
+        KeySuspended = ("key_suspended", "{key} suspended"),
+        /// The key is no longer suspended.
+        KeyResumed = ("key_resumed", "{key} switched on again"),
+        /// The key was revoked at the end of its suspension, as somebody had chosen.
+        SuspendedKeyRevoked = ("suspended_key_revoked", "{key} revoked at the end of its suspension"),
+        /// A program presented a suspended key.
+        SuspendedKeyRefused = ("suspended_key_refused", "{key} refused: it is suspended"),
         /// The key was revoked because somebody reported its secret as leaked.
         KeyLeaked = ("key_leaked", "{key} revoked: its secret was reported as leaked"),
         /// The password was changed.
@@ -394,12 +402,13 @@ fn key_then(token: &Token) -> KeyThen {
     KeyThen { id: token.key(), action: token.action.as_str(), name: token.name.clone(), hint: token.hint.clone() }
 }
 
-/// A valid key that was refused because it has expired or lacks a scope. It is recorded at most once an hour.
+/// A valid key that was refused because it has expired, is suspended or lacks a scope. It is recorded at most once an
+/// hour.
 #[derive(Clone, Debug)]
 pub struct RefusedKey {
     /// The secret that was presented.
     pub token: Token,
-    /// Why it was refused: it has expired, or lacks a scope.
+    /// Why it was refused: it has expired, is suspended, or lacks a scope.
     pub action: EventAction,
     /// The scope that the key lacks.
     pub missing: Option<String>,

@@ -110,6 +110,7 @@ mod tests {
     use crate::models::event::EventAction;
     use crate::models::keys::key_request::Grace;
     use crate::models::keys::scope::{Access, Scope};
+    use crate::models::keys::suspension::{Afterwards, SuspensionSpan};
     use crate::models::keys::token::TokenAction;
     use crate::models::people::user::UserStatus;
     use crate::models::services::service::KeptIn;
@@ -145,7 +146,8 @@ mod tests {
         assert_stored!(
             EventAction,
             "signed_in sign_in_refused key_created key_reset key_revoked key_first_used key_changed key_rotated \
-             key_expired key_cleared expired_key_refused scope_refused key_leaked password_changed locked unlocked \
+             key_expired key_cleared expired_key_refused scope_refused key_suspended key_resumed \
+             suspended_key_revoked suspended_key_refused key_leaked password_changed locked unlocked \
              account_created account_changed account_deleted admin_granted admin_revoked second_factor_cleared \
              service_added service_changed service_removed unknown",
             otherwise Unknown
@@ -162,6 +164,6 @@ mod tests {
                 assert_eq!($name::of_text("nothing of the kind"), None);)+
             };
         }
-        assert_found!(UserStatus, KeptIn, Access, TokenAction, EventAction, Scope, Grace);
+        assert_found!(UserStatus, KeptIn, Access, TokenAction, EventAction, Scope, Grace, SuspensionSpan, Afterwards);
     }
 }

@@ -57,21 +57,23 @@ impl TokensPanel {
         let now = app.clock.now();
         let tokens: Vec<&Key> = keys.iter().filter(|key| key.action == TokenAction::Access).collect();
         let expired = tokens.iter().filter(|key| key.is_expired(now)).count();
+        let suspended = tokens.iter().filter(|key| !key.is_expired(now) && key.suspension(now).is_some()).count();
         let last_use = |key: &&Key| key.last_use(|secret| app.recorder.last_use.of(secret)).map(|last_use| last_use.on);
         let uses = tokens.iter().filter_map(|key| Some((last_use(key)?, *key)));
         let last_use = uses.max_by_key(|(on, key)| (*on, key.id));
-        let works = last_use.is_some_and(|(_, key)| !key.is_expired(now));
+        let works = last_use.is_some_and(|(_, key)| key.works(now));
         let count = match tokens.len() {
             0 => String::new(),
             1 => "1 access token".to_owned(),
             several => format!("{several} access tokens"),
         };
-        let expired = match (expired, tokens.len()) {
+        let of_them = |some: usize, state: &str| match (some, tokens.len()) {
             (0, _) => String::new(),
-            (expired, all) if expired == all => ", expired".to_owned(),
-            (some, _) => format!(", {some} expired"),
+            (all, keys) if all == keys => format!(", {state}"),
+            (some, _) => format!(", {some} {state}"),
         };
-        Self { count: count + &expired, last_used: last_use.map(|(time, _)| Moment::new(time, now)), works }
+        let count = count + &of_them(suspended, "suspended") + &of_them(expired, "expired");
+        Self { count, last_used: last_use.map(|(time, _)| Moment::new(time, now)), works }
     }
 }
 
@@ -106,7 +108,7 @@ pub async fn show(
     me: SessionUser,
 ) -> Result<HttpResponse, AppError> {
     let shown = (me.user.profile(), PasswordAgain::default());
-    let of_keys = [Flash::ApiKeyRevoked, Flash::AtomKeyRevoked, Flash::KeyGone];
+    let of_keys = [Flash::ApiKeyRevoked, Flash::AtomKeyRevoked, Flash::KeyGone, Flash::KeySuspended, Flash::KeyResumed];
     let notices = [&[Flash::AccountSaved, Flash::PasswordChanged][..], &of_keys].concat();
     let shell = Shell::of(&app, &request, &session)?.saying(&request, &notices);
     answer(StatusCode::OK, &app, shell, (&me.user, &me.token), shown, &[]).await

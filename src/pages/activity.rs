@@ -16,8 +16,13 @@ use crate::models::event::{Event, EventAction};
 /// The number of events on a page.
 const PER_PAGE: i64 = 50;
 /// The events that stand out because something may be wrong.
-const WARNINGS: [EventAction; 4] =
-    [EventAction::SignInRefused, EventAction::ExpiredKeyRefused, EventAction::ScopeRefused, EventAction::KeyLeaked];
+const WARNINGS: [EventAction; 5] = [
+    EventAction::SignInRefused,
+    EventAction::ExpiredKeyRefused,
+    EventAction::SuspendedKeyRefused,
+    EventAction::ScopeRefused,
+    EventAction::KeyLeaked,
+];
 /// The last page that can be opened: nobody reads so far back, and skipping more rows would only burden the database.
 const LAST_PAGE: i64 = 1000;
 

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::form::PasswordAgain;
 use super::moment::Moment;
 use super::shell::{Shell, page, see_other};
+use super::suspension::shown::ShownSuspension;
 use super::verdict::{ShownVerdict, used_by};
 use crate::app::App;
 use crate::callers::confirmation::{Sensitive, asks_again};
@@ -58,6 +59,8 @@ pub struct ShownKey {
     pub recorded_since: Option<Moment>,
     /// Whether anybody still uses the key. There always is a verdict; of an access token, too, unless it has expired.
     pub verdict: Option<ShownVerdict>,
+    /// Its suspension; `None`: it is not suspended.
+    pub suspension: Option<ShownSuspension>,
     /// Whether programs can use the key now.
     pub works: bool,
 }
@@ -91,7 +94,7 @@ impl ShownKey {
         let now = app.clock.now();
         let moment = |time| Moment::new(time, now);
         let last_use = key.last_use(|token| app.recorder.last_use.of(token));
-        let evidence = key.evidence(last_use);
+        let (evidence, suspension) = (key.evidence(last_use), key.suspension(now));
         Self {
             id: key.id,
             hint: key.current.hint.clone(),
@@ -100,7 +103,8 @@ impl ShownKey {
             used_by: used_by(app, key, last_use),
             recorded_since: evidence.recorded_later().map(moment),
             verdict: Some(ShownVerdict::of(&evidence, now)),
-            works: is_on(app, key.action) && owner.is_active(),
+            works: is_on(app, key.action) && owner.is_active() && suspension.is_none(),
+            suspension: suspension.map(|suspension| ShownSuspension::new(&suspension, now)),
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod service_uses;
 pub mod services;
 pub mod shell;
 pub mod sign_in;
+pub mod suspension;
 pub mod tokens;
 pub mod verdict;
 pub mod way_back;

@@ -9,6 +9,7 @@ use chrono::NaiveDate;
 use super::keys::KeyPanel;
 use super::moment::Moment;
 use super::shell::{Shell, page};
+use super::suspension::shown::Refusals;
 use crate::app::App;
 use crate::callers::session_user::SessionUser;
 use crate::clock::Timestamp;
@@ -173,6 +174,8 @@ struct KeyServicesPage {
     shell: Shell,
     panel: KeyPanel,
     uses: KeyUses,
+    /// Who was refused while the key was suspended.
+    refusals: Refusals,
 }
 
 /// `GET /my/api_key/services`
@@ -188,11 +191,13 @@ pub async fn show(
     let user_id = me.user.id;
     let of_user = move |connection: &mut _| Key::of_user(connection, user_id, &[TokenAction::Api]);
     let keys = app.database.lookup(of_user).await?;
-    let key_id = keys.first().map(|key| key.id).ok_or(AppError::NotFound)?;
+    let key = keys.first().ok_or(AppError::NotFound)?;
+    let (key_id, suspension) = (key.id, key.suspension(app.clock.now()));
+    let refusals = Refusals::of(&app, key_id, suspension.as_ref()).await?;
     let (shell, panel) = (Shell::of(&app, &request, &session)?, KeyPanel::new(&app, TokenAction::Api, &keys, &me.user));
     let (works, last_used) = panel.key.as_ref().map_or((false, None), |key| (key.works, key.last_used.clone()));
     let uses = KeyUses::of(&app, key_id, works, last_used).await?;
-    page(StatusCode::OK, &KeyServicesPage { shell, panel, uses })
+    page(StatusCode::OK, &KeyServicesPage { shell, panel, uses, refusals })
 }
 
 /// `12 November`, without the year, which is clear within 90 days.

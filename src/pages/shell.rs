@@ -143,6 +143,13 @@ text_enum! {
             "key_gone",
             "No key was revoked: you have already sent this form, or the key has changed since you opened it."
         ),
+        /// A key was suspended.
+        KeySuspended = (
+            "key_suspended",
+            "The key has been suspended. Requests with it are refused, and Latchkey notes who sends them."
+        ),
+        /// A key was switched on again.
+        KeyResumed = ("key_resumed", "The key works again."),
         /// A service was added.
         ServiceAdded = ("service_added", "The service has been added. Now set up the proxy: this page has its settings."),
         /// The settings of a service were saved.

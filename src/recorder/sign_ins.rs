@@ -1,7 +1,7 @@
 //! What is told behind the request: sign-ins that were refused, counted, the time of the last by Basic, and keys that
-//! were refused though they were right.
+//! were refused though they were right; of suspended keys, each request is counted by who sent it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::TimeDelta;
@@ -13,10 +13,13 @@ use crate::clock::Timestamp;
 use crate::db::DbConnection;
 use crate::models::client::Client;
 use crate::models::event::{EventAction, Refusals, RefusedKey};
+use crate::models::keys::refused_use::{RefusedClient, RefusedUses};
 use crate::models::people::user::User;
 
 /// Rows that are counted in memory at the same time, at most.
 const MOST_REFUSALS: usize = 10_000;
+/// Clients with suspended keys that are told apart in memory, at most: each costs the next write a few statements.
+const MOST_CLIENTS: usize = 1_000;
 
 /// What is not yet written about sign-ins.
 #[derive(Default)]
@@ -28,6 +31,7 @@ struct Unwritten {
     logins: HashMap<i64, Timestamp>,
     /// The first since they were last written, by key: bounded by the number of keys.
     key_refusals: HashMap<(i64, EventAction), RefusedKey>,
+    refused_uses: HashMap<RefusedClient, RefusedUses>,
 }
 
 impl SignIns {
@@ -49,12 +53,18 @@ impl SignIns {
         self.unwritten().key_refusals.entry((refusal.token.key(), refusal.action)).or_insert(refusal);
     }
 
+    /// Counts a request with a suspended key.
+    pub fn suspended_key_refused(&self, client: RefusedClient, at: Timestamp) {
+        self.unwritten().count_refused_use(client, RefusedUses::one(at));
+    }
+
     /// Writes everything. What cannot be written stays.
     pub(crate) fn write(&self, connection: &mut DbConnection) -> QueryResult<()> {
         let unwritten = std::mem::take(&mut *self.unwritten());
         let mut taken = Taken { from: self, unwritten };
         let written = taken.write_sign_ins(connection);
-        written.and(taken.write_key_refusals(connection))
+        let refused_uses = taken.write_refused_uses(connection);
+        written.and(taken.write_key_refusals(connection)).and(refused_uses)
     }
 
     fn unwritten(&self) -> MutexGuard<'_, Unwritten> {
@@ -90,6 +100,18 @@ impl Taken<'_> {
             tell_refused(connection, &refusals[&key])?;
             refusals.remove(&key);
         }
+        Ok(())
+    }
+
+    /// Writes who was refused with suspended keys.
+    fn write_refused_uses(&mut self, connection: &mut DbConnection) -> QueryResult<()> {
+        let refused_uses = &mut self.unwritten.refused_uses;
+        if refused_uses.is_empty() {
+            return Ok(());
+        }
+        let uses: BTreeMap<_, _> = refused_uses.iter().map(|(client, uses)| (client, *uses)).collect();
+        write(connection, Timestamp::default(), |tx| RefusedClient::record(tx.connection, &uses))?;
+        refused_uses.clear();
         Ok(())
     }
 
@@ -134,12 +156,20 @@ impl Unwritten {
         }
     }
 
+    fn count_refused_use(&mut self, client: RefusedClient, uses: RefusedUses) {
+        let is_known = self.refused_uses.contains_key(&client);
+        let client = if is_known || self.refused_uses.len() < MOST_CLIENTS { client } else { client.among_others() };
+        let known = self.refused_uses.entry(client).or_insert(RefusedUses { times: 0, ..uses });
+        *known = known.and(uses);
+    }
+
     fn merge(&mut self, earlier: Self) {
         earlier.refusals.into_values().for_each(|refusals| self.count(refusals));
         for (user_id, at) in earlier.logins {
             let later = self.logins.entry(user_id).or_insert(at);
             *later = at.max(*later);
         }
+        earlier.refused_uses.into_iter().for_each(|(client, uses)| self.count_refused_use(client, uses));
         // The earlier one is the one to tell.
         self.key_refusals.extend(earlier.key_refusals);
     }

@@ -1,5 +1,5 @@
-//! The one thread that writes behind: last uses, what is told about sign-ins, where keys are used, and that keys have
-//! expired. It forgets what is remembered for a time only.
+//! The one thread that writes behind: last uses, what is told about sign-ins, where keys are used, that keys have
+//! expired, and what becomes of suspended ones. It forgets what is remembered for a time only.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::oneshot;
 
 use super::last_use::LastUse;
@@ -23,6 +24,7 @@ use crate::models::audit::AuditEntry;
 use crate::models::event::Event;
 use crate::models::keys::idempotency::OnceOnly;
 use crate::models::keys::key::Key;
+use crate::models::keys::refused_use::RefusedUse;
 use crate::models::keys::token::Token;
 use crate::models::retention::Retention;
 use crate::models::services::uses::ServiceUse;
@@ -82,6 +84,7 @@ impl Recorder {
             flushes,
             panics,
             retention,
+            suspended_keys_tried: metrics.suspended_keys_tried.clone(),
             read_only: false,
         };
         let thread = std::thread::Builder::new().name("recorder".into()).spawn({
@@ -153,6 +156,7 @@ struct Writer {
     flushes: Flushes,
     panics: ThreadPanics,
     retention: Retention,
+    suspended_keys_tried: Gauge,
     /// The last attempt found the database read-only.
     read_only: bool,
 }
@@ -213,9 +217,13 @@ impl Writer {
         }
     }
 
-    /// Removes what is kept for a time only, a batch of each.
+    /// Ends suspensions whose time is over, removes what is kept for a time only, a batch of each, and counts what the
+    /// metrics say of the database.
     fn clean_up(&self, connection: &mut DbConnection) -> diesel::QueryResult<()> {
         let (now, kept) = (self.clock.now(), &self.retention);
+        for token in Key::with_ended_suspension(connection, now)? {
+            write(connection, now, |tx| Key::end_suspension(tx, &token))?;
+        }
         // Asked first: nothing is written, or waited for, where there is nothing to do.
         if Key::any_to_tell_or_clear(connection, now, kept.expired)? {
             write(connection, now, |tx| Key::tell_and_clear_expired(tx, kept.expired))?;
@@ -232,9 +240,13 @@ impl Writer {
         if AuditEntry::any_to_forget(connection, now, kept.audit)? {
             write(connection, now, |tx| AuditEntry::forget_old(tx.connection, now, kept.audit))?;
         }
+        if RefusedUse::any_to_forget(connection, now, kept.activity)? {
+            write(connection, now, |tx| RefusedUse::forget_old(tx.connection, now, kept.activity))?;
+        }
         if ServiceUse::any_to_forget(connection, now.date())? {
             write(connection, now, |tx| ServiceUse::forget_old(tx.connection, now.date()))?;
         }
+        self.suspended_keys_tried.set(RefusedUse::tried_keys(connection, now)?);
         Ok(())
     }
 

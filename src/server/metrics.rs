@@ -74,6 +74,8 @@ fn registry(app: web::Data<App>) -> Registry {
     registry.register_with_unit("flush_duration", "Time to write a batch of last uses", Unit::Seconds, duration);
     registry.register("flush_failures", "Attempts to write last uses that failed", metrics.flushes.failures.clone());
     registry.register("panics", "Panics that were caught, by the threads that went on", metrics.panics.counters());
+    let help = "Suspended keys that somebody has tried since they were suspended, counted about once a minute";
+    registry.register("suspended_keys_tried", help, metrics.suspended_keys_tried.clone());
     registry.register_collector(Box::new(KeyFigures(app.clone())));
     registry.register_collector(Box::new(Gauges(app)));
     all

@@ -24,6 +24,9 @@ pub fn api() -> Vec<At> {
             .delete(api::tokens::revoke)
             .with_problems(),
         at("/my/tokens/{id}/rotate.json").post(api::tokens::rotate).with_problems(),
+        at("/my/tokens/{id}/suspend.json").post(api::tokens::suspensions::suspend).with_problems(),
+        at("/my/tokens/{id}/resume.json").post(api::tokens::suspensions::resume).with_problems(),
+        at("/my/tokens/{id}/refused.json").get(api::tokens::suspensions::refused).with_problems(),
         at("/admin/services.json").get(api::services::list).post(api::services::create).with_problems(),
         at("/admin/services/{id}.json")
             .get(api::services::show)
@@ -80,6 +83,11 @@ pub fn pages() -> Vec<At> {
         at("/my/tokens/{id:[0-9]+}/edit").get(pages::tokens::edit::show).post(pages::tokens::edit::change),
         at("/my/tokens/{id:[0-9]+}/rotate").get(pages::tokens::rotate::ask).post(pages::tokens::rotate::rotate),
         at("/my/tokens/{id:[0-9]+}/revoke").get(pages::tokens::revoke::ask).post(pages::tokens::revoke::revoke),
+        // Of keys of every kind.
+        at("/my/tokens/{id:[0-9]+}/suspend").get(pages::suspension::own::ask).post(pages::suspension::own::suspend),
+        at("/my/tokens/{id:[0-9]+}/resume")
+            .get(pages::suspension::own::ask_resume)
+            .post(pages::suspension::own::resume),
         at("/activity").get(pages::activity::show),
         at("/revoke").get(pages::leak::show).post(pages::leak::report),
         at("/my").get(pages::elsewhere::own_account),
@@ -101,6 +109,12 @@ pub fn pages() -> Vec<At> {
         at("/admin/users/{id:[0-9]+}/keys/{key_id:[0-9]+}/revoke")
             .get(pages::people::key::ask)
             .post(pages::people::key::revoke),
+        at("/admin/users/{id:[0-9]+}/keys/{key_id:[0-9]+}/suspend")
+            .get(pages::suspension::others::ask)
+            .post(pages::suspension::others::suspend),
+        at("/admin/users/{id:[0-9]+}/keys/{key_id:[0-9]+}/resume")
+            .get(pages::suspension::others::ask_resume)
+            .post(pages::suspension::others::resume),
         at("/admin/keys").get(pages::everybodys_keys::list::show),
         at("/admin/keys/export.csv").get(pages::everybodys_keys::list::csv),
         at("/admin/keys/export.ndjson").get(pages::everybodys_keys::list::ndjson),

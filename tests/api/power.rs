@@ -48,6 +48,9 @@ impl Prey {
             keys.push(site.add_access_token(owner, "account:read", "1d").await.id);
             keys.push(site.add_key(owner, TokenAction::Api).await.id);
             keys.push(site.add_key(owner, TokenAction::Feeds).await.id);
+            keys.push(site.add_access_token(owner, &wide, "never").await.id);
+            site.database
+                .execute(&format!("UPDATE tokens SET suspended_on = created_on WHERE id = {}", keys[keys.len() - 1]));
         }
         Self { root: root.clone(), boss: boss.clone(), ordinary, keys }
     }
@@ -114,6 +117,11 @@ fn wishes(method: &Method, pattern: &str, number: usize, prey: &Prey) -> Vec<Val
             [json!({ "ids": prey.keys })].into_iter().chain(each).collect()
         }
         ("POST", "/my/tokens/{id}/rotate.json") => vec![json!({ "grace": "0" })],
+        ("POST", "/my/tokens/{id}/suspend.json") => {
+            // Which would let one that is suspended until it is switched on work in an hour.
+            vec![json!({ "for": "1h" })]
+        }
+        ("POST", "/my/tokens/{id}/resume.json") => vec![Value::Null],
         ("POST", "/admin/services.json") | ("PATCH", "/admin/services/{id}.json") => vec![json!({ "title": "Greedy" })],
         (method, pattern) => panic!("{method} {pattern} is new: say here what could be asked of it"),
     }
@@ -149,7 +157,7 @@ fn power(site: &Site, scopes: Scopes) -> BTreeSet<String> {
     let beyond = keys.iter().filter(|key| goes_beyond(key));
     let of_key = |key: &AnyKey| {
         let row = (key.id, &key.name, key.scopes.to_string(), key.expires_on, key.current.id);
-        format!("{row:?}")
+        format!("{row:?} {:?}", key.current.suspension())
     };
     powerful.map(of_person).chain(beyond.map(of_key)).collect()
 }

@@ -69,6 +69,18 @@ async fn an_administrator_finds_locks_and_unlocks_somebody(#[case] db: Db, #[cas
         browser.shows("Login alice").await;
     }
     browser.click("Atom access key").await;
+    browser.click("Suspend").await;
+    browser.shows("Suspend “Atom access key” of Alice Archer?").await;
+    sound("suspend asks").await;
+    browser.click("Suspend Atom access key").await;
+    browser.shows("The key has been suspended.").await;
+    browser.shows("No program has tried to use this key").await;
+    sound("a suspended key").await;
+    browser.click("Switch on again").await;
+    browser.shows("Switch on “Atom access key” of Alice Archer again?").await;
+    sound("switching on asks").await;
+    browser.click("Switch on Atom access key").await;
+    browser.shows("The key works again.").await;
     browser.click("Revoke").await;
     browser.shows("Revoke “Atom access key” of Alice Archer?").await;
     sound("revoke asks").await;

@@ -68,6 +68,8 @@ async fn an_access_token_is_made_used_shown_and_revoked(#[values(Sqlite, Postgre
         "created_on": made["created_on"],
         "expires_on": made["expires_on"],
         "state": "active",
+        "suspended_until": null,
+        "suspended_then": null,
         "last_used_on": null,
         "last_used_by": null,
         "last_address": null,
@@ -81,6 +83,7 @@ async fn an_access_token_is_made_used_shown_and_revoked(#[values(Sqlite, Postgre
     let id = id_of(&made);
     let mut shown = expected.clone();
     shown["services"] = json!([]);
+    shown["refused"] = json!([]);
     assert_eq!(json_of(&latchkey, &["key", "show", &id]), shown, "the secret is not shown again");
     let listed = &json_of(&latchkey, &["key", "list", "alice"])[0];
     let mut with_owner = shown.clone();
@@ -91,7 +94,9 @@ async fn an_access_token_is_made_used_shown_and_revoked(#[values(Sqlite, Postgre
     assert_eq!(process.get_with_key(CURRENT, secret).await.status, 200);
     assert_eq!(process.get_with_key("/users.json", secret).await.status, 403, "only what its scopes say");
     let mut used = json_of(&latchkey, &["key", "show", &id]);
-    assert_eq!(used.as_object_mut().expect("a key").remove("services"), Some(json!([])));
+    for list in ["services", "refused"] {
+        assert_eq!(used.as_object_mut().expect("a key").remove(list), Some(json!([])));
+    }
     assert_eq!([&used["last_used_by"], &used["verdict"]], ["current", "in_use"]);
     assert!(time(&used["last_used_on"]) >= time(&used["created_on"]), "{used}");
 
@@ -101,6 +106,50 @@ async fn an_access_token_is_made_used_shown_and_revoked(#[values(Sqlite, Postgre
     let line = latchkey.run(&["key", "show", &id]).refused(1);
     assert_eq!(line, format!("latchkey: no key has the id {id}; latchkey key list shows them"));
     assert_eq!(json_of(&latchkey, &["key", "list", "alice"]), json!([]), "an empty list is one, too");
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_key_is_suspended_and_switched_on_again(#[values(Sqlite, Postgres)] db: Db) {
+    let database = TestDatabase::migrated(db);
+    let latchkey = people(&database);
+    let made = add(&latchkey, "alice", &["--name", "deploy", "--scope", "account:read", "--expires", "never"]);
+    let (id, secret) = (id_of(&made), secret_of(&made));
+    let suspended = json_of(&latchkey, &["key", "suspend", &id]);
+    assert_eq!((&suspended["state"], &suspended["suspended_then"]), (&json!("suspended"), &json!("resume")));
+    let left = time(&suspended["suspended_until"]) - time(&made["created_on"]);
+    assert!(left >= TimeDelta::days(1) && left < TimeDelta::days(1) + TimeDelta::minutes(5), "{left}");
+    let process = Process::serve(&latchkey, &[]);
+    assert_eq!(process.get_with_key(CURRENT, secret).await.status, 401);
+    let name = format!("Access token “deploy” {id}, ending in {}", &secret[45..]);
+    let printed = latchkey.run(&["key", "suspend", &id, "--for", "7d", "--then", "revoke"]).done().stdout;
+    let begins = format!("suspended {name} until ");
+    assert!(printed.starts_with(&begins) && printed.ends_with(", then it is revoked\n"), "{printed}");
+    let printed = latchkey.run(&["key", "suspend", &id, "--for", "until-switched-on"]).done().stdout;
+    assert_eq!(printed, format!("suspended {name} until it is switched on again\n"));
+    let line = latchkey.run(&["key", "suspend", &id, "--for", "1h"]).refused(1);
+    assert_eq!(line, "latchkey: This key is already suspended for longer: switch it on again first");
+    assert!(latchkey.run(&["key", "list"]).done().stdout.contains(" suspended "));
+    process.terminate();
+    assert_eq!(process.ended(), Some(0));
+    let shown = latchkey.run(&["key", "show", &id]).done().stdout;
+    assert!(shown.contains("state           suspended until it is switched on again\n"), "{shown}");
+    assert!(shown.contains("refused         1 request from 127.0.0.1"), "{shown}");
+    let refused = &json_of(&latchkey, &["key", "show", &id])["refused"][0];
+    assert_eq!((&refused["service"], &refused["requests"]), (&json!(null), &json!(1)), "{refused}");
+    assert_eq!(latchkey.run(&["key", "resume", &id]).done().stdout, format!("switched on {name}\n"));
+    let resumed = json_of(&latchkey, &["key", "resume", &id]);
+    assert_eq!((&resumed["state"], &resumed["suspended_until"]), (&json!("active"), &json!(null)), "nothing to do");
+    for (flags, text) in [
+        (["--for", "2h", "--then", "resume"], "must be 1h, 1d, 7d or until-switched-on"),
+        (["--for", "1h", "--then", "explode"], "must be resume or revoke"),
+        (["--for", "until-switched-on", "--then", "revoke"], "is never revoked: choose 1h, 1d or 7d"),
+    ] {
+        let line = latchkey.run(&[&["key", "suspend", &id], &flags[..]].concat()).refused(2);
+        assert!(line.contains(text), "{line}");
+    }
+    let line = latchkey.run(&["key", "suspend", "4711"]).refused(1);
+    assert_eq!(line, "latchkey: no key has the id 4711; latchkey key list shows them");
 }
 
 /// So that `KEY=$(latchkey key add …)` and `KEY=$(latchkey key rotate …)` work.

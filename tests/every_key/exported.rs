@@ -73,7 +73,7 @@ async fn a_page_has_links_to_the_files_of_its_filter(#[values(Sqlite, Postgres)]
         assert_eq!(head.header("Content-Type"), file.header("Content-Type"));
         let refused = root.get(&format!("{address}&state=broken")).await;
         assert_eq!(refused.status, 422);
-        assert!(refused.shows("State must be active or expired"), "{}", refused.text());
+        assert!(refused.shows("State must be active, suspended or expired"), "{}", refused.text());
     }
     assert_eq!(site.signed_in("alice").await.get("/admin/keys/export.csv").await.status, 403);
 }

@@ -68,6 +68,7 @@ async fn a_key_is_listed_with_all_that_is_known_of_it(#[values(Sqlite, Postgres)
         "created_on": "2026-11-24T09:30:00Z",
         "expires_on": "2026-12-24T09:30:00Z",
         "state": "active",
+        "suspended_until": null,
         "last_used_on": "2026-11-24T09:36:30Z",
         "last_used_by": "earlier",
         "services": [{ "service": "wiki", "last_used_on": "2026-11-24T09:36:30Z" }],
@@ -158,6 +159,42 @@ async fn a_filter_finds_the_keys_for_which_all_of_it_holds(#[values(Sqlite, Post
         }
         assert_eq!(found.join("|"), expected, "{query}");
     }
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_suspended_key_is_neither_active_nor_expired(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    let (_, admin) = administrator(&site).await;
+    let alice = site.add_user("alice").await;
+    for (name, set) in [
+        ("works", "suspended_on = NULL"),
+        ("until switched on", "suspended_on = '2026-11-24 09:00:00'"),
+        ("until tomorrow", "suspended_on = '2026-11-24 09:00:00', suspended_until = '2026-11-25 09:30:00'"),
+        ("until now", "suspended_on = '2026-11-24 09:00:00', suspended_until = '2026-11-24 09:30:00'"),
+        (
+            "to be revoked",
+            "suspended_on = '2026-11-24 09:00:00', suspended_until = '2026-11-24 09:30:00', revoked_then = TRUE",
+        ),
+        ("expired", "suspended_on = '2026-11-24 09:00:00', expires_on = '2026-11-24 09:30:00'"),
+    ] {
+        let key = named(&site, &alice, name, "account:read", "30d").await;
+        set_key(&site, &key, set);
+    }
+    for (state, expected) in [
+        ("active", ["until now", "works"].as_slice()),
+        ("suspended", &["to be revoked", "until switched on", "until tomorrow"]),
+        ("expired", &["expired"]),
+    ] {
+        let found = list(&site, &admin, &format!("owner=alice&state={state}")).await;
+        let mut sorted = names(&found);
+        sorted.sort();
+        assert_eq!(sorted, expected, "{state}");
+        assert!(found["keys"].as_array().expect("keys").iter().all(|key| key["state"] == state), "{found}");
+    }
+    let root = site.signed_in("root").await;
+    let page = root.get("/admin/keys?state=suspended&search=tomorrow").await;
+    assert!(page.shows("Suspended works again in"), "{}", page.text());
 }
 
 /// The last use of a key, its creation or its expiry, as the order compares them, and what is missing as it says.

@@ -220,3 +220,6 @@ def keep_rules_of_keys(key, number):
         key["expires_on"] = TIMES[number % len(TIMES)] if number % 2 else f"{number % 9 + 1}d"
     if "grace" in key:
         key["grace"] = "0"
+    if "for" in key or "then" in key:
+        # A key that is suspended already is not suspended for a shorter time.
+        key["for"], key["then"] = "until-switched-on", "resume"

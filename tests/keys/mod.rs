@@ -7,6 +7,8 @@ mod last_client;
 mod leaked;
 mod rotation;
 mod settings;
+mod suspended;
+mod suspended_model;
 mod switch_user;
 mod verdict;
 

@@ -24,7 +24,7 @@ fn addresses(page: &Page) -> BTreeSet<String> {
 async fn every_address_on_every_page_is_below_the_prefix_and_there(#[values(Sqlite, Postgres)] db: Db) {
     let site = Site::start_with(db, &[URL]).await;
     let user = site.add_user("alice").await;
-    site.add_key(&user, TokenAction::Api).await;
+    let key = site.add_key(&user, TokenAction::Api).await;
     let alice = site.visitor();
     let sign_in = alice.get("/keys/login").await;
     assert_eq!(sign_in.status, 200);
@@ -37,6 +37,7 @@ async fn every_address_on_every_page_is_below_the_prefix_and_there(#[values(Sqli
         ("account", alice.get("/keys/my/account").await),
         ("asks", reset),
         ("asks before the end", alice.get("/keys/my/api_key/revoke").await),
+        ("asks how long", alice.get(&format!("/keys/my/tokens/{}/suspend", key.id)).await),
         ("made", alice.post("/keys/my/atom_key", &[("replaces", "")]).await),
         ("not made", alice.post("/keys/my/atom_key", &[("replaces", "")]).await),
         ("password", alice.get("/keys/my/password").await),
@@ -45,7 +46,7 @@ async fn every_address_on_every_page_is_below_the_prefix_and_there(#[values(Sqli
         ("errors", alice.post("/keys/my/account", &[("mail", "x")]).await),
         ("not found", alice.get("/keys/nothing-here").await),
     ];
-    pages[4].1.secret();
+    pages[5].1.secret();
     let mut all = BTreeSet::new();
     for (what, page) in pages {
         let addresses = addresses(&page);

@@ -10,7 +10,7 @@ use super::*;
 use crate::support::world::{By, World, routes_that_write};
 
 /// The forms that do not ask, and why they need not.
-const HARMLESS: [(&str, &str); 9] = [
+const HARMLESS: [(&str, &str); 10] = [
     ("/login", "it asks for the password itself"),
     ("/logout", "it ends what is left open"),
     ("/my/password", "it asks for the current password always"),
@@ -18,6 +18,7 @@ const HARMLESS: [(&str, &str); 9] = [
     ("/my/api_key/revoke", "it ends a key of one's own, which must be quick if it has leaked"),
     ("/my/atom_key/revoke", "it ends a key of one's own, which must be quick if it has leaked"),
     ("/my/tokens/{id:[0-9]+}/revoke", "it ends a key of one's own, which must be quick if it has leaked"),
+    ("/my/tokens/{id:[0-9]+}/suspend", "it takes a key of one's own away for some time, and gives none back"),
     ("/revoke", "anybody may report a leak, without signing in"),
     ("/admin/services/{id:[0-9]+}/try", "it changes nothing, and says what a key may do to somebody who has the key"),
 ];

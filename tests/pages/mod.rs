@@ -23,6 +23,7 @@ mod services;
 mod session_ends;
 mod session_spans;
 mod sign_in;
+mod suspended;
 pub(crate) mod tokens;
 mod trials;
 

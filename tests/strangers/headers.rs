@@ -119,6 +119,7 @@ async fn no_page_has_code_or_style_inside(#[values(Sqlite, Postgres)] db: Db) {
     let stranger = site.visitor();
     let made = alice.post("/my/api_key", &[("replaces", "")]).await;
     made.secret();
+    let id = alice.get("/my/api_key").await.value_of("replaces");
     for (what, page) in [
         ("sign in", stranger.get("/login").await),
         ("a slip", stranger.try_sign_in("alice", "a-wrong-password").await),
@@ -127,6 +128,7 @@ async fn no_page_has_code_or_style_inside(#[values(Sqlite, Postgres)] db: Db) {
         ("made", made),
         ("asks", alice.get("/my/api_key").await),
         ("asks before the end", alice.get("/my/api_key/revoke").await),
+        ("asks how long", alice.get(&format!("/my/tokens/{id}/suspend")).await),
         ("nothing made", alice.post("/my/api_key", &[("replaces", "")]).await),
         ("password", alice.get("/my/password").await),
         ("activity", alice.get("/activity").await),

@@ -223,15 +223,30 @@ fn lines(connection: &mut DbConnection, table: &str, columns: &[&str], condition
 
 fn written(connection: &mut DbConnection) -> String {
     // The recorder tells of refusals, first uses and keys that have expired by itself.
-    let told_behind = "action NOT IN ('scope_refused', 'expired_key_refused', 'sign_in_refused', 'key_first_used', \
-                       'key_expired', 'key_cleared')";
+    let told_behind = "action NOT IN ('scope_refused', 'expired_key_refused', 'suspended_key_refused', \
+                       'sign_in_refused', 'key_first_used', 'key_expired', 'key_cleared')";
     let tables: [(&str, &[&str], &str); 8] = [
         (
             "users",
             &["id", "login", "firstname", "lastname", "mail", "admin", "status", "password_hash", "updated_on"],
             "1 = 1",
         ),
-        ("tokens", &["id", "user_id", "action", "name", "scopes", "expires_on", "retired_on", "confirmed_on"], "1 = 1"),
+        (
+            "tokens",
+            &[
+                "id",
+                "user_id",
+                "action",
+                "name",
+                "scopes",
+                "expires_on",
+                "retired_on",
+                "confirmed_on",
+                "suspended_on",
+                "suspended_until",
+            ],
+            "1 = 1",
+        ),
         ("events", &["id", "user_id", "action"], told_behind),
         ("notices", &["id", "user_id"], "1 = 1"),
         ("services", &["id", "name", "title", "host", "updated_on"], "1 = 1"),

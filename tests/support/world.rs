@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use latchkey::http::asks::Asks;
+use latchkey::models::ids::{KeyId, UserId};
+use latchkey::models::keys::suspension::{Afterwards, NewSuspension, SuspensionSpan};
 use latchkey::models::keys::token::TokenAction;
 use latchkey::models::people::user::User;
 use latchkey::server::routes;
@@ -37,6 +39,8 @@ pub struct World {
     pub others_key: Key,
     /// An access token of root's that it is about.
     pub token: Key,
+    /// A key of root's and one of theirs that are suspended.
+    pub suspended: [Key; 2],
     /// The ids of root's API and Atom access keys, for requests in a session; otherwise 0.
     pub only_keys: [i64; 2],
     /// The service that it is about.
@@ -63,6 +67,21 @@ impl World {
         };
         let token = site.add_access_token(&root, "account:read", "30d").await;
         let others_key = site.add_access_token(&other, "account:read", "30d").await;
+        let suspended = [
+            site.add_access_token(&root, "account:read", "30d").await,
+            site.add_access_token(&other, "account:read", "30d").await,
+        ];
+        let ids = [(root.id, suspended[0].id), (other.id, suspended[1].id)];
+        site.write(move |tx| {
+            let until_switched_on =
+                NewSuspension::new(SuspensionSpan::Open, Afterwards::Resume).expect("no contradiction");
+            let suspend = |(user_id, id)| {
+                latchkey::models::keys::key::Key::suspend(tx, (UserId(user_id), KeyId(id)), until_switched_on)
+                    .map(|_| ())
+            };
+            ids.into_iter().try_for_each(suspend)
+        })
+        .await;
         let settings = latchkey::models::services::settings::ServiceSettings::new(&name, format!("{name}.example.org"));
         let service = site.add_service(&name, settings).await;
         let visitor = site.visitor();
@@ -92,6 +111,7 @@ impl World {
             other,
             others_key,
             token,
+            suspended,
             only_keys,
             service: service.id,
             service_seen,
@@ -105,10 +125,12 @@ impl World {
             it if it.contains("users") => self.other.id,
             it if it.contains("services") => self.service,
             it if it.contains("notices") => 1,
+            it if it.contains("/resume") => self.suspended[0].id,
             _ => self.token.id,
         };
+        let others_key = if pattern.ends_with("/resume") { &self.suspended[1] } else { &self.others_key };
         let with_id = pattern.replace("{id:[0-9]+}", "{id}").replace("{id}", &id.to_string());
-        let with_key = with_id.replace("{key_id:[0-9]+}", &self.others_key.id.to_string());
+        let with_key = with_id.replace("{key_id:[0-9]+}", &others_key.id.to_string());
         with_key.replace("{format:json|xml}", format)
     }
 
@@ -140,6 +162,7 @@ impl World {
             "/my/tokens" => [token, fields(&[("after", &id)])].concat(),
             "/my/tokens/{id:[0-9]+}/edit" => token,
             "/my/tokens/{id:[0-9]+}/rotate" => fields(&[("replaces", &id), ("grace", "1d")]),
+            it if it.ends_with("/suspend") => fields(&[("for", "7d"), ("then", "revoke")]),
             "/admin/users/new" => [self.person().to_vec(), new_password.to_vec()].concat(),
             "/admin/users/{id:[0-9]+}/edit" => {
                 let seen = self.other.updated_on.to_string();
@@ -188,6 +211,7 @@ impl World {
             }
             ("PATCH", "/my/tokens/{id}.json") => request.json(&json!({ "name": "changed" })),
             ("POST", "/my/tokens/{id}/rotate.json") => request.json(&json!({})),
+            ("POST", "/my/tokens/{id}/suspend.json") => request.json(&json!({ "for": "7d", "then": "revoke" })),
             ("POST", "/admin/services.json") => {
                 request.json(&json!({ "name": format!("{name}-2"), "host": format!("{name}-2.example.org") }))
             }

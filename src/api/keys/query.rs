@@ -73,7 +73,9 @@ fn parameter(field: ListField) -> Parameter {
     let (schema, description): (RefOr<Schema>, _) = match field {
         ListField::Owner => (text().into(), "Only keys of the person with this login"),
         ListField::Action => (TokenAction::schema(), "Only keys of this kind"),
-        ListField::State => (words(&ListedState::ALL.map(ListedState::as_str)), "Only keys that work, or that do not"),
+        ListField::State => {
+            (words(&ListedState::ALL.map(ListedState::as_str)), "Only keys that work, are suspended, or have expired")
+        }
         ListField::Scope => (
             Scope::schema(),
             "Only keys that may do this, write access included. API access keys may do everything in Latchkey itself",

@@ -3,6 +3,7 @@
 
 pub mod filter;
 pub mod request;
+pub mod suspensions;
 
 use std::collections::BTreeMap;
 

@@ -11,6 +11,7 @@ use crate::http::error::AppError;
 
 use crate::models::keys::key_request::{Expiry, Grace, KeyChanges, KeyField, LONGEST_NAME, LONGEST_NOTE, NewKey};
 use crate::models::keys::scope::{KeyScopes, Scope};
+use crate::models::keys::suspension::{Afterwards, NewSuspension, SuspensionSpan};
 use crate::models::rules::{Labelled, Problem};
 
 /// A request to create a key.
@@ -21,6 +22,9 @@ pub struct KeyChangesRequest;
 
 /// A request to rotate a key.
 pub struct RotationRequest;
+
+/// A request to suspend a key.
+pub struct SuspensionRequest;
 
 /// The schema of a date or an RFC 3339 time.
 pub struct Time;
@@ -65,6 +69,20 @@ impl RotationRequest {
     pub fn read(mut members: Members) -> Result<Grace, AppError> {
         let grace = members.take("grace", "Grace", |value| text(value)?.parse::<Grace>().map_err(str::to_owned));
         members.finish().map(|()| grace.unwrap_or_default())
+    }
+}
+
+impl SuspensionRequest {
+    /// Reads a request to suspend a key.
+    ///
+    /// # Errors
+    /// Returns 422 if a member cannot be read, or if the two contradict each other.
+    pub fn read(mut members: Members) -> Result<NewSuspension, AppError> {
+        let span = members.take("for", "For", |value| text(value)?.parse::<SuspensionSpan>().map_err(str::to_owned));
+        let then = members.take("then", "Then", |value| text(value)?.parse::<Afterwards>().map_err(str::to_owned));
+        members.finish()?;
+        let suspension = NewSuspension::new(span.unwrap_or_default(), then.unwrap_or_default());
+        suspension.map_err(|problem| AppError::Invalid(vec![problem.to_owned()]))
     }
 }
 
@@ -153,6 +171,24 @@ impl PartialSchema for RotationRequest {
 impl ToSchema for RotationRequest {
     fn name() -> std::borrow::Cow<'static, str> {
         "Rotation".into()
+    }
+}
+
+impl PartialSchema for SuspensionRequest {
+    fn schema() -> RefOr<Schema> {
+        let span = described::text().enum_values(Some(SuspensionSpan::ALL.map(SuspensionSpan::as_str)));
+        let span = span.description(Some("How long the key is suspended; 1d by default"));
+        let then = described::text().enum_values(Some(Afterwards::ALL.map(Afterwards::as_str)));
+        let then = then.description(Some(
+            "What becomes of the key then; resume by default. revoke needs an end: not until-switched-on",
+        ));
+        closed().property("for", span).property("then", then).into()
+    }
+}
+
+impl ToSchema for SuspensionRequest {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "Suspension".into()
     }
 }
 

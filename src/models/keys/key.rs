@@ -15,6 +15,7 @@ use super::key_request::{
 };
 use super::notice::Notice;
 use super::scope::{KeyScopes, Scopes};
+use super::suspension::{self, Suspension};
 use super::token::{LastClient, RecordIf, Token, TokenAction, TokenUse, UsedBy};
 use super::verdict::Evidence;
 use crate::clock::{Timestamp, end_in_words};
@@ -102,13 +103,16 @@ pub enum KeyRefusal {
     /// The person already has as many access tokens as allowed.
     #[error("There are already {0} access tokens, the most that one person may have: revoke one first")]
     TooMany(usize),
-    /// A key must not create, change or revoke a key that may do more than itself, nor create or change one that expires
-    /// later.
+    /// A key must not create, change, suspend or revoke a key that may do more than itself, nor create, change or switch on
+    /// one that expires later.
     #[error("This key can do more, or expires later, than the key you use")]
     Beyond,
     /// The key has expired.
     #[error("This access token has expired: create a new one")]
     Expired,
+    /// Only switching a key on again lets it work earlier.
+    #[error("This key is already suspended for longer: switch it on again first")]
+    SuspendedForLonger,
     /// Only access tokens have names, scopes, and secrets that overlap.
     #[error("This is not an access token: you can reset or revoke it, but not change or rotate it")]
     NotAnAccessToken,
@@ -248,6 +252,16 @@ impl Key {
         self.expires_on.is_some_and(|expires_on| expires_on <= now)
     }
 
+    /// The suspension that holds now; `None`: the key is not suspended.
+    pub fn suspension(&self, now: Timestamp) -> Option<Suspension> {
+        self.current.suspension().filter(|suspension| suspension.holds(now))
+    }
+
+    /// Whether requests with the key's current secret are answered, as far as that is up to the key.
+    pub fn works(&self, now: Timestamp) -> bool {
+        !self.is_expired(now) && self.suspension(now).is_none()
+    }
+
     /// Whether the key works, but expires within a week.
     pub fn expires_soon(&self, now: Timestamp) -> bool {
         self.expires_on.is_some_and(|expires_on| expires_on > now && expires_on - now <= SOON)
@@ -320,7 +334,7 @@ impl Key {
             return Err(KeyRefusal::Invalid(errors));
         }
         let said = (Some(new.name.as_str()), new.note.as_str(), new.scopes.own, expires_on);
-        let (mut key, secret) = Self::add_secret(tx, (user_id, None), said)?;
+        let (mut key, secret) = Self::add_secret(tx, (user_id, None), said, None)?;
         scopes_of_keys::replace(tx.connection, key.id, &new.scopes.services)?;
         key.scopes.services = new.scopes.services.clone();
         NewEvent::of_key(&key.current, EventAction::KeyCreated).detail(key.summary()).record(tx)?;
@@ -405,7 +419,9 @@ impl Key {
         let ends_on = tx.now + grace.span();
         diesel::update(retired).set(tokens::retired_on.eq(ends_on)).execute(tx.connection)?;
         let said = (key.name.as_deref(), key.note.as_str(), key.scopes.own, key.expires_on);
-        let (key, secret) = Self::add_secret(tx, (user_id, Some(id)), said)?;
+        // A new secret of a suspended key is suspended as well.
+        let suspension = key.suspension(tx.now);
+        let (key, secret) = Self::add_secret(tx, (user_id, Some(id)), said, suspension)?;
         let told = match grace {
             Grace::None => "the old secret has stopped working".to_owned(),
             _ => format!("the old secret works until {}", end_in_words(ends_on)),
@@ -414,12 +430,13 @@ impl Key {
         Ok((key, secret))
     }
 
-    /// Stores a new secret of an access token. Every row of a key repeats its name, note, scopes and expiry. `key_id`
-    /// is the key that the secret is added to; `None`: it is the first one of a new key.
+    /// Stores a new secret of an access token. Every row of a key repeats its name, note, scopes, expiry and suspension.
+    /// `key_id` is the key that the secret is added to; `None`: it is the first one of a new key.
     fn add_secret(
         tx: &mut Tx<'_>,
         (user_id, key_id): (i64, Option<i64>),
         (name, note, scopes, expires_on): (Option<&str>, &str, Scopes, Option<Timestamp>),
+        suspension: Option<Suspension>,
     ) -> Result<(Self, Secret), KeyRefusal> {
         let secret = Secret::generate();
         let id = Token::insert(tx.connection, user_id, TokenAction::Access, &secret, tx.now)?.id;
@@ -429,6 +446,7 @@ impl Key {
             tokens::note.eq(note),
             tokens::scopes.eq(scopes.to_string()),
             tokens::expires_on.eq(expires_on),
+            suspension::columns(suspension),
         );
         diesel::update(tokens::table.find(id)).set(values).execute(tx.connection)?;
         let key = Self::find(tx.connection, user_id, key_id.unwrap_or(id))?.ok_or(KeyRefusal::Gone)?;
@@ -441,11 +459,7 @@ impl Key {
     /// # Errors
     /// [`KeyRefusal`]
     pub fn revoke(tx: &mut Tx<'_>, (UserId(user_id), KeyId(id)): (UserId, KeyId)) -> Result<Self, KeyRefusal> {
-        User::lock_row(tx.connection, user_id)?;
-        let key = Self::find(tx.connection, user_id, id)?.ok_or(KeyRefusal::Gone)?;
-        if !key.is_within(tx.authority()) {
-            return Err(KeyRefusal::Beyond);
-        }
+        let key = Self::find_to_revoke(tx, (UserId(user_id), KeyId(id)))?;
         Token::delete(tx.connection, id)?;
         let by = tx.other_than(user_id).map(str::to_owned);
         NewEvent::of_key(&key.current, EventAction::KeyRevoked).with(by.as_deref()).record(tx)?;
@@ -548,6 +562,16 @@ impl Key {
     /// Whether the key may do no more than `authority` allows.
     fn is_within(&self, authority: &Authority) -> bool {
         authority.is_full() || !self.action.has_full_access() && authority.exceeded_by(&self.scopes).is_none()
+    }
+
+    /// Finds a person's key after locking their row, if the author may revoke it.
+    pub(super) fn find_to_revoke(
+        tx: &mut Tx<'_>,
+        (UserId(user_id), KeyId(id)): (UserId, KeyId),
+    ) -> Result<Self, KeyRefusal> {
+        User::lock_row(tx.connection, user_id)?;
+        let key = Self::find(tx.connection, user_id, id)?.ok_or(KeyRefusal::Gone)?;
+        if key.is_within(tx.authority()) { Ok(key) } else { Err(KeyRefusal::Beyond) }
     }
 
     fn find_to_change(tx: &mut Tx<'_>, (UserId(user_id), KeyId(id)): (UserId, KeyId)) -> Result<Self, KeyRefusal> {

@@ -33,6 +33,8 @@ text_enum! {
         TooEarly = ("too_early", "Too early to say"),
         /// No use of it is recorded.
         NeverUsed = ("never_used", "No use recorded"),
+        /// It is suspended.
+        Suspended = ("suspended", "Suspended"),
         /// It works, but not for long; see [`Key::expires_soon`].
         ExpiringSoon = ("expires_soon", "Expires within 7 days"),
         /// It has expired.
@@ -59,14 +61,15 @@ text_enum! {
 impl Standing {
     /// Whether a key with this last use stands so.
     pub fn is_of(self, key: &Key, last_use: Option<KeyUse>, now: Timestamp) -> bool {
-        let (works, verdict) = (!key.is_expired(now), key.evidence(last_use).verdict(now));
+        let (works, verdict) = (key.works(now), key.evidence(last_use).verdict(now));
         match self {
             Self::InUse => works && verdict == Verdict::InUse,
             Self::SafeToEnd => works && verdict.is_safe_to_end(),
             Self::TooEarly => works && verdict == Verdict::TooEarly,
             Self::NeverUsed => last_use.is_none(),
             Self::ExpiringSoon => key.expires_soon(now),
-            Self::Expired => !works,
+            Self::Expired => key.is_expired(now),
+            Self::Suspended => !key.is_expired(now) && key.suspension(now).is_some(),
         }
     }
 }

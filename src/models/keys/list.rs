@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use diesel::prelude::*;
 
 use super::key::{Key, KeyUse};
-use super::list_query::{AnyScope, KeyQuery, ListErrors, ListField, Unused};
+use super::list_query::{AnyScope, KeyQuery, ListErrors, ListField, ListedState, Unused};
 use super::list_rows::{ListedRows, Row};
 use super::token::{Token, UsedBy};
 use crate::clock::Timestamp;
@@ -46,7 +46,7 @@ pub struct Owner {
 /// A page of the list.
 pub struct KeyPage {
     /// The keys. A page that goes on can have fewer than were asked for: a key that was used after the page was looked up
-    /// is left out where unused ones are asked for.
+    /// is left out where unused ones are asked for, as is one whose state has changed.
     pub keys: Vec<ListedKey>,
     /// Where the next page begins; `None`: this is the last one.
     pub next: Option<Place>,
@@ -163,18 +163,20 @@ impl KeyList {
         let next = last.filter(|_| last != after);
         let ids: Vec<i64> = rows.iter().map(|row| row.key_id).collect();
         let mut keys = ListedKey::with_ids(connection, &ids, uses, now)?;
-        let keys = ids.iter().filter_map(|id| keys.remove(id)).filter(|listed| self.accepts(listed, uses)).collect();
+        let keys =
+            ids.iter().filter_map(|id| keys.remove(id)).filter(|listed| self.accepts(listed, uses, now)).collect();
         Ok(KeyPage { keys, next })
     }
 
     /// Whether a key that was found still is what was asked for, with its unwritten uses.
-    fn accepts(&self, listed: &ListedKey, uses: &impl UnwrittenUses) -> bool {
+    fn accepts(&self, listed: &ListedKey, uses: &impl UnwrittenUses, now: Timestamp) -> bool {
         let last_use = listed.key.last_use(|secret| uses.last_use(secret));
-        match self.rows.filter.unused {
+        let is_unused = match self.rows.filter.unused {
             None => true,
             Some(Unused::Ever) => last_use.is_none(),
             Some(Unused::Since(since)) => Key::is_unused_since(last_use, since),
-        }
+        };
+        is_unused && self.rows.filter.state.is_none_or(|state| state == ListedState::of(&listed.key, now))
     }
 
     /// How the database reads a page, in its own words: a test holds that it sorts nothing and reads no whole table.

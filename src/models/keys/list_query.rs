@@ -1,6 +1,7 @@
 //! What somebody asks of the list of everybody's keys: which keys, in which order, and from where on. Pages, the API and
 //! the command line write it with the same words, which are read here.
 
+use super::key::Key;
 use super::list_order::ListOrder;
 use super::scope::{KeyScopes, Scope, ServiceScope};
 use super::token::TokenAction;
@@ -50,10 +51,23 @@ text_enum! {
     /// Whether a key works.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum ListedState(as_str, label) {
-        /// It has not expired.
+        /// It works.
         Active = ("active", "Active"),
+        /// It is suspended.
+        Suspended = ("suspended", "Suspended"),
         /// It has expired.
         Expired = ("expired", "Expired"),
+    }
+}
+
+impl ListedState {
+    /// The state of `key`. One that has expired while it was suspended has expired.
+    pub fn of(key: &Key, now: Timestamp) -> Self {
+        match (key.is_expired(now), key.suspension(now)) {
+            (true, _) => Self::Expired,
+            (false, Some(_)) => Self::Suspended,
+            (false, None) => Self::Active,
+        }
     }
 }
 
@@ -82,7 +96,7 @@ pub struct KeyFilter {
     pub owner: Option<String>,
     /// They are of this kind.
     pub kind: Option<TokenAction>,
-    /// They work, or do not.
+    /// They are in this state.
     pub state: Option<ListedState>,
     /// They may do this, write access included. An API access key may do everything in Latchkey itself.
     pub scope: Option<AnyScope>,

@@ -135,7 +135,7 @@ impl ListedRows {
         }
     }
 
-    /// Adds what the filter says. Every row of a key repeats its owner, kind, name, note, scopes and expiry.
+    /// Adds what the filter says. Every row of a key repeats its owner, kind, name, note, scopes, expiry and suspension.
     fn add_conditions(&self, statement: &mut Statement, times: Times, now: Timestamp) {
         let (filter, expires) = (&self.filter, times.expires("listed"));
         if let Some(owner) = self.owner {
@@ -144,10 +144,14 @@ impl ListedRows {
         if let Some(kind) = filter.kind {
             statement.add(&format!(" AND listed.action = '{}'", kind.as_str()));
         }
-        match filter.state {
-            None => {}
-            Some(ListedState::Active) => statement.add(&format!(" AND {expires} > ")).bind(Value::Time(now)),
-            Some(ListedState::Expired) => statement.add(&format!(" AND {expires} <= ")).bind(Value::Time(now)),
+        if let Some(state) = filter.state {
+            let later = if state == ListedState::Expired { "<=" } else { ">" };
+            statement.add(&format!(" AND {expires} {later} ")).bind(Value::Time(now));
+            match state {
+                ListedState::Expired => {}
+                ListedState::Active => add_suspended(statement.add(" AND NOT "), now),
+                ListedState::Suspended => add_suspended(statement.add(" AND "), now),
+            }
         }
         if let Some(by) = filter.expires_before {
             statement.add(&format!(" AND listed.expires_on IS NOT NULL AND {expires} <= ")).bind(Value::Time(by));
@@ -199,6 +203,14 @@ impl ListedRows {
             statement.add(") = 0");
         }
     }
+}
+
+/// Adds [`Suspension::holds`](super::suspension::Suspension::holds), as the database knows it.
+fn add_suspended(statement: &mut Statement, now: Timestamp) {
+    let is_open = "listed.suspended_until IS NULL OR listed.revoked_then";
+    statement.add(&format!("(listed.suspended_on IS NOT NULL AND ({is_open} OR listed.suspended_until > "));
+    statement.bind(Value::Time(now));
+    statement.add("))");
 }
 
 /// Begins the condition that the key and the service have a row in `table`, which is called `it`.

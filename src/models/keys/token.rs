@@ -12,6 +12,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamp as SqlTimestamp};
 
 use super::scope::Scopes;
+use super::suspension::{Suspension, SuspensionEnd};
 use crate::clock::{Timestamp, ahead_of};
 use crate::db::lookups::Lookup;
 use crate::db::schema::{tokens, users};
@@ -126,6 +127,14 @@ pub struct Token {
     /// For a session, when the password was last given; `None`: at the sign-in.
     #[diesel(deserialize_as = Stored<Option<Timestamp>>)]
     pub confirmed_on: Option<Timestamp>,
+    /// Since when the key is suspended; see [`Token::suspension`].
+    #[diesel(deserialize_as = Stored<Option<Timestamp>>)]
+    suspended_on: Option<Timestamp>,
+    /// When the suspension ends.
+    #[diesel(deserialize_as = Stored<Option<Timestamp>>)]
+    suspended_until: Option<Timestamp>,
+    /// Whether the key is revoked then.
+    revoked_then: bool,
 }
 
 /// The result of looking up a secret that was presented.
@@ -136,6 +145,8 @@ pub enum Presented {
     Valid(Token, User),
     /// The token exists, but it has expired, or its secret has been replaced.
     Over(Token),
+    /// The token exists, but its key is suspended.
+    Suspended(Token),
 }
 
 /// A secret that a client presents, with the kinds of token that are accepted there.
@@ -152,10 +163,12 @@ pub struct Claim {
 impl Claim {
     /// Decides about `token`, which has the digest of this claim.
     fn decide(&self, token: Token, user: User) -> Option<Presented> {
-        self.actions.contains(&token.action).then(|| match token.is_over(self.now) {
-            true => Presented::Over(token),
-            false => Presented::Valid(token, user),
-        })
+        let presented = |token: Token| match (token.is_over(self.now), token.is_suspended(self.now)) {
+            (true, _) => Presented::Over(token),
+            (false, true) => Presented::Suspended(token),
+            (false, false) => Presented::Valid(token, user),
+        };
+        self.actions.contains(&token.action).then(|| presented(token))
     }
 }
 
@@ -303,6 +316,21 @@ impl Token {
     /// When this secret stops working: at the key's expiry or its own retirement, whichever comes first.
     pub fn ends_on(&self) -> Option<Timestamp> {
         self.expires_on.into_iter().chain(self.retired_on).min()
+    }
+
+    /// The suspension of the key, which may be over; `None`: there is none.
+    pub fn suspension(&self) -> Option<Suspension> {
+        let end = match self.suspended_until {
+            None => SuspensionEnd::Open,
+            Some(until) if self.revoked_then => SuspensionEnd::Revoked(until),
+            Some(until) => SuspensionEnd::Resumed(until),
+        };
+        self.suspended_on.map(|since| Suspension { since, end })
+    }
+
+    /// Whether the key is suspended.
+    pub fn is_suspended(&self, now: Timestamp) -> bool {
+        self.suspension().is_some_and(|suspension| suspension.holds(now))
     }
 
     /// The id of the key that this secret belongs to, which is the id of the key's first secret.

@@ -21,6 +21,7 @@ use crate::pages::form::{PasswordAgain, error_summary};
 use crate::pages::keys::is_on;
 use crate::pages::service_uses::KeyUses;
 use crate::pages::shell::{Flash, Shell, page, see_other_with};
+use crate::pages::suspension::shown::Refusals;
 use crate::pages::tokens::shown::{Rotation, ShownToken};
 
 #[derive(Template)]
@@ -32,6 +33,8 @@ struct KeyPage {
     rotation: Option<Rotation>,
     /// Where the key is used; `None` if keys of its kind open no service.
     uses: Option<KeyUses>,
+    /// Who was refused while it was suspended.
+    refusals: Refusals,
 }
 
 #[derive(Template)]
@@ -85,6 +88,12 @@ pub fn shown(app: &App, key: &Key, facts: &Facts) -> ShownToken {
     }
 }
 
+/// `key` of `owner` as an administrator sees it, and the owner's name.
+pub fn shown_to_administrators(app: &App, key: &Key, owner: &User) -> (ShownToken, String) {
+    let facts = Facts::of(app, key, &owner.into());
+    (shown(app, key, &facts), facts.owner)
+}
+
 impl RevokePage {
     fn new(app: &App, shell: Shell, (key, owner): (&Key, &User), again: PasswordAgain) -> Self {
         let facts = Facts::of(app, key, &owner.into());
@@ -97,7 +106,10 @@ impl RevokePage {
 }
 
 /// Finds the key whose id is in the address, and its owner.
-async fn key_of(app: &App, request: &HttpRequest) -> Result<(Key, User), AppError> {
+///
+/// # Errors
+/// Returns 404 if there is no such person or key, or an error if a query fails.
+pub async fn key_of(app: &App, request: &HttpRequest) -> Result<(Key, User), AppError> {
     let (owner, id) = (person(app, request).await?, id_named(request, "key_id")?);
     let user_id = owner.id;
     let key = app.database.lookup(move |connection| Key::find(connection, user_id, id)).await?;
@@ -118,7 +130,8 @@ pub async fn show(
     let facts = Facts::of(&app, &key, &(&owner).into());
     let shown = shown(&app, &key, &facts);
     let shown = KeyPage {
-        shell: Shell::of(&app, &request, &session)?,
+        shell: Shell::of(&app, &request, &session)?.saying(&request, &[Flash::KeySuspended, Flash::KeyResumed]),
+        refusals: Refusals::of(&app, key.id, key.suspension(app.clock.now()).as_ref()).await?,
         uses: KeyUses::of_kind(&app, (key.action, key.id), shown.works, shown.last_used.clone()).await?,
         rotation: Rotation::of(&app, &key),
         key: shown,

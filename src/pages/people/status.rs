@@ -163,6 +163,8 @@ pub async fn unlock(
 
 /// The keys and tokens that work while their owner is active.
 fn working(held: Holdings) -> (Vec<KeyPanel>, Vec<ShownToken>) {
-    let keys = held.keys.into_iter().filter(|panel| panel.key.is_some() && panel.is_on);
-    (keys.collect(), held.tokens.into_iter().filter(|token| !token.is_expired()).collect())
+    let is_held = |panel: &KeyPanel| panel.key.as_ref().is_some_and(|key| key.suspension.is_none()) && panel.is_on;
+    let is_over = |token: &ShownToken| token.is_expired() || token.is_suspended();
+    let tokens = held.tokens.into_iter().filter(|token| !is_over(token)).collect();
+    (held.keys.into_iter().filter(is_held).collect(), tokens)
 }

@@ -173,6 +173,7 @@ fn about(app: &App, token: &Token, owner: &User, now: Timestamp) -> String {
         (UserStatus::Active, TokenAction::Api) if !app.config.api_access_keys => {
             " API access keys are turned off on this server.".to_owned()
         }
+        _ if !token.is_over(now) && token.is_suspended(now) => " It is suspended.".to_owned(),
         _ if !token.is_over(now) => String::new(),
         _ => match (token.retired_on.filter(|retired| *retired <= now), token.expires_on) {
             (Some(_), expires_on) if expires_on.is_none_or(|expires_on| expires_on > now) => {

@@ -9,6 +9,7 @@ use crate::models::keys::scope_group::capitalized;
 use crate::models::keys::token::Token;
 use crate::models::people::user::User;
 use crate::pages::moment::{Due, Moment};
+use crate::pages::suspension::shown::ShownSuspension;
 use crate::pages::verdict::{ShownVerdict, used_by};
 
 /// An access token.
@@ -52,6 +53,8 @@ pub enum ShownState {
     Expiring(Due),
     /// The token works until this time, which is near.
     ExpiringSoon(Due),
+    /// The token is suspended.
+    Suspended(ShownSuspension),
     /// The token has been refused since this time.
     Expired(Moment),
 }
@@ -82,7 +85,7 @@ impl ShownToken {
         let now = app.clock.now();
         let moment = |time| Moment::new(time, now);
         let last_use = key.last_use(|token| app.recorder.last_use.of(token));
-        let (evidence, works) = (key.evidence(last_use), !key.is_expired(now));
+        let evidence = key.evidence(last_use);
         Self {
             id: key.id,
             path: path_of(key.id),
@@ -96,8 +99,8 @@ impl ShownToken {
             by_earlier: last_use.is_some_and(|last_use| last_use.by == UsedSecret::Earlier),
             recorded_since: evidence.recorded_later().map(moment),
             state: ShownState::of(key, now),
-            works,
-            verdict: works.then(|| ShownVerdict::of(&evidence, now)),
+            works: key.works(now),
+            verdict: (!key.is_expired(now)).then(|| ShownVerdict::of(&evidence, now)),
         }
     }
 
@@ -117,6 +120,11 @@ impl ShownToken {
         matches!(self.state, ShownState::Expired(_))
     }
 
+    /// Whether the token is suspended.
+    pub fn is_suspended(&self) -> bool {
+        matches!(self.state, ShownState::Suspended(_))
+    }
+
     /// The verb for deleting the token: an expired one is removed, as there is nothing left to revoke.
     pub fn end_verb(&self) -> &'static str {
         if self.is_expired() { "Remove" } else { "Revoke" }
@@ -125,11 +133,12 @@ impl ShownToken {
 
 impl ShownState {
     fn of(key: &Key, now: Timestamp) -> Self {
-        match key.expires_on {
-            None => Self::Lasting,
-            Some(expires_on) if expires_on <= now => Self::Expired(Moment::of_end(expires_on, now)),
-            Some(expires_on) if key.expires_soon(now) => Self::ExpiringSoon(Due::new(expires_on, now)),
-            Some(expires_on) => Self::Expiring(Due::new(expires_on, now)),
+        match (key.expires_on, key.suspension(now)) {
+            (Some(expires_on), _) if expires_on <= now => Self::Expired(Moment::of_end(expires_on, now)),
+            (_, Some(suspension)) => Self::Suspended(ShownSuspension::new(&suspension, now)),
+            (None, None) => Self::Lasting,
+            (Some(expires_on), None) if key.expires_soon(now) => Self::ExpiringSoon(Due::new(expires_on, now)),
+            (Some(expires_on), None) => Self::Expiring(Due::new(expires_on, now)),
         }
     }
 }

@@ -15,6 +15,10 @@ use crate::models::keys::scope_group::{ScopeGroup, capitalized};
 use crate::pages::moment::Due;
 use crate::pages::service_uses::KeyUses;
 use crate::pages::shell::{Flash, Shell, page};
+use crate::pages::suspension::shown::Refusals;
+
+/// The results of an action that this page can announce.
+const NOTICES: [Flash; 3] = [Flash::TokenChanged, Flash::KeySuspended, Flash::KeyResumed];
 
 #[derive(Template)]
 #[template(path = "tokens/token.html")]
@@ -27,6 +31,8 @@ struct TokenPage {
     expiration: String,
     rotation: Option<Rotation>,
     uses: KeyUses,
+    /// Who was refused while the token was suspended.
+    refusals: Refusals,
     /// How long it is kept once it has expired; `None`: for ever.
     kept: Option<String>,
 }
@@ -46,10 +52,11 @@ pub async fn show(
     let removed_on = app.config.expired_retention.limit().and_then(|kept| now.checked_add_signed(kept));
     let expiration = key.expires_on.map(|expires_on| capitalized(&Due::new(expires_on, now).exact));
     let shown = TokenPage {
-        shell: Shell::of(&app, &request, &session)?.saying(&request, &[Flash::TokenChanged]),
+        shell: Shell::of(&app, &request, &session)?.saying(&request, &NOTICES),
         scopes: ScopeGroup::of(&key.scopes, &Offered::to(&app, &me.user).await?.titles),
         expiration: expiration.unwrap_or_default(),
         rotation: Rotation::of(&app, &key),
+        refusals: Refusals::of(&app, key.id, key.suspension(now).as_ref()).await?,
         uses: KeyUses::of(&app, key.id, token.works, token.last_used.clone()).await?,
         kept: removed_on.map(|removed_on| Due::new(removed_on, now).ahead),
         token,

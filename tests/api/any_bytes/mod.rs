@@ -299,6 +299,7 @@ async fn nothing_about_keys_gives_a_5xx(#[values(Sqlite, Postgres)] db: Db) {
         ("POST", "/my/tokens.json".to_owned()),
         ("PATCH", format!("/my/tokens/{}.json", key.id)),
         ("POST", format!("/my/tokens/{}/rotate.json", key.id)),
+        ("POST", format!("/my/tokens/{}/suspend.json", key.id)),
     ]);
     let name = prop_oneof![2 => Just(None), 1 => "[ab]".prop_map(|it| Some(it.into_bytes())), 1 => header_value().prop_map(Some)];
     stormed.withstands_and(

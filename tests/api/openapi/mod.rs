@@ -220,6 +220,8 @@ async fn every_answer_about_keys_is_described(site: &Site, root: &User, descript
     let services = "/my/tokens/{id}/services.json";
     let wiki = crate::service_uses::add_service(&site.database, "used-here");
     site.app.recorder.service_uses.count(&crate::service_uses::call(used.id, wiki, site.clock.now()));
+    let (suspend, resume) = ("/my/tokens/{id}/suspend.json", "/my/tokens/{id}/resume.json");
+    let refused = "/my/tokens/{id}/refused.json";
     let (rotate, current) = ("/my/tokens/{id}/rotate.json", "/my/tokens/current.json");
     for (status, method, path, about, by, body) in [
         (201, &post, list, &key, &own, wish.clone()),
@@ -243,6 +245,17 @@ async fn every_answer_about_keys_is_described(site: &Site, root: &User, descript
         (200, &get, services, &used, &own, json!(null)),
         (404, &get, services, &gone, &own, json!(null)),
         (403, &get, services, &used, &key, json!(null)),
+        (200, &post, suspend, &key, &own, json!({"for": "7d", "then": "revoke"})),
+        (422, &post, suspend, &key, &own, json!({"for": "until-switched-on", "then": "revoke"})),
+        (400, &post, suspend, &key, &own, json!([])),
+        (404, &post, suspend, &gone, &own, json!({})),
+        (401, &get, list, &key, &key, json!(null)),
+        (200, &get, refused, &key, &own, json!(null)),
+        (404, &get, refused, &gone, &own, json!(null)),
+        (200, &get, one, &key, &own, json!(null)),
+        (403, &post, resume, &own, &used, json!(null)),
+        (404, &post, resume, &gone, &own, json!(null)),
+        (200, &post, resume, &key, &own, json!(null)),
         (200, &get, current, &key, &used, json!(null)),
         (200, &get, current, &key, &own, json!(null)),
         (401, &get, current, &key, &gone, json!(null)),

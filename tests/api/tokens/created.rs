@@ -22,8 +22,9 @@ async fn a_key_is_made_and_its_secret_told_this_once(#[values(Sqlite, Postgres)]
     let mut expected = json!({
         "id": new.id, "login": "alice", "action": "access", "name": "deploy", "note": "on build-3,\nsince May",
         "hint": hint(&new), "scopes": ["account:read", "tokens:read"], "created_on": "2026-11-24T09:30:00Z",
-        "expires_on": "2027-01-01T00:00:00Z", "state": "active", "last_used_on": null, "last_used_by": null,
-        "recorded_since": "2026-11-24T09:30:00Z", "last_address": null, "last_agent": null, "verdict": "too_early", "earlier_secrets": [], "secret": new.secret,
+        "expires_on": "2027-01-01T00:00:00Z", "state": "active", "suspended_until": null, "suspended_then": null,
+        "last_used_on": null, "last_used_by": null, "last_address": null, "last_agent": null,
+        "recorded_since": "2026-11-24T09:30:00Z", "verdict": "too_early", "earlier_secrets": [], "secret": new.secret,
     });
     assert_eq!(made.json(), expected);
     expected.as_object_mut().expect("an object").remove("secret");

@@ -10,6 +10,7 @@ mod listed;
 mod revoked;
 mod rotated;
 mod shown;
+mod suspended;
 
 use latchkey::models::keys::token::TokenAction;
 use latchkey::models::people::user::User;
@@ -94,7 +95,7 @@ async fn works(site: &Site, key: &Key) -> bool {
 /// a refusal leaves as it was.
 fn state(site: &Site) -> (i64, i64, i64) {
     let count = |table: &str| site.database.number(&format!("SELECT count(*) AS number FROM {table}"));
-    let told = "events WHERE action NOT IN ('key_first_used', 'scope_refused', 'expired_key_refused')";
+    let told = "events WHERE action NOT IN ('key_first_used', 'scope_refused', 'expired_key_refused', 'suspended_key_refused')";
     (count("tokens"), count(told), count("idempotency_keys"))
 }
 

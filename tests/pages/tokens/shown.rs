@@ -19,7 +19,7 @@ async fn it_tells_all_that_is_known_of_it(#[values(Sqlite, Postgres)] db: Db) {
     let told = format!(
         "Backup Never used Too early to say: recorded for less than a minute. State Expires in 7 days Expiration 1 Dec \
          2026, 09:30:00 UTC Permissions Your account See your account account:read Note ask <Bob> Secret \
-         ends in ····{} Created less than a minute ago Edit Rotate secret Revoke",
+         ends in ····{} Created less than a minute ago Edit Rotate secret Suspend Revoke",
         made.hint()
     );
     assert!(page.shows(&told), "{told} is not in {}", page.text());
