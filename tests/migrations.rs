@@ -45,6 +45,7 @@ fn insert_rows(database: &TestDatabase) {
          INSERT INTO service_admissions SELECT services.id, users.id, 'write' FROM services, users;
          INSERT INTO token_services SELECT tokens.id, services.id, 'read' FROM tokens, services;
          INSERT INTO service_uses SELECT tokens.id, services.id, {at}, '192.0.2.1', 'curl' FROM tokens, services;
+         INSERT INTO key_endings SELECT id, {at}, {at}, 'It runs once a year.' FROM tokens;
          INSERT INTO refused_uses SELECT id, 'wiki', '192.0.2.1', 'curl', 2, {at}, {at} FROM tokens;",
         match database.url {
             latchkey::db::url::DatabaseUrl::Sqlite(_) => "x'00ff'",
@@ -88,6 +89,7 @@ fn the_stock_diesel_cli_runs_redoes_and_reverts_every_migration(#[values(Sqlite,
             ("token_services", services),
             ("service_uses", uses),
             ("refused_uses", suspensions),
+            ("key_endings", number("create_key_endings")),
         ] {
             assert_eq!(count(&database, table), i64::from(made_by < newest), "{table} after {depth}");
         }

@@ -51,6 +51,7 @@ fn extremes(setting: &Arg) -> Vec<String> {
         "session_lifetime" | "session_timeout" | "access_token_lifetime" | "access_token_longest_lifetime" => &spans,
         "audit_kept" => &["0", "1ms", "29d", "30d", "36525d", "36526d", "4294967296d", "-1d", ""],
         "activity_retention" | "expired_retention" | "idempotency_retention" | "keep_alive" => &spans,
+        "unused_keys" => &["off", "OFF", "0", "1m", "29d", "30d", "36525d", "36526d", "-1d", ""],
         "api_requests_per_minute" => &["0", "off", "4294967295", "4294967296", "-1", ""],
         "most_accounts" => &["0", "4294967295", "4294967296", "-1", ""],
         "first_use_patience" => &["0", "1ms", "20s", "21s", "4294967295d", ""],

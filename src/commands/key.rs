@@ -16,12 +16,14 @@ use crate::documents::refused_use::RefusedUseDocument;
 use crate::documents::service_usage::ServiceUsageDocument;
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::ids::{KeyId, UserId};
+use crate::models::keys::ending::Ending;
 use crate::models::keys::key::{Key, KeyRefusal, UsedSecret};
 use crate::models::keys::key_request::{Expiry, Grace, KeyPolicy, NewKey};
 use crate::models::keys::refused_use::RefusedUse;
 use crate::models::keys::scope::{KeyScopes, UnknownScope};
 use crate::models::keys::suspension::{Afterwards, NewSuspension, SuspensionSpan};
 use crate::models::keys::token::{Token, TokenAction};
+use crate::models::keys::unused;
 use crate::models::people::user::User;
 use crate::models::services::uses::ServiceUsage;
 use crate::models::tx::Tx;
@@ -72,6 +74,17 @@ pub enum Command {
         /// What becomes of the key then: resume or revoke
         #[arg(long, value_name = "WHAT", default_value = "resume", value_parser = str::parse::<Afterwards>)]
         then: Afterwards,
+    },
+    /// Have a key kept although nobody uses it, where LATCHKEY_UNUSED_KEYS ends such keys
+    Exempt {
+        #[command(flatten)]
+        which: Which,
+        /// Why it is kept
+        #[arg(long, value_name = "REASON", required_unless_present = "no_longer")]
+        because: Option<String>,
+        /// Let it end as any other
+        #[arg(long, conflicts_with = "because")]
+        no_longer: bool,
     },
     /// Switch a suspended key on again
     Resume {
@@ -210,21 +223,29 @@ pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
         Command::Show { which: Which { id, json } } => {
             let (key, owner) = find(&database, id)?;
             let (key_id, today) = (key.id, now.date());
-            let (uses, refused) = database.read_now(|connection| {
-                Ok((ServiceUsage::of_key(connection, key_id, today)?, RefusedUse::of_key(connection, key_id)?))
+            let (uses, refused, ending) = database.read_now(|connection| {
+                let uses = ServiceUsage::of_key(connection, key_id, today)?;
+                Ok((uses, RefusedUse::of_key(connection, key_id)?, Ending::of_key(connection, key_id)?))
             })?;
             let services = ServiceUsageDocument::of(&ServiceUsage::latest_first(uses));
             let refused = RefusedUseDocument::of(refused);
             if json {
                 print_json(&ShownKey { key: document(&key, &owner.login, now), services, refused })
             } else {
-                print(&(described(&key, &owner, now) + &services_text(&services) + &refused_text(&refused)))
+                let kept = ending.exempt_because.map(|because| line("kept", &because)).unwrap_or_default();
+                print(&(described(&key, &owner, now) + &kept + &services_text(&services) + &refused_text(&refused)))
             }
         }
         Command::Rotate { which: Which { id, json }, grace } => rotate(&database, id, grace, json, now),
         Command::Suspend { which: Which { id, json }, span, then } => {
             let new = NewSuspension::new(span, then).map_err(|problem| Failure(problem.to_owned()))?;
             suspend(&database, id, new, json, now)
+        }
+        Command::Exempt { which: Which { id, json }, because, no_longer: _ } => {
+            let because = because.map(|because| because.trim().to_owned());
+            let (key, owner) = change(&database, id, now, |tx, key| unused::exempt(tx, key, because.as_deref()))?;
+            let done = if because.is_some() { "kept although unused:" } else { "no longer kept if unused:" };
+            print_changed(done, (&key, &owner), "", json, now)
         }
         Command::Resume { which: Which { id, json } } => {
             let (key, owner) = change(&database, id, now, Key::resume)?;

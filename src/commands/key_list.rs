@@ -1,16 +1,21 @@
 //! `latchkey key list`: everybody's keys, in batches, so that it takes as little memory for a million keys as for one.
 
+use chrono::TimeDelta;
 use clap::error::ErrorKind;
+use diesel::QueryResult;
 
 use super::Failure;
 use super::output::{Table, print, shortened, time_or};
 use crate::clock::{Timestamp, last_day};
-use crate::db::Database;
+use crate::config::span::Span;
+use crate::db::{Database, DbConnection};
 use crate::documents::export::ExportFormat;
 use crate::documents::key_export::BATCH;
 use crate::documents::listed_key::ListedKeyDocument;
+use crate::models::cursor::Place;
+use crate::models::keys::ending::Ending;
 use crate::models::keys::key::Key;
-use crate::models::keys::list::{KeyList, ListedKey, NoUnwrittenUses};
+use crate::models::keys::list::{KeyList, KeyPage, ListedKey, NoUnwrittenUses};
 use crate::models::keys::list_query::{KeyQuery, ListErrors, ListField};
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::keys::verdict::Evidence;
@@ -44,6 +49,9 @@ pub struct ListArguments {
     /// are among them
     #[arg(long, value_name = "WHEN")]
     unused_since: Option<String>,
+    /// Only keys that would be suspended if LATCHKEY_UNUSED_KEYS were this, such as 90d. Nothing is done to them
+    #[arg(long, value_name = "SPAN", value_parser = a_span)]
+    would_end: Option<TimeDelta>,
     /// Only keys that do not work any more then: a date (its beginning, in UTC) or an RFC 3339 time
     #[arg(long, value_name = "WHEN")]
     expires_before: Option<String>,
@@ -96,6 +104,12 @@ impl ListArguments {
     }
 }
 
+/// Reads how long keys may go unused.
+fn a_span(text: &str) -> Result<TimeDelta, String> {
+    let span = text.parse::<Span>()?;
+    span.limit().ok_or_else(|| "use a number and a unit, such as 90d".to_owned())
+}
+
 /// What the command line calls a part of the query.
 fn argument(field: ListField) -> String {
     match field {
@@ -107,11 +121,12 @@ fn argument(field: ListField) -> String {
 pub fn run(database: &Database, arguments: &ListArguments, now: Timestamp) -> Result<(), Failure> {
     let query = arguments.query().map_err(|error| Failure(error.to_string()))?;
     let list = database.read_now(|connection| KeyList::of(connection, &query))?.map_err(unknown)?;
+    let listing = Listing { database, list, would_end: arguments.would_end, now };
     match arguments {
-        ListArguments { csv: true, .. } => export(database, &list, ExportFormat::Csv, now),
-        ListArguments { ndjson: true, .. } => export(database, &list, ExportFormat::Ndjson, now),
-        ListArguments { json: true, .. } => print_array(database, &list, now),
-        _ => print_table(database, &list, now),
+        ListArguments { csv: true, .. } => listing.export(ExportFormat::Csv),
+        ListArguments { ndjson: true, .. } => listing.export(ExportFormat::Ndjson),
+        ListArguments { json: true, .. } => listing.print_array(),
+        _ => listing.print_table(),
     }
 }
 
@@ -120,62 +135,83 @@ fn unknown(errors: ListErrors) -> Failure {
     Failure(errors.iter().map(|error| error.message()).collect::<Vec<_>>().join("; "))
 }
 
-/// Reads the list in batches, and does `work` with each of them.
-fn each_batch(
-    database: &Database,
-    list: &KeyList,
+/// The list, as it is at a time.
+struct Listing<'a> {
+    database: &'a Database,
+    list: KeyList,
+    /// Only keys that would be suspended if this were how long keys may go unused.
+    would_end: Option<TimeDelta>,
     now: Timestamp,
-    mut work: impl FnMut(&[ListedKey]) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let mut after = None;
-    loop {
-        let page = database.read_now(|connection| list.page(connection, (after, BATCH), &NoUnwrittenUses, now))?;
-        work(&page.keys)?;
-        if page.next.is_none() {
-            return Ok(());
+}
+
+impl Listing<'_> {
+    /// Reads the list in batches, and does `work` with each of them.
+    fn each_batch(&self, mut work: impl FnMut(&[ListedKey]) -> Result<(), Failure>) -> Result<(), Failure> {
+        let mut after = None;
+        loop {
+            let page = self.database.read_now(|connection| self.batch(connection, after))?;
+            work(&page.keys)?;
+            if page.next.is_none() {
+                return Ok(());
+            }
+            after = page.next;
         }
-        after = page.next;
     }
-}
 
-fn document(listed: &ListedKey, now: Timestamp) -> ListedKeyDocument {
-    ListedKeyDocument::new(listed, &NoUnwrittenUses, now)
-}
+    fn batch(&self, connection: &mut DbConnection, after: Option<Place>) -> QueryResult<KeyPage> {
+        let mut page = self.list.page(connection, (after, BATCH), &NoUnwrittenUses, self.now)?;
+        if let Some(span) = self.would_end {
+            let ids: Vec<i64> = page.keys.iter().map(|listed| listed.key.id).collect();
+            let endings = Ending::of_keys(connection, &ids)?;
+            page.keys.retain(|ListedKey { key, .. }| {
+                let ending = endings.get(&key.id).cloned().unwrap_or_default();
+                let quiet_since = key.quiet_since(key.last_use(Token::recorded_use));
+                key.works(self.now) && ending.would_end(quiet_since, span, self.now)
+            });
+        }
+        Ok(page)
+    }
 
-fn export(database: &Database, list: &KeyList, format: ExportFormat, now: Timestamp) -> Result<(), Failure> {
-    print_bytes(&format.head::<ListedKeyDocument>())?;
-    each_batch(database, list, now, |keys| {
-        let (mut bytes, rows) = (Vec::new(), keys.iter().map(|listed| document(listed, now)).collect::<Vec<_>>());
-        format.add(&mut bytes, &rows).map_err(|error| Failure(error.to_string()))?;
-        print_bytes(&bytes)
-    })
+    fn document(&self, listed: &ListedKey) -> ListedKeyDocument {
+        ListedKeyDocument::new(listed, &NoUnwrittenUses, self.now)
+    }
+
+    fn export(&self, format: ExportFormat) -> Result<(), Failure> {
+        print_bytes(&format.head::<ListedKeyDocument>())?;
+        self.each_batch(|keys| {
+            let (mut bytes, rows) = (Vec::new(), keys.iter().map(|it| self.document(it)).collect::<Vec<_>>());
+            format.add(&mut bytes, &rows).map_err(|error| Failure(error.to_string()))?;
+            print_bytes(&bytes)
+        })
+    }
+
+    /// Prints an array as `serde_json` would indent the whole of it.
+    fn print_array(&self) -> Result<(), Failure> {
+        let mut before = "[\n  ";
+        self.each_batch(|keys| {
+            keys.iter().try_for_each(|listed| {
+                let document = serde_json::to_string_pretty(&self.document(listed));
+                let document = document.map_err(|error| Failure(error.to_string()))?;
+                print(&format!("{before}{}", document.replace('\n', "\n  ")))?;
+                before = ",\n  ";
+                Ok(())
+            })
+        })?;
+        print(if before.starts_with('[') { "[]\n" } else { "\n]\n" })
+    }
+
+    fn print_table(&self) -> Result<(), Failure> {
+        let heading = ["ID", "LOGIN", "ACTION", "HINT", "NAME", "SCOPES", "EXPIRES", "LAST USE", "VERDICT"];
+        let mut table = Table::new(heading);
+        self.each_batch(|keys| {
+            let rows: Vec<_> = keys.iter().map(|it| row(&it.key, &it.owner.login, self.now)).collect();
+            table.print(&rows)
+        })
+    }
 }
 
 fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
     print(&String::from_utf8_lossy(bytes))
-}
-
-/// Prints an array as `serde_json` would indent the whole of it.
-fn print_array(database: &Database, list: &KeyList, now: Timestamp) -> Result<(), Failure> {
-    let mut before = "[\n  ";
-    each_batch(database, list, now, |keys| {
-        keys.iter().try_for_each(|listed| {
-            let document = serde_json::to_string_pretty(&document(listed, now));
-            let document = document.map_err(|error| Failure(error.to_string()))?;
-            print(&format!("{before}{}", document.replace('\n', "\n  ")))?;
-            before = ",\n  ";
-            Ok(())
-        })
-    })?;
-    print(if before.starts_with('[') { "[]\n" } else { "\n]\n" })
-}
-
-fn print_table(database: &Database, list: &KeyList, now: Timestamp) -> Result<(), Failure> {
-    let mut table = Table::new(["ID", "LOGIN", "ACTION", "HINT", "NAME", "SCOPES", "EXPIRES", "LAST USE", "VERDICT"]);
-    each_batch(database, list, now, |keys| {
-        let rows: Vec<_> = keys.iter().map(|listed| row(&listed.key, &listed.owner.login, now)).collect();
-        table.print(&rows)
-    })
 }
 
 /// A row of the table. It fits into a hundred columns if the login does.

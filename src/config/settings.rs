@@ -12,7 +12,7 @@ use super::per_minute::PerMinute;
 use super::public_url::PublicUrl;
 use super::secret_key::SecretKey;
 use super::security_contact::SecurityContact;
-use super::span::{Span, span_within};
+use super::span::{Span, span_or_off, span_within};
 use super::start_error::StartError;
 use crate::db::url::DatabaseUrl;
 use crate::logging::check_filter;
@@ -23,6 +23,8 @@ const SHORTEST: Duration = Duration::from_secs(60);
 pub const LONGEST: Duration = Duration::from_secs(36_525 * 86_400);
 /// The shortest time that the audit log is kept. Whoever looks into something that went wrong needs the weeks before.
 const SHORTEST_AUDIT: Duration = Duration::from_secs(30 * 86_400);
+/// The shortest time without a use after which keys end. Some programs run once a month.
+const SHORTEST_UNUSED: Duration = Duration::from_secs(30 * 86_400);
 /// The longest that a first use may wait for its write. It leaves the rest of the request some of its 30 seconds.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(20);
 /// How long an access token is valid unless a setting or a person says otherwise.
@@ -120,6 +122,12 @@ pub struct Config {
     #[arg(long, global = true, env = "LATCHKEY_EXPIRED_RETENTION", value_name = "SPAN")]
     #[arg(default_value = "30d", value_parser = span_within(SHORTEST, LONGEST))]
     pub expired_retention: Span,
+
+    /// How long a key may go unused before it is suspended, and revoked 30 days later if nobody switches it on again, such
+    /// as 180d; off: for ever. Its owner is told 14 days before
+    #[arg(long, global = true, env = "LATCHKEY_UNUSED_KEYS", value_name = "SPAN")]
+    #[arg(default_value = "off", value_parser = span_or_off(SHORTEST_UNUSED, LONGEST))]
+    pub unused_keys: Span,
 
     /// How long requests with an Idempotency-Key, and forms that created an access token, are remembered, such as 24h; 0: no
     /// limit. For each person, at most 1000 are remembered

@@ -45,6 +45,12 @@ pub fn span_within(least: Duration, most: Duration) -> impl Fn(&str) -> Result<S
     }
 }
 
+/// The same, but `off` is read as 0.
+pub fn span_or_off(least: Duration, most: Duration) -> impl Fn(&str) -> Result<Span, String> + Clone {
+    let within = span_within(least, most);
+    move |text| if text.trim().eq_ignore_ascii_case("off") { Ok(Span(None)) } else { within(text) }
+}
+
 impl fmt::Display for Span {
     /// In the largest unit that says it without a remainder, as it can be written in a setting.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -80,6 +80,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    key_endings (token_id) {
+        token_id -> BigInt,
+        told_on -> Nullable<Timestamp>,
+        counted_from -> Nullable<Timestamp>,
+        exempt_because -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     notices (id) {
         id -> BigInt,
         user_id -> BigInt,
@@ -203,6 +212,7 @@ diesel::table! {
 
 diesel::joinable!(events -> users (user_id));
 diesel::joinable!(idempotency_keys -> users (user_id));
+diesel::joinable!(key_endings -> tokens (token_id));
 diesel::joinable!(notices -> events (event_id));
 diesel::joinable!(notices -> users (user_id));
 diesel::joinable!(refused_uses -> tokens (token_id));
@@ -223,6 +233,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     idempotency_keys,
     imported_tokens,
     imported_users,
+    key_endings,
     notices,
     refused_uses,
     service_admissions,

@@ -56,6 +56,12 @@ text_enum! {
         KeyResumed = ("key_resumed", "{key} switched on again"),
         /// The key was revoked at the end of its suspension, as somebody had chosen.
         SuspendedKeyRevoked = ("suspended_key_revoked", "{key} revoked at the end of its suspension"),
+        /// The key will be suspended, because nobody uses it.
+        KeyToEnd = ("key_to_end", "{key} will be suspended: nobody uses it"),
+        /// An administrator had the key kept although nobody uses it.
+        KeyExempted = ("key_exempted", "{key} exempted from ending unused"),
+        /// An administrator had the key treated as any other.
+        KeyNotExempted = ("key_not_exempted", "{key} no longer exempted from ending unused"),
         /// A program presented a suspended key.
         SuspendedKeyRefused = ("suspended_key_refused", "{key} refused: it is suspended"),
         /// The key was revoked because somebody reported its secret as leaked.

@@ -17,6 +17,8 @@ pub struct Retention {
     pub audit: Option<TimeDelta>,
     /// How long expired access tokens and sessions that are over are kept.
     pub expired: Option<TimeDelta>,
+    /// How long a key may go unused before it ends.
+    pub unused_keys: Option<TimeDelta>,
     /// How long requests with an idempotency key are remembered.
     pub idempotency: Option<TimeDelta>,
     /// How long a session lasts since the sign-in.
@@ -32,6 +34,7 @@ impl Retention {
             activity: config.activity_retention.limit(),
             audit: config.audit_kept.limit(),
             expired: config.expired_retention.limit(),
+            unused_keys: config.unused_keys.limit(),
             idempotency: config.idempotency_retention.limit(),
             session_lifetime: config.session_lifetime.limit(),
             session_timeout: config.session_timeout.limit(),

@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
 
+use super::ending::EndingKey;
 use super::form::{Field, PasswordAgain, error_summary};
 use super::keys::KeyPanel;
 use super::moment::Moment;
@@ -31,6 +32,8 @@ struct AccountPage {
     password: PasswordAgain,
     sidebar: Sidebar,
     banners: Vec<Banner>,
+    /// The keys that will be suspended because nobody uses them.
+    ending: Vec<EndingKey>,
 }
 
 struct Sidebar {
@@ -178,6 +181,7 @@ async fn answer(
         mail: Field::new(profile.mail, UserField::Mail, errors),
         password,
         sidebar,
+        ending: EndingKey::all_of(app, user_id).await?,
         banners: unseen.into_iter().map(|notice| Banner::new(app, notice)).collect(),
     };
     page(status, &page_shown)

@@ -4,6 +4,7 @@ pub mod account;
 pub mod activity;
 pub mod audit;
 pub mod elsewhere;
+pub mod ending;
 pub mod error_page;
 pub mod everybodys_keys;
 pub mod form;

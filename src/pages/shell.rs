@@ -150,6 +150,10 @@ text_enum! {
         ),
         /// A key was switched on again.
         KeyResumed = ("key_resumed", "The key works again."),
+        /// A key was exempted from ending unused.
+        KeyExempted = ("key_exempted", "The key is kept although nobody uses it."),
+        /// A key is no longer exempted from that.
+        KeyNotExempted = ("key_not_exempted", "The key ends like any other if nobody uses it."),
         /// A service was added.
         ServiceAdded = ("service_added", "The service has been added. Now set up the proxy: this page has its settings."),
         /// The settings of a service were saved.

@@ -1,6 +1,7 @@
 //! The one thread that writes behind: last uses, what is told about sign-ins, where keys are used, that keys have
 //! expired, and what becomes of suspended ones. It forgets what is remembered for a time only.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -26,6 +27,7 @@ use crate::models::keys::idempotency::OnceOnly;
 use crate::models::keys::key::Key;
 use crate::models::keys::refused_use::RefusedUse;
 use crate::models::keys::token::Token;
+use crate::models::keys::unused;
 use crate::models::retention::Retention;
 use crate::models::services::uses::ServiceUse;
 use crate::panics::{Panic, ThreadPanics};
@@ -85,6 +87,7 @@ impl Recorder {
             panics,
             retention,
             suspended_keys_tried: metrics.suspended_keys_tried.clone(),
+            looked_up_to: Cell::new(0),
             read_only: false,
         };
         let thread = std::thread::Builder::new().name("recorder".into()).spawn({
@@ -157,6 +160,8 @@ struct Writer {
     panics: ThreadPanics,
     retention: Retention,
     suspended_keys_tried: Gauge,
+    /// The id up to which it has looked for keys that nobody uses.
+    looked_up_to: Cell<i64>,
     /// The last attempt found the database read-only.
     read_only: bool,
 }
@@ -223,6 +228,13 @@ impl Writer {
         let (now, kept) = (self.clock.now(), &self.retention);
         for token in Key::with_ended_suspension(connection, now)? {
             write(connection, now, |tx| Key::end_suspension(tx, &token))?;
+        }
+        if let Some(after) = kept.unused_keys {
+            let (quiet, up_to) = unused::look(connection, self.looked_up_to.get(), (after, now))?;
+            for token in quiet {
+                write(connection, now, |tx| unused::follow(tx, &token, after, |secret| self.last_use.of(secret)))?;
+            }
+            self.looked_up_to.set(up_to);
         }
         // Asked first: nothing is written, or waited for, where there is nothing to do.
         if Key::any_to_tell_or_clear(connection, now, kept.expired)? {

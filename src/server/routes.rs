@@ -112,6 +112,9 @@ pub fn pages() -> Vec<At> {
         at("/admin/users/{id:[0-9]+}/keys/{key_id:[0-9]+}/suspend")
             .get(pages::suspension::others::ask)
             .post(pages::suspension::others::suspend),
+        at("/admin/users/{id:[0-9]+}/keys/{key_id:[0-9]+}/exempt")
+            .get(pages::people::exempt::ask)
+            .post(pages::people::exempt::exempt),
         at("/admin/users/{id:[0-9]+}/keys/{key_id:[0-9]+}/resume")
             .get(pages::suspension::others::ask_resume)
             .post(pages::suspension::others::resume),

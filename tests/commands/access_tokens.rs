@@ -152,6 +152,42 @@ async fn a_key_is_suspended_and_switched_on_again(#[values(Sqlite, Postgres)] db
     assert_eq!(line, "latchkey: no key has the id 4711; latchkey key list shows them");
 }
 
+/// "A dry run lists what would end."
+#[rstest]
+fn keys_that_would_end_unused_are_listed_and_exempted(#[values(Sqlite, Postgres)] db: Db) {
+    let database = TestDatabase::migrated(db);
+    let latchkey = people(&database);
+    let ids: Vec<String> = ["old", "used", "yearly", "suspended", "new"]
+        .map(|name| id_of(&add(&latchkey, "alice", &["--name", name, "--scope", "account:read", "--expires", "never"])))
+        .into();
+    database.execute("UPDATE tokens SET created_on = '2025-01-01 00:00:00' WHERE name != 'new'");
+    let lately = Utc::now() - TimeDelta::days(80);
+    let lately = format!("UPDATE tokens SET updated_on = '{}' WHERE name = 'used'", lately.format("%F %T"));
+    database.execute(&lately);
+    latchkey.run(&["key", "suspend", &ids[3]]).done();
+    let told = latchkey.run(&["key", "exempt", &ids[2], "--because", "It runs once a year."]).done().stdout;
+    assert!(told.starts_with(&format!("kept although unused: Access token “yearly” {}", ids[2])), "{told}");
+    let shown = latchkey.run(&["key", "show", &ids[2]]).done().stdout;
+    assert!(shown.contains("kept            It runs once a year.\n"), "{shown}");
+    let would_end = |span: &str| {
+        let list = json_of(&latchkey, &["key", "list", "alice", "--sort", "created_on", "--would-end", span]);
+        let names = list.as_array().expect("keys").iter().map(|key| key["name"].as_str().expect("a name").to_owned());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(would_end("90d"), ["old"]);
+    assert_eq!(would_end("60d"), ["old", "used"]);
+    latchkey.run(&["key", "exempt", &ids[2], "--no-longer"]).done();
+    assert_eq!(would_end("90d"), ["old", "yearly"]);
+    assert_eq!(database.number("SELECT count(*) AS number FROM tokens WHERE suspended_on IS NOT NULL"), 1, "a dry run");
+    for flags in
+        [&["key", "list", "--would-end", "soon"][..], &["key", "exempt", &ids[0]], &["key", "list", "--would-end", "0"]]
+    {
+        latchkey.run(flags).refused(2);
+    }
+    let line = latchkey.run(&["key", "exempt", &ids[0], "--because", " "]).refused(1);
+    assert_eq!(line, "latchkey: Reason cannot be blank");
+}
+
 /// So that `KEY=$(latchkey key add …)` and `KEY=$(latchkey key rotate …)` work.
 #[rstest]
 fn a_new_secret_is_printed_alone(#[values(Sqlite, Postgres)] db: Db) {

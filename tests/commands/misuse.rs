@@ -38,6 +38,8 @@ fn help_names_every_setting_with_its_variable_and_default() {
         "LATCHKEY_AUDIT_KEPT",
         "[default: 400d]",
         "LATCHKEY_EXPIRED_RETENTION",
+        "LATCHKEY_UNUSED_KEYS",
+        "[default: off]",
         "LATCHKEY_IDEMPOTENCY_RETENTION",
         "[default: latchkey.db]",
         "[default: 127.0.0.1:3000]",

@@ -10,6 +10,7 @@ mod settings;
 mod suspended;
 mod suspended_model;
 mod switch_user;
+mod unused;
 mod verdict;
 
 use latchkey::models::ids::{KeyId, UserId};

@@ -162,6 +162,7 @@ impl World {
             "/my/tokens" => [token, fields(&[("after", &id)])].concat(),
             "/my/tokens/{id:[0-9]+}/edit" => token,
             "/my/tokens/{id:[0-9]+}/rotate" => fields(&[("replaces", &id), ("grace", "1d")]),
+            it if it.ends_with("/exempt") => fields(&[("because", "It runs once a year.")]),
             it if it.ends_with("/suspend") => fields(&[("for", "7d"), ("then", "revoke")]),
             "/admin/users/new" => [self.person().to_vec(), new_password.to_vec()].concat(),
             "/admin/users/{id:[0-9]+}/edit" => {

@@ -309,6 +309,12 @@ impl Key {
         }
     }
 
+    /// Since when nobody has used the key or looked after it, if this is its last use: see [`Evidence::quiet_since`], and
+    /// a new secret counts, too.
+    pub fn quiet_since(&self, last_use: Option<KeyUse>) -> Timestamp {
+        self.evidence(last_use).quiet_since().max(self.current.created_on)
+    }
+
     /// Whether a key with this last use was not used since then. Keys that were never used are among them.
     pub fn is_unused_since(last_use: Option<KeyUse>, since: Timestamp) -> bool {
         last_use.is_none_or(|last_use| last_use.on < since)

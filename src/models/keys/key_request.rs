@@ -32,6 +32,8 @@ pub enum KeyField {
     Scopes,
     /// `expires_on`
     Expiry,
+    /// Why the key does not end although nobody uses it
+    Reason,
 }
 
 impl Labelled for KeyField {
@@ -41,6 +43,7 @@ impl Labelled for KeyField {
             Self::Note => "Note",
             Self::Scopes => "Scopes",
             Self::Expiry => "Expiration",
+            Self::Reason => "Reason",
         }
     }
 }

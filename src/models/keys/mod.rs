@@ -2,6 +2,7 @@
 
 pub mod authority;
 pub mod census;
+pub mod ending;
 pub mod idempotency;
 pub mod key;
 pub mod key_request;
@@ -19,4 +20,5 @@ pub mod subject;
 pub mod suspending;
 pub mod suspension;
 pub mod token;
+pub mod unused;
 pub mod verdict;

@@ -3,9 +3,10 @@
 
 use diesel::prelude::*;
 
+use super::ending::Ending;
 use super::key::{Key, KeyRefusal};
 use super::refused_use::RefusedUse;
-use super::suspension::{NewSuspension, Suspension, SuspensionEnd, columns};
+use super::suspension::{NewSuspension, Suspension, SuspensionEnd, columns, secrets_of};
 use super::token::Token;
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
@@ -65,6 +66,8 @@ impl Key {
             return Ok(key);
         }
         diesel::update(secrets_of(id)).set(columns(None)).execute(tx.connection)?;
+        // Whoever wants it back needs it, although nobody may have used it for long.
+        Ending::count_from(tx.connection, id, tx.now)?;
         let by = tx.other_than(user_id).map(str::to_owned);
         NewEvent::of_key(&key.current, EventAction::KeyResumed).with(by.as_deref()).record(tx)?;
         Self::find(tx.connection, user_id, id)?.ok_or(KeyRefusal::Gone)
@@ -122,10 +125,4 @@ impl Key {
             _ => NewEvent::of_key(token, action).done_by(&Client::latchkey(), at).record(tx),
         }
     }
-}
-
-/// The rows of a key.
-#[diesel::dsl::auto_type]
-fn secrets_of(key_id: i64) -> _ {
-    tokens::table.filter(tokens::id.eq(key_id).or(tokens::key_id.eq(key_id)))
 }

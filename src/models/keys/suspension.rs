@@ -191,3 +191,9 @@ pub(super) fn columns(suspension: Option<Suspension>) -> SuspensionColumns {
         tokens::revoked_then.eq(end.afterwards() == Afterwards::Revoke),
     )
 }
+
+/// The rows of a key.
+#[diesel::dsl::auto_type]
+pub(super) fn secrets_of(key_id: i64) -> _ {
+    tokens::table.filter(tokens::id.eq(key_id).or(tokens::key_id.eq(key_id)))
+}

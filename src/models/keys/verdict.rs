@@ -57,8 +57,7 @@ impl Evidence {
         }
     }
 
-    /// The latest time at which the key may have been used: uses after it would have been recorded. Whoever ends keys
-    /// that were not used for a span counts it from here.
+    /// The latest time at which the key may have been used: uses after it would have been recorded.
     pub fn quiet_since(&self) -> Timestamp {
         self.last_use.map_or(self.recorded_since, |last_use| last_use.max(self.recorded_since))
     }

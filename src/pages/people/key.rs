@@ -13,16 +13,21 @@ use crate::callers::session_user::AdminSession;
 use crate::http::address::id_named;
 use crate::http::error::AppError;
 use crate::models::ids::{KeyId, UserId};
+use crate::models::keys::ending::Ending;
 use crate::models::keys::key::{Key, KeyRefusal};
 use crate::models::keys::list::Owner;
 use crate::models::keys::token::TokenAction;
 use crate::models::people::user::{User, UserStatus};
+use crate::pages::ending::EndingKey;
 use crate::pages::form::{PasswordAgain, error_summary};
 use crate::pages::keys::is_on;
 use crate::pages::service_uses::KeyUses;
 use crate::pages::shell::{Flash, Shell, page, see_other_with};
 use crate::pages::suspension::shown::Refusals;
 use crate::pages::tokens::shown::{Rotation, ShownToken};
+
+/// The results of an action that this page can announce.
+const NOTICES: [Flash; 4] = [Flash::KeySuspended, Flash::KeyResumed, Flash::KeyExempted, Flash::KeyNotExempted];
 
 #[derive(Template)]
 #[template(path = "people/key.html")]
@@ -35,6 +40,10 @@ struct KeyPage {
     uses: Option<KeyUses>,
     /// Who was refused while it was suspended.
     refusals: Refusals,
+    /// What becomes of the key if nobody uses it; `None`: keys do not end for that.
+    unused: Option<String>,
+    /// When it will be suspended for that.
+    ending: Option<EndingKey>,
 }
 
 #[derive(Template)]
@@ -116,6 +125,14 @@ pub async fn key_of(app: &App, request: &HttpRequest) -> Result<(Key, User), App
     Ok((key.ok_or(AppError::NotFound)?, owner))
 }
 
+/// What becomes of the key with this id if nobody uses it; `None`: keys do not end for that.
+async fn unused(app: &App, key_id: i64) -> Result<Option<String>, AppError> {
+    let Some(after) = app.config.unused_keys.limit() else { return Ok(None) };
+    let ending = app.database.lookup(move |connection| Ending::of_key(connection, key_id)).await?;
+    let ends = || format!("Suspended after {} days without a use", after.num_days());
+    Ok(Some(ending.exempt_because.map_or_else(ends, |because| format!("Kept: {because}"))))
+}
+
 /// `GET /admin/users/ID/keys/ID`
 ///
 /// # Errors
@@ -130,7 +147,9 @@ pub async fn show(
     let facts = Facts::of(&app, &key, &(&owner).into());
     let shown = shown(&app, &key, &facts);
     let shown = KeyPage {
-        shell: Shell::of(&app, &request, &session)?.saying(&request, &[Flash::KeySuspended, Flash::KeyResumed]),
+        shell: Shell::of(&app, &request, &session)?.saying(&request, &NOTICES),
+        unused: unused(&app, key.id).await?,
+        ending: EndingKey::of(&app, &key).await?,
         refusals: Refusals::of(&app, key.id, key.suspension(app.clock.now()).as_ref()).await?,
         uses: KeyUses::of_kind(&app, (key.action, key.id), shown.works, shown.last_used.clone()).await?,
         rotation: Rotation::of(&app, &key),

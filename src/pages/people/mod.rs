@@ -4,6 +4,7 @@ pub mod activity;
 pub mod add;
 pub mod delete;
 pub mod edit;
+pub mod exempt;
 pub mod key;
 pub mod list;
 pub mod password;

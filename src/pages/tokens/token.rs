@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::callers::session_user::SessionUser;
 use crate::http::error::AppError;
 use crate::models::keys::scope_group::{ScopeGroup, capitalized};
+use crate::pages::ending::EndingKey;
 use crate::pages::moment::Due;
 use crate::pages::service_uses::KeyUses;
 use crate::pages::shell::{Flash, Shell, page};
@@ -33,6 +34,8 @@ struct TokenPage {
     uses: KeyUses,
     /// Who was refused while the token was suspended.
     refusals: Refusals,
+    /// When it will be suspended because nobody uses it.
+    ending: Option<EndingKey>,
     /// How long it is kept once it has expired; `None`: for ever.
     kept: Option<String>,
 }
@@ -56,6 +59,7 @@ pub async fn show(
         scopes: ScopeGroup::of(&key.scopes, &Offered::to(&app, &me.user).await?.titles),
         expiration: expiration.unwrap_or_default(),
         rotation: Rotation::of(&app, &key),
+        ending: EndingKey::of(&app, &key).await?,
         refusals: Refusals::of(&app, key.id, key.suspension(now).as_ref()).await?,
         uses: KeyUses::of(&app, key.id, token.works, token.last_used.clone()).await?,
         kept: removed_on.map(|removed_on| Due::new(removed_on, now).ahead),
