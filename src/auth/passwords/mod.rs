@@ -142,8 +142,9 @@ impl Passwords {
         let (right, replacement) = verified.await?;
         match user.filter(|_| right && has_password) {
             Some(user) if user.is_active() => {
-                attempt.right();
+                // First: those who wait for this attempt go on as soon as it is over.
                 self.remember(user, password);
+                attempt.right();
                 Ok(Accepted { replacement })
             }
             Some(user) => {
