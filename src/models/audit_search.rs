@@ -300,7 +300,7 @@ pub fn by_id(id: i64) -> String {
 /// An id as it is written in a search.
 fn id(text: &str) -> Option<i64> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-    Some(text).filter(|_| is_number)?.parse().ok()
+    Some(text).filter(|_| is_number)?.parse().ok().filter(|id| *id > 0)
 }
 
 /// The time until which a text counts: a date does to its end, in UTC.

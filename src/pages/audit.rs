@@ -147,7 +147,7 @@ pub async fn show(
 /// `GET /admin/audit/export.csv`, with the fields of a search.
 ///
 /// # Errors
-/// Returns 403 for anybody who is not an administrator, 400 for a search that cannot be understood, or an error if a query
+/// Returns 403 for anybody who is not an administrator, 422 for a search that cannot be understood, or an error if a query
 /// fails.
 pub async fn csv(app: web::Data<App>, request: HttpRequest, _: AdminSession) -> Result<HttpResponse, AppError> {
     export(&app, &request, ExportFormat::Csv).await
@@ -164,7 +164,7 @@ pub async fn ndjson(app: web::Data<App>, request: HttpRequest, _: AdminSession) 
 async fn export(app: &web::Data<App>, request: &HttpRequest, format: ExportFormat) -> Result<HttpResponse, AppError> {
     let search = search(request.query_string()).map_err(|refused| {
         let sentences: Vec<String> = refused.into_iter().map(|(_, sentence)| sentence).collect();
-        AppError::BadRequest(sentences.join(" "))
+        AppError::Invalid(sentences)
     })?;
     export::respond(app, request, search, format).await
 }

@@ -42,7 +42,7 @@ type Refused = AsProblems<NotLetIn>;
     params(AuditRequest, SwitchUser),
     responses(
         (status = 200, description = "A page of entries", body = AuditList),
-        (status = 400, description = "A parameter cannot be understood."),
+        (status = 422, description = "A parameter cannot be understood."),
         Refused,
     ),
 )]
@@ -71,7 +71,7 @@ pub async fn list(
     params(AuditFilter, SwitchUser),
     responses(
         (status = 200, description = "A line for each entry", body = String, content_type = "text/csv"),
-        (status = 400, description = "A parameter cannot be understood."),
+        (status = 422, description = "A parameter cannot be understood."),
         Refused,
     ),
 )]
@@ -92,7 +92,7 @@ pub async fn csv(app: web::Data<App>, request: HttpRequest, _: AdminUser<AuditRe
     params(AuditFilter, SwitchUser),
     responses(
         (status = 200, description = "A document for each entry", body = String, content_type = "application/x-ndjson"),
-        (status = 400, description = "A parameter cannot be understood."),
+        (status = 422, description = "A parameter cannot be understood."),
         Refused,
     ),
 )]

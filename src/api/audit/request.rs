@@ -33,7 +33,7 @@ impl AuditFilter {
     /// Parses the query.
     ///
     /// # Errors
-    /// Returns 400 with what to write instead.
+    /// Returns 422 with what to write instead.
     pub fn read(query: &str) -> Result<Self, AppError> {
         search_of(&said(query, &[])?).map(Self)
     }
@@ -43,7 +43,7 @@ impl AuditRequest {
     /// Parses the query.
     ///
     /// # Errors
-    /// Returns 400 with what to write instead.
+    /// Returns 422 with what to write instead.
     pub fn read(query: &str) -> Result<Self, AppError> {
         let said = said(query, &["cursor", "limit"])?;
         let search = search_of(&said)?;
@@ -51,11 +51,11 @@ impl AuditRequest {
             None => AuditPlace::Latest,
             Some(cursor) => {
                 let place = Place::of_cursor(cursor, &search.list());
-                AuditPlace::OlderThan(place.map_err(|wrong| AppError::BadRequest(format!("{wrong}.")))?)
+                AuditPlace::OlderThan(place.map_err(|wrong| AppError::Invalid(vec![format!("{wrong}.")]))?)
             }
         };
         let limit = said.get("limit").map_or(Some(USUAL_LIMIT), |text| limit(text));
-        let wrong = || AppError::BadRequest(format!("limit must be a number from 1 to {LARGEST_LIMIT}."));
+        let wrong = || AppError::Invalid(vec![format!("limit must be a number from 1 to {LARGEST_LIMIT}.")]);
         Ok(Self { search, place, limit: limit.ok_or_else(wrong)? })
     }
 }
@@ -65,18 +65,21 @@ fn limit(text: &str) -> Option<usize> {
     Some(text).filter(|_| is_number)?.parse().ok().filter(|number| (1..=LARGEST_LIMIT).contains(number))
 }
 
-/// The parameters by name: those of the filter, and `others`. As in the list of keys, a parameter that is unknown is
-/// refused: whoever misspells one would take the whole log for what they look for.
+/// The parameters by name: those of the filter, and `others`. As in the list of keys, a parameter that is unknown or
+/// blank is refused: whoever misspells one would take the whole log for what they look for.
 fn said(query: &str, others: &[&str]) -> Result<BTreeMap<String, String>, AppError> {
     let mut said = BTreeMap::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "key") {
         let name = name.into_owned();
         if AuditField::of_text(&name).is_none() && !others.contains(&name.as_str()) {
             let known: Vec<&str> = AuditField::ALL.map(AuditField::as_str).into_iter().chain(others.to_vec()).collect();
-            return Err(AppError::BadRequest(format!("Unknown parameter {name}: there are {}.", known.join(", "))));
+            return Err(AppError::Invalid(vec![format!("Unknown parameter {name}: there are {}.", known.join(", "))]));
+        }
+        if value.trim().is_empty() {
+            return Err(AppError::Invalid(vec![format!("{name} cannot be blank.")]));
         }
         if said.insert(name.clone(), value.into_owned()).is_some() {
-            return Err(AppError::BadRequest(format!("{name} appears twice.")));
+            return Err(AppError::Invalid(vec![format!("{name} appears twice.")]));
         }
     }
     Ok(said)
@@ -86,7 +89,7 @@ fn search_of(said: &BTreeMap<String, String>) -> Result<AuditSearch, AppError> {
     let search = AuditSearch::read(|field| said.get(field.as_str()).cloned());
     search.map_err(|wrong| {
         let sentences: Vec<String> = wrong.iter().map(|wrong| wrong.sentence(wrong.field.as_str())).collect();
-        AppError::BadRequest(sentences.join(" "))
+        AppError::Invalid(sentences)
     })
 }
 
