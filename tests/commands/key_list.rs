@@ -73,7 +73,7 @@ fn what_cannot_be_meant_is_told_in_a_line(#[values(Sqlite, Postgres)] db: Db) {
     let (_database, latchkey) = filled(db);
     let line = |code: i32, arguments: &[&str]| latchkey.run(&[&["key", "list"], arguments].concat()).refused(code);
     for (arguments, told) in [
-        (&["--state=broken"][..], "--state: it must be active or expired"),
+        (&["--state=broken"][..], "--state: it must be active, suspended or expired"),
         (&["--never-used", "--unused-since=2026-01-01"], "Ask either for keys without a recorded use"),
         (&["--sort=name"], "--sort: it must be created_on, last_used_on or expires_on"),
         (&["--scope=admin"], "Unknown scope: admin"),

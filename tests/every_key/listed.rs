@@ -299,7 +299,7 @@ async fn what_cannot_be_understood_is_told_in_a_sentence(#[values(Sqlite, Postgr
             "Ask either for keys without a recorded use, or for keys that were not used since a time",
         ),
         ("never_used=perhaps".to_owned(), "never_used must be true or false"),
-        ("state=broken".to_owned(), "state must be active or expired"),
+        ("state=broken".to_owned(), "state must be active, suspended or expired"),
         ("action=session".to_owned(), "action must be api, feeds or access"),
         (
             "unused_since=spring".to_owned(),

@@ -153,7 +153,8 @@ async fn a_deletion_asks_first_and_says_what_goes_with_it(#[values(Sqlite, Postg
     assert_eq!(site.get_with_key("/users/current.json", &api).await.status, 200);
     site.later(TimeDelta::minutes(5));
     let asked = root.get(&path).await;
-    let told = "The latest use was 5 minutes ago, so something may still depend on it. This cannot be undone.";
+    let told = "The latest use was 5 minutes ago, so something may still depend on it. \
+                The audit log keeps what they did and what was done to them. This cannot be undone.";
     assert!(asked.shows(told), "{}", asked.text());
     assert!(
         asked.html.contains(&format!("href=\"{}\">lock the account</a>", path_of(&bob, "/lock"))),
