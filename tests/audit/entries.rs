@@ -90,6 +90,37 @@ async fn everything_that_happens_is_told_with_who_did_it_and_how(#[values(Sqlite
     assert_eq!((&removed["refused"], &removed["detail"]), (&json!(false), &json!("wiki, at a.example")));
 }
 
+#[rstest]
+#[tokio::test]
+async fn what_becomes_of_a_suspended_key_is_told_too(#[values(Sqlite, Postgres)] db: Db) {
+    let (site, _, key) = with_root(db).await;
+    let alice = site.add_user("alice").await;
+    let (api, missed) =
+        (site.add_key(&alice, TokenAction::Api).await, site.add_access_token(&alice, "account:read", "30d").await);
+    site.database.execute("DELETE FROM audit_entries");
+    let send = async |end: &str, body: serde_json::Value| {
+        site.later(TimeDelta::seconds(1));
+        let request = site.request(Method::POST, &format!("/my/tokens/{}/{end}.json", missed.id)).json(&body);
+        assert_eq!(Answer::of(request.header("X-Redmine-API-Key", &api.secret)).await.status, 200, "{end}");
+    };
+    send("suspend", json!({})).await;
+    site.later(TimeDelta::seconds(1));
+    assert_eq!(site.get_with_key("/users/current.json", &missed).await.status, 401);
+    send("resume", json!({})).await;
+    send("suspend", json!({"for": "1h", "then": "revoke"})).await;
+    site.later(TimeDelta::hours(1));
+    site.flush().await;
+    let found = told(&entries(&site, &key, &format!("key_id={}", missed.id)).await);
+    let expected = [
+        "key_suspended | alice | alice | - | 127.0.0.1 | API access key",
+        "suspended_key_refused | alice | alice | - | 127.0.0.1 | -",
+        "key_resumed | alice | alice | - | 127.0.0.1 | API access key",
+        "key_suspended | alice | alice | - | 127.0.0.1 | API access key",
+        "suspended_key_revoked | alice | Latchkey itself | - | - | -",
+    ];
+    assert_eq!(found, expected);
+}
+
 /// "It outlives the people it is about": what they did, too.
 #[rstest]
 #[tokio::test]
