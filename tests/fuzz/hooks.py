@@ -53,6 +53,9 @@ def map_case(context, case):
         # An address with a percent escape is none of the API's.
         if quote(str(value), safe="") != str(value):
             case.path_parameters[name] = f"x{number}"
+    if case.path == "/my/tokens/{id}.json" and case.method == "PATCH" and case.meta.generation.mode.is_positive and number % 4:
+        # One of those that stay.
+        case.path_parameters["id"] = 4 + 2 * (number % 13)
     if case.path == "/admin/keys/revoke.json" and isinstance(case.body, dict):
         keep_keys(case.body)
     if case.meta.generation.mode.is_positive and isinstance(case.body, dict) and number % 4:
@@ -198,10 +201,10 @@ def rules_of_key_lists_kept(query, number):
 
 
 def keep_keys(revocation):
-    """Takes out the keys by which it all happens, and half of the others."""
+    """Takes out the keys by which it all happens, and most of the others: there must be some to look at."""
     ids = revocation.get("ids")
     if isinstance(ids, list):
-        is_to_go = lambda id: not isinstance(id, int) or id % 2 and str(id) not in OWN_KEYS
+        is_to_go = lambda id: not isinstance(id, int) or id % 8 == 7 and str(id) not in OWN_KEYS
         revocation["ids"] = [id for id in ids if is_to_go(id)]
 
 
