@@ -150,7 +150,6 @@ pub struct NewEvent<'a> {
     about: About,
     action: EventAction,
     token: Option<&'a Token>,
-    other_login: Option<String>,
     detail: Option<String>,
     client: Option<&'a Client>,
     at: Option<Timestamp>,
@@ -323,7 +322,7 @@ impl<'a> NewEvent<'a> {
 
     /// A new event about a person who has just been deleted. It stands in the activity of whoever did it.
     pub fn of_deleted(user: &User, action: EventAction) -> Self {
-        Self::about(About::Gone(user.id, user.login.clone()), action).with(Some(&user.login))
+        Self::about(About::Gone(user.id, user.login.clone()), action)
     }
 
     /// A new event about no person, such as one about a service. It stands in the activity of whoever did it.
@@ -332,17 +331,12 @@ impl<'a> NewEvent<'a> {
     }
 
     fn about(about: About, action: EventAction) -> Self {
-        Self { about, action, token: None, other_login: None, detail: None, client: None, at: None }
+        Self { about, action, token: None, detail: None, client: None, at: None }
     }
 
     /// A new event about a key. The secret `token` of it is the one that is shown.
     pub fn of_key(token: &'a Token, action: EventAction) -> Self {
         Self { token: Some(token), ..Self::of_person(token.user_id, action) }
-    }
-
-    /// Adds the login of the other person involved: who did it, or whose account was deleted.
-    pub fn with(self, other_login: Option<&str>) -> Self {
-        Self { other_login: other_login.map(str::to_owned), ..self }
     }
 
     /// Adds details; nothing is added if `detail` is empty.
@@ -360,7 +354,7 @@ impl<'a> NewEvent<'a> {
     /// # Errors
     /// Returns an error if the query fails.
     pub fn record(self, tx: &mut Tx<'_>) -> QueryResult<()> {
-        let Self { about, action, token, other_login, detail, client, at } = self;
+        let Self { about, action, token, detail, client, at } = self;
         let (doer, at) = (tx.doer(client), at.unwrap_or(tx.now));
         let client = client.unwrap_or(&tx.client);
         // What is done about many, once each, is no flood.
@@ -369,6 +363,13 @@ impl<'a> NewEvent<'a> {
             About::Gone(..) | About::Nobody => (tx.author().map(|author| author.id), false),
         };
         if let Some(user_id) = whose {
+            // Who did it, if that is not the person themself, or whose account was deleted.
+            let other_login = match &about {
+                About::Person(id) => tx.other_than(*id).or(client.administrator()),
+                About::Gone(_, login) => Some(login.as_str()),
+                About::Nobody => client.administrator(),
+            };
+            let other_login = other_login.map(str::to_owned);
             let values = (
                 events::user_id.eq(user_id),
                 events::action.eq(action),
@@ -382,7 +383,7 @@ impl<'a> NewEvent<'a> {
                 events::detail.eq(detail.as_deref()),
                 events::created_on.eq(at),
                 events::updated_on.eq(at),
-                events::other_login.eq(other_login.or_else(|| client.administrator().map(str::to_owned))),
+                events::other_login.eq(other_login),
                 events::audited.eq(true),
             );
             diesel::insert_into(events::table).values(values).execute(tx.connection)?;

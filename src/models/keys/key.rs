@@ -467,8 +467,7 @@ impl Key {
     pub fn revoke(tx: &mut Tx<'_>, (UserId(user_id), KeyId(id)): (UserId, KeyId)) -> Result<Self, KeyRefusal> {
         let key = Self::find_to_revoke(tx, (UserId(user_id), KeyId(id)))?;
         Token::delete(tx.connection, id)?;
-        let by = tx.other_than(user_id).map(str::to_owned);
-        NewEvent::of_key(&key.current, EventAction::KeyRevoked).with(by.as_deref()).record(tx)?;
+        NewEvent::of_key(&key.current, EventAction::KeyRevoked).record(tx)?;
         Ok(key)
     }
 

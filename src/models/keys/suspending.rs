@@ -46,8 +46,7 @@ impl Key {
             // recorder locks them first, too.
             RefusedUse::forget(tx.connection, id)?;
         }
-        let by = tx.other_than(user_id).map(str::to_owned);
-        let suspended = NewEvent::of_key(&key.current, EventAction::KeySuspended).with(by.as_deref());
+        let suspended = NewEvent::of_key(&key.current, EventAction::KeySuspended);
         suspended.detail(suspension.end.in_words()).record(tx)?;
         Self::find(tx.connection, user_id, id)?.ok_or(KeyRefusal::Gone)
     }
@@ -68,8 +67,7 @@ impl Key {
         diesel::update(secrets_of(id)).set(columns(None)).execute(tx.connection)?;
         // Whoever wants it back needs it, although nobody may have used it for long.
         Ending::count_from(tx.connection, id, tx.now)?;
-        let by = tx.other_than(user_id).map(str::to_owned);
-        NewEvent::of_key(&key.current, EventAction::KeyResumed).with(by.as_deref()).record(tx)?;
+        NewEvent::of_key(&key.current, EventAction::KeyResumed).record(tx)?;
         Self::find(tx.connection, user_id, id)?.ok_or(KeyRefusal::Gone)
     }
 

@@ -116,7 +116,6 @@ pub fn exempt(
     }
     Ending::exempt(tx.connection, id, because)?;
     let action = if because.is_some() { EventAction::KeyExempted } else { EventAction::KeyNotExempted };
-    let by = tx.other_than(user_id).map(str::to_owned);
-    NewEvent::of_key(&key.current, action).with(by.as_deref()).detail(because.unwrap_or_default()).record(tx)?;
+    NewEvent::of_key(&key.current, action).detail(because.unwrap_or_default()).record(tx)?;
     Ok(key)
 }

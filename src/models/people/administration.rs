@@ -126,7 +126,7 @@ impl Addition {
             ..PersonChanges::default()
         };
         diesel::update(users::table.find(user.id)).set(&rest).execute(tx.connection)?;
-        record(tx, user.id, EventAction::AccountCreated)?;
+        NewEvent::of_person(user.id, EventAction::AccountCreated).record(tx)?;
         Ok(users::table.find(user.id).select(User::as_select()).first(tx.connection)?)
     }
 }
@@ -174,7 +174,7 @@ impl PersonChanges {
         if actions.iter().any(|action| matches!(action, EventAction::Locked | EventAction::PasswordChanged)) {
             Token::end_sessions(tx.connection, user_id)?;
         }
-        Ok(actions.into_iter().try_for_each(|action| record(tx, user_id, action))?)
+        Ok(actions.into_iter().try_for_each(|action| NewEvent::of_person(user_id, action).record(tx))?)
     }
 
     fn take(&self) -> Takes {
@@ -262,9 +262,4 @@ fn lock_and_find(tx: &mut Tx<'_>, user_id: i64, takes: Takes) -> Result<User, Pe
         }
         _ => Ok(user),
     }
-}
-
-fn record(tx: &mut Tx<'_>, user_id: i64, action: EventAction) -> QueryResult<()> {
-    let by = tx.other_than(user_id).map(str::to_owned);
-    NewEvent::of_person(user_id, action).with(by.as_deref()).record(tx)
 }

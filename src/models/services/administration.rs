@@ -169,8 +169,7 @@ impl Service {
             let scope = |access: &Access| ServiceScope { service: self.name.clone(), access: *access }.to_string();
             let scopes = accesses.iter().map(scope).collect::<Vec<_>>().join(" and ");
             let detail = format!("may no longer do {scopes}: the service “{}” was removed", self.settings.title);
-            let by = tx.other_than(token.user_id).map(str::to_owned);
-            NewEvent::of_key(token, EventAction::KeyChanged).with(by.as_deref()).detail(detail).record(tx)?;
+            NewEvent::of_key(token, EventAction::KeyChanged).detail(detail).record(tx)?;
         }
         Ok(())
     }
