@@ -49,6 +49,9 @@ pub fn parse_date(text: &str) -> Option<NaiveDate> {
     text.parse().ok().filter(|date: &NaiveDate| date.year() > 0)
 }
 
+/// What [`parse_date_or_time`] accepts, in words.
+pub const A_DATE_OR_TIME: &str = "a date such as 2026-12-31 or an RFC 3339 time such as 2026-12-31T10:00:00Z";
+
 /// Parses a date, which stands for its beginning in UTC, or an RFC 3339 time.
 pub fn parse_date_or_time(text: &str) -> Option<Timestamp> {
     parse_date(text).map(|date| date.and_time(NaiveTime::MIN)).or_else(|| parse_time(text))

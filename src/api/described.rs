@@ -31,6 +31,12 @@ impl<T: ToSchema> ToSchema for InUser<T> {
     }
 }
 
+/// The description of a parameter that a query may have.
+pub fn query_parameter(name: &str, schema: impl Into<RefOr<Schema>>, description: &str) -> Parameter {
+    let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query).required(Required::False);
+    parameter.description(Some(description)).schema(Some(schema)).build()
+}
+
 /// The header with which an administrator acts as somebody else.
 pub struct SwitchUser;
 

@@ -14,6 +14,7 @@ pub mod parameters;
 pub mod people_search;
 pub mod revoke;
 pub mod services;
+mod strict_query;
 pub mod tokens;
 pub mod users;
 pub mod well_known;

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use chrono::{NaiveDate, NaiveTime, TimeDelta};
 use utoipa::IntoParams;
-use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::{ObjectBuilder, Required, Type};
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::{ObjectBuilder, Type};
 
-use super::described::text;
+use super::described::{query_parameter, text};
 use super::parameters::Parameters;
 use crate::clock::{Timestamp, parse_date, parse_time};
 use crate::http::error::AppError;
@@ -229,10 +229,6 @@ impl IntoParams for ListParameters {
             ("page", number(1), "From 1, where there is no `offset`"),
             ("nometa", text(), "If it is not empty, the list comes without its three numbers"),
         ];
-        let describe = |(name, schema, description)| {
-            let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query);
-            parameter.required(Required::False).description(Some(description)).schema(Some(schema)).build()
-        };
-        parameters.map(describe).to_vec()
+        parameters.map(|(name, schema, description)| query_parameter(name, schema, description)).to_vec()
     }
 }

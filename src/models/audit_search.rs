@@ -11,8 +11,9 @@ use super::audit::{AuditEntry, Doer, EVERY_ENTRY};
 use super::cursor::Place;
 use super::event::EventAction;
 use super::people::user::login_errors;
+use super::rules::number_within;
 use super::text_enum::text_enum;
-use crate::clock::{Timestamp, normalized, parse_date, parse_date_or_time, parse_time};
+use crate::clock::{A_DATE_OR_TIME, Timestamp, normalized, parse_date, parse_date_or_time, parse_time};
 use crate::db::schema::audit_entries;
 use crate::db::{DbConnection, MultiBackend, lower};
 
@@ -79,9 +80,6 @@ impl WrongField {
 /// What stands before the id of a person. No login has a colon.
 const ID: &str = "id:";
 
-/// What a time in a search has to be.
-const A_TIME: &str = "a date such as 2026-12-31 or an RFC 3339 time such as 2026-12-31T10:00:00Z";
-
 /// Where a page of entries is. The log is read from the latest entry to the oldest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AuditPlace {
@@ -137,7 +135,7 @@ impl AuditSearch {
         if text.is_empty() {
             return Ok(());
         }
-        let a_time = || A_TIME.to_owned();
+        let a_time = || A_DATE_OR_TIME.to_owned();
         match field {
             AuditField::User => self.user = Some(Who::person(text).ok_or("a login, or an id such as id:12")?),
             AuditField::Actor => {
@@ -299,8 +297,7 @@ pub fn by_id(id: i64) -> String {
 
 /// An id as it is written in a search.
 fn id(text: &str) -> Option<i64> {
-    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-    Some(text).filter(|_| is_number)?.parse().ok().filter(|id| *id > 0)
+    number_within(text, 1..=i64::MAX)
 }
 
 /// The time until which a text counts: a date does to its end, in UTC.

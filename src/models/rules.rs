@@ -1,5 +1,8 @@
 //! Validation errors, and the rules that all names and notes share.
 
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
 use super::visible::invisible;
 
 /// The fields of something that is validated.
@@ -93,4 +96,10 @@ fn length_error<Field: Labelled>(field: Field, text: &str, longest: usize) -> Op
 /// The sentences for several validation errors.
 pub fn messages<Field: Labelled>(errors: &[FieldError<Field>]) -> Vec<String> {
     errors.iter().map(FieldError::message).collect()
+}
+
+/// The number in `range` that `text` is, written with digits alone.
+pub fn number_within<N: FromStr + PartialOrd>(text: &str, range: RangeInclusive<N>) -> Option<N> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    Some(text).filter(|_| is_number)?.parse().ok().filter(|number| range.contains(number))
 }

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::{ObjectBuilder, RefOr, Required, Schema, Type};
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::{ObjectBuilder, RefOr, Type};
 use utoipa::{IntoParams, PartialSchema};
 
-use crate::api::described::text;
+use crate::api::described::{query_parameter, text};
+use crate::api::strict_query::{self, Stray};
 use crate::api::tokens::request::Time;
 use crate::http::error::AppError;
 use crate::models::audit_search::{AuditField, AuditPlace, AuditSearch};
 use crate::models::cursor::Place;
 use crate::models::event::EventAction;
+use crate::models::rules::number_within;
 
 /// The number of entries in a response by default, and the largest that `limit` can ask for.
 const USUAL_LIMIT: usize = 50;
@@ -54,35 +56,22 @@ impl AuditRequest {
                 AuditPlace::OlderThan(place.map_err(|wrong| AppError::Invalid(vec![format!("{wrong}.")]))?)
             }
         };
-        let limit = said.get("limit").map_or(Some(USUAL_LIMIT), |text| limit(text));
+        let limit = said.get("limit").map_or(Some(USUAL_LIMIT), |text| number_within(text, 1..=LARGEST_LIMIT));
         let wrong = || AppError::Invalid(vec![format!("limit must be a number from 1 to {LARGEST_LIMIT}.")]);
         Ok(Self { search, place, limit: limit.ok_or_else(wrong)? })
     }
 }
 
-fn limit(text: &str) -> Option<usize> {
-    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-    Some(text).filter(|_| is_number)?.parse().ok().filter(|number| (1..=LARGEST_LIMIT).contains(number))
-}
-
-/// The parameters by name: those of the filter, and `others`. As in the list of keys, a parameter that is unknown or
-/// blank is refused: whoever misspells one would take the whole log for what they look for.
+/// The parameters by name: those of the filter, and `others`.
 fn said(query: &str, others: &[&str]) -> Result<BTreeMap<String, String>, AppError> {
-    let mut said = BTreeMap::new();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "key") {
-        let name = name.into_owned();
-        if AuditField::of_text(&name).is_none() && !others.contains(&name.as_str()) {
-            let known: Vec<&str> = AuditField::ALL.map(AuditField::as_str).into_iter().chain(others.to_vec()).collect();
-            return Err(AppError::Invalid(vec![format!("Unknown parameter {name}: there are {}.", known.join(", "))]));
-        }
-        if value.trim().is_empty() {
-            return Err(AppError::Invalid(vec![format!("{name} cannot be blank.")]));
-        }
-        if said.insert(name.clone(), value.into_owned()).is_some() {
-            return Err(AppError::Invalid(vec![format!("{name} appears twice.")]));
-        }
-    }
-    Ok(said)
+    let known: Vec<&str> = AuditField::ALL.map(AuditField::as_str).into_iter().chain(others.to_vec()).collect();
+    strict_query::read(query, &known).map_err(|stray| {
+        let told = match stray {
+            Stray::Unknown(_) => format!("{stray}: there are {}.", known.join(", ")),
+            Stray::Blank(_) | Stray::Repeated(_) => format!("{stray}."),
+        };
+        AppError::Invalid(vec![told])
+    })
 }
 
 fn search_of(said: &BTreeMap<String, String>) -> Result<AuditSearch, AppError> {
@@ -91,11 +80,6 @@ fn search_of(said: &BTreeMap<String, String>) -> Result<AuditSearch, AppError> {
         let sentences: Vec<String> = wrong.iter().map(|wrong| wrong.sentence(wrong.field.as_str())).collect();
         AppError::Invalid(sentences)
     })
-}
-
-fn described(name: &str, schema: impl Into<RefOr<Schema>>, description: &str) -> Parameter {
-    let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query).required(Required::False);
-    parameter.description(Some(description)).schema(Some(schema)).build()
 }
 
 impl IntoParams for AuditFilter {
@@ -122,7 +106,7 @@ impl IntoParams for AuditFilter {
         };
         let parameter = |field: AuditField| {
             let (schema, description) = about(field);
-            described(field.as_str(), schema, description)
+            query_parameter(field.as_str(), schema, description)
         };
         AuditField::ALL.map(parameter).to_vec()
     }
@@ -132,9 +116,9 @@ impl IntoParams for AuditRequest {
     fn into_params(parameter_in: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(LARGEST_LIMIT));
         let mut parameters = AuditFilter::into_params(parameter_in);
-        parameters.push(described("limit", number, "How many entries come; usually 50"));
+        parameters.push(query_parameter("limit", number, "How many entries come; usually 50"));
         let cursor = "Where the page begins: `next_cursor` of the page before, with the same filter";
-        parameters.push(described("cursor", text(), cursor));
+        parameters.push(query_parameter("cursor", text(), cursor));
         parameters
     }
 }

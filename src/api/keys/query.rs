@@ -1,12 +1,11 @@
 //! The query parameters of the list of everybody's keys.
 
-use std::collections::BTreeMap;
-
-use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::{ObjectBuilder, RefOr, Required, Schema, Type};
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{IntoParams, PartialSchema};
 
-use crate::api::described::text;
+use crate::api::described::{query_parameter, text};
+use crate::api::strict_query::{self, Stray};
 use crate::api::tokens::request::Time;
 use crate::http::error::AppError;
 use crate::models::keys::list_query::{KeyQuery, LARGEST_LIMIT, ListErrors, ListField, ListedState};
@@ -43,24 +42,17 @@ impl Filter {
     }
 }
 
-/// Reads a query that may have these fields. Unknown, repeated and blank parameters are refused: a program that misspells
-/// `unused_since`, or has nothing to put behind it, would take all keys for unused ones.
+/// Reads a query that may have these fields.
 fn read(query: &str, fields: &[ListField]) -> Result<KeyQuery, AppError> {
-    let wrong = |text: String| AppError::Invalid(vec![text]);
-    let mut given: BTreeMap<ListField, String> = BTreeMap::new();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "key") {
-        let Some(field) = ListField::of_text(&name).filter(|field| fields.contains(field)) else {
-            let known = fields.iter().map(|field| field.as_str()).collect::<Vec<_>>().join(", ");
-            return Err(wrong(format!("Unknown parameter {name}: use {known}")));
+    let known: Vec<&str> = fields.iter().map(|field| field.as_str()).collect();
+    let given = strict_query::read(query, &known).map_err(|stray| {
+        let told = match stray {
+            Stray::Unknown(_) => format!("{stray}: use {}", known.join(", ")),
+            Stray::Blank(_) | Stray::Repeated(_) => stray.to_string(),
         };
-        if value.trim().is_empty() {
-            return Err(wrong(format!("{name} cannot be blank")));
-        }
-        if given.insert(field, value.into_owned()).is_some() {
-            return Err(wrong(format!("{name} appears twice")));
-        }
-    }
-    KeyQuery::read(|field| given.get(&field).cloned()).map_err(refused)
+        AppError::Invalid(vec![told])
+    })?;
+    KeyQuery::read(|field| given.get(field.as_str()).cloned()).map_err(refused)
 }
 
 /// What is wrong with a query, in the words of programs.
@@ -97,8 +89,7 @@ fn parameter(field: ListField) -> Parameter {
         }
         ListField::Cursor => (text().into(), "Where the page begins: the `next_cursor` of the page before"),
     };
-    let parameter = ParameterBuilder::new().name(field.as_str()).parameter_in(ParameterIn::Query);
-    parameter.required(Required::False).description(Some(description)).schema(Some(schema)).build()
+    query_parameter(field.as_str(), schema, description)
 }
 
 impl IntoParams for Page {

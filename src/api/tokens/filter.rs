@@ -2,16 +2,17 @@
 
 use std::ops::RangeInclusive;
 
-use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::{ObjectBuilder, RefOr, Required, Type};
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::{ObjectBuilder, RefOr, Type};
 use utoipa::{IntoParams, PartialSchema};
 
 use super::request::Time;
-use crate::clock::{Timestamp, parse_date_or_time};
+use crate::api::described::query_parameter;
+use crate::clock::{A_DATE_OR_TIME, Timestamp, parse_date_or_time};
 use crate::http::error::AppError;
 use crate::models::keys::key::{Key, KeyUse};
-use crate::models::keys::list_query::A_TIME;
 use crate::models::keys::token::TokenAction;
+use crate::models::rules::number_within;
 
 /// The number of keys in a response by default, and the largest that `limit` can ask for.
 const USUAL_LIMIT: u32 = 25;
@@ -60,9 +61,11 @@ impl Filter {
                     let action = TokenAction::of_text(&value).filter(|action| action.is_key());
                     filter.actions = vec![action.ok_or_else(|| wrong("api, feeds or access"))?];
                 }
-                "unused_since" => filter.unused_since = Some(parse_date_or_time(&value).ok_or_else(|| wrong(A_TIME))?),
+                "unused_since" => {
+                    filter.unused_since = Some(parse_date_or_time(&value).ok_or_else(|| wrong(A_DATE_OR_TIME))?)
+                }
                 "expires_before" => {
-                    filter.expires_before = Some(parse_date_or_time(&value).ok_or_else(|| wrong(A_TIME))?)
+                    filter.expires_before = Some(parse_date_or_time(&value).ok_or_else(|| wrong(A_DATE_OR_TIME))?)
                 }
                 "offset" => filter.offset = number(&value, 0..=LARGEST_OFFSET).map_err(|it| wrong(&it))?,
                 "limit" => filter.limit = number(&value, 1..=LARGEST_LIMIT).map_err(|it| wrong(&it))?,
@@ -97,10 +100,7 @@ impl Filter {
 
 /// Parses a number in `range`; otherwise returns what it must be.
 fn number(text: &str, range: RangeInclusive<u32>) -> Result<u32, String> {
-    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-    let number = Some(text).filter(|_| is_number).and_then(|text| text.parse().ok());
-    let wrong = || format!("a number from {} to {}", range.start(), range.end());
-    number.filter(|number| range.contains(number)).ok_or_else(wrong)
+    number_within(text, range.clone()).ok_or_else(|| format!("a number from {} to {}", range.start(), range.end()))
 }
 
 impl IntoParams for Filter {
@@ -116,10 +116,6 @@ impl IntoParams for Filter {
             ("offset", number(0, LARGEST_OFFSET), "How many are left out"),
             ("limit", number(1, LARGEST_LIMIT), "How many come; usually 25"),
         ];
-        let describe = |(name, schema, description)| {
-            let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query);
-            parameter.required(Required::False).description(Some(description)).schema(Some(schema)).build()
-        };
-        parameters.map(describe).to_vec()
+        parameters.map(|(name, schema, description)| query_parameter(name, schema, description)).to_vec()
     }
 }

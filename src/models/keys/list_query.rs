@@ -5,10 +5,10 @@ use super::key::Key;
 use super::list_order::ListOrder;
 use super::scope::{KeyScopes, Scope, ServiceScope};
 use super::token::TokenAction;
-use crate::clock::{Timestamp, parse_date_or_time};
+use crate::clock::{A_DATE_OR_TIME, Timestamp, parse_date_or_time};
 use crate::models::cursor::Place;
 use crate::models::people::search::FewTexts;
-use crate::models::rules::{FieldError, Labelled, Problem};
+use crate::models::rules::{FieldError, Labelled, Problem, number_within};
 use crate::models::text_enum::text_enum;
 
 /// How many keys are on a page, unless somebody says it.
@@ -213,9 +213,6 @@ impl Reader {
     }
 }
 
-/// What a time has to be.
-pub const A_TIME: &str = "a date such as 2026-12-31 or an RFC 3339 time such as 2026-12-31T10:00:00Z";
-
 fn must_be(what: impl std::fmt::Display) -> Problem {
     Problem::OfField(format!("must be {what}"))
 }
@@ -256,7 +253,7 @@ fn truth(text: &str) -> Result<bool, Problem> {
 }
 
 fn time(text: &str) -> Result<Timestamp, Problem> {
-    parse_date_or_time(text).ok_or_else(|| must_be(A_TIME))
+    parse_date_or_time(text).ok_or_else(|| must_be(A_DATE_OR_TIME))
 }
 
 fn words(text: &str) -> Result<Option<FewTexts>, Problem> {
@@ -269,9 +266,7 @@ fn order(text: &str) -> Result<ListOrder, Problem> {
 }
 
 fn limit(text: &str) -> Result<usize, Problem> {
-    let number = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-    let number = number.and_then(|text| text.parse().ok()).filter(|limit| (1..=LARGEST_LIMIT).contains(limit));
-    number.ok_or_else(|| must_be(format!("a number from 1 to {LARGEST_LIMIT}")))
+    number_within(text, 1..=LARGEST_LIMIT).ok_or_else(|| must_be(format!("a number from 1 to {LARGEST_LIMIT}")))
 }
 
 #[cfg(test)]
