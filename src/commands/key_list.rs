@@ -177,11 +177,11 @@ impl Listing<'_> {
     }
 
     fn export(&self, format: ExportFormat) -> Result<(), Failure> {
-        print_bytes(&format.head::<ListedKeyDocument>())?;
+        let mut is_first = true;
         self.each_batch(|keys| {
-            let (mut bytes, rows) = (Vec::new(), keys.iter().map(|it| self.document(it)).collect::<Vec<_>>());
-            format.add(&mut bytes, &rows).map_err(|error| Failure(error.to_string()))?;
-            print_bytes(&bytes)
+            let rows: Vec<_> = keys.iter().map(|it| self.document(it)).collect();
+            let part = format.part(std::mem::take(&mut is_first), &rows);
+            print_bytes(&part.map_err(|error| Failure(error.to_string()))?)
         })
     }
 

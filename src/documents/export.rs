@@ -4,7 +4,10 @@
 use std::borrow::Cow;
 use std::io;
 
+use chrono::NaiveDate;
 use serde::Serialize;
+
+use crate::http::streamed::FileHead;
 
 /// The format of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +29,7 @@ pub trait Exported: Serialize {
 
 impl ExportFormat {
     /// The media type with its charset.
-    pub fn content_type(self) -> &'static str {
+    fn content_type(self) -> &'static str {
         match self {
             Self::Csv => "text/csv; charset=utf-8; header=present",
             Self::Ndjson => "application/x-ndjson; charset=utf-8",
@@ -41,30 +44,30 @@ impl ExportFormat {
         }
     }
 
-    /// What comes before the first row.
-    pub fn head<T: Exported>(self) -> Vec<u8> {
-        let mut head = Vec::new();
-        if self == Self::Csv {
-            write_line(&mut head, T::COLUMNS);
-        }
-        head
+    /// What is said of a file before it comes: an export of `what`, made `on` a day.
+    pub fn file(self, what: &str, on: NaiveDate) -> FileHead {
+        FileHead { content_type: self.content_type(), name: format!("{what}-{on}.{}", self.extension()) }
     }
 
-    /// Adds `rows` to `file`.
+    /// A part of a file: these `rows`, and what comes before the first row if it is the first part.
     ///
     /// # Errors
     /// Returns an error if a row cannot be serialized.
-    pub fn add<T: Exported>(self, file: &mut Vec<u8>, rows: &[T]) -> io::Result<()> {
+    pub fn part<T: Exported>(self, is_first: bool, rows: &[T]) -> io::Result<Vec<u8>> {
+        let mut part = Vec::new();
+        if is_first && self == Self::Csv {
+            write_line(&mut part, T::COLUMNS);
+        }
         for row in rows {
             match self {
-                Self::Csv => write_line(file, &row.cells()),
+                Self::Csv => write_line(&mut part, &row.cells()),
                 Self::Ndjson => {
-                    serde_json::to_writer(&mut *file, row)?;
-                    file.push(b'\n');
+                    serde_json::to_writer(&mut part, row)?;
+                    part.push(b'\n');
                 }
             }
         }
-        Ok(())
+        Ok(part)
     }
 }
 
@@ -123,9 +126,7 @@ mod tests {
     }
 
     fn written(format: ExportFormat, rows: &[Row]) -> String {
-        let mut file = format.head::<Row>();
-        format.add(&mut file, rows).expect("a file");
-        String::from_utf8(file).expect("UTF-8")
+        String::from_utf8(format.part(true, rows).expect("a file")).expect("UTF-8")
     }
 
     /// The cells of a file, as RFC 4180 says to read it.

@@ -6,7 +6,7 @@ use super::export::ExportFormat;
 use super::listed_key::ListedKeyDocument;
 use crate::app::App;
 use crate::http::error::AppError;
-use crate::http::streamed::{self, Batch, FileHead};
+use crate::http::streamed::{self, Batch};
 use crate::models::keys::list::KeyList;
 
 /// Keys that are read at a time. Each batch is a short read, and takes a megabyte or so of memory.
@@ -22,8 +22,7 @@ pub async fn respond(
     list: KeyList,
     format: ExportFormat,
 ) -> Result<HttpResponse, AppError> {
-    let name = format!("latchkey-keys-{}.{}", app.clock.now().date(), format.extension());
-    let (app, head) = (app.clone(), FileHead { content_type: format.content_type(), name });
+    let (head, app) = (format.file("latchkey-keys", app.clock.now().date()), app.clone());
     let read = move |after| {
         let (app, list) = (app.clone(), list.clone());
         async move {
@@ -33,9 +32,8 @@ pub async fn respond(
                 let page = list.page(connection, (after, BATCH), &app.recorder, now)?;
                 let document = |listed| ListedKeyDocument::new(listed, &app.recorder, now);
                 let rows: Vec<ListedKeyDocument> = page.keys.iter().map(document).collect();
-                let mut bytes = if after.is_none() { format.head::<ListedKeyDocument>() } else { Vec::new() };
-                let added = format.add(&mut bytes, &rows);
-                Ok(added.map(|()| Batch { bytes, next: page.next }))
+                let part = format.part(after.is_none(), &rows);
+                Ok(part.map(|bytes| Batch { bytes, next: page.next }))
             });
             read.await?.map_err(AppError::internal)
         }

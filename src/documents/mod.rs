@@ -1,6 +1,7 @@
 //! Things as programs read them: the same documents from the API and from the command line.
 
 pub mod audit;
+pub mod audit_export;
 pub mod export;
 pub mod key;
 pub mod key_export;

@@ -8,11 +8,11 @@ use askama::Template;
 use super::moment::Moment;
 use super::paging::Pager;
 use super::shell::{Shell, page};
-use crate::api::audit::export;
 use crate::app::App;
 use crate::auth::credentials::parameter;
 use crate::callers::session_user::AdminSession;
 use crate::clock::{Timestamp, parse_date};
+use crate::documents::audit_export;
 use crate::documents::export::ExportFormat;
 use crate::http::error::AppError;
 use crate::models::audit::{AuditEntry, Doer};
@@ -166,7 +166,7 @@ async fn export(app: &web::Data<App>, request: &HttpRequest, format: ExportForma
         let sentences: Vec<String> = refused.into_iter().map(|(_, sentence)| sentence).collect();
         AppError::Invalid(sentences)
     })?;
-    export::respond(app, request, search, format).await
+    audit_export::respond(app, request, search, format).await
 }
 
 /// What is wrong with a search, with the id of the field.

@@ -1,7 +1,6 @@
 //! `/admin/audit`: what happened to anybody's keys and account, and to services, for administrators, in JSON and as
 //! files.
 
-pub mod export;
 mod request;
 
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -14,6 +13,7 @@ use super::json::respond;
 use crate::app::App;
 use crate::callers::api_user::{AdminUser, AuditRead};
 use crate::documents::audit::AuditDocument;
+use crate::documents::audit_export;
 use crate::documents::export::ExportFormat;
 use crate::http::error::AppError;
 
@@ -77,7 +77,7 @@ pub async fn list(
 )]
 pub async fn csv(app: web::Data<App>, request: HttpRequest, _: AdminUser<AuditRead>) -> Result<HttpResponse, AppError> {
     let AuditFilter(search) = AuditFilter::read(request.query_string())?;
-    export::respond(&app, &request, search, ExportFormat::Csv).await
+    audit_export::respond(&app, &request, search, ExportFormat::Csv).await
 }
 
 /// `GET /admin/audit.ndjson`
@@ -102,5 +102,5 @@ pub async fn ndjson(
     _: AdminUser<AuditRead>,
 ) -> Result<HttpResponse, AppError> {
     let AuditFilter(search) = AuditFilter::read(request.query_string())?;
-    export::respond(&app, &request, search, ExportFormat::Ndjson).await
+    audit_export::respond(&app, &request, search, ExportFormat::Ndjson).await
 }

@@ -2,11 +2,11 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use super::audit::AuditDocument;
+use super::export::ExportFormat;
 use crate::app::App;
-use crate::documents::audit::AuditDocument;
-use crate::documents::export::ExportFormat;
 use crate::http::error::AppError;
-use crate::http::streamed::{self, Batch, FileHead};
+use crate::http::streamed::{self, Batch};
 use crate::models::audit_search::{AuditPlace, AuditSearch};
 use crate::models::cursor::Place;
 
@@ -23,18 +23,18 @@ pub async fn respond(
     search: AuditSearch,
     format: ExportFormat,
 ) -> Result<HttpResponse, AppError> {
-    let name = format!("audit-{}.{}", app.clock.now().date(), format.extension());
-    let head = FileHead { content_type: format.content_type(), name };
-    let app = app.clone();
+    let (head, app) = (format.file("audit", app.clock.now().date()), app.clone());
     let read = move |from: Option<Place>| {
         let (app, search) = (app.clone(), search.clone());
         async move {
             let place = from.map_or(AuditPlace::Latest, AuditPlace::OlderThan);
-            let page = app.database.read(move |connection| search.page(connection, place, BATCH)).await?;
-            let mut bytes = if from.is_none() { format.head::<AuditDocument>() } else { Vec::new() };
-            let rows: Vec<AuditDocument> = page.entries.into_iter().map(AuditDocument::from).collect();
-            format.add(&mut bytes, &rows).map_err(AppError::internal)?;
-            Ok(Batch { bytes, next: page.older })
+            let read = app.database.read(move |connection| {
+                let page = search.page(connection, place, BATCH)?;
+                let rows: Vec<AuditDocument> = page.entries.into_iter().map(AuditDocument::from).collect();
+                let part = format.part(from.is_none(), &rows);
+                Ok(part.map(|bytes| Batch { bytes, next: page.older }))
+            });
+            read.await?.map_err(AppError::internal)
         }
     };
     streamed::respond(request, head, read).await
