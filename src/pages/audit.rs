@@ -5,13 +5,14 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
+use super::form::{DateField, Field, SelectOption};
 use super::moment::Moment;
 use super::paging::Pager;
 use super::shell::{Shell, page};
 use crate::app::App;
 use crate::auth::credentials::parameter;
 use crate::callers::session_user::AdminSession;
-use crate::clock::{Timestamp, parse_date};
+use crate::clock::Timestamp;
 use crate::documents::audit_export;
 use crate::documents::export::ExportFormat;
 use crate::http::error::AppError;
@@ -39,11 +40,11 @@ struct AuditLogPage {
     actor: String,
     /// Who did something without being a person, to choose from.
     others: [&'static str; 3],
-    actions: Vec<ActionChoice>,
+    actions: Vec<SelectOption>,
     key_id: String,
     address: String,
-    since: Day,
-    until: Day,
+    since: DateField,
+    until: DateField,
     entries: Vec<Row>,
     /// Whether the search leaves anything out.
     is_search: bool,
@@ -51,19 +52,6 @@ struct AuditLogPage {
     csv: String,
     ndjson: String,
     pager: Pager,
-}
-
-struct ActionChoice {
-    value: &'static str,
-    label: String,
-    is_chosen: bool,
-}
-
-/// A day in the search, or a time, which addresses may have.
-struct Day {
-    text: String,
-    /// Whether browsers can show it as a date: they would show nothing of any other text.
-    is_date: bool,
 }
 
 struct Row {
@@ -110,6 +98,7 @@ pub async fn show(
     let shell = Shell::of(&app, &request, &session)?;
     let status = if asked.is_ok() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let said = |field: AuditField| parameter(query, field.as_str()).unwrap_or_default().trim().to_owned();
+    let day = |field: AuditField| DateField::from(Field { value: said(field), errors: Vec::new() });
     let (search, refused) = match asked {
         Ok((search, _)) => (search, Vec::new()),
         Err(refused) => (AuditSearch::default(), refused),
@@ -127,8 +116,8 @@ pub async fn show(
         actions: action_choices(&said(AuditField::Action)),
         key_id: said(AuditField::Key),
         address: said(AuditField::Address),
-        since: Day::of(said(AuditField::Since)),
-        until: Day::of(said(AuditField::Until)),
+        since: day(AuditField::Since),
+        until: day(AuditField::Until),
         is_search: !search.query().is_empty(),
         csv: file(ExportFormat::Csv),
         ndjson: file(ExportFormat::Ndjson),
@@ -197,20 +186,11 @@ fn with(query: &str, name: &str, value: &str) -> String {
     form_urlencoded::Serializer::for_suffix(query.to_owned(), 0).append_pair(name, value).finish()
 }
 
-fn action_choices(chosen: &str) -> Vec<ActionChoice> {
+fn action_choices(chosen: &str) -> Vec<SelectOption> {
     let known = EventAction::ALL.into_iter().filter(|action| *action != EventAction::Unknown);
-    let choice = |action: EventAction| ActionChoice {
-        value: action.as_str(),
-        label: action.words().replace("{key}", "Key"),
-        is_chosen: action.as_str() == chosen,
-    };
+    let choice =
+        |action: EventAction| SelectOption::new(action.as_str(), action.words().replace("{key}", "Key"), chosen);
     known.map(choice).collect()
-}
-
-impl Day {
-    fn of(text: String) -> Self {
-        Self { is_date: text.is_empty() || parse_date(&text).is_some(), text }
-    }
 }
 
 impl Row {

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::callers::confirmation::{Unconfirmed, asks_again};
+use crate::clock::parse_date;
 use crate::models::keys::token::Token;
 use crate::models::people::user::UserField;
 use crate::models::rules::{FieldError, Labelled};
@@ -85,6 +86,38 @@ impl Choice {
             ..choice
         };
         choices.enumerate().map(number).collect()
+    }
+}
+
+/// One of several things to choose from a list (a `select`).
+pub struct SelectOption {
+    /// What is sent when it is chosen.
+    pub value: &'static str,
+    /// What people read.
+    pub label: String,
+    /// Whether it is chosen.
+    pub is_chosen: bool,
+}
+
+impl SelectOption {
+    /// One of a list of which `chosen` is.
+    pub fn new(value: &'static str, label: impl Into<String>, chosen: &str) -> Self {
+        Self { value, label: label.into(), is_chosen: chosen == value }
+    }
+}
+
+/// A field for a day. Programs may have put a time into the address, which no browser shows in such a field.
+pub struct DateField {
+    /// What was typed, and what is wrong with it.
+    pub field: Field,
+    /// The type of its input.
+    pub kind: &'static str,
+}
+
+impl From<Field> for DateField {
+    fn from(field: Field) -> Self {
+        let is_day = field.value.is_empty() || parse_date(&field.value).is_some();
+        Self { field, kind: if is_day { "date" } else { "text" } }
     }
 }
 

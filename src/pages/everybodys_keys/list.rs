@@ -9,7 +9,6 @@ use super::{LIST, Row};
 use crate::app::App;
 use crate::auth::credentials::parameter;
 use crate::callers::session_user::AdminSession;
-use crate::clock::parse_date;
 use crate::documents::export::ExportFormat;
 use crate::documents::key_export;
 use crate::http::error::AppError;
@@ -18,7 +17,7 @@ use crate::models::keys::list::{KeyList, KeyPage};
 use crate::models::keys::list_query::{KeyQuery, ListErrors, ListField, ListedState};
 use crate::models::keys::token::TokenAction;
 use crate::models::rules::messages;
-use crate::pages::form::Field;
+use crate::pages::form::{DateField, Field, SelectOption};
 use crate::pages::paging::OrderChoice;
 use crate::pages::shell::{Shell, page};
 
@@ -41,8 +40,8 @@ struct ListPage {
     shell: Shell,
     search: Field,
     owner: Field,
-    kinds: Vec<Choosable>,
-    states: Vec<Choosable>,
+    kinds: Vec<SelectOption>,
+    states: Vec<SelectOption>,
     scope: Field,
     service: Field,
     unused_since: DateField,
@@ -65,26 +64,6 @@ struct ListPage {
     next: Option<String>,
 }
 
-/// One of several things to choose from a list.
-struct Choosable {
-    value: &'static str,
-    label: &'static str,
-    is_chosen: bool,
-}
-
-/// A field for a day. Programs may have put a time into the address, which no browser shows in such a field.
-struct DateField {
-    field: Field,
-    kind: &'static str,
-}
-
-impl DateField {
-    fn new(field: Field) -> Self {
-        let is_day = field.value.is_empty() || parse_date(&field.value).is_some();
-        Self { field, kind: if is_day { "date" } else { "text" } }
-    }
-}
-
 /// What an address asks for, as it was typed, and what is wrong with it.
 struct Asked<'a> {
     query: &'a str,
@@ -100,9 +79,9 @@ impl Asked<'_> {
         Field::new(self.text(field), field, &self.errors)
     }
 
-    fn options<const N: usize>(&self, field: ListField, all: [(&'static str, &'static str); N]) -> Vec<Choosable> {
+    fn options<const N: usize>(&self, field: ListField, all: [(&'static str, &'static str); N]) -> Vec<SelectOption> {
         let chosen = self.text(field);
-        let option = |(value, label)| Choosable { value, label, is_chosen: chosen == value };
+        let option = |(value, label)| SelectOption::new(value, label, &chosen);
         std::iter::once(("", "All")).chain(all).map(option).collect()
     }
 
@@ -183,8 +162,8 @@ impl ListPage {
             states: asked.options(ListField::State, ListedState::ALL.map(|it| (it.as_str(), it.label()))),
             scope: asked.field(ListField::Scope),
             service: asked.field(ListField::Service),
-            unused_since: DateField::new(asked.field(ListField::UnusedSince)),
-            expires_before: DateField::new(asked.field(ListField::ExpiresBefore)),
+            unused_since: DateField::from(asked.field(ListField::UnusedSince)),
+            expires_before: DateField::from(asked.field(ListField::ExpiresBefore)),
             is_never_used: !asked.text(ListField::NeverUsed).is_empty(),
             is_more_shown: MORE.into_iter().any(|field| !asked.text(field).is_empty()),
             orders: ORDERS.map(order).into(),

@@ -15,7 +15,7 @@ use crate::models::keys::key_request::KeyPolicy;
 use crate::models::keys::key_search::{KeyOrder, KeySearch, Standing};
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::search::FewTexts;
-use crate::pages::form::{Field, error_summary};
+use crate::pages::form::{Field, SelectOption, error_summary};
 use crate::pages::paging::{OrderChoice, Pager, Paging};
 use crate::pages::shell::{Flash, Shell, page};
 
@@ -39,7 +39,7 @@ struct ListPage {
     search: Field,
     /// The errors about the state.
     state: Field,
-    states: Vec<StateChoice>,
+    states: Vec<SelectOption>,
     /// The errors about the order.
     sort: Field,
     /// The order, if it is not the usual one.
@@ -52,12 +52,6 @@ struct ListPage {
     /// Why no more tokens can be created; empty if they can.
     full: String,
     pager: Pager,
-}
-
-struct StateChoice {
-    value: &'static str,
-    label: &'static str,
-    is_chosen: bool,
 }
 
 /// What the address asks for.
@@ -195,10 +189,10 @@ pub async fn show(
     page(if shown.is_wrong() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, &shown)
 }
 
-fn states(chosen: Option<Standing>) -> Vec<StateChoice> {
-    let all = StateChoice { value: "", label: "All", is_chosen: chosen.is_none() };
-    let of = |it: Standing| StateChoice { value: it.as_str(), label: it.label(), is_chosen: chosen == Some(it) };
-    std::iter::once(all).chain(Standing::ALL.map(of)).collect()
+fn states(chosen: Option<Standing>) -> Vec<SelectOption> {
+    let chosen = chosen.map(Standing::as_str).unwrap_or_default();
+    let all = [("", "All")].into_iter().chain(Standing::ALL.map(|it| (it.as_str(), it.label())));
+    all.map(|(value, label)| SelectOption::new(value, label, chosen)).collect()
 }
 
 fn safe_to_end(count: usize) -> String {
