@@ -1,4 +1,4 @@
-//! The file for first uses that could not be written: who has which, what is in it, and what the next start makes of it.
+//! The file for uses that could not be written: who has which, what is in it, and what the next start makes of it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ fn keys(database: &TestDatabase, count: usize) -> Vec<Token> {
 }
 
 fn used(key: &Token) -> UnrecordedUse {
-    UnrecordedUse::new(key, used_on(), &Client::new("192.0.2.7", &"\u{1f511}\"\\".repeat(100)))
+    UnrecordedUse::new((key.id, key.created_on), used_on(), &Client::new("192.0.2.7", &"\u{1f511}\"\\".repeat(100)))
 }
 
 fn used_on() -> Timestamp {
@@ -145,6 +145,55 @@ fn what_cannot_be_read_or_is_about_another_key_is_left_alone(#[values(Sqlite, Po
     assert_eq!([recorded(&keys[0]), recorded(&keys[1])], [(None, None); 2]);
     drop(last_use);
     assert!(Unrecorded::open(&place).1.is_empty(), "all of it is dealt with");
+}
+
+/// Later uses are written behind, so a crash while nothing can be written would make the key look less used than it is.
+#[rstest]
+#[tokio::test]
+async fn a_crash_loses_no_later_use_that_could_not_be_written(#[values(Sqlite, Postgres)] db: Db) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let state_dir = format!("--state-dir={}", folder.path().display());
+    let site = Site::start_with(db, &[&state_dir]).await;
+    let alice = site.add_user("alice").await;
+    let key = site.add_key(&alice, TokenAction::Api).await;
+    let use_it = async || assert_eq!(site.get_with_key("/users/current.json", &key).await.status, 200);
+    site.later(TimeDelta::days(1));
+    use_it().await;
+    let first_use = site.clock.now();
+    site.later(TimeDelta::days(100));
+    site.database.refuse_uses();
+    use_it().await;
+    site.flush().await;
+    site.later(TimeDelta::hours(1));
+    use_it().await;
+    site.flush().await;
+    assert_eq!(site.token(key.id).expect("a row").updated_on, Some(first_use), "nothing can be written");
+
+    // What a process finds that starts after a crash at this moment.
+    let file = site.app.config.unrecorded_file().expect("a file");
+    let left_behind = folder.path().join("after the crash");
+    std::fs::copy(&file, &left_behind).expect("a copy");
+    let (unrecorded, left) = Unrecorded::open(&left_behind);
+    assert_eq!(ids(&left), [key.id], "each key once");
+    let now = site.clock.now() + TimeDelta::minutes(5);
+    let wake_up = Arc::new(WakeUp::default());
+    let after = LastUse::new(Clock::standing(now), Duration::ZERO, wake_up, unrecorded, Flushes::default());
+    let mut connection = site.database.connect();
+    after.take_over(&mut connection, &left).expect("a query");
+    let (used_on, row) = (first_use + TimeDelta::days(100), || site.token(key.id).expect("a row"));
+    assert_eq!(after.of(&row()), Some(used_on), "it is known at once");
+    site.database.allow_uses();
+    after.write_due(&mut connection).expect("a write");
+    assert_eq!((row().updated_on, row().recorded_since), (Some(used_on), Some(now)));
+    drop(after);
+    assert!(Unrecorded::open(&left_behind).1.is_empty(), "all of it is dealt with");
+
+    // The process that did not crash goes on.
+    site.later(TimeDelta::minutes(10));
+    site.flush().await;
+    assert_eq!(row().updated_on, Some(first_use + TimeDelta::days(100) + TimeDelta::hours(1)));
+    let kept = std::fs::read(&file).expect("a file");
+    assert!(kept.trim_ascii().is_empty(), "what is written is not kept: {}", String::from_utf8_lossy(&kept).trim());
 }
 
 /// Latchkey serves without it.

@@ -16,16 +16,17 @@ use chrono::TimeDelta;
 use diesel::QueryResult;
 use tokio::sync::watch;
 
+use super::pending::{FirstUse, Pending};
 use super::unrecorded::{Unrecorded, UnrecordedUse};
 use super::wake_up::WakeUp;
 use super::write::write;
-use crate::clock::{Clock, Timestamp, ahead_of, iso8601, latest_true};
+use crate::clock::{Clock, Timestamp, iso8601, latest_true};
 use crate::db::DbConnection;
 use crate::metrics::Flushes;
 use crate::models::client::{Caller, Client, LatestCaller};
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::key::{Key, KeyUse};
-use crate::models::keys::token::{RecordIf, Token, TokenUse, UsedBy, WRITE_INTERVAL};
+use crate::models::keys::token::{RecordIf, Token, TokenUse, UsedBy};
 use crate::models::tx::Tx;
 
 /// Uses written in one transaction, at most: others want to write too.
@@ -42,55 +43,6 @@ pub struct LastUse {
     flushes: Flushes,
 }
 
-struct Pending {
-    used_on: Timestamp,
-    /// Who used the token then; `None`: nobody knows.
-    by: Option<LatestCaller>,
-    /// The last use in the token's row when that was last read.
-    recorded_on: Option<Timestamp>,
-    first_use: Option<FirstUse>,
-}
-
-struct FirstUse {
-    token: Token,
-    client: Client,
-    /// Requests that wait for the write subscribe to this; they continue when it is dropped.
-    written: watch::Sender<()>,
-    /// Whether a request was answered before the write. Other requests need not wait either, then.
-    answered: bool,
-    /// Set if this start found the use in the file of a process that died: uses until then are not known.
-    gap_until: Option<Timestamp>,
-}
-
-impl FirstUse {
-    fn new(token: Token, client: Client) -> Self {
-        Self { token, client, written: watch::Sender::default(), answered: false, gap_until: None }
-    }
-}
-
-impl Pending {
-    /// Notes what the row says. Only of what lies in the future the latest is forgotten: it can have given way.
-    fn note_row(&mut self, recorded_on: Option<Timestamp>, now: Timestamp) {
-        let is_true = |time: &Timestamp| *time <= ahead_of(now);
-        self.recorded_on = match recorded_on.filter(is_true) {
-            None => recorded_on.or(self.recorded_on),
-            Some(recorded_on) => self.recorded_on.filter(is_true).max(Some(recorded_on)),
-        };
-    }
-
-    fn is_unwritten(&self, now: Timestamp) -> bool {
-        let gives_way = |recorded_on: Timestamp| {
-            recorded_on < self.used_on || (recorded_on > self.used_on && recorded_on > ahead_of(now))
-        };
-        self.first_use.is_some() || self.recorded_on.is_none_or(gives_way)
-    }
-
-    fn is_due(&self, now: Timestamp) -> bool {
-        let is_writable = |recorded_on| recorded_on + WRITE_INTERVAL <= now || recorded_on > ahead_of(now);
-        self.first_use.is_none() && self.recorded_on.is_none_or(is_writable)
-    }
-}
-
 impl LastUse {
     /// Starts with nothing pending. A first use is waited for `patience` at most, and then kept in `unrecorded` until it
     /// is written; `wake_up` wakes the recorder's thread.
@@ -105,8 +57,8 @@ impl LastUse {
         Self { clock, patience, wake_up, pending, unrecorded: Arc::new(unrecorded), answered_unwritten, flushes }
     }
 
-    /// Takes over the first uses that processes have left which died before these were written: they are pending again.
-    /// Whatever else is in `left` has been recorded, or is about tokens that are gone.
+    /// Takes over the uses that processes have left which died before these were written: they are pending again. Whatever
+    /// else is in `left` has been recorded, or is about tokens that are gone.
     ///
     /// # Errors
     /// Returns an error if the query fails. The uses stay in the file.
@@ -117,8 +69,8 @@ impl LastUse {
         let ids: Vec<i64> = left.iter().map(|it| it.token_id).collect();
         let mut tokens = Token::find_all(connection, &ids)?;
         for it in left {
-            let found = tokens.remove(&it.token_id).filter(|token| token.recorded_use().is_none());
-            match found.and_then(|token| Some((it.used_on(&token)?, token))) {
+            let found = tokens.remove(&it.token_id).and_then(|token| Some((it.used_on(&token)?, token)));
+            match found.filter(|(used_on, token)| token.recorded_use().is_none_or(|recorded| recorded < *used_on)) {
                 Some((used_on, token)) => self.expect_again(used_on, token, it.client()),
                 None => self.unrecorded.forget([it.token_id]),
             }
@@ -128,15 +80,40 @@ impl LastUse {
     }
 
     fn expect_again(&self, used_on: Timestamp, token: Token, client: Client) {
-        tracing::warn!(
-            token_id = token.id,
-            "a crash left the first use of this key unwritten; later ones may be missing"
-        );
-        let (id, gap_until) = (token.id, Some(self.clock.now()));
-        let address = client.address().parse().ok();
+        tracing::warn!(token_id = token.id, "a crash left a use of this key unwritten; later ones may be missing");
+        let (id, address) = (token.id, client.address().parse().ok());
         let by = address.map(|address| LatestCaller::new(Caller { address, agent: client.agent().as_bytes() }));
-        let first_use = Some(FirstUse { answered: true, gap_until, ..FirstUse::new(token, client) });
-        self.pending().insert(id, Pending { used_on, by, recorded_on: None, first_use });
+        let mut pending =
+            Pending { by, gap_until: Some(self.clock.now()), is_kept: true, ..Pending::new(&token, used_on) };
+        if pending.recorded_on.is_none() {
+            pending.first_use = Some(FirstUse { answered: true, ..FirstUse::new(token, client) });
+        }
+        self.pending().insert(id, pending);
+    }
+
+    /// Keeps the uses of keys that could not be written in the file, each once. First uses are kept by whoever waits for
+    /// them.
+    pub fn keep_waiting(&self) {
+        let now = self.clock.now();
+        let waiting: Vec<UnrecordedUse> = {
+            let mut all = self.pending();
+            let waits =
+                |pending: &Pending| !pending.is_kept && pending.first_use.is_none() && pending.is_unwritten(now);
+            let waiting = all.iter_mut().filter(|(_, pending)| waits(pending));
+            waiting.filter_map(|(id, pending)| pending.to_keep(*id).inspect(|_| pending.is_kept = true)).collect()
+        };
+        if waiting.is_empty() {
+            return;
+        }
+        match self.unrecorded.keep_all(&waiting) {
+            Ok(()) => tracing::warn!(
+                keys = waiting.len(),
+                "uses that cannot be written are in their file; a crash now would lose later uses, and leave a gap"
+            ),
+            Err(error) => {
+                tracing::warn!(%error, keys = waiting.len(), "a crash now would lose uses that cannot be written");
+            }
+        }
     }
 
     /// Records that `token`, whose row was just read, authenticated a request of `caller`. This only changes memory,
@@ -152,21 +129,25 @@ impl LastUse {
 
     async fn answer_unwritten(&self, token: &Token) {
         let Some(unwritten) = self.unwritten(token.id) else { return };
-        // Whether a session was ever used decides nothing.
-        let kept = if token.action.is_key() { self.unrecorded.keep(unwritten).await } else { Ok(()) };
-        if let Some(first_use) = self.pending().get_mut(&token.id).and_then(|pending| pending.first_use.as_mut()) {
+        let kept = match unwritten {
+            Some(unwritten) => self.unrecorded.keep(unwritten).await,
+            None => Ok(()),
+        };
+        if let Some(pending) = self.pending().get_mut(&token.id)
+            && let Some(first_use) = &mut pending.first_use
+        {
             first_use.answered = true;
+            pending.is_kept = true;
             self.answered_unwritten.fetch_add(1, Ordering::Relaxed);
             tell_answered(token.id, kept);
         }
     }
 
-    /// The first use of a token, if it is not written yet.
-    fn unwritten(&self, token_id: i64) -> Option<UnrecordedUse> {
+    /// The first use of a token, as it is kept, if it is not written yet.
+    fn unwritten(&self, token_id: i64) -> Option<Option<UnrecordedUse>> {
         let all = self.pending();
-        let pending = all.get(&token_id)?;
-        let first_use = pending.first_use.as_ref()?;
-        Some(UnrecordedUse::new(&first_use.token, pending.used_on, &first_use.client))
+        let pending = all.get(&token_id).filter(|pending| pending.first_use.is_some())?;
+        Some(pending.to_keep(token_id))
     }
 
     /// Adds a use to the pending ones. For a first use, returns what to wait for.
@@ -176,7 +157,7 @@ impl LastUse {
         let used_on = now.max(token.created_on + TimeDelta::microseconds(1));
         let recorded_on = token.recorded_use();
         let mut all = self.pending();
-        let pending = all.entry(token.id).or_insert(Pending { used_on, by: None, recorded_on, first_use: None });
+        let pending = all.entry(token.id).or_insert_with(|| Pending::new(token, used_on));
         pending.used_on = latest_true(Some(pending.used_on), Some(used_on), now).unwrap_or(used_on);
         if pending.used_on == used_on {
             pending.by.get_or_insert_with(|| LatestCaller::new(caller)).see(caller);
@@ -266,8 +247,9 @@ impl LastUse {
             let started = Instant::now();
             let recorded = write(connection, self.clock.now(), |tx| {
                 let written = Token::record_uses(tx.connection, batch, record_if)?;
-                if let RecordIf::FirstUse = record_if {
-                    self.tell_first_uses(tx, &written)?;
+                match record_if {
+                    RecordIf::FirstUse => self.tell_first_uses(tx, &written)?,
+                    _ => self.note_gaps(tx, &written)?,
                 }
                 let ids: Vec<i64> = batch.iter().map(|it| it.token_id).collect();
                 Token::recorded_uses(tx.connection, &ids)
@@ -284,8 +266,8 @@ impl LastUse {
         for id in token_ids {
             let first_use = self.pending().get(id).and_then(|pending| {
                 let first_use = pending.first_use.as_ref().filter(|it| it.token.action.is_key())?;
-                let FirstUse { token, client, gap_until, .. } = first_use;
-                Some((token.clone(), client.clone(), *gap_until, pending.used_on))
+                let FirstUse { token, client, .. } = first_use;
+                Some((token.clone(), client.clone(), pending.gap_until, pending.used_on))
             });
             if let Some((token, client, gap_until, used_on)) = first_use {
                 let first_used = NewEvent::of_key(&token, EventAction::KeyFirstUsed).done_by(&client, used_on);
@@ -300,13 +282,26 @@ impl LastUse {
         Ok(())
     }
 
+    /// Notes the gaps after later uses of keys that a crash had left unwritten.
+    fn note_gaps(&self, tx: &mut Tx<'_>, token_ids: &[i64]) -> QueryResult<()> {
+        for id in token_ids {
+            let gap = self.pending().get(id).and_then(|it| Some((it.of_key.as_ref()?.key_id, it.gap_until?)));
+            if let Some((key_id, until)) = gap {
+                Token::record_from(tx.connection, key_id, until)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes the uses that the rows now have, and those of deleted tokens. The rest stays pending.
     fn settle(&self, batch: &[TokenUse], recorded: &HashMap<i64, Option<Timestamp>>) {
         let (mut all, now) = (self.pending(), self.clock.now());
         let mut settled = Vec::new();
-        for TokenUse { token_id, .. } in batch {
+        for TokenUse { token_id, used_on, .. } in batch {
             let Some(pending) = all.get_mut(token_id) else { continue };
-            if pending.first_use.as_ref().is_some_and(|first_use| first_use.answered) {
+            // A row that another process has just written keeps the use waiting.
+            let is_settled = recorded.get(token_id).is_none_or(|recorded_on| *recorded_on >= Some(*used_on));
+            if is_settled && std::mem::take(&mut pending.is_kept) {
                 settled.push(*token_id);
             }
             match recorded.get(token_id) {
@@ -318,13 +313,15 @@ impl LastUse {
                     if recorded_on.is_some() {
                         pending.first_use = None;
                     }
+                    if is_settled {
+                        pending.gap_until = None;
+                    }
                     if !pending.is_unwritten(now) {
                         all.remove(token_id);
                     }
                 }
             }
         }
-        settled.retain(|id| all.get(id).is_none_or(|pending| pending.first_use.is_none()));
         drop(all);
         self.unrecorded.forget(settled);
     }

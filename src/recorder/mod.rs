@@ -1,6 +1,7 @@
 //! What is written behind: requests leave it in memory, and one thread writes it to the database.
 
 pub mod last_use;
+mod pending;
 pub mod service_uses;
 pub mod sign_ins;
 mod thread;

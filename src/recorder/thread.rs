@@ -190,6 +190,9 @@ impl Writer {
                 _ => {}
             }
             failing = uses.is_err();
+            if failing {
+                self.last_use.keep_waiting();
+            }
             if look {
                 // On their own: what is wrong with these must not hold up first uses.
                 if let Err(error) = self.write(|this, connection| this.sign_ins.write(connection)) {
@@ -274,6 +277,7 @@ impl Writer {
             });
             let Err(error) = written else { return true };
             let (pending, on_services) = (self.last_use.pending_uses(), self.service_uses.pending());
+            self.last_use.keep_waiting();
             if tries_left == 0 {
                 tracing::error!(%error, pending, on_services, "stopped with uses that could not be written");
             } else {

@@ -1,5 +1,5 @@
-//! First uses that were answered before they were written, in a file: if the process dies then, the next start finds them
-//! there. The database cannot be written at such a moment, for whatever reason, so the file has its space from its
+//! Uses that were answered and could not be written, in a file: if the process dies then, the next start finds them there.
+//! Of each key it is the first of them: what came after it is a gap. The database cannot be written at such a moment, for whatever reason, so the file has its space from its
 //! beginning, and nothing else is ever written to it. `docs/last-use.md` says what becomes of them.
 
 use std::collections::HashMap;
@@ -29,7 +29,7 @@ const MOST_FILES: u32 = 64;
 /// The longest that a request waits until its use is in the file, if that disk hangs, too.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// A first use of a key that was answered before it was written.
+/// A use of a key that was answered, and could not be written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnrecordedUse {
     /// The id of the token.
@@ -41,11 +41,11 @@ pub struct UnrecordedUse {
 }
 
 impl UnrecordedUse {
-    /// A use of `token` by `client`.
-    pub fn new(token: &Token, used_on: Timestamp, client: &Client) -> Self {
+    /// A use by `client` of the token that has this id and was created then.
+    pub fn new((token_id, created_on): (i64, Timestamp), used_on: Timestamp, client: &Client) -> Self {
         Self {
-            token_id: token.id,
-            created_on: exactly(token.created_on),
+            token_id,
+            created_on: exactly(created_on),
             used_on: exactly(used_on),
             address: client.address().to_owned(),
             agent: client.agent().chars().take(LONGEST_AGENT).collect(),
@@ -128,7 +128,7 @@ impl Unrecorded {
                 Err(error) => {
                     tracing::warn!(
                         %error, file = %path.display(),
-                        "cannot keep first uses in a file; a crash while the database cannot be written would lose them"
+                        "cannot keep uses in a file; a crash while the database cannot be written would lose them"
                     );
                     break;
                 }
@@ -155,6 +155,16 @@ impl Unrecorded {
         told.map_err(|_| io::Error::from(ErrorKind::TimedOut))?.map_err(io::Error::other)?
     }
 
+    /// Keeps uses, as [`Unrecorded::keep`], but waits for the disk.
+    ///
+    /// # Errors
+    /// If there is no file, or it cannot be written.
+    pub fn keep_all(&self, unrecorded: &[UnrecordedUse]) -> io::Result<()> {
+        let kept = unrecorded.iter().try_for_each(|it| self.write(it));
+        self.sync();
+        kept
+    }
+
     fn write(&self, unrecorded: &UnrecordedUse) -> io::Result<()> {
         let is_new = self.state().write(unrecorded)?;
         self.is_dirty.fetch_or(is_new, Ordering::SeqCst);
@@ -167,7 +177,7 @@ impl Unrecorded {
         if let Some(file) = file.filter(|_| self.is_dirty.swap(false, Ordering::SeqCst))
             && let Err(error) = file.sync_data()
         {
-            tracing::warn!(%error, "first uses are in their file, but a crash of the machine may lose them");
+            tracing::warn!(%error, "uses are in their file, but a crash of the machine may lose them");
         }
     }
 
@@ -212,7 +222,7 @@ impl State {
                 }
                 Err(error) => {
                     if !line.trim_ascii().is_empty() {
-                        tracing::warn!(%error, file = %path.display(), slot, "a first use that was kept cannot be read");
+                        tracing::warn!(%error, file = %path.display(), slot, "a use that was kept cannot be read");
                     }
                     state.free.push(slot);
                 }
@@ -221,7 +231,7 @@ impl State {
         // The first ones are used first.
         state.free.reverse();
         if let Err(error) = state.make_room(&file, kept.len()) {
-            tracing::warn!(%error, file = %path.display(), "first uses are kept only as long as the disk has room");
+            tracing::warn!(%error, file = %path.display(), "uses are kept only as long as the disk has room");
         }
         state.file = Some(Arc::new(file));
         Ok(Some((state, uses)))

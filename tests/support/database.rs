@@ -184,6 +184,30 @@ impl TestDatabase {
         whole.into_bytes()
     }
 
+    /// From now on no last use can be written.
+    pub fn refuse_uses(&self) {
+        self.execute(match &self.url {
+            DatabaseUrl::Sqlite(_) => {
+                "CREATE TRIGGER refuse_uses BEFORE UPDATE OF updated_on ON tokens
+                 BEGIN SELECT RAISE(ABORT, 'no use can be written'); END"
+            }
+            DatabaseUrl::Postgres(_) => {
+                "CREATE FUNCTION refuse_uses() RETURNS trigger LANGUAGE plpgsql AS
+                 'BEGIN RAISE EXCEPTION ''no use can be written''; END';
+                 CREATE TRIGGER refuse_uses BEFORE UPDATE OF updated_on ON tokens
+                 FOR EACH ROW EXECUTE FUNCTION refuse_uses()"
+            }
+        });
+    }
+
+    /// Ends that.
+    pub fn allow_uses(&self) {
+        self.execute(match &self.url {
+            DatabaseUrl::Sqlite(_) => "DROP TRIGGER refuse_uses",
+            DatabaseUrl::Postgres(_) => "DROP FUNCTION refuse_uses CASCADE",
+        });
+    }
+
     /// From now on counts, in the database itself, how often rows of `tokens` are updated.
     pub fn count_updates_of_tokens(&self) {
         self.execute("CREATE TABLE counted_updates (token_id BIGINT NOT NULL)");

@@ -65,6 +65,9 @@ impl LastUse {
         Ok(())
     }
 
+    /// Does nothing: no use waits.
+    pub fn keep_waiting(&self) {}
+
     /// Records a use, and returns when it is written.
     pub async fn touch(&self, token: &Token, _: Caller<'_>) {
         let now = self.clock.now();
