@@ -239,7 +239,7 @@ async fn a_password_that_was_changed_meanwhile_is_not_changed_again(#[values(Sql
     let api = site.add_key(&world.root, TokenAction::Api).await;
     let request = world.request(&site, By::Session, &(Method::POST, "/my/password", "json"));
     let loss = loss_of(&world, By::Session, Loss::PasswordChanged);
-    let (answer, before, after) = overtaken(&site, &world, (By::Session, ""), request, &loss).await;
+    let (answer, before, after) = overtaken(&site, &world, (By::Session, "/my/password"), request, &loss).await;
     assert_eq!((answer.status, before), (302, after), "{}", answer.text);
     assert!(!world.visitor.is_signed_in().await);
     assert_eq!(site.get_with_key("/users/current.json", &api).await.status, 200, "keys go on");
