@@ -35,6 +35,10 @@ pub struct ListArguments {
     /// Only keys that work (active), that are suspended (suspended), or that have expired (expired)
     #[arg(long)]
     state: Option<String>,
+    /// Only keys that are in use (in_use), or safe to end: not used in 90 days (idle) or never (unused). too_early: it is
+    /// too early to say
+    #[arg(long)]
+    verdict: Option<String>,
     /// Only keys that may do this, such as users:write or service:NAME:read. API access keys may do everything in Latchkey
     /// itself
     #[arg(long)]
@@ -91,6 +95,7 @@ impl ListArguments {
             ListField::Owner => self.login.clone(),
             ListField::Action => self.action.clone(),
             ListField::State => self.state.clone(),
+            ListField::Verdict => self.verdict.clone(),
             ListField::Scope => self.scope.clone(),
             ListField::Service => self.service.clone(),
             ListField::NeverUsed => self.never_used.then(|| "1".to_owned()),

@@ -87,7 +87,7 @@ async fn a_program_is_told_what_is_wrong_before_the_file_begins(#[values(Sqlite,
         ("owner=nobody", "No account has the login nobody"),
         (
             "limit=10",
-            "Unknown parameter limit: use owner, action, state, scope, service, never_used, unused_since, \
+            "Unknown parameter limit: use owner, action, state, verdict, scope, service, never_used, unused_since, \
                       expires_before, search, sort",
         ),
     ] {

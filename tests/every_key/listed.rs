@@ -298,6 +298,11 @@ async fn what_cannot_be_understood_is_told_in_a_sentence(#[values(Sqlite, Postgr
             "never_used=true&unused_since=2026-01-01".to_owned(),
             "Ask either for keys without a recorded use, or for keys that were not used since a time",
         ),
+        (
+            "never_used=true&verdict=idle".to_owned(),
+            "Ask either for keys without a recorded use, or for keys with a verdict that tells of one",
+        ),
+        ("verdict=dead".to_owned(), "verdict must be in_use, idle, unused or too_early"),
         ("never_used=perhaps".to_owned(), "never_used must be true or false"),
         ("state=broken".to_owned(), "state must be active, suspended or expired"),
         ("action=session".to_owned(), "action must be api, feeds or access"),
@@ -312,7 +317,7 @@ async fn what_cannot_be_understood_is_told_in_a_sentence(#[values(Sqlite, Postgr
         ("owner=alice&owner=bob".to_owned(), "owner appears twice"),
         (
             "unused_sinse=2026-01-01".to_owned(),
-            "Unknown parameter unused_sinse: use owner, action, state, scope, service, never_used, unused_since, \
+            "Unknown parameter unused_sinse: use owner, action, state, verdict, scope, service, never_used, unused_since, \
              expires_before, search, sort, limit, cursor",
         ),
     ] {

@@ -6,6 +6,7 @@ mod listed;
 mod page;
 mod plans;
 mod revoked;
+mod verdicts;
 
 use latchkey::models::keys::token::TokenAction;
 use latchkey::models::people::user::User;
@@ -37,6 +38,10 @@ fn add_many(database: &TestDatabase, user: &User, count: usize, note: &str) {
          SELECT {}, 'access', {digest}, 'wxyz', '2026-01-01 00:00:00', 'key ' || i, '{note}', 'account:read' FROM numbers",
         user.id
     ));
+}
+
+async fn works(site: &Site, key: &Key) -> bool {
+    site.get_with_key("/my/tokens/current.json", key).await.status == 200
 }
 
 /// An administrator with a key that may see everybody's keys, and revoke them as far as they may do no more.

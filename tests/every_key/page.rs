@@ -96,6 +96,7 @@ async fn what_is_wrong_is_told_beside_its_field_and_nothing_is_listed(#[values(S
         ("owner=nobody", "No account has the login nobody", "owner"),
         ("unused_since=spring", "Not used since must be a date such as 2026-12-31", "unused_since"),
         ("never_used=1&unused_since=2026-01-01", "Ask either for keys without a recorded use", "unused_since"),
+        ("never_used=1&verdict=in_use", "Ask either for keys without a recorded use", "verdict"),
         ("state=broken", "State must be active, suspended or expired", "state"),
         ("sort=name", "Order must be created_on", "content"),
         ("cursor=x", "The cursor does not belong to this list", "content"),

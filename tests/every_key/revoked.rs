@@ -14,10 +14,6 @@ async fn revoke(site: &Site, key: &Key, ids: &Value) -> Answer {
     Answer::of(request.json(&json!({ "ids": ids }))).await
 }
 
-async fn works(site: &Site, key: &Key) -> bool {
-    site.get_with_key("/my/tokens/current.json", key).await.status == 200
-}
-
 #[rstest]
 #[tokio::test]
 async fn keys_of_several_people_end_at_once_and_their_owners_see_it(#[values(Sqlite, Postgres)] db: Db) {

@@ -197,7 +197,9 @@ def rules_of_key_lists_kept(query, number):
         "sort": ["created_on", "last_used_on:desc", "expires_on:asc"][number % 3],
     }
     one_of_two = "never_used" if "unused_since" in query else ""
-    return {name: right.get(name, value) for name, value in query.items() if name not in ("cursor", one_of_two)}
+    contradicts = "verdict" if "never_used" in query else ""
+    left_out = ("cursor", one_of_two, contradicts)
+    return {name: right.get(name, value) for name, value in query.items() if name not in left_out}
 
 
 def keep_keys(revocation):

@@ -11,6 +11,7 @@ use crate::http::error::AppError;
 use crate::models::keys::list_query::{KeyQuery, LARGEST_LIMIT, ListErrors, ListField, ListedState};
 use crate::models::keys::scope::Scope;
 use crate::models::keys::token::TokenAction;
+use crate::models::keys::verdict::Verdict;
 
 /// The parameters that say which keys, and in which order.
 pub struct Filter;
@@ -68,6 +69,11 @@ fn parameter(field: ListField) -> Parameter {
         ListField::State => {
             (words(&ListedState::ALL.map(ListedState::as_str)), "Only keys that work, are suspended, or have expired")
         }
+        ListField::Verdict => (
+            words(&Verdict::ALL.map(Verdict::as_str)),
+            "Only keys that were used in the last 90 days (`in_use`), not in 90 days (`idle`), or never in at least 30 days \
+             of recording (`unused`); `too_early`: not recorded for that long",
+        ),
         ListField::Scope => (
             Scope::schema(),
             "Only keys that may do this, write access included. API access keys may do everything in Latchkey itself",

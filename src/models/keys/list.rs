@@ -46,7 +46,7 @@ pub struct Owner {
 /// A page of the list.
 pub struct KeyPage {
     /// The keys. A page that goes on can have fewer than were asked for: a key that was used after the page was looked up
-    /// is left out where unused ones are asked for, as is one whose state has changed.
+    /// is left out where unused ones are asked for, as is one whose state or verdict has changed.
     pub keys: Vec<ListedKey>,
     /// Where the next page begins; `None`: this is the last one.
     pub next: Option<Place>,
@@ -176,7 +176,10 @@ impl KeyList {
             Some(Unused::Ever) => last_use.is_none(),
             Some(Unused::Since(since)) => Key::is_unused_since(last_use, since),
         };
-        is_unused && self.rows.filter.state.is_none_or(|state| state == ListedState::of(&listed.key, now))
+        let (state, verdict) = (self.rows.filter.state, self.rows.filter.verdict);
+        is_unused
+            && state.is_none_or(|state| state == ListedState::of(&listed.key, now))
+            && verdict.is_none_or(|verdict| verdict == listed.key.evidence(last_use).verdict(now))
     }
 
     /// How the database reads a page, in its own words: a test holds that it sorts nothing and reads no whole table.

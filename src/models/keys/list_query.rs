@@ -5,6 +5,7 @@ use super::key::Key;
 use super::list_order::ListOrder;
 use super::scope::{KeyScopes, Scope, ServiceScope};
 use super::token::TokenAction;
+use super::verdict::Verdict;
 use crate::clock::{A_DATE_OR_TIME, Timestamp, parse_date_or_time};
 use crate::models::cursor::Place;
 use crate::models::people::search::FewTexts;
@@ -26,6 +27,8 @@ text_enum! {
         Action = ("action", "Kind"),
         /// Whether the key works.
         State = ("state", "State"),
+        /// Whether anybody still uses it.
+        Verdict = ("verdict", "Verdict"),
         /// Something that the key may do.
         Scope = ("scope", "Scope"),
         /// A service.
@@ -98,6 +101,8 @@ pub struct KeyFilter {
     pub kind: Option<TokenAction>,
     /// They are in this state.
     pub state: Option<ListedState>,
+    /// Their recorded uses say this.
+    pub verdict: Option<Verdict>,
     /// They may do this, write access included. An API access key may do everything in Latchkey itself.
     pub scope: Option<AnyScope>,
     /// They have a scope of the service with this name, or were used on it.
@@ -146,6 +151,7 @@ impl KeyQuery {
             owner: reader.read(ListField::Owner, |text| Ok(text.to_owned())),
             kind: reader.read(ListField::Action, kind),
             state: reader.read(ListField::State, state),
+            verdict: reader.verdict(),
             scope: reader.read(ListField::Scope, scope),
             service: reader.read(ListField::Service, |text| Ok(text.to_owned())),
             unused: reader.unused(),
@@ -202,6 +208,16 @@ impl Reader {
         read(text).map_err(|problem| self.errors.push(FieldError { field, problem })).ok()
     }
 
+    fn verdict(&mut self) -> Option<Verdict> {
+        let verdict = self.read(ListField::Verdict, verdict);
+        let is_used = matches!(verdict, Some(Verdict::InUse | Verdict::Idle));
+        if is_used && self.asked.iter().any(|(field, text)| *field == ListField::NeverUsed && truth(text) == Ok(true)) {
+            let text = "Ask either for keys without a recorded use, or for keys with a verdict that tells of one";
+            self.errors.push(FieldError { field: ListField::Verdict, problem: Problem::sentence(text) });
+        }
+        verdict
+    }
+
     fn unused(&mut self) -> Option<Unused> {
         let never = self.read(ListField::NeverUsed, truth).filter(|is_asked| *is_asked);
         let since = self.read(ListField::UnusedSince, time);
@@ -232,6 +248,10 @@ fn kind(text: &str) -> Result<TokenAction, Problem> {
 
 fn state(text: &str) -> Result<ListedState, Problem> {
     ListedState::of_text(text).ok_or_else(|| must_be(one_of(&ListedState::ALL.map(ListedState::as_str))))
+}
+
+fn verdict(text: &str) -> Result<Verdict, Problem> {
+    Verdict::of_text(text).ok_or_else(|| must_be(one_of(&Verdict::ALL.map(Verdict::as_str))))
 }
 
 fn scope(text: &str) -> Result<AnyScope, Problem> {

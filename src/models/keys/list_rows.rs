@@ -1,5 +1,6 @@
 //! The rows of a page of everybody's keys, in SQL that both databases read from the index of the order.
 
+use chrono::TimeDelta;
 use diesel::prelude::*;
 use diesel::query_builder::{BoxedSqlQuery, SqlQuery};
 use diesel::sql_types::{BigInt, Text, Timestamp as SqlTimestamp};
@@ -8,6 +9,7 @@ use super::list_order::{ListOrder, SortBy, Times};
 use super::list_query::{AnyScope, KeyFilter, ListedState, Unused};
 use super::scope::{Access, Scope, Scopes};
 use super::token::TokenAction;
+use super::verdict::{IN_USE_FOR, UNUSED_AFTER, Verdict};
 use crate::clock::Timestamp;
 use crate::db::{DbConnection, MultiBackend, Stored};
 use crate::models::cursor::Place;
@@ -157,7 +159,10 @@ impl ListedRows {
             statement.add(&format!(" AND listed.expires_on IS NOT NULL AND {expires} <= ")).bind(Value::Time(by));
         }
         if let Some(unused) = filter.unused {
-            self.add_unused(statement, times, unused);
+            self.add_unused(statement.add(" AND "), times, unused);
+        }
+        if let Some(verdict) = filter.verdict {
+            self.add_verdict(statement.add(" AND "), times, verdict, now);
         }
         for pattern in filter.words.iter().flat_map(|words| words.patterns()) {
             statement.add(" AND (lower(coalesce(listed.name, '')) LIKE lower(").bind(Value::Text(pattern.clone()));
@@ -195,14 +200,58 @@ impl ListedRows {
             }
             Unused::Since(since) => statement.add(&format!("{} {used} ", times.used(row))).bind(Value::Time(since)),
         };
-        statement.add(" AND ");
+        statement.add("(");
         not_used(statement, "listed", ["<=", "<"]);
         if self.order.by != SortBy::LastUsed {
             statement.add(" AND (SELECT count(*) FROM tokens AS other WHERE other.key_id = listed.id AND ");
             not_used(statement, "other", [">", ">="]);
             statement.add(") = 0");
         }
+        statement.add(")");
     }
+
+    /// Adds [`Evidence::verdict`](super::verdict::Evidence::verdict), as the database knows it.
+    fn add_verdict(&self, statement: &mut Statement, times: Times, verdict: Verdict, now: Timestamp) {
+        // A use at this very time is too old to count.
+        let not_in_use = Unused::Since(now - IN_USE_FOR + TimeDelta::microseconds(1));
+        match verdict {
+            Verdict::InUse => self.add_unused(statement.add("NOT "), times, not_in_use),
+            Verdict::Idle => {
+                self.add_unused(statement, times, not_in_use);
+                self.add_unused(statement.add(" AND NOT "), times, Unused::Ever);
+                add_recorded_since(statement.add(" AND "), now - IN_USE_FOR);
+            }
+            Verdict::Unused => {
+                self.add_unused(statement, times, Unused::Ever);
+                add_recorded_since(statement.add(" AND "), now - UNUSED_AFTER);
+            }
+            Verdict::TooEarly => {
+                self.add_unused(statement, times, not_in_use);
+                self.add_unused(statement.add(" AND NOT CASE WHEN "), times, Unused::Ever);
+                add_recorded_since(statement.add(" THEN "), now - UNUSED_AFTER);
+                add_recorded_since(statement.add(" ELSE "), now - IN_USE_FOR);
+                statement.add(" END");
+            }
+        }
+    }
+}
+
+/// Adds that the uses of the key have been recorded without a gap since `time`: it was created by then, and none of its
+/// secrets has lost uses since.
+fn add_recorded_since(statement: &mut Statement, time: Timestamp) {
+    let later = |statement: &mut Statement, which: &str, times: &[&str]| {
+        statement.add(&format!("(SELECT count(*) FROM tokens AS other WHERE {which} AND ("));
+        for (number, column) in times.iter().enumerate() {
+            let or = if number == 0 { "" } else { " OR " };
+            statement.add(&format!("{or}other.{column} > ")).bind(Value::Time(time));
+        }
+        statement.add(")) = 0");
+    };
+    statement.add("(");
+    later(statement, "other.id = coalesce(listed.key_id, listed.id)", &["created_on", "recorded_since"]);
+    statement.add(" AND ");
+    later(statement, "other.key_id = coalesce(listed.key_id, listed.id)", &["recorded_since"]);
+    statement.add(")");
 }
 
 /// Adds [`Suspension::holds`](super::suspension::Suspension::holds), as the database knows it.

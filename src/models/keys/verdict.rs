@@ -27,6 +27,16 @@ text_enum! {
 }
 
 impl Verdict {
+    /// The verdict as one of several to choose from.
+    pub fn choice(self) -> &'static str {
+        match self {
+            Self::InUse => "In use",
+            Self::Idle => "Safe to end: not used in 90 days",
+            Self::Unused => "Safe to end: never used",
+            Self::TooEarly => "Too early to say",
+        }
+    }
+
     /// Whether nobody will miss the key: its recorded uses, and how long they have been recorded without a gap, say so.
     pub fn is_safe_to_end(self) -> bool {
         matches!(self, Self::Idle | Self::Unused)

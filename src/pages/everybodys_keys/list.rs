@@ -16,6 +16,7 @@ use crate::models::cursor::Place;
 use crate::models::keys::list::{KeyList, KeyPage};
 use crate::models::keys::list_query::{KeyQuery, ListErrors, ListField, ListedState};
 use crate::models::keys::token::TokenAction;
+use crate::models::keys::verdict::Verdict;
 use crate::models::rules::messages;
 use crate::pages::form::{DateField, Field, SelectOption};
 use crate::pages::paging::OrderChoice;
@@ -42,6 +43,9 @@ struct ListPage {
     owner: Field,
     kinds: Vec<SelectOption>,
     states: Vec<SelectOption>,
+    verdicts: Vec<SelectOption>,
+    /// Nothing, or what is wrong with the verdict.
+    verdict: Field,
     scope: Field,
     service: Field,
     unused_since: DateField,
@@ -160,6 +164,8 @@ impl ListPage {
             owner: asked.field(ListField::Owner),
             kinds: asked.options(ListField::Action, TokenAction::KEYS.map(|it| (it.as_str(), it.label()))),
             states: asked.options(ListField::State, ListedState::ALL.map(|it| (it.as_str(), it.label()))),
+            verdicts: asked.options(ListField::Verdict, Verdict::ALL.map(|it| (it.as_str(), it.choice()))),
+            verdict: asked.field(ListField::Verdict),
             scope: asked.field(ListField::Scope),
             service: asked.field(ListField::Service),
             unused_since: DateField::from(asked.field(ListField::UnusedSince)),
