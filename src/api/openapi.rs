@@ -63,6 +63,8 @@ use crate::http::problem::{self as problem_document, Problem};
         keys::csv,
         keys::ndjson,
         keys::revoke,
+        keys::suspend,
+        keys::resume,
         audit::list,
         audit::csv,
         audit::ndjson,

@@ -26,8 +26,8 @@ const KEPT: TimeDelta = TimeDelta::hours(1);
 const MOST_BYTES: usize = 1700;
 /// The most bytes of the path of a page with a form. Those of the table of routes are much shorter.
 const MOST_BYTES_OF_PAGE: usize = 100;
-/// The fields that nobody types: what a form replaces or revokes, and what its page has seen.
-const HIDDEN: [&str; 4] = ["after", "replaces", "revokes", "seen"];
+/// The fields that nobody types: what a form is about, replaces or revokes, and what its page has seen.
+const HIDDEN: [&str; 5] = ["after", "chosen", "replaces", "revokes", "seen"];
 
 /// Where a form was opened.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -37,6 +37,8 @@ pub fn api() -> Vec<At> {
         at("/admin/keys.csv").get(api::keys::csv).with_problems(),
         at("/admin/keys.ndjson").get(api::keys::ndjson).with_problems(),
         at("/admin/keys/revoke.json").post(api::keys::revoke).with_problems(),
+        at("/admin/keys/suspend.json").post(api::keys::suspend).with_problems(),
+        at("/admin/keys/resume.json").post(api::keys::resume).with_problems(),
         at("/admin/audit.json").get(api::audit::list).with_problems(),
         at("/admin/audit.csv").get(api::audit::csv).with_problems(),
         at("/admin/audit.ndjson").get(api::audit::ndjson).with_problems(),
@@ -122,6 +124,9 @@ pub fn pages() -> Vec<At> {
         at("/admin/keys/export.csv").get(pages::everybodys_keys::list::csv),
         at("/admin/keys/export.ndjson").get(pages::everybodys_keys::list::ndjson),
         at("/admin/keys/revoke").get(pages::everybodys_keys::revoke::ask).post(pages::everybodys_keys::revoke::revoke),
+        at("/admin/keys/suspend")
+            .get(pages::everybodys_keys::suspend::ask)
+            .post(pages::everybodys_keys::suspend::suspend),
         at("/admin/audit").get(pages::audit::show),
         at("/admin/audit/export.csv").get(pages::audit::csv),
         at("/admin/audit/export.ndjson").get(pages::audit::ndjson),

@@ -112,7 +112,7 @@ fn wishes(method: &Method, pattern: &str, number: usize, prey: &Prey) -> Vec<Val
                 json!({ "expires_on": null }),
             ]
         }
-        ("POST", "/admin/keys/revoke.json") => {
+        ("POST", "/admin/keys/revoke.json" | "/admin/keys/suspend.json" | "/admin/keys/resume.json") => {
             let each = prey.keys.iter().map(|id| json!({ "ids": [id] }));
             [json!({ "ids": prey.keys })].into_iter().chain(each).collect()
         }

@@ -1,11 +1,12 @@
 //! Everybody's keys, for administrators: the list on the page, in the API and on the command line, its files, and several
-//! keys revoked at once.
+//! keys suspended or revoked at once.
 
 mod exported;
 mod listed;
 mod page;
 mod plans;
 mod revoked;
+mod suspended;
 mod verdicts;
 
 use latchkey::models::keys::token::TokenAction;

@@ -121,7 +121,7 @@ async fn its_pages_are_below_the_prefix_and_have_no_code_inside(#[values(Sqlite,
     assert_eq!(visitor.post("/keys/login", &form).await.status, 303);
     let list = visitor.get("/keys/admin/keys?limit=1&owner=root").await;
     let asked = visitor.get(&format!("/keys/admin/keys/revoke?ids={first}")).await;
-    let revoked = visitor.post("/keys/admin/keys/revoke", &[("revokes", &first.to_string())]).await;
+    let revoked = visitor.post("/keys/admin/keys/revoke", &[("chosen", &first.to_string())]).await;
     for (page, shown) in [(list, "API access key"), (asked, "Revoke 1 key?"), (revoked, "1 key has been revoked.")] {
         assert!(page.shows(shown), "{}", page.text());
         let attributes = ["href=\"", "src=\"", "action=\""].into_iter().flat_map(|name| page.html.split(name).skip(1));

@@ -111,15 +111,15 @@ async fn ticked_keys_are_revoked_after_a_question(#[values(Sqlite, Postgres)] db
     assert!(place("Not used in the last 30 days") < place("old") && place("old") < place(" never "), "{text}");
     assert!(works(&site, &never).await, "nothing is done yet");
 
-    let revokes = asked.value_of("revokes");
-    let done = root.post("/admin/keys/revoke", &[("revokes", &revokes)]).await;
+    let chosen = asked.value_of("chosen");
+    let done = root.post("/admin/keys/revoke", &[("chosen", &chosen)]).await;
     assert_eq!(done.status, 200);
     let told = "3 keys have been revoked. No program can use them any more. 1 key that you chose is gone already.";
     assert!(done.shows(told), "{}", done.text());
     for (key, expected) in [(&old, false), (&never, false), (&busy, false), (&kept, true)] {
         assert_eq!(works(&site, key).await, expected);
     }
-    let again = root.post("/admin/keys/revoke", &[("revokes", &revokes)]).await;
+    let again = root.post("/admin/keys/revoke", &[("chosen", &chosen)]).await;
     assert!(again.shows("No key has been revoked. 4 keys that you chose are gone already."), "{}", again.text());
     let nothing = root.get("/admin/keys/revoke").await;
     assert!(nothing.shows("You chose no key."), "{}", nothing.text());
@@ -139,7 +139,7 @@ async fn too_many_ticks_are_told_in_a_sentence(#[values(Sqlite, Postgres)] db: D
         assert!(refused.shows(&told(number)), "{}", refused.text());
     }
     for number in [501, 10_000] {
-        let refused = root.post("/admin/keys/revoke", &[("revokes", &ids(number).join(" "))]).await;
+        let refused = root.post("/admin/keys/revoke", &[("chosen", &ids(number).join(" "))]).await;
         assert_eq!(refused.status, 422);
         assert!(refused.shows(&told(number)), "{}", refused.text());
     }

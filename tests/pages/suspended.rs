@@ -31,7 +31,7 @@ async fn an_access_token_is_suspended_and_switched_on_again(#[values(Sqlite, Pos
     assert!(!shown.shows("Refused while"), "{}", shown.text());
     let asked = alice.get(&format!("{path}/suspend")).await;
     assert!(asked.shows("Suspend “deploy”? Requests with it are refused at once"), "{}", asked.text());
-    let choices = "Suspend it for 1 hour until 24 Nov 2026, 10:30:00 UTC 1 day until 25 Nov 2026, 09:30:00 UTC 7 days \
+    let choices = "Suspend for 1 hour until 24 Nov 2026, 10:30:00 UTC 1 day until 25 Nov 2026, 09:30:00 UTC 7 days \
                    until 1 Dec 2026, 09:30:00 UTC Until it is switched on again At the end of this time The key works \
                    again The key is revoked";
     assert!(asked.shows(choices), "{}", asked.text());

@@ -162,6 +162,10 @@ impl World {
             "/my/tokens" => [token, fields(&[("after", &id)])].concat(),
             "/my/tokens/{id:[0-9]+}/edit" => token,
             "/my/tokens/{id:[0-9]+}/rotate" => fields(&[("replaces", &id), ("grace", "1d")]),
+            "/admin/keys/revoke" => fields(&[("chosen", &self.others_key.id.to_string())]),
+            "/admin/keys/suspend" => {
+                fields(&[("chosen", &self.others_key.id.to_string()), ("for", "7d"), ("then", "revoke")])
+            }
             it if it.ends_with("/exempt") => fields(&[("because", "It runs once a year.")]),
             it if it.ends_with("/suspend") => fields(&[("for", "7d"), ("then", "revoke")]),
             "/admin/users/new" => [self.person().to_vec(), new_password.to_vec()].concat(),
@@ -172,7 +176,6 @@ impl World {
             "/admin/users/{id:[0-9]+}/password" => new_password.to_vec(),
             "/admin/services/new" => [fields(&[("name", &format!("{name}-2"))]), service].concat(),
             "/admin/services/{id:[0-9]+}" => [fields(&[("seen", seen)]), service].concat(),
-            "/admin/keys/revoke" => fields(&[("revokes", &self.others_key.id.to_string())]),
             "/admin/services/{id:[0-9]+}/try" => fields(&[("tried_method", "GET"), ("tried_path", "/")]),
             _ => Vec::new(),
         }
@@ -216,7 +219,10 @@ impl World {
             ("POST", "/admin/services.json") => {
                 request.json(&json!({ "name": format!("{name}-2"), "host": format!("{name}-2.example.org") }))
             }
-            ("POST", "/admin/keys/revoke.json") => request.json(&json!({ "ids": [self.others_key.id] })),
+            ("POST", "/admin/keys/revoke.json" | "/admin/keys/suspend.json") => {
+                request.json(&json!({ "ids": [self.others_key.id] }))
+            }
+            ("POST", "/admin/keys/resume.json") => request.json(&json!({ "ids": [self.suspended[1].id] })),
             ("PATCH", "/admin/services/{id}.json") => request.json(&json!({ "title": "Changed" })),
             _ => request,
         }

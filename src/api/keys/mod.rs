@@ -1,24 +1,26 @@
 //! `/admin/keys`: everybody's keys, for administrators.
 
 pub mod query;
+pub mod request;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use self::query::{Filter, Page, refused};
+use self::request::{FewKeysRequest, FewSuspendedRequest};
 use super::described::{AsProblems, NotLetIn, NotTaken, SwitchUser};
-use super::json::{Body, Members, respond};
+use super::json::{Body, respond};
 use crate::app::App;
 use crate::callers::api_user::{AdminUser, KeysRead, KeysWrite};
 use crate::documents::export::ExportFormat;
 use crate::documents::key_export;
 use crate::documents::listed_key::ListedKeyDocument;
 use crate::http::error::AppError;
-use crate::models::keys::key::KeyRefusal;
+use crate::models::keys::few_keys::{FewKeys, Outcome};
+use crate::models::keys::key::{Key, KeyRefusal};
 use crate::models::keys::list::{KeyList, KeyPage};
-use crate::models::keys::revocation::{FewKeys, MOST_AT_ONCE};
+use crate::models::tx::Tx;
 
 /// A page of everybody's keys.
 #[derive(Serialize, ToSchema)]
@@ -30,21 +32,37 @@ struct KeyPageDocument {
     next_cursor: Option<String>,
 }
 
-/// The ids of the keys that are to be revoked.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only described: the members are read one by one")]
-pub struct RevocationRequest {
-    #[schema(max_items = 500)]
-    ids: Vec<i64>,
-}
-
 /// What became of the keys that were to be revoked.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Revocation)]
-struct RevocationDocument {
+#[schema(as = Revoked)]
+struct RevokedDocument {
     /// The ids of the keys that were revoked.
     revoked: Vec<i64>,
     /// The ids of those that were gone already.
+    gone: Vec<i64>,
+}
+
+/// What became of the keys that were to be suspended.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Suspended)]
+struct SuspendedDocument {
+    /// The ids of the keys that were suspended.
+    suspended: Vec<i64>,
+    /// The ids of those that stay as they are: they have expired, or are suspended for longer.
+    unchanged: Vec<i64>,
+    /// The ids of those that are gone.
+    gone: Vec<i64>,
+}
+
+/// What became of the keys that were to be switched on again.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Resumed)]
+struct ResumedDocument {
+    /// The ids of the keys that were switched on.
+    resumed: Vec<i64>,
+    /// The ids of those that stay as they are: they have expired, or are not suspended.
+    unchanged: Vec<i64>,
+    /// The ids of those that are gone.
     gone: Vec<i64>,
 }
 
@@ -139,9 +157,9 @@ async fn export(app: &web::Data<App>, request: &HttpRequest, format: ExportForma
     description = "It can be repeated: keys that are gone already are told, and are no error. An access token cannot revoke \
                    a key that can do more than itself; then none of the keys is revoked.",
     params(SwitchUser),
-    request_body(content = RevocationRequest),
+    request_body(content = FewKeysRequest),
     responses(
-        (status = 200, description = "What became of the keys", body = RevocationDocument),
+        (status = 200, description = "What became of the keys", body = RevokedDocument),
         (status = 415, description = "The body is not JSON."),
         Refused,
         NotTaken,
@@ -153,27 +171,104 @@ pub async fn revoke(
     me: AdminUser<KeysWrite>,
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
-    let keys = few_keys(Body::read(&request, payload).await?.members()?)?;
-    let these = keys.clone();
-    let owners = app.database.read(move |connection| these.owners(connection)).await?;
-    let revoked = match me.mandate.write_about_keys_of(&owners, move |tx| keys.revoke(tx)).await? {
-        Err(KeyRefusal::Beyond) => return Err(AppError::Forbidden(BEYOND)),
-        revoked => revoked?,
-    };
-    let document = RevocationDocument { revoked: revoked.keys.iter().map(|key| key.id).collect(), gone: revoked.gone };
+    let keys = FewKeysRequest::read(Body::read(&request, payload).await?.members()?)?;
+    let beyond = "One of these keys can do more than the key you use, so none of them was revoked.";
+    let outcome = change(&app, &me, keys, beyond, |keys, tx| keys.revoke(tx)).await?;
+    respond(HttpResponse::Ok(), &RevokedDocument { revoked: ids(&outcome.done), gone: outcome.gone })
+}
+
+/// `POST /admin/keys/suspend.json`: all of them or, if one is refused, none.
+///
+/// # Errors
+/// A body that cannot be read, or that names too many keys; one of them may do more than the key that is used; those of the
+/// database.
+#[utoipa::path(
+    post,
+    path = "/admin/keys/suspend.json",
+    operation_id = "suspendEverybodysKeys",
+    summary = "Suspend keys of anybody, at most 500 at once (administrators only)",
+    description = "It can be repeated: keys that have expired, or are suspended for longer, stay as they are, and are no \
+                   error. An access token cannot suspend a key that can do more than itself; then none of the keys is \
+                   suspended.",
+    params(SwitchUser),
+    request_body(content = FewSuspendedRequest),
+    responses(
+        (status = 200, description = "What became of the keys", body = SuspendedDocument),
+        (status = 415, description = "The body is not JSON."),
+        Refused,
+        NotTaken,
+    ),
+)]
+pub async fn suspend(
+    app: web::Data<App>,
+    request: HttpRequest,
+    me: AdminUser<KeysWrite>,
+    payload: web::Payload,
+) -> Result<HttpResponse, AppError> {
+    let (keys, new) = FewSuspendedRequest::read(Body::read(&request, payload).await?.members()?)?;
+    let beyond = "One of these keys can do more than the key you use, so none of them was suspended.";
+    let outcome = change(&app, &me, keys, beyond, move |keys, tx| keys.suspend(tx, new)).await?;
+    let document =
+        SuspendedDocument { suspended: ids(&outcome.done), unchanged: ids(&outcome.unchanged), gone: outcome.gone };
     respond(HttpResponse::Ok(), &document)
 }
 
-const BEYOND: &str = "One of these keys can do more than the key you use, so none of them was revoked.";
+/// `POST /admin/keys/resume.json`: all of them or, if one is refused, none.
+///
+/// # Errors
+/// A body that cannot be read, or that names too many keys; one of them may do more, or expires later, than the key that is
+/// used; those of the database.
+#[utoipa::path(
+    post,
+    path = "/admin/keys/resume.json",
+    operation_id = "resumeEverybodysKeys",
+    summary = "Switch suspended keys of anybody on again, at most 500 at once (administrators only)",
+    description = "It can be repeated: keys that have expired, or are not suspended, stay as they are, and are no error. An \
+                   access token cannot switch on a key that can do more, or expires later, than itself; then none of the \
+                   keys is switched on.",
+    params(SwitchUser),
+    request_body(content = FewKeysRequest),
+    responses(
+        (status = 200, description = "What became of the keys", body = ResumedDocument),
+        (status = 415, description = "The body is not JSON."),
+        Refused,
+        NotTaken,
+    ),
+)]
+pub async fn resume(
+    app: web::Data<App>,
+    request: HttpRequest,
+    me: AdminUser<KeysWrite>,
+    payload: web::Payload,
+) -> Result<HttpResponse, AppError> {
+    let keys = FewKeysRequest::read(Body::read(&request, payload).await?.members()?)?;
+    let beyond =
+        "One of these keys can do more, or expires later, than the key you use, so none of them was switched on.";
+    let outcome = change(&app, &me, keys, beyond, |keys, tx| keys.resume(tx)).await?;
+    let document =
+        ResumedDocument { resumed: ids(&outcome.done), unchanged: ids(&outcome.unchanged), gone: outcome.gone };
+    respond(HttpResponse::Ok(), &document)
+}
 
-/// Reads the ids of a request.
-fn few_keys(mut members: Members) -> Result<FewKeys, AppError> {
-    let wrong = || format!("must be an array of at most {MOST_AT_ONCE} ids");
-    let keys = members.take("ids", "ids", |value: Value| {
-        let ids = value.as_array().ok_or_else(wrong)?;
-        let ids: Option<Vec<i64>> = ids.iter().map(Value::as_i64).collect();
-        FewKeys::of(ids.ok_or_else(wrong)?).map_err(|too_many| format!("has too many keys: {too_many}"))
-    });
-    members.finish()?;
-    keys.ok_or_else(|| AppError::Invalid(vec![format!("ids {}", wrong())]))
+/// Changes keys of several people. `beyond` is the answer if one of them may do more than the key that is used.
+async fn change<F>(
+    app: &App,
+    me: &AdminUser<KeysWrite>,
+    keys: FewKeys,
+    beyond: &'static str,
+    change: F,
+) -> Result<Outcome, AppError>
+where
+    F: FnOnce(&FewKeys, &mut Tx<'_>) -> Result<Outcome, KeyRefusal> + Send + 'static,
+{
+    let these = keys.clone();
+    let owners = app.database.read(move |connection| these.owners(connection)).await?;
+    match me.mandate.write_about_keys_of(&owners, move |tx| change(&keys, tx)).await? {
+        Err(KeyRefusal::Beyond) => Err(AppError::Forbidden(beyond)),
+        outcome => Ok(outcome?),
+    }
+}
+
+fn ids(keys: &[Key]) -> Vec<i64> {
+    keys.iter().map(|key| key.id).collect()
 }

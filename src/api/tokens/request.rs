@@ -109,7 +109,7 @@ fn expiry(members: &mut Members) -> Option<Expiry> {
 }
 
 /// An object that accepts no other members than the ones described.
-fn closed() -> ObjectBuilder {
+pub fn closed() -> ObjectBuilder {
     ObjectBuilder::new().additional_properties(Some(AdditionalProperties::FreeForm(false)))
 }
 
@@ -174,15 +174,22 @@ impl ToSchema for RotationRequest {
     }
 }
 
-impl PartialSchema for SuspensionRequest {
-    fn schema() -> RefOr<Schema> {
+impl SuspensionRequest {
+    /// Its members.
+    pub fn object() -> ObjectBuilder {
         let span = described::text().enum_values(Some(SuspensionSpan::ALL.map(SuspensionSpan::as_str)));
         let span = span.description(Some("How long the key is suspended; 1d by default"));
         let then = described::text().enum_values(Some(Afterwards::ALL.map(Afterwards::as_str)));
         let then = then.description(Some(
             "What becomes of the key then; resume by default. revoke needs an end: not until-switched-on",
         ));
-        closed().property("for", span).property("then", then).into()
+        closed().property("for", span).property("then", then)
+    }
+}
+
+impl PartialSchema for SuspensionRequest {
+    fn schema() -> RefOr<Schema> {
+        Self::object().into()
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod census;
 pub mod ending;
+pub mod few_keys;
 pub mod idempotency;
 pub mod key;
 pub mod key_request;
@@ -13,7 +14,6 @@ pub mod list_query;
 mod list_rows;
 pub mod notice;
 pub mod refused_use;
-pub mod revocation;
 pub mod scope;
 pub mod scope_group;
 pub mod subject;

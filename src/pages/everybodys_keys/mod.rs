@@ -1,7 +1,10 @@
-//! *Keys*, for administrators: everybody's keys, found by what holds for them, and several of them revoked at once.
+//! *Keys*, for administrators: everybody's keys, found by what holds for them, and several of them suspended or revoked at
+//! once.
 
+mod chosen;
 pub mod list;
 pub mod revoke;
+pub mod suspend;
 
 use crate::app::App;
 use crate::models::keys::list::ListedKey;

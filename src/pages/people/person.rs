@@ -46,6 +46,12 @@ struct PersonPage {
     action: Option<Action>,
 }
 
+impl PersonPage {
+    fn has_keys(&self) -> bool {
+        !self.tokens.is_empty() || self.keys.iter().any(|panel| panel.key.is_some())
+    }
+}
+
 struct Action {
     path: String,
     label: &'static str,

@@ -40,11 +40,16 @@ struct AskedKey {
 struct SuspendPage {
     shell: Shell,
     key: AskedKey,
-    spans: Vec<Choice>,
-    /// What is wrong with how long it is to be.
-    span: Field,
-    ends: Vec<Choice>,
+    choices: SuspensionChoices,
     again: PasswordAgain,
+}
+
+/// How long a suspension can be, and how it can end.
+pub struct SuspensionChoices {
+    pub spans: Vec<Choice>,
+    /// What is wrong with how long it is to be.
+    pub span: Field,
+    pub ends: Vec<Choice>,
 }
 
 /// The page that asks before a key is switched on again.
@@ -57,11 +62,18 @@ struct ResumePage {
 }
 
 /// The fields of the form that suspends a key.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Deserialize)]
 pub struct SuspendForm {
     #[serde(rename = "for")]
     span: String,
     then: String,
+}
+
+impl Default for SuspendForm {
+    /// What is chosen before anybody has chosen anything.
+    fn default() -> Self {
+        Self::of(SuspensionSpan::default())
+    }
 }
 
 impl AskedKey {
@@ -79,25 +91,29 @@ impl AskedKey {
 }
 
 impl SuspendForm {
+    fn of(span: SuspensionSpan) -> Self {
+        Self { span: span.as_str().to_owned(), then: Afterwards::default().as_str().to_owned() }
+    }
+
     /// What is chosen before anybody has chosen anything. A suspended key is offered what is longer in any case.
     fn untouched(key: &AskedKey) -> Self {
-        let span = if key.suspension.is_some() { SuspensionSpan::Open } else { SuspensionSpan::default() };
-        Self { span: span.as_str().to_owned(), then: Afterwards::default().as_str().to_owned() }
+        if key.suspension.is_some() { Self::of(SuspensionSpan::Open) } else { Self::default() }
     }
 
     /// What is asked for; inside, what is wrong with it.
     ///
     /// # Errors
     /// Returns 400 for values that our forms never send.
-    fn read(&self) -> Result<Result<NewSuspension, &'static str>, AppError> {
+    pub fn read(&self) -> Result<Result<NewSuspension, &'static str>, AppError> {
         let odd =
             |problem: &'static str| AppError::BadRequest(format!("The form names a time or an end that {problem}."));
         Ok(NewSuspension::new(self.span.parse().map_err(odd)?, self.then.parse().map_err(odd)?))
     }
 }
 
-impl SuspendPage {
-    fn new(app: &App, shell: Shell, key: AskedKey, form: &SuspendForm, again: PasswordAgain) -> Self {
+impl SuspensionChoices {
+    /// What there is to choose, as it is chosen in `form`.
+    pub fn new(app: &App, form: &SuspendForm) -> Self {
         let now = app.clock.now();
         let span = |span: SuspensionSpan| Choice {
             id: String::new(),
@@ -116,19 +132,31 @@ impl SuspendPage {
             detail: String::new(),
             is_chosen: form.then == end.as_str(),
         };
-        let spans = Choice::numbered("for", SuspensionSpan::ALL.into_iter().map(span));
-        let ends = Choice::numbered("then", Afterwards::ALL.into_iter().map(end));
-        Self { shell, key, spans, span: Field::default(), ends, again }
+        Self {
+            spans: Choice::numbered("for", SuspensionSpan::ALL.into_iter().map(span)),
+            span: Field::default(),
+            ends: Choice::numbered("then", Afterwards::ALL.into_iter().map(end)),
+        }
+    }
+
+    /// The same, saying what is wrong with how long the suspension is to be.
+    pub fn refused(self, problem: &str) -> Self {
+        Self { span: Field { value: String::new(), errors: vec![problem.to_owned()] }, ..self }
+    }
+}
+
+impl SuspendPage {
+    fn new(app: &App, shell: Shell, key: AskedKey, form: &SuspendForm, again: PasswordAgain) -> Self {
+        Self { shell, key, choices: SuspensionChoices::new(app, form), again }
     }
 
     /// The same page, saying what is wrong with how long the suspension is to be.
     fn refused(self, problem: &str) -> Self {
-        let span = Field { value: String::new(), errors: vec![problem.to_owned()] };
-        Self { span, ..self }
+        Self { choices: self.choices.refused(problem), ..self }
     }
 
     fn error_summary(&self) -> Vec<(&'static str, String)> {
-        error_summary(&[("for", &self.span), ("password", &self.again.field)])
+        error_summary(&[("for", &self.choices.span), ("password", &self.again.field)])
     }
 
     fn shown(&self, status: StatusCode) -> Result<HttpResponse, AppError> {
