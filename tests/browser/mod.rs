@@ -14,6 +14,7 @@ mod plain_http;
 mod screenshot;
 mod service_uses;
 mod services;
+mod suspended;
 mod tokens;
 mod widths;
 mod without_javascript;
