@@ -3,7 +3,7 @@
 use std::env;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -25,6 +25,8 @@ pub enum Db {
 pub struct TestDatabase {
     pub url: DatabaseUrl,
     folder: TempDir,
+    /// See [`TestDatabase::with`].
+    kept: Mutex<Option<DbConnection>>,
 }
 
 #[derive(QueryableByName)]
@@ -69,18 +71,17 @@ impl TestDatabase {
             Db::Sqlite => DatabaseUrl::Sqlite(folder.path().join("latchkey.db")),
             Db::Postgres => create_postgres("template0"),
         };
-        Self { url, folder }
+        Self { url, folder, kept: Mutex::default() }
     }
 
     /// A PostgreSQL without a table in it, that takes any bytes for text.
     pub fn empty_in_sql_ascii() -> Self {
-        let url = create_postgres("template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'");
-        Self { url, folder: tempfile::tempdir().expect("a folder") }
+        Self::at(create_postgres("template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'"))
     }
 
     /// One that is somewhere else.
     pub fn at(url: DatabaseUrl) -> Self {
-        Self { url, folder: tempfile::tempdir().expect("a folder") }
+        Self { url, folder: tempfile::tempdir().expect("a folder"), kept: Mutex::default() }
     }
 
     /// With every migration applied.
@@ -91,9 +92,7 @@ impl TestDatabase {
                 std::fs::copy(sqlite_template(), database.url.file().expect("a file")).expect("a copy");
                 database
             }
-            Db::Postgres => {
-                Self { url: create_postgres(postgres_template()), folder: tempfile::tempdir().expect("a folder") }
-            }
+            Db::Postgres => Self::at(create_postgres(postgres_template())),
         }
     }
 
@@ -109,6 +108,21 @@ impl TestDatabase {
 
     pub fn connect(&self) -> DbConnection {
         connect(&self.url).expect("a connection")
+    }
+
+    /// Does `work` on a connection. PostgreSQL's is kept for the next time, as it has a process for each: to make these took
+    /// it longer than all queries of the tests together.
+    fn with<T>(&self, work: impl FnOnce(&mut DbConnection) -> T) -> T {
+        if self.url.file().is_some() {
+            return work(&mut self.connect());
+        }
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        // The test may have ended it.
+        let alive = kept.take().and_then(|mut it| it.batch_execute("SELECT 1").is_ok().then_some(it));
+        let mut connection = alive.unwrap_or_else(|| self.connect());
+        let done = work(&mut connection);
+        *kept = Some(connection);
+        done
     }
 
     /// Holds what others need to write, as another process may, until it is dropped: on SQLite the one write lock, on
@@ -133,7 +147,8 @@ impl TestDatabase {
     }
 
     pub fn execute(&self, statements: &str) {
-        self.connect().batch_execute(statements).unwrap_or_else(|error| panic!("{error} in {statements}"));
+        let done = self.with(|connection| connection.batch_execute(statements));
+        done.unwrap_or_else(|error| panic!("{error} in {statements}"));
     }
 
     /// Takes the database away, with everybody who is connected to it.
@@ -147,8 +162,8 @@ impl TestDatabase {
 
     /// The one number that `query` gives as `number`.
     pub fn number(&self, query: &str) -> i64 {
-        let found: Number = diesel::sql_query(query).get_result(&mut self.connect()).expect(query);
-        found.number
+        let found: QueryResult<Number> = self.with(|connection| diesel::sql_query(query).get_result(connection));
+        found.expect(query).number
     }
 
     /// Every row of a table as one text, to see whether anything in it has changed.
@@ -158,12 +173,12 @@ impl TestDatabase {
             "users" => &["id", "login", "firstname", "lastname", "mail", "status", "password_hash"],
             other => panic!("no columns are known of {other}"),
         };
-        lines(&mut self.connect(), table, columns, "1 = 1")
+        self.with(|connection| lines(connection, table, columns, "1 = 1"))
     }
 
     /// What people have written to the database: nothing of what is written behind by itself.
     pub fn written(&self) -> String {
-        written(&mut self.connect())
+        self.with(written)
     }
 
     /// Everything that it holds: SQLite's files as they are; PostgreSQL's every value, written out, bytes in hex.
@@ -317,14 +332,16 @@ fn postgres_template() -> &'static str {
 fn create_postgres(template: &str) -> DatabaseUrl {
     static CREATED: AtomicU32 = AtomicU32::new(0);
     // PostgreSQL refuses to copy a template twice at the same time.
-    static ONE_BY_ONE: Mutex<()> = Mutex::new(());
-    let _turn = ONE_BY_ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    static ONE_BY_ONE: Mutex<Option<PgConnection>> = Mutex::new(None);
+    let mut kept = ONE_BY_ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let server = env::var("LATCHKEY_TEST_POSTGRES").expect("LATCHKEY_TEST_POSTGRES, which bin/test sets");
     let name = format!("latchkey_{}_{}", std::process::id(), CREATED.fetch_add(1, Ordering::Relaxed));
-    let mut connection = PgConnection::establish(&server).expect("the PostgreSQL server of the tests");
+    let connect = || PgConnection::establish(&server).expect("the PostgreSQL server of the tests");
+    let mut connection = kept.take().unwrap_or_else(connect);
     // The files are copied, as nothing waits for the disk here: the other strategy takes twice the processor's time.
     let create = format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY");
     connection.batch_execute(&create).unwrap_or_else(|error| panic!("{create}: {error}"));
+    *kept = Some(connection);
     let (place, _) = server.rsplit_once('/').expect("a database in LATCHKEY_TEST_POSTGRES");
     DatabaseUrl::Postgres(format!("{place}/{name}"))
 }
