@@ -1,7 +1,9 @@
 //! How many tokens of a kind a person may hold, and how long they are valid.
 
 use chrono::TimeDelta;
-use latchkey::models::keys::token::{Claim, Presented, RecordIf, Token, TokenAction, TokenUse};
+use latchkey::models::keys::recording::{RecordIf, TokenUse};
+
+use latchkey::models::keys::token::{Claim, Presented, Token, TokenAction};
 use latchkey::models::tx::Tx;
 use rstest::rstest;
 

@@ -19,8 +19,10 @@ use crate::models::event::{EventAction, NewEvent};
 use crate::models::ids::{KeyId, UserId};
 use crate::models::keys::key::Key;
 use crate::models::keys::key_request::{Expiry, Grace, KeyPolicy, NewKey};
+use crate::models::keys::recording::{RecordIf, TokenUse, UsedBy};
 use crate::models::keys::scope::KeyScopes;
-use crate::models::keys::token::{RecordIf, Token, TokenAction, TokenUse, UsedBy};
+
+use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::user::{NewUser, Profile, User, UserStatus};
 use crate::models::services::service::Service;
 use crate::models::services::settings::{Admitted, ServiceSettings};

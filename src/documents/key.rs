@@ -6,9 +6,11 @@ use utoipa::ToSchema;
 use crate::clock::{Timestamp, iso8601};
 use crate::models::keys::key::{Key, UsedSecret};
 use crate::models::keys::list_query::ListedState;
+use crate::models::keys::recording::UsedBy;
 use crate::models::keys::scope::Scope;
 use crate::models::keys::suspension::Afterwards;
-use crate::models::keys::token::{Token, TokenAction, UsedBy};
+
+use crate::models::keys::token::{Token, TokenAction};
 use crate::models::keys::verdict::Verdict;
 use crate::secret::Secret;
 

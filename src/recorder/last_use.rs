@@ -26,7 +26,9 @@ use crate::metrics::Flushes;
 use crate::models::client::{Caller, Client, LatestCaller};
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::key::{Key, KeyUse};
-use crate::models::keys::token::{RecordIf, Token, TokenUse, UsedBy};
+use crate::models::keys::recording::{RecordIf, TokenUse, UsedBy};
+
+use crate::models::keys::token::Token;
 use crate::models::tx::Tx;
 
 /// Uses written in one transaction, at most: others want to write too.

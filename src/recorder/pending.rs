@@ -5,7 +5,9 @@ use tokio::sync::watch;
 use super::unrecorded::UnrecordedUse;
 use crate::clock::{Timestamp, ahead_of};
 use crate::models::client::{Client, LatestCaller};
-use crate::models::keys::token::{Token, WRITE_INTERVAL};
+use crate::models::keys::recording::WRITE_INTERVAL;
+
+use crate::models::keys::token::Token;
 
 /// A use of a token that is not written yet.
 pub(super) struct Pending {

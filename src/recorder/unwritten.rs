@@ -4,7 +4,9 @@ use super::thread::Recorder;
 use crate::clock::Timestamp;
 use crate::models::keys::key::{Key, KeyUse};
 use crate::models::keys::list::UnwrittenUses;
-use crate::models::keys::token::{Token, UsedBy};
+use crate::models::keys::recording::UsedBy;
+
+use crate::models::keys::token::Token;
 use crate::models::services::uses::KeyOnService;
 
 impl UnwrittenUses for Recorder {

@@ -4,7 +4,9 @@ use chrono::TimeDelta;
 use latchkey::db::DbError;
 use latchkey::models::client::Client;
 use latchkey::models::event::{EventAction, NewEvent};
-use latchkey::models::keys::token::{RecordIf, Token, TokenAction, TokenUse};
+use latchkey::models::keys::recording::{RecordIf, TokenUse};
+
+use latchkey::models::keys::token::{Token, TokenAction};
 use latchkey::models::people::user::User;
 use latchkey::models::tx::Tx;
 use latchkey::secret::Secret;

@@ -14,9 +14,11 @@ use super::key_request::{
     scope_errors,
 };
 use super::notice::Notice;
+use super::recording::{LastClient, RecordIf, TokenUse, UsedBy};
 use super::scope::{KeyScopes, Scopes};
 use super::suspension::{self, Suspension};
-use super::token::{LastClient, RecordIf, Token, TokenAction, TokenUse, UsedBy};
+
+use super::token::{Token, TokenAction};
 use super::verdict::Evidence;
 use crate::clock::{Timestamp, end_in_words};
 use crate::db::schema::{events, tokens};

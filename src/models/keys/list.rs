@@ -8,7 +8,9 @@ use diesel::prelude::*;
 use super::key::{Key, KeyUse};
 use super::list_query::{AnyScope, KeyQuery, ListErrors, ListField, ListedState, Unused};
 use super::list_rows::{ListedRows, Row};
-use super::token::{Token, UsedBy};
+use super::recording::UsedBy;
+
+use super::token::Token;
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
 use crate::db::schema::users;
