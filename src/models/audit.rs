@@ -5,12 +5,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use chrono::TimeDelta;
-use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamp as SqlTimestamp};
+use diesel::sql_types::{BigInt, Nullable, Text, Timestamp as SqlTimestamp};
 
-use super::retention::{BATCH, kept_since};
+use super::retention::Perishable;
 use super::system_user;
 use crate::clock::Timestamp;
 use crate::db::schema::{audit_entries, users};
@@ -304,6 +302,10 @@ impl MovedIn {
 }
 
 impl AuditEntry {
+    /// How they are removed. Nothing else removes any.
+    pub const PERISHABLE: Perishable =
+        Perishable { table: "audit_entries", key: "id", since: "created_on", older: "<", condition: EVERY_ENTRY };
+
     /// Whether somebody was refused something.
     pub fn is_refused(&self) -> bool {
         self.action.ends_with("refused")
@@ -370,32 +372,6 @@ impl AuditEntry {
     pub fn latest_ids(connection: &mut DbConnection, most: i64) -> QueryResult<BTreeSet<i64>> {
         let latest = audit_entries::table.order(audit_entries::id.desc()).limit(most).select(audit_entries::id);
         Ok(latest.load(connection)?.into_iter().collect())
-    }
-
-    /// Whether [`AuditEntry::forget_old`] has anything to do.
-    ///
-    /// # Errors
-    /// Returns an error if the query fails.
-    pub fn any_to_forget(connection: &mut DbConnection, now: Timestamp, kept: Option<TimeDelta>) -> QueryResult<bool> {
-        let old = audit_entries::table.filter(audit_entries::created_on.lt(kept_since(now, kept)));
-        let old = old.filter(sql::<Bool>(EVERY_ENTRY)).select(audit_entries::id);
-        Ok(old.first::<i64>(connection).optional()?.is_some())
-    }
-
-    /// Removes a batch of entries that are older than `kept`. Nothing else removes any.
-    ///
-    /// # Errors
-    /// Returns an error if a query fails.
-    pub fn forget_old(connection: &mut DbConnection, now: Timestamp, kept: Option<TimeDelta>) -> QueryResult<()> {
-        let old = audit_entries::table.filter(audit_entries::created_on.lt(kept_since(now, kept)));
-        let old = old.filter(sql::<Bool>(EVERY_ENTRY)).order((audit_entries::created_on, audit_entries::id));
-        let old = old.limit(BATCH).select(audit_entries::id);
-        // Rows that are locked are already being removed by another process.
-        let old: Vec<i64> = match connection {
-            DbConnection::Sqlite(it) => old.load(it),
-            DbConnection::Postgres(it) => old.for_update().skip_locked().load(it),
-        }?;
-        diesel::delete(audit_entries::table.filter(audit_entries::id.eq_any(old))).execute(connection).map(|_| ())
     }
 }
 

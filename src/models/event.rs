@@ -14,12 +14,12 @@ use super::audit::{About, Doer, KeyThen, NewEntry, Written};
 use super::client::Client;
 use super::keys::token::{Token, TokenAction};
 use super::people::user::User;
-use super::retention::{BATCH, kept_since};
+use super::retention::{BATCH, Perishable};
 use super::text_enum::{stored_as_text, text_enum};
 use super::tx::Tx;
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
-use crate::db::schema::{events, notices};
+use crate::db::schema::events;
 
 text_enum! {
     /// The kind of an event. In the words, `{key}` stands for the title of the key that the event is about.
@@ -177,6 +177,15 @@ impl fmt::Display for Place<'_> {
 }
 
 impl Event {
+    /// How they are removed. Those that the person has not yet been told of stay.
+    pub const PERISHABLE: Perishable = Perishable {
+        table: "events",
+        key: "id",
+        since: "updated_on",
+        older: "<",
+        condition: "id NOT IN (SELECT event_id FROM notices)",
+    };
+
     /// Where the event came from.
     pub fn place(&self) -> Place<'_> {
         match self.address.as_str() {
@@ -276,35 +285,6 @@ impl Event {
         }?;
         diesel::delete(events::table.filter(events::id.eq_any(old))).execute(connection).map(|_| ())
     }
-
-    /// Whether [`Event::forget_old`] has anything to do.
-    ///
-    /// # Errors
-    /// Returns an error if the query fails.
-    pub fn any_to_forget(connection: &mut DbConnection, now: Timestamp, kept: Option<TimeDelta>) -> QueryResult<bool> {
-        let old = old_events(kept_since(now, kept)).select(events::id);
-        Ok(old.first::<i64>(connection).optional()?.is_some())
-    }
-
-    /// Removes a batch of events that are older than `kept`. Those that the person has not yet been told of stay.
-    ///
-    /// # Errors
-    /// Returns an error if a query fails.
-    pub fn forget_old(connection: &mut DbConnection, now: Timestamp, kept: Option<TimeDelta>) -> QueryResult<()> {
-        let old = old_events(kept_since(now, kept)).order(events::updated_on).limit(BATCH).select(events::id);
-        let old: Vec<i64> = match connection {
-            DbConnection::Sqlite(it) => old.load(it),
-            DbConnection::Postgres(it) => old.for_update().skip_locked().load(it),
-        }?;
-        diesel::delete(events::table.filter(events::id.eq_any(old))).execute(connection).map(|_| ())
-    }
-}
-
-/// Events that last happened before `since`, without those that the person has not yet been told of.
-#[diesel::dsl::auto_type]
-fn old_events(since: Timestamp) -> _ {
-    let told_of = notices::table.select(notices::event_id);
-    events::table.filter(events::updated_on.lt(since)).filter(events::id.ne_all(told_of))
 }
 
 impl EventAction {

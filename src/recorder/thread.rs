@@ -246,17 +246,15 @@ impl Writer {
         if Token::any_ended_session(connection, now, kept)? {
             write(connection, now, |tx| Token::forget_ended_sessions(tx.connection, now, kept))?;
         }
-        if OnceOnly::any_to_forget(connection, now, kept.idempotency)? {
-            write(connection, now, |tx| OnceOnly::forget_old(tx.connection, now, kept.idempotency))?;
-        }
-        if Event::any_to_forget(connection, now, kept.activity)? {
-            write(connection, now, |tx| Event::forget_old(tx.connection, now, kept.activity))?;
-        }
-        if AuditEntry::any_to_forget(connection, now, kept.audit)? {
-            write(connection, now, |tx| AuditEntry::forget_old(tx.connection, now, kept.audit))?;
-        }
-        if RefusedUse::any_to_forget(connection, now, kept.activity)? {
-            write(connection, now, |tx| RefusedUse::forget_old(tx.connection, now, kept.activity))?;
+        for (rows, kept) in [
+            (OnceOnly::PERISHABLE, kept.idempotency),
+            (Event::PERISHABLE, kept.activity),
+            (RefusedUse::PERISHABLE, kept.activity),
+            (AuditEntry::PERISHABLE, kept.audit),
+        ] {
+            if rows.any_to_forget(connection, now, kept)? {
+                write(connection, now, |tx| rows.forget_old(tx.connection, now, kept))?;
+            }
         }
         if ServiceUse::any_to_forget(connection, now.date())? {
             write(connection, now, |tx| ServiceUse::forget_old(tx.connection, now.date()))?;

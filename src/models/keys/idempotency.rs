@@ -6,11 +6,10 @@ use diesel::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 use super::key::{Key, KeyRefusal};
-use crate::clock::Timestamp;
 use crate::db::schema::idempotency_keys;
 use crate::db::{DbConnection, DbError, write_error};
 use crate::models::people::user::User;
-use crate::models::retention::{BATCH, kept_since};
+use crate::models::retention::{BATCH, Perishable, kept_since};
 use crate::models::tx::Tx;
 use crate::secret::Secret;
 
@@ -91,6 +90,10 @@ impl Issued {
 }
 
 impl OnceOnly {
+    /// How results are removed.
+    pub const PERISHABLE: Perishable =
+        Perishable { table: "idempotency_keys", key: "digest", since: "created_on", older: "<=", condition: "TRUE" };
+
     /// The request that a person sends with `credential` and names `key`. `request` holds the parts that have to be the
     /// same if it is sent again. Its result is remembered for so long; `None`: for ever.
     pub fn new(user_id: i64, credential: &str, key: &str, request: &[&[u8]], remembered: Option<TimeDelta>) -> Self {
@@ -142,30 +145,6 @@ impl OnceOnly {
             .select(idempotency_keys::digest)
             .load(connection)?;
         let rows = idempotency_keys::table.filter(idempotency_keys::digest.eq_any(oldest));
-        diesel::delete(rows).execute(connection).map(|_| ())
-    }
-
-    /// Whether [`OnceOnly::forget_old`] has anything to do.
-    ///
-    /// # Errors
-    /// Returns an error if the query fails.
-    pub fn any_to_forget(connection: &mut DbConnection, now: Timestamp, kept: Option<TimeDelta>) -> QueryResult<bool> {
-        let old = idempotency_keys::table.filter(idempotency_keys::created_on.le(kept_since(now, kept)));
-        let found = old.select(idempotency_keys::token_id).first::<i64>(connection).optional()?;
-        Ok(found.is_some())
-    }
-
-    /// Removes a batch of results that are older than `kept`.
-    ///
-    /// # Errors
-    /// Returns an error if a query fails.
-    pub fn forget_old(connection: &mut DbConnection, now: Timestamp, kept: Option<TimeDelta>) -> QueryResult<()> {
-        let old: Vec<Vec<u8>> = idempotency_keys::table
-            .filter(idempotency_keys::created_on.le(kept_since(now, kept)))
-            .limit(BATCH)
-            .select(idempotency_keys::digest)
-            .load(connection)?;
-        let rows = idempotency_keys::table.filter(idempotency_keys::digest.eq_any(old));
         diesel::delete(rows).execute(connection).map(|_| ())
     }
 }

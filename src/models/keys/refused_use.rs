@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::TimeDelta;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text, Timestamp as SqlTimestamp};
 
@@ -10,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::db::DbConnection;
 use crate::db::schema::{refused_uses, services, tokens};
 use crate::models::client::Client;
-use crate::models::retention::{BATCH, kept_since};
+use crate::models::retention::Perishable;
 
 /// How many clients are told apart for one key. Any others share one row, so that nobody can fill the disk with made-up
 /// addresses and programs.
@@ -140,6 +139,15 @@ impl RefusedUses {
 }
 
 impl RefusedUse {
+    /// How they are removed: after their last refusal.
+    pub const PERISHABLE: Perishable = Perishable {
+        table: "refused_uses",
+        key: "token_id, service, address, agent",
+        since: "last_on",
+        older: "<",
+        condition: "TRUE",
+    };
+
     /// Who was refused with a key during its suspension, or its last one; the latest first.
     ///
     /// # Errors
@@ -186,36 +194,5 @@ impl RefusedUse {
             .filter(tried)
             .count()
             .get_result(connection)
-    }
-
-    /// Whether [`RefusedUse::forget_old`] has anything to do.
-    ///
-    /// # Errors
-    /// Returns an error if the query fails.
-    pub fn any_to_forget(connection: &mut DbConnection, now: Timestamp, kept: Option<TimeDelta>) -> QueryResult<bool> {
-        let old = refused_uses::table.filter(refused_uses::last_on.lt(kept_since(now, kept)));
-        Ok(old.select(refused_uses::token_id).first::<i64>(connection).optional()?.is_some())
-    }
-
-    /// Removes a batch of what last happened longer ago than activity is `kept`.
-    ///
-    /// # Errors
-    /// Returns an error if the query fails.
-    pub fn forget_old(connection: &mut DbConnection, now: Timestamp, kept: Option<TimeDelta>) -> QueryResult<()> {
-        let old = |wait: &str| {
-            let query = format!(
-                "DELETE FROM refused_uses WHERE (token_id, service, address, agent) IN (
-                     SELECT token_id, service, address, agent FROM refused_uses
-                     WHERE last_on < $1 ORDER BY last_on LIMIT $2 {wait}
-                 )"
-            );
-            diesel::sql_query(query).bind::<SqlTimestamp, _>(kept_since(now, kept)).bind::<BigInt, _>(BATCH)
-        };
-        match connection {
-            DbConnection::Sqlite(sqlite) => old("").execute(sqlite),
-            // Rows that are locked are already being removed by another process.
-            DbConnection::Postgres(postgres) => old("FOR UPDATE SKIP LOCKED").execute(postgres),
-        }
-        .map(|_| ())
     }
 }
