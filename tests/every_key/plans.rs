@@ -46,6 +46,9 @@ async fn a_page_is_read_from_the_index_of_its_order(#[values(Sqlite, Postgres)] 
                     for sorted in ["TEMP B-TREE", "Sort", "Hash"] {
                         assert!(!plan.contains(sorted), "{case}");
                     }
+                    // Where PostgreSQL expects to find less than a page and one key more, it may sort whatever it finds.
+                    let is_expected_full = plan.lines().next().is_some_and(|limit| limit.contains("rows=51 "));
+                    assert!(db == Sqlite || after.is_some() || is_expected_full, "{case}");
                     // A scan of SQLite reads an index from its beginning, until the page is full.
                     let scans = plan.lines().filter(|line| line.contains("SCAN") || line.contains("Seq Scan"));
                     let is_of_index = |line: &str| after.is_none() && line.contains(index);

@@ -203,9 +203,9 @@ impl ListedRows {
         statement.add("(");
         not_used(statement, "listed", ["<=", "<"]);
         if self.order.by != SortBy::LastUsed {
-            statement.add(" AND (SELECT count(*) FROM tokens AS other WHERE other.key_id = listed.id AND ");
+            statement.add(" AND NOT (SELECT count(*) > 0 FROM tokens AS other WHERE other.key_id = listed.id AND ");
             not_used(statement, "other", [">", ">="]);
-            statement.add(") = 0");
+            statement.add(")");
         }
         statement.add(")");
     }
@@ -240,12 +240,12 @@ impl ListedRows {
 /// secrets has lost uses since.
 fn add_recorded_since(statement: &mut Statement, time: Timestamp) {
     let later = |statement: &mut Statement, which: &str, times: &[&str]| {
-        statement.add(&format!("(SELECT count(*) FROM tokens AS other WHERE {which} AND ("));
+        statement.add(&format!("NOT (SELECT count(*) > 0 FROM tokens AS other WHERE {which} AND ("));
         for (number, column) in times.iter().enumerate() {
             let or = if number == 0 { "" } else { " OR " };
             statement.add(&format!("{or}other.{column} > ")).bind(Value::Time(time));
         }
-        statement.add(")) = 0");
+        statement.add("))");
     };
     statement.add("(");
     later(statement, "other.id = coalesce(listed.key_id, listed.id)", &["created_on", "recorded_since"]);
@@ -274,12 +274,13 @@ fn stands_for_its_key(by: SortBy, times: Times) -> String {
     if by != SortBy::LastUsed {
         return "listed.key_id IS NULL".to_owned();
     }
-    // Counted, and not NOT EXISTS, which PostgreSQL may turn into a join with the whole table. A key has few secrets.
+    // Counted, and not NOT EXISTS, which PostgreSQL may turn into a join with the whole table. A key has few secrets. Nor
+    // is the count compared with 0 out here: PostgreSQL would expect a few rows of a million, and so sort them all.
     let none_later = |which: &str| {
         let (other, listed) = (times.used("other"), times.used("listed"));
         format!(
-            "(SELECT count(*) FROM tokens AS other WHERE {which} AND ({other} > {listed}
-                  OR {other} = {listed} AND other.id > listed.id)) = 0"
+            "NOT (SELECT count(*) > 0 FROM tokens AS other WHERE {which} AND ({other} > {listed}
+                  OR {other} = {listed} AND other.id > listed.id))"
         )
     };
     let (of_key, first) = ("other.key_id = coalesce(listed.key_id, listed.id)", "other.id = listed.key_id");
