@@ -91,7 +91,7 @@ fn make_private(path: &Path) {
 
 /// What the code relies on, whatever the role, the database or the server say of it. `transaction` says the isolation
 /// once more, for whoever puts PgBouncer in between. Not `default_transaction_read_only`: with that somebody stops writes.
-const SETTINGS: [(&str, &str); 11] = [
+const SETTINGS: [(&str, &str); 12] = [
     // A transaction locks a row first and decides by what it reads then: a snapshot from before the lock is too old.
     ("default_transaction_isolation", "read committed"),
     ("default_transaction_deferrable", "off"),
@@ -102,6 +102,9 @@ const SETTINGS: [(&str, &str); 11] = [
     // Each statement is planned once, for any values: for a lookup of a few secrets PostgreSQL would do it every time,
     // which takes longer than to run it.
     ("plan_cache_mode", "force_generic_plan"),
+    // Where PostgreSQL expects a page of a list to read much of the table, it would compile the query (JIT). That takes half
+    // a second each time, and the page a millisecond.
+    ("jit", "off"),
     // The pool keeps connections, and an import is one transaction, however long that takes.
     ("idle_session_timeout", "0"),
     ("idle_in_transaction_session_timeout", "0"),

@@ -43,8 +43,9 @@ async fn a_page_is_read_from_the_index_of_its_order(#[values(Sqlite, Postgres)] 
                     let plan = list.explained(&mut connection, (after, 50), now).expect("a plan");
                     let case = format!("{query:?} after {after:?}:\n{plan}");
                     assert!(plan.contains(index), "{case}");
-                    for sorted in ["TEMP B-TREE", "Sort", "Hash"] {
-                        assert!(!plan.contains(sorted), "{case}");
+                    // To compile a query (JIT) takes PostgreSQL longer than to read a page.
+                    for slow in ["TEMP B-TREE", "Sort", "Hash", "JIT"] {
+                        assert!(!plan.contains(slow), "{case}");
                     }
                     // Where PostgreSQL expects to find less than a page and one key more, it may sort whatever it finds.
                     let is_expected_full = plan.lines().next().is_some_and(|limit| limit.contains("rows=51 "));
