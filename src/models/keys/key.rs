@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
+use diesel::backend::Backend;
+use diesel::dsl::AsSelect;
 use diesel::prelude::*;
 
 use super::authority::Authority;
@@ -75,6 +77,15 @@ pub struct Key {
 /// What of a row is read for its key only.
 type KeyRow = (Token, Option<String>, LastClient);
 
+/// The columns of a [`KeyRow`].
+fn row<DB: Backend>() -> (AsSelect<Token, DB>, tokens::note, AsSelect<LastClient, DB>)
+where
+    Token: Selectable<DB>,
+    LastClient: Selectable<DB>,
+{
+    (Token::as_select(), tokens::note, LastClient::as_select())
+}
+
 /// Which secret of a key was used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UsedSecret {
@@ -143,12 +154,8 @@ impl Key {
         // Each backend has its own query, as in `Token::find_active`: My account runs it on every view. Which kinds are asked
         // for is no part of it, as Diesel does not keep a statement whose number of parameters varies.
         let mut rows: Vec<KeyRow> = match connection {
-            DbConnection::Sqlite(it) => {
-                theirs.select((Token::as_select(), tokens::note, LastClient::as_select())).load(it)
-            }
-            DbConnection::Postgres(it) => {
-                theirs.select((Token::as_select(), tokens::note, LastClient::as_select())).load(it)
-            }
+            DbConnection::Sqlite(it) => theirs.select(row()).load(it),
+            DbConnection::Postgres(it) => theirs.select(row()).load(it),
         }?;
         rows.retain(|(token, ..)| actions.contains(&token.action));
         Self::of_rows(connection, rows, KeysOf::User(user_id))
@@ -159,13 +166,14 @@ impl Key {
     /// # Errors
     /// Returns an error if a query fails.
     pub fn with_ids(connection: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<Self>> {
-        let rows = || {
-            let keys = tokens::table.filter(tokens::action.eq_any(TokenAction::KEYS));
-            keys.select((Token::as_select(), tokens::note, LastClient::as_select()))
+        let is_key = || tokens::action.eq_any(TokenAction::KEYS);
+        let firsts = tokens::table.filter(is_key()).filter(tokens::id.eq_any(ids)).filter(tokens::key_id.is_null());
+        let later = tokens::table.filter(is_key()).filter(tokens::key_id.eq_any(ids));
+        let (mut found, later): (Vec<KeyRow>, Vec<KeyRow>) = match connection {
+            DbConnection::Sqlite(it) => (firsts.select(row()).load(it)?, later.select(row()).load(it)?),
+            DbConnection::Postgres(it) => (firsts.select(row()).load(it)?, later.select(row()).load(it)?),
         };
-        let firsts = rows().filter(tokens::id.eq_any(ids)).filter(tokens::key_id.is_null());
-        let mut found: Vec<KeyRow> = firsts.load(connection)?;
-        found.extend(rows().filter(tokens::key_id.eq_any(ids)).load::<KeyRow>(connection)?);
+        found.extend(later);
         found.sort_by_key(|(token, ..)| token.id);
         // A key may have been revoked between the two queries.
         let keys = Self::of_rows(connection, found, KeysOf::These(ids))?;
@@ -192,7 +200,7 @@ impl Key {
             .filter(tokens::user_id.eq(user_id))
             .filter(tokens::action.eq_any(TokenAction::KEYS))
             .order(tokens::id)
-            .select((Token::as_select(), tokens::note, LastClient::as_select()))
+            .select(row())
             .load(connection)?;
         Ok(Self::of_rows(connection, rows, KeysOf::User(user_id))?.into_iter().find(|key| key.id == id))
     }

@@ -233,10 +233,12 @@ impl From<&User> for Owner {
 
 impl Owner {
     fn with_ids(connection: &mut DbConnection, ids: &[i64]) -> QueryResult<BTreeMap<i64, Self>> {
-        let rows: Vec<(i64, String, String, String, UserStatus)> = users::table
-            .filter(users::id.eq_any(ids))
-            .select((users::id, users::login, users::firstname, users::lastname, users::status))
-            .load(connection)?;
+        let columns = (users::id, users::login, users::firstname, users::lastname, users::status);
+        let owners = users::table.filter(users::id.eq_any(ids)).select(columns);
+        let rows: Vec<(i64, String, String, String, UserStatus)> = match connection {
+            DbConnection::Sqlite(it) => owners.load(it),
+            DbConnection::Postgres(it) => owners.load(it),
+        }?;
         let owner =
             |(id, login, first, last, status)| (id, Self { id, login, name: format!("{first} {last}"), status });
         Ok(rows.into_iter().map(owner).collect())

@@ -29,8 +29,8 @@ pub fn of_keys(connection: &mut DbConnection, whose: KeysOf<'_>) -> QueryResult<
         token_services::access,
     ));
     // The pages of access tokens run this on every view: Diesel caches the SQL of a query for one backend only.
-    let rows: Vec<(i64, String, Access)> = match (whose, connection) {
-        (KeysOf::User(user_id), connection) => {
+    let rows: Vec<(i64, String, Access)> = match whose {
+        KeysOf::User(user_id) => {
             let theirs = tokens::table.filter(tokens::user_id.eq(user_id)).select(tokens::id);
             let held = held.filter(token_services::token_id.eq_any(theirs));
             match connection {
@@ -38,7 +38,13 @@ pub fn of_keys(connection: &mut DbConnection, whose: KeysOf<'_>) -> QueryResult<
                 DbConnection::Postgres(it) => held.load(it),
             }
         }
-        (KeysOf::These(ids), connection) => held.filter(token_services::token_id.eq_any(ids)).load(connection),
+        KeysOf::These(ids) => {
+            let held = held.filter(token_services::token_id.eq_any(ids));
+            match connection {
+                DbConnection::Sqlite(it) => held.load(it),
+                DbConnection::Postgres(it) => held.load(it),
+            }
+        }
     }?;
     let mut scopes: BTreeMap<i64, BTreeSet<ServiceScope>> = BTreeMap::new();
     for (key_id, service, access) in rows {

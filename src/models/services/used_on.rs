@@ -32,10 +32,15 @@ pub fn of_keys(
     pending: &[(KeyOnService, Timestamp)],
     now: Timestamp,
 ) -> QueryResult<BTreeMap<i64, Vec<UsedService>>> {
-    let written: Vec<(i64, i64, Timestamp)> = service_uses::table
-        .filter(service_uses::token_id.eq_any(key_ids))
-        .select((service_uses::token_id, service_uses::service_id, service_uses::last_used_on))
-        .load(connection)?;
+    let theirs = service_uses::table.filter(service_uses::token_id.eq_any(key_ids)).select((
+        service_uses::token_id,
+        service_uses::service_id,
+        service_uses::last_used_on,
+    ));
+    let written: Vec<(i64, i64, Timestamp)> = match connection {
+        DbConnection::Sqlite(it) => theirs.load(it),
+        DbConnection::Postgres(it) => theirs.load(it),
+    }?;
     let written = written.into_iter().map(|(key_id, service_id, on)| (KeyOnService { key_id, service_id }, on));
     let mut latest: BTreeMap<KeyOnService, Timestamp> = BTreeMap::new();
     for (of, on) in written.chain(pending.iter().copied()) {
