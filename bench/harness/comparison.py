@@ -11,7 +11,8 @@ from statistics import median
 
 from . import report
 from .databases import Postgres, Sqlite
-from .measurements import DATABASES, ROUNDS, SECONDS, STEPS, WORK, fresh_database, prepare, say, spread, take
+from .measurements import STEPS, prepare, take
+from .runs import DATABASES, ROUNDS, SECONDS, WORK, fresh_database, say, spread
 
 FOLDER = Path("target/compare").resolve()
 RESULT = Path("target/compare.json")

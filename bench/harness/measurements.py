@@ -9,27 +9,21 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 from . import load, report
-from .databases import Postgres, Sqlite, add_people_with_keys, mistyped, secrets
+from .databases import add_people_with_keys, mistyped, secrets
 from .proxies import Nginx, add_service_with_tokens
+from .runs import DATABASES, PROGRAMS, ROUNDS, SECONDS, WORK, fresh_database, say, server, signed_in, spread
 from .servers import MemoryWatch, Server
 
 KEYS = 10_000
-PASSWORD = "a password of the bench"
 # The recorder looks every second: two flushes, and the start before them.
 SHORTEST_RECORDING_STEP = 3
 STARTS = 7
 UPDATE_REQUESTS = 100_000
 
-SECONDS = int(os.environ.get("BENCH_SECONDS", "5"))
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
-DATABASES = os.environ.get("BENCH_DATABASES", "sqlite,postgres").split(",")
 GROWTH = [int(size) for size in os.environ.get("BENCH_GROWTH", "1000,100000,5000000").split(",")]
 
-PROGRAMS = Path(os.environ.get("CARGO_TARGET_DIR", "target"), "release").resolve()
-WORK = Path("target/bench").resolve()
 RESULT = Path("target/bench.json")
 
 CURRENT = "/users/current.json"
@@ -91,41 +85,14 @@ def measure(database):
     }
 
 
-def say(text):
-    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr)
-
-
-def fresh_database(kind, name, program="latchkey"):
-    """A database that `program` has migrated."""
-    database = Sqlite(WORK / f"{name}.db") if kind == "sqlite" else Postgres(name)
-    run_once(program, database, "migrate", "run")
-    return database
-
-
-def run_once(program, database, *arguments, stdin=""):
-    command = [PROGRAMS / program, *arguments]
-    environment = os.environ | {"DATABASE_URL": database.url}
-    subprocess.run(command, env=environment, input=stdin, text=True, check=True, stdout=subprocess.DEVNULL)
-
-
 def prepare(database, program="latchkey", values_in=WORK):
     """People, keys that are right and keys that are not, and somebody who is signed in."""
     keys = secrets(1, KEYS)
     add_people_with_keys(database, keys)
-    run_once(program, database, "user", "password", "person1", "--password-stdin", stdin=PASSWORD)
-    with server(program, database) as signed_in_at:
-        signed_in_at.answers("/healthz")
-        cookie = signed_in_at.sign_in("person1", PASSWORD)
+    cookie = signed_in("person1", database, program)
     values = {"keys": keys, "wrong": secrets(2, KEYS), "malformed": map(mistyped, keys), "cookies": [cookie]}
     for name, lines in values.items():
         (values_in / name).write_text("\n".join(lines) + "\n", encoding="ascii")
-
-
-def server(program, database, **settings):
-    """`program` is the name of one that was built, or the path of another."""
-    serve = [] if program == "plain_route" else ["serve"]
-    log = WORK / f"{Path(program).name}.log"
-    return Server([PROGRAMS / program, *serve], database, log, **settings)
 
 
 def alternate(database):
@@ -152,10 +119,6 @@ def alternate(database):
             )
         rows[step.name] = row
     return rows
-
-
-def spread(values):
-    return {"median": median(values), "least": min(values), "most": max(values)}
 
 
 def take(step, database, values_in=WORK):
