@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import load, report
-from .databases import add_people_with_keys, mistyped, secrets
+from .databases import add_people_with_keys, fill_with_tokens, mistyped, secrets
 from .proxies import Nginx, add_service_with_tokens
 from .runs import DATABASES, PROGRAMS, ROUNDS, SECONDS, WORK, fresh_database, say, server, signed_in, spread
 from .servers import MemoryWatch, Server
@@ -262,7 +262,7 @@ def growth(kind):
     for size in GROWTH:
         say(f"{kind}: {size} tokens")
         databases[size] = fresh_database(kind, f"growth{size}")
-        databases[size].fill(size)
+        fill_with_tokens(databases[size], size)
     rounds = []
     for number in range(ROUNDS):
         say(f"{kind}: lookups, round {number + 1} of {ROUNDS}")
