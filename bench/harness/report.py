@@ -12,7 +12,7 @@ def table(results):
         f"a step; load average {before} before, {after} after; medians, spread in brackets"
     ]
     for title in titles:
-        parts += [rows(title, results[title]), others(results[title])]
+        parts += [rows(title, results[title]), others(results[title]), lists(title, results[title]["lists"])]
     parts.append(f"Size of the binary: {results['binary_mb']:.1f} MB")
     parts.append(columns(targets(results, titles), "<>>>"))
     return "\n\n".join(parts)
@@ -90,6 +90,30 @@ def others(measured):
     return columns(lines, "<><<") + f"\n{what}: {updates['updates']}"
 
 
+def lists(title, measured):
+    """The pages of the administrator's lists, and their files."""
+    sizes = "{few[keys]:,} keys and {few[entries]:,} entries are few, {many[keys]:,} and {many[entries]:,} many"
+    heading = [f"{title}, one connection", "few ms", "many ms", "times", ""]
+    heading += [f"page {measured['far_page']:,} ms", "of page 1", ""]
+    lines = [heading]
+    for list_name, path in (("keys", "/admin/keys"), ("audit", "/admin/audit")):
+        for name, row in measured[list_name].items():
+            lines.append(
+                [
+                    f"{path}, {name}",
+                    *(just_median(row[it], "{:.2f}") for it in ("few_ms", "many_ms")),
+                    *with_spread(row["times_few"], "{:.2f}"),
+                    just_median(row.get("far_ms"), "{:.2f}"),
+                    *with_spread(row.get("times_first"), "{:.2f}"),
+                ]
+            )
+    files = [[f"{title}, every key as a file", "keys/s", "", "RssAnon MB"]]
+    for name, row in measured["exports"].items():
+        rate = with_spread(row["keys_a_second"], "{:.0f}")
+        files.append([f"{name}, {measured['many']['keys']:,} keys", *rate, f"{row['rss_anon_mb']['most']:.1f}"])
+    return "\n".join([columns(lines, "<>>><>><"), sizes.format(**measured), "", columns(files, "<><>")])
+
+
 def targets(results, titles):
     lines = [["figure", "must reach", "reached", ""]]
 
@@ -116,7 +140,28 @@ def targets(results, titles):
         updates = measured["updates"]
         reached = updates["updates"] in (1, 2) and updates["requests"] >= 100_000 and updates["seconds"] < 60
         line(title, "UPDATEs for 100,000 requests", "1 (or 2)", updates["updates"], reached, "{}")
+        for what, limit, value, reached, form in of_lists(measured["lists"]):
+            line(title, what, limit, value, reached, form)
     return lines
+
+
+def of_lists(measured):
+    """The figures of the administrator's lists that have a limit, of the slowest order or filter of each."""
+    most = lambda list_name, figure: max(row[figure]["median"] for row in measured[list_name].values())
+    many = measured["many"]
+    slowest = [
+        (f"{many['keys']:,} keys, each order", "keys", "times_few", 2),
+        (f"{many['entries']:,} entries, each filter", "audit", "times_few", 2),
+        (f"page {measured['far_page']:,} of the keys, of page 1", "keys", "times_first", 1.5),
+    ]
+    for what, list_name, figure, limit in slowest:
+        value = most(list_name, figure)
+        yield what, f"≤ {limit} times", value, value <= limit, "{:.2f}"
+    for name, row in measured["exports"].items():
+        rate = row["keys_a_second"]["median"]
+        yield f"{name} of {many['keys']:,} keys", "≥ 50,000/s", rate, rate >= 50_000, "{:,.0f}"
+    memory = max(row["rss_anon_mb"]["most"] for row in measured["exports"].values())
+    yield f"memory while {many['keys']:,} keys are sent", "≤ 100 MB", memory, memory <= 100, "{:.1f}"
 
 
 def with_spread(values, form):

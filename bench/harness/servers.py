@@ -66,6 +66,18 @@ class Server:
         finally:
             connection.close()
 
+    def lines(self, path, **headers):
+        """How many lines there are in the answer to `path`, which may be longer than memory."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request("GET", path, headers=headers)
+            answer, lines = connection.getresponse(), 0
+            while part := answer.read(1 << 20):
+                lines += part.count(b"\n")
+            return lines
+        finally:
+            connection.close()
+
     def sign_in(self, login, password):
         """The session's cookie."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
