@@ -9,15 +9,17 @@ import sys
 from pathlib import Path
 from statistics import median
 
-from . import report
-from .databases import Postgres, Sqlite
-from .measurements import STEPS, prepare, take
-from .runs import DATABASES, ROUNDS, SECONDS, WORK, fresh_database, say, spread
+from . import load, report
+from .databases import Postgres, Sqlite, secrets
+from .measurements import CURRENT, KEYS, STEPS, prepare, take
+from .proxies import Nginx, add_service_with_tokens
+from .runs import DATABASES, ROUNDS, SECONDS, WORK, fresh_database, say, server, spread
 
 FOLDER = Path("target/compare").resolve()
 RESULT = Path("target/compare.json")
 TITLES = {"sqlite": Sqlite.title, "postgres": Postgres.title}
 FIGURES = ("requests_a_second", "processor_us", "p50_ms", "p99_ms")
+QUESTION = "a question behind nginx"
 
 
 class Commit:
@@ -68,7 +70,25 @@ class Contender:
     values: Path
 
     def take(self, step):
+        if step == QUESTION:
+            return self.ask()
         return take(dataclasses.replace(step, program=self.program), self.database, self.values)
+
+    def ask(self):
+        """Requests with keys through nginx, which asks about each, and then answers by itself."""
+        self.database.set_last_use_back()
+        with (
+            server(self.program, self.database, LATCHKEY_TRUSTED_PROXIES="127.0.0.1") as asked,
+            Nginx(WORK / "nginx", asks=asked) as nginx,
+        ):
+            asked.answers("/healthz")
+            before = asked.processor_seconds()
+            loaded = load.requests_with("Authorization", self.values / "service_keys", nginx.address + CURRENT, SECONDS)
+            processor_us = (asked.processor_seconds() - before) * 1e6 / loaded.requests
+        if loaded.failed + loaded.refused:
+            sys.exit(f"bench/compare: not the answers that were expected behind nginx: {loaded}")
+        figures = {"requests_a_second": loaded.requests_a_second, "p50_ms": loaded.p50_ms, "p99_ms": loaded.p99_ms}
+        return figures | {"processor_us": processor_us}
 
 
 def contender(name, program, kind):
@@ -76,6 +96,9 @@ def contender(name, program, kind):
     values.mkdir()
     database = fresh_database(kind, f"bench_{name}", program)
     prepare(database, program, values)
+    keys = secrets(3, KEYS)
+    add_service_with_tokens(database, KEYS, keys)
+    (values / "service_keys").write_text("".join(f"Bearer {key}\n" for key in keys), encoding="ascii")
     return Contender(program, database, values)
 
 
@@ -96,17 +119,17 @@ def run(other):
 
 def alternate(title, then, now):
     """Both programs, one right after the other under each kind of load, every other round the other way round."""
-    steps = [step for step in STEPS if step.program == "latchkey"]
-    pairs = {step.name: [] for step in steps}
+    steps = {step.name: step for step in STEPS if step.program == "latchkey"} | {QUESTION: QUESTION}
+    pairs = {name: [] for name in steps}
     for number in range(ROUNDS):
         say(f"{title}: round {number + 1} of {ROUNDS}")
-        for step in steps:
+        for name, step in steps.items():
             if number % 2 == 0:
                 first, second = then.take(step), now.take(step)
-                pairs[step.name].append((first, second))
+                pairs[name].append((first, second))
             else:
                 first, second = now.take(step), then.take(step)
-                pairs[step.name].append((second, first))
+                pairs[name].append((second, first))
     return {name: {figure: compared(figure, taken) for figure in FIGURES} for name, taken in pairs.items()}
 
 

@@ -226,8 +226,8 @@ def behind_nginx(database):
         latchkey = running.enter_context(server("latchkey", database, LATCHKEY_TRUSTED_PROXIES="127.0.0.1"))
         service.answers(CURRENT)
         latchkey.answers("/healthz")
-        plain = running.enter_context(Nginx(WORK / "nginx_plain", service))
-        asking = running.enter_context(Nginx(WORK / "nginx_asking", service, latchkey))
+        plain = running.enter_context(Nginx(WORK / "nginx_plain", service.port))
+        asking = running.enter_context(Nginx(WORK / "nginx_asking", service.port, latchkey))
         if (plain.get(CURRENT), asking.get(CURRENT)) != (200, 401):
             sys.exit("bench/run: nginx does not ask, or asks in vain")
         rounds = []

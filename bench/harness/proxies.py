@@ -17,26 +17,32 @@ HOST = "wiki.example.org"
 STARTS_WITHIN = 30
 
 
-class Nginx:
-    """Nginx while the `with` block runs; `asks`: the program that it asks about every request, if any."""
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
-    def __init__(self, folder, service, asks=None):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+
+class Nginx:
+    """Nginx while the `with` block runs. `service`: the port of the service behind it; without one it answers by itself.
+    `asks`: the program that it asks about every request, if any."""
+
+    def __init__(self, folder, service=None, asks=None):
+        self.port, own = free_port(), free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self._folder = folder
-        self._settings = self._documented(service, asks)
+        answers = "" if service else f"server {{ listen 127.0.0.1:{own}; location / {{ return 200 'a page'; }} }}\n"
+        self._settings = self._documented(service or own, asks, answers)
 
-    def _documented(self, service, asks):
+    def _documented(self, service, asks, answers):
         # What is needed once, and the host of the service.
         blocks = PAGE.read_text(encoding="utf-8").split("```nginx\n")[1:3]
         lines = [line for block in blocks for line in block.split("```")[0].splitlines()]
         lines = [line for line in lines if not line.strip().startswith("ssl_")]
         changes = {
             "listen 443 ssl http2;": f"listen 127.0.0.1:{self.port};",
-            "127.0.0.1:8080": f"127.0.0.1:{service.port}",
-            "127.0.0.1:3000": f"127.0.0.1:{asks.port if asks else service.port}",
+            "127.0.0.1:8080": f"127.0.0.1:{service}",
+            "127.0.0.1:3000": f"127.0.0.1:{asks.port if asks else service}",
             "/var/log/nginx/": f"{self._folder}/",
         }
         if not asks:
@@ -50,7 +56,7 @@ class Nginx:
         temporary = "".join(f"{kind}_temp_path {self._folder}/{kind};\n" for kind in kinds)
         return (
             f"daemon off; worker_processes auto; pid {self._folder}/pid; error_log {self._folder}/error.log;\n"
-            f"events {{ worker_connections 4096; }}\nhttp {{\n{temporary}{text}\n}}\n"
+            f"events {{ worker_connections 4096; }}\nhttp {{\n{temporary}{text}\n{answers}}}\n"
         )
 
     def __enter__(self):
