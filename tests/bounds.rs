@@ -239,6 +239,32 @@ async fn however_much_is_sent_the_process_answers_and_loses_nothing(#[values(Sql
     assert!(row.recorded_use() >= Some(second), "{:?} is not {second} or later", row.recorded_use());
 }
 
+/// "10,000 ticks: one clear sentence, the right status": actix-http reads no address as long as that, and says nothing.
+#[rstest]
+#[tokio::test]
+async fn an_address_that_is_too_long_is_told_in_its_own_format(
+    #[values(Sqlite, Postgres)] db: Db,
+    #[values("", "/keys")] base: &str,
+) {
+    let site = Site::start_with(db, &[&format!("--url=http://127.0.0.1{base}")]).await;
+    let ids: String = (0..10_000).map(|id| format!("&ids={}", 1_000_000 + id)).collect();
+    let sentence = "The address of this request is too long. Send less at once.";
+    for (path, told) in [
+        ("/admin/keys/revoke", format!("<p class=\"lead\">{sentence}")),
+        ("/nothing", format!("<p class=\"lead\">{sentence}")),
+        ("/users.json", format!("{{\"errors\":[\"{sentence}\"]}}")),
+        ("/users.xml", format!("<error>{sentence}</error>")),
+    ] {
+        let long = format!("{base}{path}?{ids}");
+        for request in [RawRequest::get(long.as_str()), RawRequest::get(long.as_str()).sending("POST", "a body")] {
+            let answer = request.send(&site.url).expect("an answer");
+            assert_eq!(answer.status, 414, "{path}: {}", answer.text);
+            assert!(answer.text.contains(&told), "{path}: {}", answer.text);
+        }
+    }
+    assert_eq!(site.get(&format!("{base}/healthz")).send().await.expect("an answer").status(), 200, "the site goes on");
+}
+
 /// "People are found by a few words": more of them are told, and nobody is found instead of everybody.
 #[rstest]
 #[tokio::test]

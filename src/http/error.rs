@@ -78,6 +78,9 @@ pub enum AppError {
     /// 413
     #[error("The request is too large.")]
     TooLarge,
+    /// 414
+    #[error("The address of this request is too long. Send less at once.")]
+    AddressTooLong,
     /// 415
     #[error("{0}")]
     UnsupportedMediaType(&'static str),
@@ -227,6 +230,7 @@ impl ResponseError for AppError {
             Self::Gone(_) => StatusCode::GONE,
             Self::PreconditionFailed(_) => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::AddressTooLong => StatusCode::URI_TOO_LONG,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyAttempts(_) | Self::TooManyRequests(_) | Self::RateExceeded { .. } => {

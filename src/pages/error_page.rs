@@ -39,6 +39,7 @@ fn title(status: StatusCode) -> &'static str {
         404 => "Page not found",
         405 => "This method is not supported",
         413 => "Request too large",
+        414 => "Address too long",
         422 => "This could not be saved",
         429 => "Too many requests",
         503 => "Not available at the moment",

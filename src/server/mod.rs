@@ -3,6 +3,7 @@
 mod answer;
 mod final_slash;
 mod key_figures;
+mod long_address;
 pub mod metrics;
 mod missing_ending;
 mod offers;

@@ -12,6 +12,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::long_address;
+
 /// The option of `Connection`, and the header with the protocols that are offered.
 const UPGRADE: &[u8] = b"upgrade";
 /// Stands in its place: neither an option nor a header that means anything.
@@ -193,6 +195,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for WithoutOffers<T> {
                 let mut part = ReadBuf::new(&mut part);
                 ready!(Pin::new(&mut this.stream).poll_read(context, &mut part))?;
                 this.held.extend_from_slice(part.filled());
+                if let Place::Head(_) = this.place {
+                    long_address::shorten(&mut this.held);
+                }
                 if part.filled().is_empty() || this.held.len() > LONGEST_LINE {
                     this.place = Place::Unknown;
                 }

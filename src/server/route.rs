@@ -4,10 +4,10 @@ use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::middleware::from_fn;
-use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, ResponseError, guard, web};
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, ResponseError, guard, web};
 
 use super::answer::{ErrorFormat, answer};
-use super::final_slash;
+use super::{final_slash, long_address};
 use crate::http::asks::{Argument, Asks};
 use crate::http::error::AppError;
 
@@ -142,10 +142,11 @@ impl At {
         &self.answers
     }
 
-    /// Responds with 404 to every method.
+    /// Responds with 404 to every method, or with 414 if the address was too long.
     pub fn nothing_here(self) -> impl HttpServiceFactory {
         let Self { resource, .. } = self;
-        let nothing = web::to(async || Err::<HttpResponse, _>(AppError::NotFound));
+        let nothing =
+            web::to(async |request: HttpRequest| Err::<HttpResponse, _>(long_address::nothing_at(request.path())));
         resource
             .default_service(nothing)
             .wrap(from_fn(|request, next| answer(request, next, ErrorFormat::AsThePathSays)))
