@@ -12,7 +12,7 @@ from statistics import median
 from . import load, report
 from .databases import Postgres, Sqlite, secrets
 from .measurements import CURRENT, KEYS, STEPS, prepare, take
-from .proxies import Nginx, add_service_with_tokens
+from .proxies import HOST, Nginx, add_service_with_tokens
 from .runs import DATABASES, ROUNDS, SECONDS, WORK, fresh_database, say, server, spread
 
 FOLDER = Path("target/compare").resolve()
@@ -83,7 +83,8 @@ class Contender:
         ):
             asked.answers("/healthz")
             before = asked.processor_seconds()
-            loaded = load.requests_with("Authorization", self.values / "service_keys", nginx.address + CURRENT, SECONDS)
+            values, address = self.values / "service_keys", nginx.address + CURRENT
+            loaded = load.requests_with("Authorization", values, address, SECONDS, host=HOST)
             processor_us = (asked.processor_seconds() - before) * 1e6 / loaded.requests
         if loaded.failed + loaded.refused:
             sys.exit(f"bench/compare: not the answers that were expected behind nginx: {loaded}")

@@ -24,8 +24,9 @@ class Load:
 class Wrk:
     """A wrk that runs; `end` waits for it."""
 
-    def __init__(self, script, address, seconds, *arguments, connections=CONNECTIONS, threads=2):
+    def __init__(self, script, address, seconds, *arguments, connections=CONNECTIONS, threads=2, host=None):
         command = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s"]
+        command += ["-H", f"Host: {host}"] if host else []
         command += ["-s", f"bench/load/{script}.lua", address, "--", *arguments]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 

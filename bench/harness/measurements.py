@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import lists, load, report
 from .databases import add_people_with_keys, fill_with_tokens, mistyped, secrets
-from .proxies import Nginx, add_service_with_tokens
+from .proxies import HOST, Nginx, add_service_with_tokens
 from .runs import DATABASES, PROGRAMS, ROUNDS, SECONDS, WORK, fresh_database, say, server, signed_in, spread
 from .servers import MemoryWatch, Server
 
@@ -235,8 +235,8 @@ def behind_nginx(database):
             taken = {}
             for name, nginx in [("plain", plain), ("asking", asking)][:: 1 if number % 2 == 0 else -1]:
                 address = nginx.address + CURRENT
-                many = load.requests_with(header, values, address, SECONDS)
-                alone = load.requests_with(header, values, address, SECONDS, connections=1, threads=1)
+                many = load.requests_with(header, values, address, SECONDS, host=HOST)
+                alone = load.requests_with(header, values, address, SECONDS, host=HOST, connections=1, threads=1)
                 if many.failed + many.refused + alone.failed + alone.refused:
                     sys.exit(f"bench/run: {name} behind nginx: not the answers that were expected: {many} {alone}")
                 taken[name] = (many, alone)
