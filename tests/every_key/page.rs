@@ -32,7 +32,8 @@ async fn administrators_see_every_key_and_where_to_go_from_it(#[values(Sqlite, P
     let (hint, path) = (&key.secret[45..], format!("/admin/users/{}/keys/{}", alice.id, key.id));
     for told in [
         format!("deploy ends in ····{hint} See your account Test Person alice alice"),
-        "Last used less than a minute ago In use Expires in 7 days created less than a minute ago".to_owned(),
+        "Last used less than a minute ago In use from 127.0.0.1 Expires in 7 days created less than a minute ago"
+            .to_owned(),
         "Test Person locked locked Never used Too early to say Refused: the account is not active".to_owned(),
     ] {
         assert!(list.shows(&told), "{told}: {}", list.text());
