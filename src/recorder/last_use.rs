@@ -8,6 +8,7 @@
 //! the reasons.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -108,10 +109,9 @@ impl LastUse {
             return;
         }
         match self.unrecorded.keep_all(&waiting) {
-            Ok(()) => tracing::warn!(
-                keys = waiting.len(),
-                "uses that cannot be written are in their file; a crash now would lose later uses, and leave a gap"
-            ),
+            Ok(()) => tracing::debug!(keys = waiting.len(), "uses that cannot be written are in their file"),
+            // There is none: nobody has named a folder for it.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => {
                 tracing::warn!(%error, keys = waiting.len(), "a crash now would lose uses that cannot be written");
             }
