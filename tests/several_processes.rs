@@ -247,7 +247,6 @@ async fn all_of_them_together_write_a_key_once_a_minute(#[values(Sqlite, Postgre
 fn overlapping_batches_neither_deadlock_nor_lose_a_use(#[values(Sqlite, Postgres)] db: Db) {
     use latchkey::db::transaction;
     use latchkey::models::keys::recording::{RecordIf, TokenUse};
-
     use latchkey::models::keys::token::Token;
 
     let database = TestDatabase::migrated(db);

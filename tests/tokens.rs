@@ -2,7 +2,6 @@
 
 use chrono::TimeDelta;
 use latchkey::models::keys::recording::{RecordIf, TokenUse};
-
 use latchkey::models::keys::token::{Claim, Presented, Token, TokenAction};
 use latchkey::models::tx::Tx;
 use rstest::rstest;

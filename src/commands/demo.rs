@@ -21,7 +21,6 @@ use crate::models::keys::key::Key;
 use crate::models::keys::key_request::{Expiry, Grace, KeyPolicy, NewKey};
 use crate::models::keys::recording::{RecordIf, TokenUse, UsedBy};
 use crate::models::keys::scope::KeyScopes;
-
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::user::{NewUser, Profile, User, UserStatus};
 use crate::models::services::service::Service;

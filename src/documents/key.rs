@@ -9,7 +9,6 @@ use crate::models::keys::list_query::ListedState;
 use crate::models::keys::recording::UsedBy;
 use crate::models::keys::scope::Scope;
 use crate::models::keys::suspension::Afterwards;
-
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::keys::verdict::Verdict;
 use crate::secret::Secret;

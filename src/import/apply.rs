@@ -16,7 +16,6 @@ use crate::db::DbConnection;
 use crate::models::audit::{KeyThen, MovedIn};
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::recording::{RecordIf, TokenUse};
-
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::user::{Profile, UserStatus};
 use crate::models::tx::Tx;

@@ -28,7 +28,6 @@ use crate::models::client::{Caller, Client, LatestCaller};
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::key::{Key, KeyUse};
 use crate::models::keys::recording::{RecordIf, TokenUse, UsedBy};
-
 use crate::models::keys::token::Token;
 use crate::models::tx::Tx;
 

@@ -6,7 +6,6 @@ use super::unrecorded::UnrecordedUse;
 use crate::clock::{Timestamp, ahead_of};
 use crate::models::client::{Client, LatestCaller};
 use crate::models::keys::recording::WRITE_INTERVAL;
-
 use crate::models::keys::token::Token;
 
 /// A use of a token that is not written yet.

@@ -5,7 +5,6 @@ use crate::clock::Timestamp;
 use crate::models::keys::key::{Key, KeyUse};
 use crate::models::keys::list::UnwrittenUses;
 use crate::models::keys::recording::UsedBy;
-
 use crate::models::keys::token::Token;
 use crate::models::services::uses::KeyOnService;
 

@@ -5,7 +5,6 @@ use latchkey::db::DbError;
 use latchkey::models::client::Client;
 use latchkey::models::event::{EventAction, NewEvent};
 use latchkey::models::keys::recording::{RecordIf, TokenUse};
-
 use latchkey::models::keys::token::{Token, TokenAction};
 use latchkey::models::people::user::User;
 use latchkey::models::tx::Tx;

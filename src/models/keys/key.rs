@@ -19,7 +19,6 @@ use super::notice::Notice;
 use super::recording::{LastClient, RecordIf, TokenUse, UsedBy};
 use super::scope::{KeyScopes, Scopes};
 use super::suspension::{self, Suspension};
-
 use super::token::{Token, TokenAction};
 use super::verdict::Evidence;
 use crate::clock::{Timestamp, end_in_words};

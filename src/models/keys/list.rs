@@ -9,7 +9,6 @@ use super::key::{Key, KeyUse};
 use super::list_query::{AnyScope, KeyQuery, ListErrors, ListField, ListedState, Unused};
 use super::list_rows::{ListedRows, Row};
 use super::recording::UsedBy;
-
 use super::token::Token;
 use crate::clock::Timestamp;
 use crate::db::DbConnection;

@@ -17,7 +17,6 @@ use crate::metrics::Flushes;
 use crate::models::client::Caller;
 use crate::models::keys::key::{Key, KeyUse};
 use crate::models::keys::recording::{UsedBy, WRITE_INTERVAL};
-
 use crate::models::keys::token::Token;
 use crate::recorder::unrecorded::{Unrecorded, UnrecordedUse};
 use crate::recorder::wake_up::WakeUp;
