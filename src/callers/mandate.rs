@@ -19,7 +19,8 @@ use crate::db::{DbConnection, DbError, WriteError};
 use crate::http::error::{AppError, FOR_ADMINISTRATORS, FOR_FULL_ACCESS};
 use crate::models::audit::Doer;
 use crate::models::keys::authority::Authority;
-use crate::models::keys::key::Key;
+use crate::models::keys::few_keys::FewKeys;
+use crate::models::keys::key::{Key, KeyRefusal};
 use crate::models::keys::scope::{Scope, Scopes};
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::user::{Locked, User};
@@ -313,21 +314,19 @@ impl Mandate {
         self.write_locking(&[person].into(), Locked::AndAdministrators, work).await
     }
 
-    /// Like [`Mandate::write`], for what an administrator does about the keys of several people. It also locks the rows of
-    /// these people, together with those of the caller in the order of their ids, which prevents a deadlock.
+    /// Like [`Mandate::write`], for what an administrator does about keys of several people. It also locks the rows of their
+    /// owners, together with those of the caller in the order of their ids, which prevents a deadlock.
     ///
     /// # Errors
     /// Returns the same errors as [`Mandate::write`].
-    pub async fn write_about_keys_of<T, E>(
+    pub async fn write_about_keys<T: Send + 'static>(
         &self,
-        people: &BTreeSet<i64>,
-        work: impl FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
-    ) -> Result<Result<T, E>, AppError>
-    where
-        T: Send + 'static,
-        E: WriteError + Send + 'static,
-    {
-        self.write_locking(people, Locked::These, work).await
+        keys: FewKeys,
+        work: impl FnOnce(&FewKeys, &mut Tx<'_>) -> Result<T, KeyRefusal> + Send + 'static,
+    ) -> Result<Result<T, KeyRefusal>, AppError> {
+        let these = keys.clone();
+        let owners = self.app.database.read(move |connection| these.owners(connection)).await?;
+        self.write_locking(&owners, Locked::These, move |tx| work(&keys, tx)).await
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the door")]

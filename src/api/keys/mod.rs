@@ -166,14 +166,13 @@ async fn export(app: &web::Data<App>, request: &HttpRequest, format: ExportForma
     ),
 )]
 pub async fn revoke(
-    app: web::Data<App>,
     request: HttpRequest,
     me: AdminUser<KeysWrite>,
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
     let keys = FewKeysRequest::read(Body::read(&request, payload).await?.members()?)?;
     let beyond = "One of these keys can do more than the key you use, so none of them was revoked.";
-    let outcome = change(&app, &me, keys, beyond, |keys, tx| keys.revoke(tx)).await?;
+    let outcome = change(&me, keys, beyond, |keys, tx| keys.revoke(tx)).await?;
     respond(HttpResponse::Ok(), &RevokedDocument { revoked: ids(&outcome.done), gone: outcome.gone })
 }
 
@@ -200,14 +199,13 @@ pub async fn revoke(
     ),
 )]
 pub async fn suspend(
-    app: web::Data<App>,
     request: HttpRequest,
     me: AdminUser<KeysWrite>,
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
     let (keys, new) = FewSuspendedRequest::read(Body::read(&request, payload).await?.members()?)?;
     let beyond = "One of these keys can do more than the key you use, so none of them was suspended.";
-    let outcome = change(&app, &me, keys, beyond, move |keys, tx| keys.suspend(tx, new)).await?;
+    let outcome = change(&me, keys, beyond, move |keys, tx| keys.suspend(tx, new)).await?;
     let document =
         SuspendedDocument { suspended: ids(&outcome.done), unchanged: ids(&outcome.unchanged), gone: outcome.gone };
     respond(HttpResponse::Ok(), &document)
@@ -236,7 +234,6 @@ pub async fn suspend(
     ),
 )]
 pub async fn resume(
-    app: web::Data<App>,
     request: HttpRequest,
     me: AdminUser<KeysWrite>,
     payload: web::Payload,
@@ -244,7 +241,7 @@ pub async fn resume(
     let keys = FewKeysRequest::read(Body::read(&request, payload).await?.members()?)?;
     let beyond =
         "One of these keys can do more, or expires later, than the key you use, so none of them was switched on.";
-    let outcome = change(&app, &me, keys, beyond, |keys, tx| keys.resume(tx)).await?;
+    let outcome = change(&me, keys, beyond, |keys, tx| keys.resume(tx)).await?;
     let document =
         ResumedDocument { resumed: ids(&outcome.done), unchanged: ids(&outcome.unchanged), gone: outcome.gone };
     respond(HttpResponse::Ok(), &document)
@@ -252,7 +249,6 @@ pub async fn resume(
 
 /// Changes keys of several people. `beyond` is the answer if one of them may do more than the key that is used.
 async fn change<F>(
-    app: &App,
     me: &AdminUser<KeysWrite>,
     keys: FewKeys,
     beyond: &'static str,
@@ -261,9 +257,7 @@ async fn change<F>(
 where
     F: FnOnce(&FewKeys, &mut Tx<'_>) -> Result<Outcome, KeyRefusal> + Send + 'static,
 {
-    let these = keys.clone();
-    let owners = app.database.read(move |connection| these.owners(connection)).await?;
-    match me.mandate.write_about_keys_of(&owners, move |tx| change(&keys, tx)).await? {
+    match me.mandate.write_about_keys(keys, change).await? {
         Err(KeyRefusal::Beyond) => Err(AppError::Forbidden(beyond)),
         outcome => Ok(outcome?),
     }

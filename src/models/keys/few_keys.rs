@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use diesel::QueryResult;
+use diesel::prelude::*;
 
 use super::key::{Key, KeyRefusal};
 use super::suspension::NewSuspension;
+use super::token::TokenAction;
 use crate::db::DbConnection;
+use crate::db::schema::tokens;
 use crate::models::ids::{KeyId, UserId};
 use crate::models::tx::Tx;
 
@@ -53,7 +55,9 @@ impl FewKeys {
     /// # Errors
     /// Returns an error if a query fails.
     pub fn owners(&self, connection: &mut DbConnection) -> QueryResult<BTreeSet<i64>> {
-        Ok(Key::with_ids(connection, &self.0)?.into_iter().map(|key| key.user_id).collect())
+        let keys = tokens::table.filter(tokens::id.eq_any(&self.0)).filter(tokens::action.eq_any(TokenAction::KEYS));
+        let owners = keys.select(tokens::user_id).distinct().load(connection)?;
+        Ok(owners.into_iter().collect())
     }
 
     /// Revokes them, each as [`Key::revoke`] does.

@@ -2,33 +2,45 @@
 
 use std::cmp::Reverse;
 
+use actix_session::Session;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use super::Row;
 use crate::app::App;
-use crate::callers::mandate::Mandate;
 use crate::http::error::AppError;
 use crate::models::keys::few_keys::{FewKeys, Outcome};
-use crate::models::keys::key::{Key, KeyRefusal};
+use crate::models::keys::key::Key;
 use crate::models::keys::list::ListedKey;
-use crate::models::tx::Tx;
 use crate::pages::count;
+use crate::pages::form::{PasswordAgain, error_summary};
 use crate::pages::shell::{Shell, page};
+use crate::pages::suspension::SuspensionChoices;
 
-/// The chosen keys, as a question shows them.
-pub struct ChosenKeys {
+/// The question whether the chosen keys are to be suspended or revoked.
+#[derive(Template)]
+#[template(path = "everybodys_keys/question.html")]
+pub struct Question {
+    shell: Shell,
+    chosen: ChosenKeys,
+    /// How long they can be suspended; `None`: they are revoked.
+    choices: Option<SuspensionChoices>,
+    again: PasswordAgain,
+}
+
+/// The chosen keys, as the question shows them.
+struct ChosenKeys {
     /// How many there are: `3 keys`; empty if there are none.
-    pub number: String,
+    number: String,
     /// Their ids, with blanks between.
-    pub ids: String,
+    ids: String,
     /// Those that were used in the last 30 days, the latest use first.
-    pub recent: Vec<Row>,
+    recent: Vec<Row>,
     /// All others.
-    pub others: Vec<Row>,
+    others: Vec<Row>,
     /// How many are gone already, as a sentence; empty if none are.
-    pub gone: String,
+    gone: String,
 }
 
 #[derive(Template)]
@@ -47,12 +59,34 @@ struct DoneKey {
     hint: String,
 }
 
-impl ChosenKeys {
-    /// The keys as they are now.
+impl Question {
+    /// The question about `keys` as they are now.
     ///
     /// # Errors
     /// Returns an error if a query fails.
-    pub async fn of(app: &web::Data<App>, keys: &FewKeys) -> Result<Self, AppError> {
+    pub async fn about(
+        app: &web::Data<App>,
+        (request, session): (&HttpRequest, &Session),
+        keys: &FewKeys,
+        (choices, again): (Option<SuspensionChoices>, PasswordAgain),
+    ) -> Result<Self, AppError> {
+        let (shell, chosen) = (Shell::of(app, request, session)?, ChosenKeys::of(app, keys).await?);
+        Ok(Self { shell, chosen, choices, again })
+    }
+
+    fn verb(&self) -> &'static str {
+        if self.choices.is_some() { "Suspend" } else { "Revoke" }
+    }
+
+    fn error_summary(&self) -> Vec<(&'static str, String)> {
+        let of_span = self.choices.iter().flat_map(|choices| error_summary(&[("for", &choices.span)]));
+        self.again.error_summary_after(&of_span.collect::<Vec<_>>())
+    }
+}
+
+impl ChosenKeys {
+    /// The keys as they are now.
+    async fn of(app: &web::Data<App>, keys: &FewKeys) -> Result<Self, AppError> {
         let (ids, this, now) = (keys.ids().to_vec(), app.clone(), app.clock.now());
         let read = app.database.read(move |connection| ListedKey::with_ids(connection, &ids, &this.recorder, now));
         let found: Vec<ListedKey> = read.await?.into_values().collect();
@@ -103,21 +137,6 @@ fn few_keys<'a>(ids: impl Iterator<Item = &'a str>) -> Result<FewKeys, AppError>
     let ids: Result<Vec<i64>, _> = ids.map(str::parse).collect();
     let ids = ids.map_err(|_| AppError::BadRequest("The form is incomplete: a key has no valid id.".into()))?;
     FewKeys::of(ids).map_err(|too_many| AppError::Invalid(vec![format!("{too_many}.")]))
-}
-
-/// Changes all of the keys at once. Sending the form again changes nothing more.
-///
-/// # Errors
-/// Those of [`Mandate::write`], and what the change refuses.
-pub async fn change(
-    app: &App,
-    mandate: &Mandate,
-    keys: FewKeys,
-    change: impl FnOnce(&FewKeys, &mut Tx<'_>) -> Result<Outcome, KeyRefusal> + Send + 'static,
-) -> Result<Outcome, AppError> {
-    let these = keys.clone();
-    let owners = app.database.read(move |connection| these.owners(connection)).await?;
-    Ok(mandate.write_about_keys_of(&owners, move |tx| change(&keys, tx)).await??)
 }
 
 /// The page that says what became of the keys. `done` says what was done to those that were changed, `unchanged` what is

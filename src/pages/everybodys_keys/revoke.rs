@@ -3,36 +3,21 @@
 use actix_session::Session;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use askama::Template;
 use serde::Deserialize;
 
-use super::chosen::{self, ChosenKeys};
+use super::chosen::{self, Question};
 use crate::app::App;
 use crate::callers::confirmation::Sensitive;
 use crate::callers::session_user::AdminSession;
 use crate::http::error::AppError;
-use crate::pages::form::{PasswordAgain, error_summary};
+use crate::pages::form::PasswordAgain;
 use crate::pages::shell::{Shell, page};
-
-#[derive(Template)]
-#[template(path = "everybodys_keys/revoke.html")]
-struct RevokePage {
-    shell: Shell,
-    chosen: ChosenKeys,
-    again: PasswordAgain,
-}
 
 /// The form of the question.
 #[derive(Deserialize)]
 pub struct RevokeForm {
     #[serde(default)]
     chosen: String,
-}
-
-impl RevokePage {
-    fn error_summary(&self) -> Vec<(&'static str, String)> {
-        error_summary(&[("password", &self.again.field)])
-    }
 }
 
 /// `GET /admin/keys/revoke`, with a parameter `ids` for each key.
@@ -45,9 +30,8 @@ pub async fn ask(
     session: Session,
     me: AdminSession,
 ) -> Result<HttpResponse, AppError> {
-    let chosen = ChosenKeys::of(&app, &chosen::asked_for(&request)?).await?;
-    let (shell, again) = (Shell::of(&app, &request, &session)?, PasswordAgain::of(&app, &me.token));
-    page(StatusCode::OK, &RevokePage { shell, chosen, again })
+    let (keys, again) = (chosen::asked_for(&request)?, PasswordAgain::of(&app, &me.token));
+    page(StatusCode::OK, &Question::about(&app, (&request, &session), &keys, (None, again)).await?)
 }
 
 /// `POST /admin/keys/revoke`: all of them at once. Sending the form again changes nothing, and says so.
@@ -65,12 +49,12 @@ pub async fn revoke(
     let mandate = match sensitive.confirm(&app, &request).await? {
         Ok(mandate) => mandate,
         Err(why) => {
-            let (shell, chosen) = (Shell::of(&app, &request, &session)?, ChosenKeys::of(&app, &keys).await?);
-            let again = PasswordAgain::refused(why);
-            return page(StatusCode::UNPROCESSABLE_ENTITY, &RevokePage { shell, chosen, again });
+            let again = (None, PasswordAgain::refused(why));
+            let question = Question::about(&app, (&request, &session), &keys, again).await?;
+            return page(StatusCode::UNPROCESSABLE_ENTITY, &question);
         }
     };
-    let outcome = chosen::change(&app, &mandate, keys, |keys, tx| keys.revoke(tx)).await?;
+    let outcome = mandate.write_about_keys(keys, |keys, tx| keys.revoke(tx)).await??;
     let done = match outcome.done.len() {
         0 => "No key has been revoked.".to_owned(),
         1 => "1 key has been revoked. No program can use it any more.".to_owned(),

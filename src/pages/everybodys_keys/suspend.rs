@@ -3,27 +3,17 @@
 use actix_session::Session;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use askama::Template;
 use serde::Deserialize;
 
-use super::chosen::{self, ChosenKeys};
+use super::chosen::{self, Question};
 use crate::app::App;
 use crate::callers::confirmation::Sensitive;
 use crate::callers::session_user::AdminSession;
 use crate::http::error::AppError;
 use crate::models::keys::few_keys::Outcome;
-use crate::pages::form::{PasswordAgain, error_summary};
+use crate::pages::form::PasswordAgain;
 use crate::pages::shell::{Shell, page};
 use crate::pages::suspension::{SuspendForm, SuspensionChoices};
-
-#[derive(Template)]
-#[template(path = "everybodys_keys/suspend.html")]
-struct SuspendPage {
-    shell: Shell,
-    chosen: ChosenKeys,
-    choices: SuspensionChoices,
-    again: PasswordAgain,
-}
 
 /// The form of the question.
 #[derive(Deserialize)]
@@ -32,12 +22,6 @@ pub struct SuspendSeveralForm {
     chosen: String,
     #[serde(flatten)]
     suspension: SuspendForm,
-}
-
-impl SuspendPage {
-    fn error_summary(&self) -> Vec<(&'static str, String)> {
-        error_summary(&[("for", &self.choices.span), ("password", &self.again.field)])
-    }
 }
 
 /// `GET /admin/keys/suspend`, with a parameter `ids` for each key.
@@ -50,10 +34,9 @@ pub async fn ask(
     session: Session,
     me: AdminSession,
 ) -> Result<HttpResponse, AppError> {
-    let chosen = ChosenKeys::of(&app, &chosen::asked_for(&request)?).await?;
-    let (shell, again) = (Shell::of(&app, &request, &session)?, PasswordAgain::of(&app, &me.token));
-    let choices = SuspensionChoices::new(&app, &SuspendForm::default());
-    page(StatusCode::OK, &SuspendPage { shell, chosen, choices, again })
+    let (keys, again) = (chosen::asked_for(&request)?, PasswordAgain::of(&app, &me.token));
+    let choices = Some(SuspensionChoices::new(&app, &SuspendForm::default()));
+    page(StatusCode::OK, &Question::about(&app, (&request, &session), &keys, (choices, again)).await?)
 }
 
 /// `POST /admin/keys/suspend`: all of them at once.
@@ -74,13 +57,13 @@ pub async fn suspend(
         (Err(why), _) => (choices, PasswordAgain::refused(why)),
         (Ok(_), Err(problem)) => (choices.refused(problem), PasswordAgain::default()),
         (Ok(mandate), Ok(new)) => {
-            let outcome = chosen::change(&app, &mandate, keys, move |keys, tx| keys.suspend(tx, new)).await?;
+            let outcome = mandate.write_about_keys(keys, move |keys, tx| keys.suspend(tx, new)).await??;
             let shell = Shell::of(&app, &request, &session)?;
             return chosen::done(shell, "Keys suspended", &outcome, [done(&outcome), unchanged(&outcome)]);
         }
     };
-    let (shell, chosen) = (Shell::of(&app, &request, &session)?, ChosenKeys::of(&app, &keys).await?);
-    page(StatusCode::UNPROCESSABLE_ENTITY, &SuspendPage { shell, chosen, choices, again })
+    let question = Question::about(&app, (&request, &session), &keys, (Some(choices), again)).await?;
+    page(StatusCode::UNPROCESSABLE_ENTITY, &question)
 }
 
 fn done(outcome: &Outcome) -> String {
