@@ -17,6 +17,7 @@ use crate::db::Database;
 use crate::db::lookups::Lookups;
 use crate::http::error::AppError;
 use crate::metrics::Metrics;
+use crate::models::keys::account_lookup::AccountLookup;
 use crate::models::keys::token::Claim;
 use crate::models::retention::Retention;
 use crate::models::services::service::ServiceLookup;
@@ -36,6 +37,8 @@ pub struct App {
     pub tokens: Lookups<Claim>,
     /// What somebody may do on which service.
     pub services: Lookups<ServiceLookup>,
+    /// What *My account* shows of a person's keys.
+    pub accounts: Lookups<AccountLookup>,
     /// The time.
     pub clock: Clock,
     /// What is written behind.
@@ -80,6 +83,7 @@ impl App {
             recorder: recorder.map_err(no_thread)?,
             tokens: Lookups::start(database.clone(), &metrics.panics).map_err(no_thread)?,
             services: Lookups::start(database.clone(), &metrics.panics).map_err(no_thread)?,
+            accounts: Lookups::start(database.clone(), &metrics.panics).map_err(no_thread)?,
             metrics,
             database,
             clock,
@@ -90,10 +94,12 @@ impl App {
     /// The names of those threads of which one has ended, which none of them does by itself: what they do for requests
     /// waits, or is done by fewer, until the process is started anew.
     pub fn gone_threads(&self) -> Vec<&'static str> {
+        let lookups =
+            [self.tokens.are_threads_there(), self.services.are_threads_there(), self.accounts.are_threads_there()];
         let all = [
             ("recorder", self.recorder.is_running()),
             ("hashing", self.passwords.threads().are_all_there()),
-            ("lookups", self.tokens.are_threads_there() && self.services.are_threads_there()),
+            ("lookups", lookups.iter().all(|are_there| *are_there)),
         ];
         all.into_iter().filter(|(_, is_there)| !is_there).map(|(name, _)| name).collect()
     }

@@ -1,6 +1,6 @@
-//! What is asked of the database for every request: whose secret it is, and what services there are. On PostgreSQL, what
-//! arrives while something else is being looked up shares the next query: the way there and back costs more than the
-//! query does.
+//! What is asked of the database most often: whose secret it is, what services there are, what keys a person has. On
+//! PostgreSQL, what arrives while something else is being looked up shares the next query: the way there and back costs
+//! more than the query does.
 
 use std::sync::mpsc::{Sender, channel};
 
@@ -17,7 +17,7 @@ const THREADS: usize = 2;
 /// What one query answers, at most.
 const MOST_TOGETHER: usize = 100;
 
-/// Something that is looked up for every request.
+/// Something that is looked up for many requests.
 pub trait Lookup: Clone + Send + 'static {
     /// What there is to say about it.
     type Answer: Send + 'static;
@@ -35,7 +35,7 @@ pub trait Lookup: Clone + Send + 'static {
     fn answer_each(connection: &mut DbConnection, all: &[Self]) -> QueryResult<Vec<Self::Answer>>;
 }
 
-/// Looks things of one kind up for every request of the process.
+/// Looks things of one kind up for all requests of the process.
 pub struct Lookups<L: Lookup> {
     database: Database,
     /// `None`: each is looked up where it is asked for.

@@ -16,8 +16,8 @@ use crate::app::App;
 use crate::callers::confirmation::Sensitive;
 use crate::callers::session_user::SessionUser;
 use crate::http::error::AppError;
+use crate::models::keys::account_lookup::AccountLookup;
 use crate::models::keys::key::Key;
-use crate::models::keys::notice::Notice;
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::user::{Profile, SaveError, User, UserField};
 use crate::models::rules::FieldError;
@@ -161,12 +161,7 @@ async fn answer(
     (profile, password): (Profile, PasswordAgain),
     errors: &[FieldError<UserField>],
 ) -> Result<HttpResponse, AppError> {
-    let user_id = user.id;
-    let known = app.database.lookup(move |connection| {
-        let keys = Key::of_user(connection, user_id, &TokenAction::KEYS)?;
-        Ok((keys, Notice::unseen(connection, user_id)?))
-    });
-    let (keys, unseen) = known.await?;
+    let (keys, unseen) = app.accounts.look_up(AccountLookup { user_id: user.id }).await?;
     let sidebar = Sidebar {
         login: user.login.clone(),
         created: Moment::new(user.created_on, app.clock.now()),
@@ -181,7 +176,7 @@ async fn answer(
         mail: Field::new(profile.mail, UserField::Mail, errors),
         password,
         sidebar,
-        ending: EndingKey::all_of(app, user_id).await?,
+        ending: EndingKey::all_of(app, &keys).await?,
         banners: unseen.into_iter().map(|notice| Banner::new(app, notice)).collect(),
     };
     page(status, &page_shown)

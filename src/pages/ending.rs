@@ -20,20 +20,16 @@ pub struct EndingKey {
 }
 
 impl EndingKey {
-    /// Those of the person with this id, oldest first.
+    /// Those among `keys`, in their order.
     ///
     /// # Errors
-    /// Returns an error if a query fails.
-    pub async fn all_of(app: &App, user_id: i64) -> Result<Vec<Self>, AppError> {
+    /// Returns an error if the query fails.
+    pub async fn all_of(app: &App, keys: &[Key]) -> Result<Vec<Self>, AppError> {
         if app.config.unused_keys.limit().is_none() {
             return Ok(Vec::new());
         }
-        let found = app.database.lookup(move |connection| {
-            let keys = Key::of_user(connection, user_id, &TokenAction::KEYS)?;
-            let ids: Vec<i64> = keys.iter().map(|key| key.id).collect();
-            Ok((keys, Ending::of_keys(connection, &ids)?))
-        });
-        let (keys, endings) = found.await?;
+        let ids: Vec<i64> = keys.iter().map(|key| key.id).collect();
+        let endings = app.database.lookup(move |connection| Ending::of_keys(connection, &ids)).await?;
         let of_key = |key: &Key| Self::new(app, key, endings.get(&key.id).unwrap_or(&Ending::default()));
         Ok(keys.iter().filter_map(of_key).collect())
     }

@@ -134,6 +134,33 @@ async fn it_shows_the_keys_of_who_is_signed_in(#[values(Sqlite, Postgres)] db: D
     assert_eq!(account.html.matches("Ends in").count(), 1, "one key: {}", account.text());
 }
 
+/// On PostgreSQL, pages that are opened at the same time share their queries.
+#[rstest]
+#[tokio::test]
+async fn pages_that_are_opened_at_once_show_each_their_own_keys(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    let mut visitors = Vec::new();
+    for (login, tokens) in [("alice", 0), ("bob", 1), ("carol", 2), ("dora", 3)] {
+        let user = site.add_user(login).await;
+        for _ in 0..tokens {
+            site.add_access_token(&user, "account:read", "30d").await;
+        }
+        visitors.push((login, tokens, site.signed_in(login).await));
+    }
+    let pages = (0..40).map(|number| {
+        let (login, tokens, visitor) = &visitors[number % visitors.len()];
+        async move { (login, tokens, visitor.get("/my/account").await.text()) }
+    });
+    for (login, tokens, text) in futures_util::future::join_all(pages).await {
+        let count = match tokens {
+            0 => "No access token".to_owned(),
+            1 => "1 access token".to_owned(),
+            several => format!("{several} access tokens"),
+        };
+        assert!(text.contains(&format!("Login: {login}")) && text.contains(&count), "{login}: {text}");
+    }
+}
+
 /// A hint is text, too: keys that were moved in may end in anything.
 #[rstest]
 #[tokio::test]

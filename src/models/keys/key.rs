@@ -160,6 +160,20 @@ impl Key {
         Self::of_rows(connection, rows, KeysOf::User(user_id))
     }
 
+    /// The keys of these kinds of several people, oldest first.
+    ///
+    /// # Errors
+    /// Returns an error if a query fails.
+    pub fn of_users(connection: &mut DbConnection, user_ids: &[i64], actions: &[TokenAction]) -> QueryResult<Vec<Self>> {
+        let theirs = tokens::table.filter(tokens::user_id.eq_any(user_ids)).order(tokens::id);
+        let mut rows: Vec<KeyRow> = match connection {
+            DbConnection::Sqlite(it) => theirs.select(row()).load(it),
+            DbConnection::Postgres(it) => theirs.select(row()).load(it),
+        }?;
+        rows.retain(|(token, ..)| actions.contains(&token.action));
+        Self::of_rows(connection, rows, KeysOf::Users(user_ids))
+    }
+
     /// The keys with these ids that are there, by their ids.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Keys. Each secret is a row of `tokens`; a key, as its owner sees it, is one or several of these rows.
 
+pub mod account_lookup;
 pub mod authority;
 pub mod census;
 pub mod ending;

@@ -55,6 +55,19 @@ impl Notice {
         Ok(rows.into_iter().map(|(id, event)| Self { id, event }).collect())
     }
 
+    /// The notices that each of several people has not yet dismissed, oldest first, with the id of the person.
+    ///
+    /// # Errors
+    /// Returns an error if the query fails.
+    pub fn unseen_by(connection: &mut DbConnection, user_ids: &[i64]) -> QueryResult<Vec<(i64, Self)>> {
+        let unseen = notices::table.inner_join(events::table).filter(notices::user_id.eq_any(user_ids)).order(notices::id);
+        let rows: Vec<(i64, i64, Event)> = match connection {
+            DbConnection::Sqlite(it) => unseen.select((notices::user_id, notices::id, Event::as_select())).load(it),
+            DbConnection::Postgres(it) => unseen.select((notices::user_id, notices::id, Event::as_select())).load(it),
+        }?;
+        Ok(rows.into_iter().map(|(user_id, id, event)| (user_id, Self { id, event })).collect())
+    }
+
     /// Dismisses a notice of a person. The event stays.
     ///
     /// # Errors

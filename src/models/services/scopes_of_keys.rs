@@ -14,6 +14,8 @@ use crate::models::keys::scope::{Access, ServiceScope};
 pub enum KeysOf<'a> {
     /// The keys of a person.
     User(i64),
+    /// The keys of people with these ids.
+    Users(&'a [i64]),
     /// The keys with these ids.
     These(&'a [i64]),
 }
@@ -32,6 +34,14 @@ pub fn of_keys(connection: &mut DbConnection, whose: KeysOf<'_>) -> QueryResult<
     let rows: Vec<(i64, String, Access)> = match whose {
         KeysOf::User(user_id) => {
             let theirs = tokens::table.filter(tokens::user_id.eq(user_id)).select(tokens::id);
+            let held = held.filter(token_services::token_id.eq_any(theirs));
+            match connection {
+                DbConnection::Sqlite(it) => held.load(it),
+                DbConnection::Postgres(it) => held.load(it),
+            }
+        }
+        KeysOf::Users(user_ids) => {
+            let theirs = tokens::table.filter(tokens::user_id.eq_any(user_ids)).select(tokens::id);
             let held = held.filter(token_services::token_id.eq_any(theirs));
             match connection {
                 DbConnection::Sqlite(it) => held.load(it),
