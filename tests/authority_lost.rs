@@ -207,6 +207,32 @@ async fn a_body_that_is_held_back_until_then_brings_nothing(
     assert!(refused > 2, "{refused}");
 }
 
+/// Whoever is no owner of a service account any more, or of one that is locked meanwhile, does nothing about its keys.
+#[rstest]
+#[case(By::Key)]
+#[case(By::Session)]
+#[tokio::test]
+async fn nobody_looks_after_a_service_account_that_is_theirs_no_longer(
+    #[case] by: By,
+    #[values("DELETE FROM account_owners", "UPDATE users SET status = 'locked' WHERE id = ACCOUNT")] loss: &str,
+    #[values(Sqlite, Postgres)] db: Db,
+) {
+    let site = Site::start(db).await;
+    let mut refused = 0;
+    for (number, route) in routes_that_write(by).iter().enumerate() {
+        if !route.1.contains("{service_account}") {
+            continue;
+        }
+        let world = World::new(&site, number, by).await;
+        let loss = loss.replace("ACCOUNT", &world.account.id.to_string());
+        let request = world.request(&site, by, route);
+        let (answer, before, after) = overtaken(&site, &world, (by, route.1), request, &loss).await;
+        assert_eq!((answer.status, before), (404, after), "{} {}: {}", route.0, route.1, answer.text);
+        refused += 1;
+    }
+    assert!(refused > 4, "{refused}");
+}
+
 /// With Switch-User the rows of both are asked again.
 #[rstest]
 #[case("DELETE FROM users WHERE id = OTHER", 412)]

@@ -32,6 +32,8 @@ impl Attacked {
         latchkey.run_with_input(&root, PASSWORD).done();
         // What the addresses are about: the person and the access token with the id 2.
         latchkey.add_user("alice", PASSWORD);
+        // And the service account with the id 3.
+        latchkey.run(&["user", "add-service", "account", "--owner=root"]).done();
         let key = latchkey.add_key("root");
         let access = ["key", "add", "root", "--action=access", "--name=deploy", "--scope=account:read"];
         log::note_secret(latchkey.run(&access).done().stdout.trim_end());
@@ -182,7 +184,7 @@ fn headers() -> Vec<(&'static str, String)> {
 fn addresses() -> Vec<(&'static str, String)> {
     let table = [routes::api(), routes::questions(), routes::pages()].into_iter().flatten();
     let address = |pattern: &str| {
-        let with_key = pattern.replace("{key_id:[0-9]+}", "2");
+        let with_key = pattern.replace("{key_id:[0-9]+}", "2").replace("{service_account}", "3");
         let with_id = with_key.replace("{id:[0-9]+}", "{id}").replace("{id}", "2").replace("{rest:.*}", "/wiki");
         with_id.replace("{format:json|xml}", "json")
     };

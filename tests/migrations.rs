@@ -70,6 +70,7 @@ fn the_stock_diesel_cli_runs_redoes_and_reverts_every_migration(#[values(Sqlite,
     for newest in (0..names.len()).rev() {
         // With every migration there and rows in every table, those from `newest` on are taken back and come again.
         insert_rows(&database);
+        database.execute("INSERT INTO account_owners SELECT id, id FROM users");
         let depth = (names.len() - newest).to_string();
         diesel(&database, db, &["migration", "redo", "--number", &depth]);
         let states = migrations::states(&database.url).expect("states");
@@ -77,6 +78,7 @@ fn the_stock_diesel_cli_runs_redoes_and_reverts_every_migration(#[values(Sqlite,
         // What stands in tables that were not taken back is still there.
         let number = |name: &str| names.iter().position(|it| it.ends_with(name)).expect("a migration");
         let (services, uses) = (number("create_services"), number("create_service_uses"));
+        let accounts = number("add_service_accounts");
         let suspensions = number("add_suspensions");
         for (table, made_by) in [
             ("users", 0),
@@ -85,6 +87,7 @@ fn the_stock_diesel_cli_runs_redoes_and_reverts_every_migration(#[values(Sqlite,
             // It has what the events say, and begins with them when it comes again.
             ("audit_entries", 2),
             ("services", services),
+            ("account_owners", accounts),
             ("service_admissions", services),
             ("token_services", services),
             ("service_uses", uses),

@@ -30,6 +30,7 @@ mod migrations;
 mod pages;
 mod panics;
 mod proxies;
+mod service_accounts;
 mod service_uses;
 mod settings;
 mod several_processes;

@@ -6,9 +6,9 @@
 use std::sync::LazyLock;
 
 use actix_web::{HttpResponse, web};
-use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{Content, Ref, RefOr, Response, Schema, Server};
+use utoipa::openapi::{Content, ObjectBuilder, Ref, RefOr, Required, Response, Schema, Server, Type};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::described::{problem, text};
@@ -17,7 +17,7 @@ use super::tokens::request::{RotationRequest, SuspensionRequest};
 use super::tokens::suspensions;
 use super::{account, activity, audit, health, keys, revoke, services, tokens, users};
 use crate::app::App;
-use crate::auth::credentials::API_KEY_HEADER;
+use crate::auth::credentials::{API_KEY_HEADER, SWITCH_USER_HEADER};
 use crate::http::error::AppError;
 use crate::http::format::Format;
 use crate::http::problem::{self as problem_document, Problem};
@@ -75,7 +75,7 @@ use crate::http::problem::{self as problem_document, Problem};
     ),
     components(schemas(Errors, ErrorsAsXml, Problem, RotationRequest, SuspensionRequest)),
     security(("key" = []), ("keyParameter" = []), ("basic" = []), ("bearer" = [])),
-    modifiers(&Credentials, &Formats),
+    modifiers(&Credentials, &Formats, &ServiceAccounts),
 )]
 struct Described;
 
@@ -158,6 +158,52 @@ impl Modify for Formats {
                 }
                 described.paths.paths.insert(path, item);
             }
+        }
+    }
+}
+
+/// Adds the addresses at which the same is said of the keys of a service account, as the table of routes has them.
+struct ServiceAccounts;
+
+impl Modify for ServiceAccounts {
+    fn modify(&self, described: &mut utoipa::openapi::OpenApi) {
+        let is_about_keys = |path: &str| path.starts_with("/my/tokens") && !path.ends_with("/current.json");
+        let own: Vec<(String, PathItem)> = described
+            .paths
+            .paths
+            .iter()
+            .filter(|(path, _)| is_about_keys(path))
+            .map(|it| (it.0.clone(), it.1.clone()))
+            .collect();
+        for (path, mut item) in own {
+            operations(&mut item).for_each(describe_of_service_account);
+            let path = path.replacen("/my", "/my/service-accounts/{service_account}", 1);
+            described.paths.paths.insert(path, item);
+        }
+    }
+}
+
+fn describe_of_service_account(operation: &mut Operation) {
+    if let Some(id) = &mut operation.operation_id {
+        id.push_str("OfServiceAccount");
+    }
+    operation.summary =
+        operation.summary.take().map(|summary| format!("{summary} (of a service account that you own)"));
+    let account = ParameterBuilder::new()
+        .name("service_account")
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .description(Some("The id of the service account"))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1))))
+        .build();
+    let parameters = operation.parameters.get_or_insert_default();
+    // Nobody owns a service account in somebody else's name.
+    parameters.retain(|it| !matches!(it, RefOr::T(parameter) if parameter.name == SWITCH_USER_HEADER));
+    parameters.insert(0, RefOr::T(account));
+    for response in operation.responses.responses.values_mut() {
+        if let RefOr::T(response) = response {
+            // These lead to the operations about one's own keys.
+            response.links.clear();
         }
     }
 }

@@ -20,8 +20,18 @@ use crate::models::people::status_filter;
 use crate::models::people::user::UserStatus;
 
 /// The fields to filter by. A part of the names is looked for by `name`, which is no short filter.
-const FIELDS: [&str; 9] =
-    ["status", "login", "firstname", "lastname", "mail", "admin", "twofa_scheme", "created_on", "last_login_on"];
+const FIELDS: [&str; 10] = [
+    "status",
+    "login",
+    "firstname",
+    "lastname",
+    "mail",
+    "admin",
+    "twofa_scheme",
+    "created_on",
+    "last_login_on",
+    "kind",
+];
 /// Redmine's operators, with the longer before those that they begin with.
 const OPERATORS: [&str; 12] = ["!~", "!*", "*~", ">=", "<=", "><", "=", "!", "~", "^", "$", "*"];
 

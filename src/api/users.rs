@@ -20,8 +20,12 @@ use crate::documents::person::Person;
 use crate::http::address::id_of;
 use crate::http::error::AppError;
 use crate::http::format::Format;
-use crate::models::people::administration::{self, Addition, PersonChanges};
-use crate::models::people::user::{NewUser, Profile, SaveError, User, UserField, UserStatus, normalized_mail};
+use crate::models::people::administration::{self, Addition, PersonChanges, PersonRefusal};
+use crate::models::people::ownership::{NewServiceAccount, set_owners};
+use crate::models::people::service_account::owners_of;
+use crate::models::people::user::{
+    AccountKind, NewUser, Profile, SaveError, User, UserField, UserStatus, normalized_mail,
+};
 use crate::models::rules::FieldError;
 
 /// The number of people in a response by default, and the largest that `limit` can ask for.
@@ -99,6 +103,14 @@ struct PersonDocument {
     /// Whether the password must be changed at the next sign-in.
     #[schema(value_type = Option<bool>, nullable = false)]
     must_change_passwd: Option<String>,
+    /// `service` for a service account. It has a `lastname`, which is its name, and `owners`, and no `firstname`, `mail`
+    /// or `password`. An account keeps its kind.
+    #[schema(nullable = false, pattern = "^(person|service)$")]
+    kind: Option<String>,
+    /// The logins of the people who own the service account, with commas between.
+    #[schema(nullable = false)]
+    #[expect(dead_code, reason = "it may be a list, so it is read by itself; it stands here to be described")]
+    owners: Option<String>,
 }
 
 type JsonPersonDocument = InUser<PersonDocument>;
@@ -112,7 +124,7 @@ impl PartialSchema for NewPerson {
     fn schema() -> RefOr<Schema> {
         let mut schema = PersonDocument::schema();
         if let RefOr::T(Schema::Object(object)) = &mut schema {
-            object.required = ["login", "firstname", "lastname", "mail"].map(str::to_owned).to_vec();
+            object.required = ["login", "lastname"].map(str::to_owned).to_vec();
         }
         schema
     }
@@ -131,6 +143,7 @@ impl Document for PersonDocument {
         "admin",
         "status",
         "must_change_passwd",
+        "kind",
     ];
 }
 
@@ -257,7 +270,13 @@ pub async fn show(
         me.administrator()?;
         find(&app, id?).await?
     };
-    format.respond("user", &shown(viewer.admin, user, &parameters, format))
+    let (is_owned, id) = (viewer.admin && user.is_service_account(), user.id);
+    let person = shown(viewer.admin, user, &parameters, format);
+    if !is_owned {
+        return format.respond("user", &person);
+    }
+    let owners = app.database.lookup(move |connection| owners_of(connection, id)).await?;
+    format.respond("user", &person.owned_by(&owners))
 }
 
 /// `POST /users.{json,xml}`
@@ -292,14 +311,31 @@ pub async fn create(
     me: AdminUser<UsersWrite>,
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
-    let document: PersonDocument = Parameters::read(&request, format, payload, Operation::Create).await?.user()?;
+    let parameters = Parameters::read(&request, format, payload, Operation::Create).await?;
+    let document: PersonDocument = parameters.user()?;
+    let (kind, owners) = (document.kind()?.unwrap_or(AccountKind::Person), parameters.user_words("owners"));
+    if kind == AccountKind::Service {
+        let new = document.service_account(owners.unwrap_or_default())?;
+        let most_accounts = app.config.most_accounts;
+        let added = me.mandate.write(move |tx| {
+            let account = new.make(tx, most_accounts)?;
+            let owners = owners_of(tx.connection, account.id)?;
+            Ok::<_, PersonRefusal>((account.id, Person::for_administrators(account).owned_by(&owners)))
+        });
+        let (id, person) = added.await??;
+        return created(&app, format, id, &person);
+    }
+    if owners.is_some() {
+        return Err(AppError::from(PersonRefusal::NoServiceAccount));
+    }
     let profile = Profile {
         firstname: document.firstname.clone().unwrap_or_default(),
         lastname: document.lastname.clone().unwrap_or_default(),
         mail: document.mail.clone().unwrap_or_default(),
     };
     let login = document.login.as_deref().unwrap_or_default().trim().to_owned();
-    let mut new = NewUser { login, profile: profile.normalized(), password_hash: None, admin: false };
+    let mut new =
+        NewUser { login, profile: profile.normalized(), password_hash: None, admin: false, kind: AccountKind::Person };
     let checked = new.clone();
     let mut errors = app.database.read(move |connection| checked.errors(connection)).await?;
     let password = document.password(Owner { login: &new.login, profile: &new.profile }, &mut errors);
@@ -313,8 +349,13 @@ pub async fn create(
     let most_accounts = app.config.most_accounts;
     let addition = Addition { new, status, must_change_password, most_accounts };
     let added = me.mandate.write(move |tx| addition.make(tx)).await??;
-    let location = app.url.join(&format!("/users/{}", added.id));
-    let body = format.write("user", &Person::for_administrators(added))?;
+    created(&app, format, added.id, &Person::for_administrators(added))
+}
+
+/// The response with an account that has been added.
+fn created(app: &App, format: Format, id: i64, person: &Person) -> Result<HttpResponse, AppError> {
+    let location = app.url.join(&format!("/users/{id}"));
+    let body = format.write("user", person)?;
     let headers = [(LOCATION, location.as_str()), (CONTENT_TYPE, format.content_type())];
     let mut response = HttpResponse::Created();
     for header in headers {
@@ -349,9 +390,13 @@ pub async fn update(
     me: AdminUser<UsersWrite>,
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
-    let document: PersonDocument = Parameters::read(&request, format, payload, Operation::Update).await?.user()?;
+    let parameters = Parameters::read(&request, format, payload, Operation::Update).await?;
+    let (document, owners): (PersonDocument, _) = (parameters.user()?, parameters.user_words("owners"));
     let user = find(&app, id_of(&request)?).await?;
     let id = user.id;
+    if document.kind()?.is_some_and(|kind| kind != user.kind) {
+        return Err(AppError::Invalid(vec!["An account keeps its kind: make another one instead".to_owned()]));
+    }
     let trim = |text: &Option<String>| text.as_ref().map(|text| text.trim().to_owned());
     let mut changes = PersonChanges {
         status: None,
@@ -372,7 +417,11 @@ pub async fn update(
         return Err(SaveError::Invalid(errors).into());
     }
     changes.password_hash = hash(&app, password).await?;
-    me.mandate.write_about(id, move |tx| changes.apply(tx, id)).await??;
+    let changed = me.mandate.write_about(id, move |tx| {
+        changes.apply(tx, id)?;
+        owners.map_or(Ok(()), |owners| set_owners(tx, id, &owners))
+    });
+    changed.await??;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -446,6 +495,27 @@ fn truth(name: &str, text: Option<&str>) -> Result<Option<bool>, AppError> {
 }
 
 impl PersonDocument {
+    /// Whom the account is for; `None`: it does not say.
+    fn kind(&self) -> Result<Option<AccountKind>, AppError> {
+        let Some(kind) = self.kind.as_deref().map(str::trim).filter(|kind| !kind.is_empty()) else { return Ok(None) };
+        let unknown = || AppError::Invalid(vec!["Kind is invalid: there are person and service".to_owned()]);
+        AccountKind::of_text(kind).map(Some).ok_or_else(unknown)
+    }
+
+    /// The service account that it describes, which cannot have what only people have.
+    fn service_account(&self, owners: Vec<String>) -> Result<NewServiceAccount, AppError> {
+        let text = |field: &Option<String>| field.as_deref().unwrap_or_default().trim().to_owned();
+        let is_said = |field: &Option<String>| !text(field).is_empty();
+        if is_said(&self.password) {
+            return Err(PersonRefusal::NoPassword.into());
+        }
+        if is_said(&self.firstname) || is_said(&self.mail) {
+            let problem = "A service account has a login, a lastname, which is its name, and owners: no more";
+            return Err(AppError::Invalid(vec![problem.to_owned()]));
+        }
+        Ok(NewServiceAccount { login: text(&self.login), name: text(&self.lastname), owners })
+    }
+
     /// The new password; `None` if it is missing, empty or breaks a rule.
     fn password(&self, owner: Owner<'_>, errors: &mut Vec<FieldError<UserField>>) -> Option<NewPassword> {
         let password = self.password.as_deref().filter(|password| !password.is_empty())?;

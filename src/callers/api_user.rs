@@ -9,6 +9,7 @@ use futures_util::future::LocalBoxFuture;
 
 use super::mandate::{CHANGE_PASSWORD_FIRST, Grant, Mandate};
 use super::refusals::{basic_challenge, refused_bearer, refused_key};
+use super::service_account::holder_of_keys;
 use super::verify::{Authenticated, Credential, TokenRefusal, verify_password, verify_token};
 use crate::app::App;
 use crate::auth::credentials::{Credentials, Password, SWITCH_USER_HEADER, key_parameter, text_of};
@@ -57,7 +58,8 @@ asked_scopes!(
 
 /// A caller of the API whose credentials grant the scope `S`.
 pub struct ApiUser<S> {
-    /// The person whom the request is for: with X-Redmine-Switch-User, the one that it names.
+    /// The person whom the request is for: with X-Redmine-Switch-User, the one that it names. Or the service account of
+    /// theirs that the address is about.
     pub user: User,
     /// The authority to write in their name.
     pub mandate: Mandate,
@@ -101,6 +103,7 @@ impl<S: AskedScope> FromRequest for ApiUser<S> {
         let request = request.clone();
         Box::pin(async move {
             let (user, mandate) = authorize(&request, S::SCOPE).await?;
+            let (user, mandate) = holder_of_keys(&*App::of(&request)?, &request, user, mandate).await?;
             Ok(Self { user, mandate, scope: PhantomData })
         })
     }

@@ -27,7 +27,7 @@ use crate::models::people::user::User;
 /// A form that gives somebody power, and so asks for the password again. The handler takes this in place of [`Posted`],
 /// and can write only with the mandate that [`Sensitive::confirm`] returns. `Who` is the extractor of the sender.
 pub struct Sensitive<Who, Form> {
-    /// The person who sent the form.
+    /// The person who sent the form, or the service account of theirs that it is about.
     pub user: User,
     /// The session in which it was sent.
     pub session: Token,
@@ -148,7 +148,8 @@ impl<Who, Form> Sensitive<Who, Form> {
         if self.password.expose().is_empty() {
             return Ok(Err(Unconfirmed::Missing));
         }
-        let user = match verify_password(app, request, &self.user.login, &self.password).await? {
+        let login = self.login_of_sender(app).await?;
+        let user = match verify_password(app, request, &login, &self.password).await? {
             Ok(user) => user,
             Err(PasswordRefusal::Wrong) => return Ok(Err(Unconfirmed::Wrong)),
             Err(PasswordRefusal::SecondFactor) => return Ok(Err(Unconfirmed::SecondFactor)),
@@ -158,6 +159,16 @@ impl<Who, Form> Sensitive<Who, Form> {
         let noted = mandate.write(move |tx| Ok::<_, DbError>(Token::confirm(tx.connection, session, tx.now)?));
         noted.await??;
         Ok(Ok(mandate))
+    }
+
+    /// Whose password it is: an owner looks after the keys of a service account by their own.
+    async fn login_of_sender(&self, app: &App) -> Result<String, AppError> {
+        let sender = self.mandate.caller();
+        if sender == self.user.id {
+            return Ok(self.user.login.clone());
+        }
+        let found = app.database.lookup(move |connection| User::find(connection, sender)).await?;
+        found.map(|sender| sender.login).ok_or(AppError::NotFound)
     }
 
     /// The mandate for a form that turns out to give nobody any power, such as one that changes a name but no mail

@@ -21,9 +21,11 @@ use crate::models::audit::Doer;
 use crate::models::keys::authority::Authority;
 use crate::models::keys::few_keys::FewKeys;
 use crate::models::keys::key::{Key, KeyRefusal};
-use crate::models::keys::scope::{Scope, Scopes};
+use crate::models::keys::scope::{KeyScopes, Scope, Scopes};
 use crate::models::keys::token::{Token, TokenAction};
+use crate::models::people::service_account;
 use crate::models::people::user::{Locked, User};
+use crate::models::services::scopes_of_keys;
 use crate::models::tx::{Author, Tx};
 
 /// The message for programs that use Basic authentication while the person must choose a new password.
@@ -49,6 +51,8 @@ pub(super) struct Grant {
     password: Option<GivenPassword>,
     /// The id of the person that an administrator acts as.
     acting_as: Option<i64>,
+    /// The id of the service account whose keys the request is about, and that the person owns.
+    service_account: Option<i64>,
     asked: Required,
 }
 
@@ -77,6 +81,8 @@ struct Rows<'a> {
     token: Option<&'a Token>,
     /// The person they act as.
     other: Option<&'a User>,
+    /// The service account whose keys it is about, if the person whom the request is for owns it.
+    service_account: Option<&'a User>,
 }
 
 /// Why a grant is not valid, or not valid any more.
@@ -100,6 +106,8 @@ enum Lapse {
     NoAdministrator,
     /// The person to act as may do more than the key.
     FullAccessNeeded,
+    /// The person does not own the service account, or it is locked.
+    NotTheOwner,
 }
 
 /// Why a transaction was rolled back.
@@ -116,7 +124,14 @@ impl Grant {
             Credential::Password => Some(GivenPassword(caller.password_hash.clone())),
             Credential::Token(_) => None,
         };
-        Self { caller: caller.id, credential, password, acting_as: None, asked: Required::default() }
+        Self {
+            caller: caller.id,
+            credential,
+            password,
+            acting_as: None,
+            service_account: None,
+            asked: Required::default(),
+        }
     }
 
     /// Also requires that the person does not have to change their password first.
@@ -136,10 +151,13 @@ impl Grant {
         self.credential.token()
     }
 
-    /// Checks whether this grant is valid at `now`, and returns the person whom the request is for. This is the only
+    /// Checks whether this grant is valid at `now`, and returns the account whom the request is for. This is the only
     /// function that decides it, both when a request arrives and when it writes.
     fn check<'a>(&self, app: &App, rows: &Rows<'a>, now: Timestamp) -> Result<&'a User, Lapse> {
         let caller = rows.caller.filter(|caller| caller.is_active()).ok_or(Lapse::Unknown)?;
+        if caller.is_service_account() && !self.token().is_some_and(|token| token.action.is_key()) {
+            return Err(Lapse::Unknown);
+        }
         if let Some(GivenPassword(hash)) = &self.password
             && (caller.password_hash != *hash || caller.twofa_scheme.is_some())
         {
@@ -168,9 +186,12 @@ impl Grant {
         if user.id != caller.id && user.admin && !has_full_access {
             return Err(Lapse::FullAccessNeeded);
         }
-        match self.asked.administrator && !user.admin {
-            true => Err(Lapse::NoAdministrator),
-            false => Ok(user),
+        if self.asked.administrator && !user.admin {
+            return Err(Lapse::NoAdministrator);
+        }
+        match self.service_account {
+            None => Ok(user),
+            Some(_) => rows.service_account.filter(|account| account.is_active()).ok_or(Lapse::NotTheOwner),
         }
     }
 
@@ -200,10 +221,25 @@ impl Grant {
     fn authority(&self, connection: &mut DbConnection, token: Option<&Token>) -> Result<Authority, QueryError> {
         let Some(token) = token.filter(|token| token.action.is_key()) else { return Ok(Authority::OWNER) };
         Ok(match Key::find(connection, token.user_id, token.key())? {
-            Some(key) if key.action.has_full_access() => Authority { scopes: None, expires_on: key.expires_on },
-            Some(key) => Authority { scopes: Some(key.scopes), expires_on: key.expires_on },
+            Some(key) if key.action.has_full_access() => Authority { expires_on: key.expires_on, ..Authority::OWNER },
+            Some(key) => Authority::of_key(key.scopes, key.expires_on),
             None => Authority::NOTHING,
         })
+    }
+
+    /// [`Grant::authority`] over the keys that the request is about. An owner of a service account gets no key that may do
+    /// more than they may themselves.
+    fn authority_over_keys(
+        &self,
+        connection: &mut DbConnection,
+        token: Option<&Token>,
+        caller: Option<&User>,
+    ) -> Result<Authority, QueryError> {
+        let authority = self.authority(connection, token)?;
+        match caller.filter(|caller| self.service_account.is_some() && !caller.admin) {
+            None => Ok(authority),
+            Some(owner) => Ok(authority.over_service_account(&scopes_of_keys::most_of(connection, owner)?)),
+        }
     }
 }
 
@@ -238,9 +274,23 @@ impl Mandate {
         self.checked(caller, other)
     }
 
+    /// Is about the keys of `account`, if the person whom the request is for owns it. `None`: they do not.
+    ///
+    /// # Errors
+    /// Returns 404 if they do not own it, or it is locked.
+    pub(super) fn about_keys_of(mut self, caller: &User, account: Option<&User>) -> Result<Self, AppError> {
+        // If there is no such account, use an id that nobody has, so that the check fails.
+        self.grant.service_account = Some(account.map_or(0, |account| account.id));
+        let rows = Rows { caller: Some(caller), token: self.grant.token(), other: None, service_account: account };
+        match self.grant.check(&self.app, &rows, self.app.clock.now()) {
+            Ok(_) => Ok(self),
+            Err(lapse) => Err(self.told(lapse)),
+        }
+    }
+
     /// Returns this mandate if its grant is valid for the rows that were read when the request arrived.
     fn checked(self, caller: &User, other: Option<&User>) -> Result<Self, AppError> {
-        let rows = Rows { caller: Some(caller), token: self.grant.token(), other };
+        let rows = Rows { caller: Some(caller), token: self.grant.token(), other, service_account: None };
         if let Err(lapse) = self.grant.check(&self.app, &rows, self.app.clock.now()) {
             return Err(self.told(lapse));
         }
@@ -267,6 +317,27 @@ impl Mandate {
     pub(crate) fn with_password_of(mut self, user: &User) -> Self {
         self.grant.password = Some(GivenPassword(user.password_hash.clone()));
         self
+    }
+
+    /// The id of the person who was let in.
+    pub(super) fn caller(&self) -> i64 {
+        self.grant.caller
+    }
+
+    /// The most scopes that the caller can give to the keys that the request is about; `None`: all that their holder can.
+    ///
+    /// # Errors
+    /// Returns an error if a query fails.
+    pub async fn most_scopes(&self) -> Result<Option<KeyScopes>, DbError> {
+        let (owner, of_service_account) = (self.grant.caller, self.grant.service_account.is_some());
+        let most = self.app.database.lookup(move |connection| match of_service_account {
+            false => Ok(None),
+            true => match User::find(connection, owner)?.filter(|owner| !owner.admin) {
+                None => Ok(None),
+                Some(owner) => scopes_of_keys::most_of(connection, &owner).map(Some),
+            },
+        });
+        most.await
     }
 
     /// The credential that let the caller in.
@@ -342,7 +413,7 @@ impl Mandate {
     {
         let (app, grant, client) = (self.app.clone(), self.grant.clone(), client_of(&self.app, &self.request));
         let mut ids = people.clone();
-        ids.extend([grant.caller].into_iter().chain(grant.acting_as));
+        ids.extend([grant.caller].into_iter().chain(grant.acting_as).chain(grant.service_account));
         let written = self.app.database.write(move |connection| {
             let locked = User::lock_rows(connection, &ids, whom)?;
             let token = match grant.token() {
@@ -351,21 +422,29 @@ impl Mandate {
             };
             let row = |id: &i64| locked.get(id);
             let other = grant.acting_as.as_ref().and_then(row);
-            let rows = Rows { caller: row(&grant.caller), token: token.as_ref(), other };
+            let service_account = match grant.service_account {
+                Some(id) => service_account::find_owned(connection, id, grant.caller)?,
+                None => None,
+            };
+            let service_account = service_account.as_ref();
+            let rows = Rows { caller: row(&grant.caller), token: token.as_ref(), other, service_account };
             // Read the clock only now: the credential may have expired while the transaction waited for the locks.
             let now = app.clock.now();
             let user = grant.check(&app, &rows, now).map_err(Denied::Lapsed)?;
             if grant.lacks_password(rows.token, now) {
                 return Err(Denied::Lapsed(Lapse::PasswordNeeded));
             }
+            // Whoever owns a service account does what they do about its keys as themselves.
+            let author = if grant.service_account.is_some() { rows.caller.unwrap_or(user) } else { user };
+            let id = author.id;
             let login = match client.administrator() {
-                Some(administrator) => format!("{administrator} as {}", user.login),
-                None => user.login.clone(),
+                Some(administrator) => format!("{administrator} as {}", author.login),
+                None => author.login.clone(),
             };
             let mut doer = Doer::person(grant.caller, rows.caller.map_or(&login, |caller| &caller.login));
             doer.acting_as = grant.acting_as.map(|id| (id, user.login.clone()));
-            let authority = grant.authority(connection, token.as_ref())?;
-            let author = Author { id: user.id, login, doer, authority };
+            let authority = grant.authority_over_keys(connection, token.as_ref(), rows.caller)?;
+            let author = Author { id, login, doer, authority };
             work(&mut Tx::of_author(connection, now, client, author)).map_err(Denied::Refused)
         });
         match written.await {
@@ -407,6 +486,7 @@ impl Mandate {
             }
             (Lapse::NoAdministrator, _) => AppError::Forbidden(FOR_ADMINISTRATORS),
             (Lapse::FullAccessNeeded, _) => AppError::Forbidden(FOR_FULL_ACCESS),
+            (Lapse::NotTheOwner, _) => AppError::NotFound,
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod mandate;
 pub mod posted_form;
 pub mod refusals;
 pub mod remembered_browser;
+pub mod service_account;
 mod session_limits;
 pub mod session_user;
 pub mod verify;

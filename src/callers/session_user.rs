@@ -8,6 +8,7 @@ use futures_util::future::LocalBoxFuture;
 use super::draft;
 use super::mandate::{Grant, Mandate};
 use super::refusals::sign_in_first;
+use super::service_account::holder_of_keys;
 use super::session_limits::is_current;
 use super::verify::{Credential, SignedInAs, verify_token};
 use crate::app::App;
@@ -42,7 +43,7 @@ pub struct MaybeSignedIn(pub Option<SignedIn>);
 
 /// A person who is signed in and does not have to choose a new password first.
 pub struct SessionUser {
-    /// The person.
+    /// The person, or the service account of theirs that the address is about.
     pub user: User,
     /// The token of the session.
     pub token: Token,
@@ -100,6 +101,7 @@ impl FromRequest for SessionUser {
             let (user, token) = found.ok_or_else(|| sign_in_first(&app, &request))?;
             let grant = Grant::new(&user, Credential::Token(token.clone())).with_chosen_password();
             let mandate = Mandate::of(&app, &request, &user, grant)?;
+            let (user, mandate) = holder_of_keys(&app, &request, user, mandate).await?;
             Ok(Self { user, token, mandate })
         })
     }

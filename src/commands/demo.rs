@@ -22,7 +22,7 @@ use crate::models::keys::key_request::{Expiry, Grace, KeyPolicy, NewKey};
 use crate::models::keys::recording::{RecordIf, TokenUse, UsedBy};
 use crate::models::keys::scope::KeyScopes;
 use crate::models::keys::token::{Token, TokenAction};
-use crate::models::people::user::{NewUser, Profile, User, UserStatus};
+use crate::models::people::user::{AccountKind, NewUser, Profile, User, UserStatus};
 use crate::models::services::service::Service;
 use crate::models::services::settings::{Admitted, ServiceSettings};
 use crate::models::services::uses::{KeyOnService, LastServiceUse, ServiceUse};
@@ -277,7 +277,8 @@ fn add(tx: &mut Tx<'_>, person: &DemoPerson, password: &str) -> Result<Option<Se
     let owner = Owner { login: person.login, profile: &profile };
     let password = NewPassword::of(Password::new(password), owner).map_err(|error| Failure(error.message()))?;
     let password_hash = Some(password.hash());
-    let new = NewUser { login: person.login.into(), profile, password_hash, admin: person.admin };
+    let new =
+        NewUser { login: person.login.into(), profile, password_hash, admin: person.admin, kind: AccountKind::Person };
     let keys = person.keys.iter().map(|key| key.made);
     let joined = keys.chain(person.tokens.iter().map(|token| token.made)).max().unwrap_or(TimeDelta::days(3));
     let now = tx.now;

@@ -281,6 +281,12 @@ fn add_only_key(
     action: TokenAction,
     now: Timestamp,
 ) -> Result<(Key, Secret), Failure> {
+    if user.is_service_account() {
+        return Err(Failure(format!(
+            "{} is a service account, which has access tokens only: use --action access with --name and --scope",
+            user.login
+        )));
+    }
     let (key, secret, is_reset) = write(database, now, |tx| {
         let is_reset = !Token::of_user(tx.connection, user.id, &[action])?.is_empty();
         let (token, secret) = Token::issue(tx.connection, user.id, action, tx.now)?;

@@ -10,9 +10,11 @@ use crate::db::{Database, DbError};
 use crate::documents::person::Person;
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::token::{Token, TokenAction};
-use crate::models::people::administration::{self, PersonChanges};
+use crate::models::people::administration::{self, PersonChanges, PersonRefusal};
+use crate::models::people::ownership::{NewServiceAccount, set_owners};
 use crate::models::people::search::{Criterion, PeopleSearch};
-use crate::models::people::user::{NewUser, Profile, SaveError, User, UserStatus, normalized_mail};
+use crate::models::people::service_account::{logins_of, owners_of};
+use crate::models::people::user::{AccountKind, NewUser, Profile, SaveError, User, UserStatus, normalized_mail};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -35,8 +37,31 @@ pub enum Command {
         #[command(flatten)]
         password: PasswordSource,
     },
-    /// List people, by login
+    /// Add a service account, which programs use and nobody signs in to
+    #[command(after_help = "Example:\n  latchkey user add-service backup --name 'Nightly backup' --owner alice")]
+    AddService {
+        /// The login: letters, digits and _ @ . -
+        login: String,
+        /// What it is for [default: the login]
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        /// The login of a person who looks after its keys; can be repeated
+        #[arg(long = "owner", value_name = "LOGIN", required = true)]
+        owners: Vec<String>,
+    },
+    /// Give a service account to other people, in place of those who own it
+    Owners {
+        /// The login of the service account
+        login: String,
+        /// The login of a person who looks after its keys from now on; can be repeated. Without one, the owners are shown
+        #[arg(long = "owner", value_name = "LOGIN")]
+        owners: Vec<String>,
+    },
+    /// List people and service accounts, by login
     List {
+        /// Only accounts of this kind: person or service
+        #[arg(long, value_name = "KIND", value_parser = kind)]
+        kind: Option<AccountKind>,
         /// Only people with this status: active, registered or locked
         #[arg(long, value_name = "STATUS", value_parser = status)]
         status: Option<UserStatus>,
@@ -138,6 +163,10 @@ pub struct PasswordSource {
     must_change: bool,
 }
 
+fn kind(text: &str) -> Result<AccountKind, String> {
+    AccountKind::of_text(text).ok_or_else(|| "use person or service".to_owned())
+}
+
 fn status(text: &str) -> Result<UserStatus, String> {
     UserStatus::of_text(text)
         .ok_or_else(|| format!("use {}", UserStatus::ALL.map(|status| status.as_str()).join(" or ")))
@@ -145,20 +174,26 @@ fn status(text: &str) -> Result<UserStatus, String> {
 
 pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
     let database = match command {
-        Command::Add { .. } => make_database(config)?,
+        Command::Add { .. } | Command::AddService { .. } => make_database(config)?,
         _ => open_database(config)?,
     };
     match command {
         Command::Add { login, mail, firstname, lastname, admin, password } => {
             let firstname = firstname.unwrap_or_else(|| login.chars().take(Profile::LONGEST_FIRSTNAME).collect());
             let profile = Profile { firstname, lastname, mail }.normalized();
-            add(&database, NewUser { login, profile, password_hash: None, admin }, &password)
+            add(&database, NewUser { login, profile, password_hash: None, admin, kind: AccountKind::Person }, &password)
         }
-        Command::List { status, admin, name, json } => {
+        Command::AddService { login, name, owners } => {
+            let name = name.unwrap_or_else(|| login.clone()).trim().to_owned();
+            add_service(&database, &NewServiceAccount { login, name, owners })
+        }
+        Command::Owners { login, owners } => change_owners(&database, &login, &owners),
+        Command::List { kind, status, admin, name, json } => {
             let statuses = status.map_or_else(|| UserStatus::ALL.to_vec(), |status| vec![status]);
             let mut search = PeopleSearch::new(statuses, &name.unwrap_or_default())
                 .map_err(|too_long| Failure(format!("--name {too_long}")))?;
             search.criteria.extend(admin.then_some(Criterion::Admin(true)));
+            search.criteria.extend(kind.and_then(|kind| Criterion::of_kind(kind.as_str())));
             let users = database.read_now(|connection| search.find(connection, 0, i64::MAX))?.users;
             if json {
                 return print_json(&users.into_iter().map(Person::for_administrators).collect::<Vec<_>>());
@@ -199,16 +234,34 @@ fn add(database: &Database, mut new: NewUser, password: &PasswordSource) -> Resu
     print(&format!("added {}, id {}\n", user.login, user.id))
 }
 
+fn add_service(database: &Database, new: &NewServiceAccount) -> Result<(), Failure> {
+    // Whoever can start commands decides how many accounts there may be.
+    let account = write(database, Clock::system().now(), |tx| new.make(tx, 0))?;
+    print(&format!("added the service account {}, id {}\n", account.login, account.id))
+}
+
+fn change_owners(database: &Database, login: &str, owners: &[String]) -> Result<(), Failure> {
+    let account = find_user(database, login)?;
+    if !owners.is_empty() {
+        write(database, Clock::system().now(), |tx| set_owners(tx, account.id, owners))?;
+    } else if !account.is_service_account() {
+        return Err(PersonRefusal::NoServiceAccount.into());
+    }
+    let owners = database.read_now(|connection| owners_of(connection, account.id))?;
+    print(&format!("{} is owned by {}\n", account.login, logins_of(&owners)))
+}
+
 fn list(users: &[User]) -> Result<(), Failure> {
     let row = |user: &User| {
-        let role = if user.admin { "admin" } else { "" };
-        let name = format!("{} {}", user.firstname, user.lastname);
+        let roles = [(user.admin, "admin"), (user.is_service_account(), "service")];
+        let roles: Vec<&str> = roles.into_iter().filter(|(is, _)| *is).map(|(_, role)| role).collect();
+        let name = format!("{} {}", user.firstname, user.lastname).trim().to_owned();
         let last = time_or(user.last_login_on, "never");
         [
             user.id.to_string(),
             user.login.clone(),
             user.status.as_str().into(),
-            role.into(),
+            roles.join(" "),
             name,
             user.mail.clone(),
             last,
@@ -277,6 +330,9 @@ fn clear_second_factor(database: &Database, login: &str) -> Result<(), Failure> 
 
 fn set_password(database: &Database, login: &str, password: &PasswordSource) -> Result<(), Failure> {
     let user = find_user(database, login)?;
+    if user.is_service_account() {
+        return Err(PersonRefusal::NoPassword.into());
+    }
     let owner = Owner { login: &user.login, profile: &user.profile() };
     let hash = password_input::read_hash(password.password_stdin, owner)?;
     let now = Clock::system().now();

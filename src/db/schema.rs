@@ -1,6 +1,13 @@
 //! The tables, as both databases have them; a test compares this file with what `diesel print-schema` says.
 
 diesel::table! {
+    account_owners (account_id, owner_id) {
+        account_id -> BigInt,
+        owner_id -> BigInt,
+    }
+}
+
+diesel::table! {
     audit_entries (id) {
         id -> BigInt,
         created_on -> Timestamp,
@@ -187,6 +194,7 @@ diesel::table! {
         suspended_on -> Nullable<Timestamp>,
         suspended_until -> Nullable<Timestamp>,
         revoked_then -> Bool,
+        made_by -> Nullable<Text>,
     }
 }
 
@@ -207,6 +215,7 @@ diesel::table! {
         updated_on -> Timestamp,
         last_login_on -> Nullable<Timestamp>,
         passwd_changed_on -> Nullable<Timestamp>,
+        kind -> Text,
     }
 }
 
@@ -227,6 +236,7 @@ diesel::joinable!(token_services -> tokens (token_id));
 diesel::joinable!(tokens -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
+    account_owners,
     audit_entries,
     compatibility,
     events,

@@ -37,6 +37,10 @@ pub struct KeyDocument {
     /// When the key was created.
     #[schema(format = DateTime)]
     pub created_on: String,
+    /// The login of whoever created it, if that was not its holder: an owner of the service account, for example.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub made_by: Option<String>,
     /// When the key expires; null: never.
     #[schema(format = DateTime, required)]
     pub expires_on: Option<String>,
@@ -161,6 +165,7 @@ impl KeyDocument {
             hint: key.current.hint.clone(),
             scopes: key.scopes.words().collect(),
             created_on: iso8601(key.created_on),
+            made_by: key.made_by.clone(),
             expires_on: key.expires_on.map(iso8601),
             state: KeyState::of(key, now),
             suspended_until: end.map(|(at, _)| iso8601(at)),

@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use crate::clock::iso8601;
 use crate::http::format::Format;
+use crate::models::people::service_account::logins_of;
 use crate::models::people::user::User;
 
 /// A person. The field `api_key` is left out: no secret is stored that could stand in it.
@@ -31,6 +32,14 @@ pub struct Person {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1, maximum = 3)]
     status: Option<i64>,
+    /// Only administrators are told: `person`, or `service` for a service account, whose name is in `lastname`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<String>, pattern = "^(person|service)$")]
+    kind: Option<&'static str>,
+    /// Only administrators are told: the logins of the people who own the service account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    owners: Option<String>,
     /// Only where `include` asks for it, and only for administrators.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Option<Vec<String>>)]
@@ -77,6 +86,8 @@ impl Person {
             passwd_changed_on: user.passwd_changed_on.map(iso8601),
             twofa_scheme: user.twofa_scheme,
             status: None,
+            kind: None,
+            owners: None,
             groups: None,
             memberships: None,
         }
@@ -84,8 +95,13 @@ impl Person {
 
     /// The fields that administrators see about everybody.
     pub fn for_administrators(user: User) -> Self {
-        let status = Some(user.status.number());
-        Self { status, ..Self::themself(user) }
+        let (status, kind) = (Some(user.status.number()), Some(user.kind.as_str()));
+        Self { status, kind, ..Self::themself(user) }
+    }
+
+    /// The same with the people who own the service account.
+    pub fn owned_by(self, owners: &[User]) -> Self {
+        Self { owners: Some(logins_of(owners)), ..self }
     }
 
     /// The same with the lists that are asked for. They are empty: there are no groups and no projects here.

@@ -311,6 +311,8 @@ impl From<PersonRefusal> for AppError {
             PersonRefusal::FullAccessNeeded => Self::Forbidden(FOR_FULL_ACCESS),
             PersonRefusal::OwnAccount
             | PersonRefusal::LastAdministrator
+            | PersonRefusal::NoPassword
+            | PersonRefusal::NoServiceAccount
             | PersonRefusal::ChangedMeanwhile
             | PersonRefusal::OtherLogin => Self::Invalid(vec![refusal.to_string()]),
             PersonRefusal::Invalid(errors) => Self::Invalid(messages(&errors)),
@@ -325,6 +327,9 @@ impl From<KeyRefusal> for AppError {
             KeyRefusal::Gone => Self::NotFound,
             KeyRefusal::Beyond => Self::Forbidden(
                 "This key can do more, or expires later, than the key you use, which cannot create, change or revoke it.",
+            ),
+            KeyRefusal::BeyondOwner => Self::Forbidden(
+                "This access token can do more than you may do yourself. Ask an administrator to do this.",
             ),
             KeyRefusal::Invalid(errors) => Self::Invalid(messages(&errors)),
             KeyRefusal::TooMany(_)

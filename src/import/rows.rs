@@ -433,6 +433,7 @@ pub fn logins_held(connection: &mut DbConnection, logins: &[String]) -> QueryRes
 /// # Errors
 /// Returns an error if the query fails.
 pub fn mails_held(connection: &mut DbConnection, mails: &[String]) -> QueryResult<Vec<(String, i64)>> {
-    let held = users::table.filter(lower(users::mail).eq_any(mails.to_vec()));
+    // The index leaves out service accounts, which have no mail address.
+    let held = users::table.filter(lower(users::mail).eq_any(mails.to_vec())).filter(users::mail.ne(""));
     held.select((lower(users::mail), users::id)).load(connection)
 }

@@ -78,6 +78,8 @@ text_enum! {
         AccountChanged = ("account_changed", "Account changed"),
         /// The person deleted somebody else's account.
         AccountDeleted = ("account_deleted", "Account deleted"),
+        /// An administrator gave the service account to others.
+        OwnersChanged = ("owners_changed", "Owners changed"),
         /// The person became an administrator.
         AdminGranted = ("admin_granted", "Made an administrator"),
         /// The person is no longer an administrator.

@@ -112,7 +112,7 @@ mod tests {
     use crate::models::keys::scope::{Access, Scope};
     use crate::models::keys::suspension::{Afterwards, SuspensionSpan};
     use crate::models::keys::token::TokenAction;
-    use crate::models::people::user::UserStatus;
+    use crate::models::people::user::{AccountKind, UserStatus};
     use crate::models::services::service::KeptIn;
 
     /// Has a database say what it was told, for each variant; then what is read where a newer release wrote something.
@@ -136,6 +136,7 @@ mod tests {
     #[test]
     fn each_variant_is_read_back_as_it_was_stored_and_what_is_unknown_as_documented() {
         assert_stored!(UserStatus, "active registered locked", otherwise Locked);
+        assert_stored!(AccountKind, "person service", otherwise Service);
         assert_stored!(KeptIn, "database file left_file", otherwise LeftFile);
         assert_stored!(Access, "read write", otherwise Read);
         assert_stored!(
@@ -148,7 +149,7 @@ mod tests {
             "signed_in sign_in_refused key_created key_reset key_revoked key_first_used key_changed key_rotated \
              key_expired key_cleared expired_key_refused scope_refused key_suspended key_resumed \
              suspended_key_revoked key_to_end key_exempted key_not_exempted suspended_key_refused key_leaked password_changed locked unlocked \
-             account_created account_changed account_deleted admin_granted admin_revoked second_factor_cleared \
+             account_created account_changed account_deleted owners_changed admin_granted admin_revoked second_factor_cleared \
              service_added service_changed service_removed unknown",
             otherwise Unknown
         );

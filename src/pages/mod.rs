@@ -17,6 +17,7 @@ pub mod only_https;
 pub mod paging;
 pub mod password;
 pub mod people;
+pub mod service_accounts;
 pub mod service_uses;
 pub mod services;
 pub mod shell;

@@ -9,6 +9,7 @@ use askama::Template;
 use crate::app::App;
 use crate::auth::credentials::parameter;
 use crate::callers::draft::{self, Opened, Typed};
+use crate::callers::service_account::{AboutServiceAccount, path_about};
 use crate::callers::session_user::form_token;
 use crate::callers::verify::SignedInAs;
 use crate::config::public_url::PublicUrl;
@@ -30,6 +31,8 @@ pub struct Shell {
     pub notice: Option<&'static str>,
     /// What the person typed into the form of the page before their session ended.
     typed: Option<Typed>,
+    /// The service account whose keys the page is about; `None`: it is about the person's own.
+    pub service_account: Option<AboutServiceAccount>,
 }
 
 /// What a page says whose form shows a draft.
@@ -74,6 +77,7 @@ impl Shell {
             opened: Opened::here(request).field(),
             notice: None,
             typed: None,
+            service_account: AboutServiceAccount::of(request),
         }
     }
 
@@ -87,9 +91,10 @@ impl Shell {
         self.typed.as_ref().map_or(*is_chosen, |typed| typed.has(name, value))
     }
 
-    /// The address of `path` for links on a page.
+    /// The address of `path` for links on a page. On a page about a service account, those below `/my/tokens` lead to
+    /// its tokens.
     pub fn path(&self, path: &str) -> String {
-        self.url.path(path)
+        self.url.path(&path_about(self.service_account.as_ref(), path))
     }
 }
 
@@ -111,6 +116,10 @@ text_enum! {
         ),
         /// A person was added.
         PersonAdded = ("person_added", "The account has been created. Tell them the login and password."),
+        /// A service account was made.
+        ServiceAccountAdded = ("service_account_added", "The service account has been created. Its owners can create access tokens for it."),
+        /// A service account has other owners.
+        OwnersChanged = ("owners_changed", "The owners have been changed."),
         /// A person was locked.
         PersonLocked = ("person_locked", "The account has been locked. Its sessions have ended, and its keys no longer work."),
         /// A person was unlocked or activated.
@@ -178,6 +187,16 @@ pub fn page(status: StatusCode, template: &impl Template) -> Result<HttpResponse
 /// Redirects to `location` with 303, so that the browser follows with GET.
 pub fn see_other(location: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, location)).finish()
+}
+
+/// Redirects to the page at `path` in answer to `request`; see [`Shell::path`].
+pub fn see_other_about(app: &App, request: &HttpRequest, path: &str) -> HttpResponse {
+    see_other(&app.url.path(&path_about(AboutServiceAccount::of(request).as_ref(), path)))
+}
+
+/// The same, and the page announces `notice`.
+pub fn see_other_about_with(app: &App, request: &HttpRequest, path: &str, notice: Flash) -> HttpResponse {
+    see_other_about(app, request, &format!("{path}?notice={}", notice.as_str()))
 }
 
 /// Redirects to the page at `path`, which announces `notice`.

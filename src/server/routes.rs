@@ -5,7 +5,7 @@ use crate::{api, forward_auth, pages};
 
 /// The API for programs, by key or password, and the health checks.
 pub fn api() -> Vec<At> {
-    vec![
+    let mut all = vec![
         at("/healthz").get(api::health::healthz),
         at("/readyz").get(api::health::readyz),
         at("/openapi.json").get(api::openapi::show),
@@ -16,17 +16,7 @@ pub fn api() -> Vec<At> {
             .put(api::users::update)
             .delete(api::users::delete),
         at("/my/account.{format:json|xml}").get(api::account::show).put(api::account::update),
-        at("/my/tokens.json").get(api::tokens::list).post(api::tokens::create).with_problems(),
         at("/my/tokens/current.json").get(api::tokens::current).delete(api::tokens::revoke_current).with_problems(),
-        at("/my/tokens/{id}.json")
-            .get(api::tokens::show)
-            .patch(api::tokens::update)
-            .delete(api::tokens::revoke)
-            .with_problems(),
-        at("/my/tokens/{id}/rotate.json").post(api::tokens::rotate).with_problems(),
-        at("/my/tokens/{id}/suspend.json").post(api::tokens::suspensions::suspend).with_problems(),
-        at("/my/tokens/{id}/resume.json").post(api::tokens::suspensions::resume).with_problems(),
-        at("/my/tokens/{id}/refused.json").get(api::tokens::suspensions::refused).with_problems(),
         at("/admin/services.json").get(api::services::list).post(api::services::create).with_problems(),
         at("/admin/services/{id}.json")
             .get(api::services::show)
@@ -42,9 +32,32 @@ pub fn api() -> Vec<At> {
         at("/admin/audit.json").get(api::audit::list).with_problems(),
         at("/admin/audit.csv").get(api::audit::csv).with_problems(),
         at("/admin/audit.ndjson").get(api::audit::ndjson).with_problems(),
-        at("/my/tokens/{id}/services.json").get(api::tokens::services).with_problems(),
         at("/activity.atom").get(api::activity::feed),
         at("/revoke.json").post(api::revoke::revoke).with_problems(),
+    ];
+    all.extend(keys_api("/my"));
+    all.extend(keys_api(SERVICE_ACCOUNT));
+    all
+}
+
+/// Where the owners of a service account find its keys.
+const SERVICE_ACCOUNT: &str = "/my/service-accounts/{service_account}";
+
+/// The API of somebody's keys, below `whose`: see [`holder_of_keys`](crate::callers::service_account).
+fn keys_api(whose: &str) -> Vec<At> {
+    let keys = |path: &str| at(&format!("{whose}/tokens{path}"));
+    vec![
+        keys(".json").get(api::tokens::list).post(api::tokens::create).with_problems(),
+        keys("/{id}.json")
+            .get(api::tokens::show)
+            .patch(api::tokens::update)
+            .delete(api::tokens::revoke)
+            .with_problems(),
+        keys("/{id}/rotate.json").post(api::tokens::rotate).with_problems(),
+        keys("/{id}/suspend.json").post(api::tokens::suspensions::suspend).with_problems(),
+        keys("/{id}/resume.json").post(api::tokens::suspensions::resume).with_problems(),
+        keys("/{id}/refused.json").get(api::tokens::suspensions::refused).with_problems(),
+        keys("/{id}/services.json").get(api::tokens::services).with_problems(),
     ]
 }
 
@@ -67,7 +80,7 @@ pub fn questions() -> Vec<At> {
 
 /// The pages for people, by session.
 pub fn pages() -> Vec<At> {
-    vec![
+    let mut all = vec![
         exactly_at("/").get(pages::elsewhere::own_account),
         at("/login").get(pages::sign_in::show).post(pages::sign_in::sign_in),
         at("/logout").get(pages::sign_in::ask_sign_out).post(pages::sign_in::sign_out),
@@ -79,17 +92,7 @@ pub fn pages() -> Vec<At> {
         at("/my/atom_key").get(pages::keys::ask_atom).post(pages::keys::make_atom),
         at("/my/atom_key/revoke").get(pages::key_revoke::ask_atom).post(pages::key_revoke::revoke_atom),
         at("/my/notices/{id:[0-9]+}").post(pages::notices::seen),
-        at("/my/tokens").get(pages::tokens::list::show).post(pages::tokens::new::create),
-        at("/my/tokens/new").get(pages::tokens::new::show),
-        at("/my/tokens/{id:[0-9]+}").get(pages::tokens::token::show),
-        at("/my/tokens/{id:[0-9]+}/edit").get(pages::tokens::edit::show).post(pages::tokens::edit::change),
-        at("/my/tokens/{id:[0-9]+}/rotate").get(pages::tokens::rotate::ask).post(pages::tokens::rotate::rotate),
-        at("/my/tokens/{id:[0-9]+}/revoke").get(pages::tokens::revoke::ask).post(pages::tokens::revoke::revoke),
-        // Of keys of every kind.
-        at("/my/tokens/{id:[0-9]+}/suspend").get(pages::suspension::own::ask).post(pages::suspension::own::suspend),
-        at("/my/tokens/{id:[0-9]+}/resume")
-            .get(pages::suspension::own::ask_resume)
-            .post(pages::suspension::own::resume),
+        at("/my/service-accounts").get(pages::service_accounts::own::show),
         at("/activity").get(pages::activity::show),
         at("/revoke").get(pages::leak::show).post(pages::leak::report),
         at("/my").get(pages::elsewhere::own_account),
@@ -98,6 +101,9 @@ pub fn pages() -> Vec<At> {
         // Pages for administrators.
         at("/admin/users").get(pages::people::list::show),
         at("/admin/users/new").get(pages::people::add::show).post(pages::people::add::add),
+        at("/admin/service-accounts/new")
+            .get(pages::service_accounts::add::show)
+            .post(pages::service_accounts::add::add),
         at("/admin/users/{id:[0-9]+}").get(pages::people::person::show),
         at("/admin/users/{id:[0-9]+}/lock").get(pages::people::status::ask_lock).post(pages::people::status::lock),
         at("/admin/users/{id:[0-9]+}/unlock")
@@ -106,6 +112,9 @@ pub fn pages() -> Vec<At> {
         at("/admin/users/{id:[0-9]+}/password").get(pages::people::password::show).post(pages::people::password::set),
         at("/admin/users/{id:[0-9]+}/edit").get(pages::people::edit::show).post(pages::people::edit::change),
         at("/admin/users/{id:[0-9]+}/delete").get(pages::people::delete::ask).post(pages::people::delete::delete),
+        at("/admin/users/{id:[0-9]+}/owners")
+            .get(pages::service_accounts::owners::show)
+            .post(pages::service_accounts::owners::change),
         at("/admin/users/{id:[0-9]+}/activity").get(pages::people::activity::show),
         at("/admin/users/{id:[0-9]+}/keys/{key_id:[0-9]+}").get(pages::people::key::show),
         at("/admin/users/{id:[0-9]+}/keys/{key_id:[0-9]+}/revoke")
@@ -142,5 +151,24 @@ pub fn pages() -> Vec<At> {
         at("/admin/services/{id:[0-9]+}/remove")
             .get(pages::services::remove::ask)
             .post(pages::services::remove::remove),
+    ];
+    all.extend(keys_pages("/my"));
+    all.extend(keys_pages(SERVICE_ACCOUNT));
+    all
+}
+
+/// The pages of somebody's keys, as [`keys_api`].
+fn keys_pages(whose: &str) -> Vec<At> {
+    let keys = |path: &str| at(&format!("{whose}/tokens{path}"));
+    vec![
+        keys("").get(pages::tokens::list::show).post(pages::tokens::new::create),
+        keys("/new").get(pages::tokens::new::show),
+        keys("/{id:[0-9]+}").get(pages::tokens::token::show),
+        keys("/{id:[0-9]+}/edit").get(pages::tokens::edit::show).post(pages::tokens::edit::change),
+        keys("/{id:[0-9]+}/rotate").get(pages::tokens::rotate::ask).post(pages::tokens::rotate::rotate),
+        keys("/{id:[0-9]+}/revoke").get(pages::tokens::revoke::ask).post(pages::tokens::revoke::revoke),
+        // Of keys of every kind.
+        keys("/{id:[0-9]+}/suspend").get(pages::suspension::own::ask).post(pages::suspension::own::suspend),
+        keys("/{id:[0-9]+}/resume").get(pages::suspension::own::ask_resume).post(pages::suspension::own::resume),
     ]
 }

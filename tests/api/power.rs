@@ -33,6 +33,9 @@ struct Prey {
     ordinary: [User; 2],
     /// Keys of root's and of an ordinary person's, of each kind.
     keys: Vec<i64>,
+    /// A service account, with its keys.
+    account: User,
+    accounts_keys: Vec<i64>,
 }
 
 impl Prey {
@@ -52,13 +55,22 @@ impl Prey {
             site.database
                 .execute(&format!("UPDATE tokens SET suspended_on = created_on WHERE id = {}", keys[keys.len() - 1]));
         }
-        Self { root: root.clone(), boss: boss.clone(), ordinary, keys }
+        // A service account of root's that may do as much as root.
+        let account = site.add_service_account(&format!("account{number}"), root).await;
+        site.set_user(&account, "admin = true");
+        let account = User { admin: true, ..account };
+        let accounts_keys = vec![
+            site.add_access_token(&account, &Scopes::ALL.to_string(), "never").await.id,
+            site.add_access_token(&account, "account:read", "1d").await.id,
+        ];
+        Self { root: root.clone(), boss: boss.clone(), ordinary, keys, account, accounts_keys }
     }
 
     /// The ids that a route is about.
     fn ids(&self, pattern: &str) -> Vec<i64> {
         match pattern {
             it if !it.contains("{id") => vec![0],
+            it if it.contains("{service_account}") => self.accounts_keys.clone(),
             // The first ordinary person stays: the keys of whoever is deleted go with them.
             it if it.contains("users") => [&self.root, &self.boss, &self.ordinary[1]].map(|it| it.id).into(),
             it if it.contains("tokens") => self.keys.clone(),
@@ -76,7 +88,8 @@ fn wishes(method: &Method, pattern: &str, number: usize, prey: &Prey) -> Vec<Val
         user.extend(more.as_object().expect("an object").clone());
         json!({ "user": user })
     };
-    match (method.as_str(), pattern) {
+    let own = pattern.replace("/my/service-accounts/{service_account}", "/my");
+    match (method.as_str(), own.as_str()) {
         ("DELETE", _) => vec![Value::Null],
         ("POST", "/users.{format:json|xml}") => {
             let wishes =
@@ -196,6 +209,8 @@ async fn no_key_makes_what_may_do_more_than_itself(#[values(Sqlite, Postgres)] d
                             for login in [None, Some("boss"), Some(prey.ordinary[0].login.as_str())] {
                                 let address =
                                     route.path().replace("{id:[0-9]+}", "{id}").replace("{id}", &id.to_string());
+                                let account = prey.account.id.to_string();
+                                let address = address.replace("{service_account}", &account);
                                 let address = address.replace("{format:json|xml}", "json");
                                 let mut request = as_bearer(&site, &method, &address, &key, &wish);
                                 if let Some(login) = login {

@@ -30,7 +30,7 @@ const PUBLIC_PAGES: [&str; 11] = [
 
 /// The addresses that a pattern of the table stands for, with `id` where it has one.
 pub fn addresses(pattern: &str, id: i64) -> Vec<String> {
-    let with_key = pattern.replace("{key_id:[0-9]+}", "{id}");
+    let with_key = pattern.replace("{key_id:[0-9]+}", "{id}").replace("{service_account}", "{id}");
     let with_id = with_key.replace("{id:[0-9]+}", "{id}").replace("{id}", &id.to_string());
     match with_id.split_once("{format:") {
         Some((before, rest)) => {
@@ -102,9 +102,10 @@ async fn a_key_may_do_what_its_scope_says_and_nothing_else(
     let site = Site::start(db).await;
     let root = site.add_admin("root").await;
     let (mut number, mut refused, mut let_in) = (0, 0, 0);
+    let account = site.add_service_account("account", &root).await.id.to_string();
     for (path, Answered { method, asks }) in answered(&server::routes::api()).collect::<Vec<_>>() {
         let method: Method = method.as_str().parse().expect("a method");
-        for address in addresses(path, somebody(&site, &mut number).await.id) {
+        for address in addresses(&path.replace("{service_account}", &account), somebody(&site, &mut number).await.id) {
             // A new one each time: there are requests that end the key that they come with.
             let key = site.add_access_token(&root, scope.as_str(), "30d").await;
             let case = format!("{method} {address} with {scope}");

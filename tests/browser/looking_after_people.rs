@@ -40,9 +40,9 @@ async fn an_administrator_finds_locks_and_unlocks_somebody(#[case] db: Db, #[cas
     };
     sign_in(&browser, &site.url, "root").await;
     browser.click("People").await;
-    browser.shows("2 people").await;
+    browser.shows("2 accounts").await;
     browser.goto(&format!("{}/admin/users?status=", site.url)).await;
-    browser.shows("4 people").await;
+    browser.shows("4 accounts").await;
     browser.shows("Alice Archer alice · alice.archer@example.org").await;
     browser.shows("Lisa Lock Locked lisa · lisa@example.org").await;
     browser.shows("Bob Baker Not yet activated bob").await;
@@ -50,7 +50,7 @@ async fn an_administrator_finds_locks_and_unlocks_somebody(#[case] db: Db, #[cas
 
     browser.fill("Name, login or email", "ARCH").await;
     browser.click("Search").await;
-    browser.shows("1 person").await;
+    browser.shows("1 account").await;
     assert_eq!(browser.value_of("Name, login or email").await, "ARCH");
     browser.shows("5 minutes ago").await;
     browser.click("Alice Archer").await;
@@ -121,7 +121,7 @@ async fn an_administrator_finds_locks_and_unlocks_somebody(#[case] db: Db, #[cas
     browser.shows("No name, login or email of people with this status matches.").await;
     sound("nobody found").await;
     browser.click("Show all people").await;
-    browser.shows("4 people").await;
+    browser.shows("4 accounts").await;
 }
 
 #[rstest]

@@ -12,6 +12,7 @@ mod paper;
 mod people;
 mod plain_http;
 mod screenshot;
+mod service_accounts;
 mod service_uses;
 mod services;
 mod suspended;

@@ -72,7 +72,12 @@ async fn what_other_pages_offer_works(#[values(Sqlite, Postgres)] db: Db) {
     for at in server::routes::pages().iter().filter(|at| at.answers().iter().any(|it| it.method == "GET")) {
         for id in [user.id, key.id, service.id] {
             let page = root
-                .get(&at.path().replace("{key_id:[0-9]+}", &key.id.to_string()).replace("{id:[0-9]+}", &id.to_string()))
+                .get(
+                    &at.path()
+                        .replace("{service_account}", "1")
+                        .replace("{key_id:[0-9]+}", &key.id.to_string())
+                        .replace("{id:[0-9]+}", &id.to_string()),
+                )
                 .await;
             for copied in copied(&page) {
                 assert!(works(&copied), "{}: {copied} does not work", at.path());

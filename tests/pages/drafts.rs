@@ -33,8 +33,19 @@ async fn pages_of(site: &Site) -> Vec<String> {
         path if path.starts_with("/admin/services/") => service.id,
         _ => bob.id,
     };
+    let account = site.add_service_account("account", &root).await;
+    let accounts_key = site.add_access_token(&account, "account:read", "never").await;
     let bobs = site.add_access_token(&bob, "account:read", "never").await.id.to_string();
-    let path = |path: &str| path.replace("{key_id:[0-9]+}", &bobs).replace("{id:[0-9]+}", &id(path).to_string());
+    let of_account = |path: &str| {
+        let id = if path.contains("/owners") { account.id } else { accounts_key.id };
+        let path = path.replace("{service_account}", &account.id.to_string());
+        if path.contains("/my/service-accounts/") || path.contains("/owners") {
+            return path.replace("{id:[0-9]+}", &id.to_string());
+        }
+        path
+    };
+    let path =
+        |path: &str| of_account(path).replace("{key_id:[0-9]+}", &bobs).replace("{id:[0-9]+}", &id(path).to_string());
     shown.map(|at| path(at.path())).collect()
 }
 

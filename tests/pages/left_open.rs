@@ -10,7 +10,7 @@ use super::*;
 use crate::support::world::{By, World, routes_that_write};
 
 /// The forms that do not ask, and why they need not.
-const HARMLESS: [(&str, &str); 10] = [
+const HARMLESS: [(&str, &str); 12] = [
     ("/login", "it asks for the password itself"),
     ("/logout", "it ends what is left open"),
     ("/my/password", "it asks for the current password always"),
@@ -19,6 +19,11 @@ const HARMLESS: [(&str, &str); 10] = [
     ("/my/atom_key/revoke", "it ends a key of one's own, which must be quick if it has leaked"),
     ("/my/tokens/{id:[0-9]+}/revoke", "it ends a key of one's own, which must be quick if it has leaked"),
     ("/my/tokens/{id:[0-9]+}/suspend", "it takes a key of one's own away for some time, and gives none back"),
+    ("/my/service-accounts/{service_account}/tokens/{id:[0-9]+}/revoke", "the same, of a service account of one's own"),
+    (
+        "/my/service-accounts/{service_account}/tokens/{id:[0-9]+}/suspend",
+        "the same, of a service account of one's own",
+    ),
     ("/revoke", "anybody may report a leak, without signing in"),
     ("/admin/services/{id:[0-9]+}/try", "it changes nothing, and says what a key may do to somebody who has the key"),
 ];
@@ -37,6 +42,10 @@ fn posts() -> impl Iterator<Item = (String, Asks)> {
 fn keeps(page: &Page, name: &str, value: &str) -> bool {
     let named = format!("name=\"{name}\"");
     let inputs = page.html.split("<input").skip(1).filter_map(|rest| rest.split_once('>')).map(|(input, _)| input);
+    let mut areas = page.html.split("<textarea").skip(1).filter(|area| area.contains(&named));
+    if areas.any(|area| area.contains(&format!(">\n{value}</textarea>"))) {
+        return true;
+    }
     let mut inputs = inputs.filter(|input| input.contains(&named) && input.contains(&format!("value=\"{value}\"")));
     inputs.any(|input| {
         !input.contains("type=\"radio\"") && !input.contains("type=\"checkbox\"") || input.ends_with("checked")
@@ -67,7 +76,7 @@ async fn each_of_them_asks_and_keeps_what_was_typed(#[values(Sqlite, Postgres)] 
         site.later(TimeDelta::minutes(16));
         let before = site.database.written();
         let form = match pattern.as_str() {
-            "/my/tokens" => "/my/tokens/new".to_owned(),
+            it if it.ends_with("/tokens") => format!("{path}/new"),
             "/admin/keys/revoke" | "/admin/keys/suspend" => format!("{path}?ids={}", world.others_key.id),
             _ => path.clone(),
         };

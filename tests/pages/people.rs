@@ -98,7 +98,7 @@ async fn everybody_is_listed_with_their_keys_and_the_latest_use_of_any(#[values(
     assert_eq!(Answer::of(site.get(&format!("/activity.atom?key={}", feeds.secret))).await.status, 200);
     site.later(TimeDelta::minutes(5));
     let list = root.get("/admin/users?status=").await;
-    assert!(list.shows("5 people"), "{}", list.text());
+    assert!(list.shows("5 accounts"), "{}", list.text());
     let expected = [
         "Test Person bob bob · bob@example.org 2 keys last used 5 minutes ago",
         "Test Person Carol Carol · Carol@example.org 1 key no use recorded",
@@ -151,11 +151,11 @@ async fn people_are_searched_by_name_and_status_and_the_form_keeps_both(#[values
     let list = root.get("/admin/users?name=%22S%C3%B6hne%22%3C&status=locked").await;
     assert_eq!(list.value_of("name"), "\"Söhne\"<");
     assert!(list.html.contains("<option value=\"locked\" selected>Locked</option>"), "{}", list.html);
-    let told = "0 people No name, login or email of people with this status matches. Search people of every status";
+    let told = "0 accounts No name, login or email of people with this status matches. Search people of every status";
     assert!(list.shows(told), "{}", list.text());
     assert!(list.html.contains("href=\"/admin/users?name=%22S%C3%B6hne%22%3C&#38;status=\""), "{}", list.html);
     let list = root.get("/admin/users?name=nobody&status=").await;
-    assert!(list.shows("0 people No name, login or email matches. Show all people"), "{}", list.text());
+    assert!(list.shows("0 accounts No name, login or email matches. Show all people"), "{}", list.text());
     let list = root.get("/admin/users?status=1|3").await;
     assert!(list.html.contains("<option value=\"1|3\" selected>Active or Locked</option>"), "{}", list.html);
     let list = root.get("/admin/users?status=registered").await;
@@ -174,22 +174,25 @@ async fn long_lists_come_in_pages_that_keep_the_search(#[values(Sqlite, Postgres
          FROM numbers, (SELECT created_on, updated_on FROM users) AS root",
     );
     let first = root.get("/admin/users?name=user&status=active").await;
-    assert!(first.shows("130 people, 1 to 50 shown") && !first.html.contains("rel=\"prev\""), "{}", first.text());
+    assert!(first.shows("130 accounts, 1 to 50 shown") && !first.html.contains("rel=\"prev\""), "{}", first.text());
     assert!(rows(&first)[0].contains("user100") && first.shows("Page 1 of 3 Next Last"), "{}", first.text());
     let next = "/admin/users?name=user&amp;status=active&amp;page=2";
     assert!(first.html.replace("&#38;", "&amp;").contains(&format!("href=\"{next}\" rel=\"next\"")), "{}", first.html);
     let last = root.get("/admin/users?name=user&status=active&page=3").await;
-    assert!(last.shows("130 people, 101 to 130 shown") && !last.html.contains("rel=\"next\""), "{}", last.text());
+    assert!(last.shows("130 accounts, 101 to 130 shown") && !last.html.contains("rel=\"next\""), "{}", last.text());
     assert_eq!(rows(&last).len(), 30);
     assert!(last.html.contains("rel=\"prev\""));
     for number in ["4", "9223372036854775807"] {
         let after = root.get(&format!("/admin/users?name=user&page={number}")).await;
         assert!(after.html.replace("&#38;", "&").contains("page=3\" rel=\"prev\""), "{}", after.html);
-        assert!(after.shows("130 people This page is empty: the list ends before it."), "{}", after.text());
+        assert!(after.shows("130 accounts This page is empty: the list ends before it."), "{}", after.text());
         assert!(after.html.contains("rel=\"prev\"") && after.shows("Show all people"));
     }
     for number in ["0", "-1", "x"] {
-        assert!(root.get(&format!("/admin/users?page={number}")).await.shows("131 people, 1 to 50 shown"), "{number}");
+        assert!(
+            root.get(&format!("/admin/users?page={number}")).await.shows("131 accounts, 1 to 50 shown"),
+            "{number}"
+        );
     }
 }
 

@@ -165,7 +165,7 @@ async fn a_deletion_asks_first_and_says_what_goes_with_it(#[values(Sqlite, Postg
     let deleted = root.post(&path, &[]).await;
     assert_eq!((deleted.status, deleted.location()), (303, "/admin/users?notice=person_deleted"));
     let list = root.get(deleted.location()).await;
-    assert!(list.shows("The account has been deleted, with its keys") && list.shows("1 person"), "{}", list.text());
+    assert!(list.shows("The account has been deleted, with its keys") && list.shows("1 account"), "{}", list.text());
     assert_eq!(site.get_with_key("/users/current.json", &api).await.status, 401);
     assert_eq!(root.post(&path, &[]).await.status, 404, "a form sent twice");
     assert!(root.get("/activity").await.shows("Account deleted: bob"));

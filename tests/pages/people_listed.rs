@@ -132,6 +132,6 @@ async fn active_people_are_listed_and_what_is_not_understood_is_told(#[values(Sq
         let refused = root.get(&format!("/admin/users?{query}")).await;
         assert_eq!((refused.status, logins(&refused).len()), (422, 0), "{query}");
         assert!(refused.shows(told), "{query}: {}", refused.text());
-        assert!(refused.shows("Show active people") && !refused.shows("0 people"), "{query}");
+        assert!(refused.shows("Show active people") && !refused.shows("0 accounts"), "{query}");
     }
 }

@@ -14,7 +14,9 @@ fn addresses(ids: &[(&str, i64)]) -> Vec<(Method, String)> {
         let method = at.answers().first().expect("a method").method.as_str().parse().expect("a method");
         let id = ids.iter().find(|(start, _)| at.path().starts_with(start)).map_or(1, |(_, id)| *id).to_string();
         let path = at.path().replace("{format:json|xml}", "json").replace("{rest:.*}", "");
-        (method, path.replace("{key_id:[0-9]+}", "1").replace("{id:[0-9]+}", &id).replace("{id}", &id))
+        let account = ids.iter().find(|(name, _)| *name == "account").map_or(1, |(_, id)| *id).to_string();
+        let path = path.replace("{key_id:[0-9]+}", "1").replace("{service_account}", &account);
+        (method, path.replace("{id:[0-9]+}", &id).replace("{id}", &id))
     });
     of_table.chain([(Method::GET, "/static/latchkey.css".to_owned())]).collect()
 }
@@ -40,7 +42,16 @@ async fn an_address_with_an_escape_is_none_of_ours(#[values(Sqlite, Postgres)] d
     };
     let settings = ServiceSettings::new("A wiki".to_owned(), "wiki.example.org");
     let service = site.add_service("wiki", settings).await;
-    let ids = [("/my/tokens", key.id), ("/users", root.id), ("/admin/users", root.id), ("/admin/services", service.id)];
+    let account = site.add_service_account("account", &root).await;
+    let accounts_key = site.add_access_token(&account, "account:read", "30d").await;
+    let ids = [
+        ("account", account.id),
+        ("/my/service-accounts", accounts_key.id),
+        ("/my/tokens", key.id),
+        ("/users", root.id),
+        ("/admin/users", root.id),
+        ("/admin/services", service.id),
+    ];
     for (method, address) in addresses(&ids) {
         let address = format!("/keys{address}");
         assert_ne!(ask(&method, &address).await.status, 404, "{method} {address}");

@@ -264,7 +264,7 @@ fn written(connection: &mut DbConnection) -> String {
     // The recorder tells of refusals, first uses and keys that have expired by itself.
     let told_behind = "action NOT IN ('scope_refused', 'expired_key_refused', 'suspended_key_refused', \
                        'sign_in_refused', 'key_first_used', 'key_expired', 'key_cleared', 'key_to_end')";
-    let tables: [(&str, &[&str], &str); 8] = [
+    let tables: [(&str, &[&str], &str); 9] = [
         (
             "users",
             &["id", "login", "firstname", "lastname", "mail", "admin", "status", "password_hash", "updated_on"],
@@ -288,6 +288,7 @@ fn written(connection: &mut DbConnection) -> String {
         ),
         ("events", &["id", "user_id", "action"], told_behind),
         ("notices", &["id", "user_id"], "1 = 1"),
+        ("account_owners", &["account_id", "owner_id"], "1 = 1"),
         ("services", &["id", "name", "title", "host", "updated_on"], "1 = 1"),
         ("service_admissions", &["service_id", "user_id", "access"], "1 = 1"),
         ("token_services", &["token_id", "service_id", "access"], "1 = 1"),

@@ -17,7 +17,8 @@ use latchkey::db::{DbError, WriteError};
 use latchkey::models::keys::key_request::{KeyPolicy, NewKey};
 use latchkey::models::keys::scope::KeyScopes;
 use latchkey::models::keys::token::{Token, TokenAction};
-use latchkey::models::people::user::{NewUser, Profile, User};
+use latchkey::models::people::ownership::NewServiceAccount;
+use latchkey::models::people::user::{AccountKind, NewUser, Profile, User};
 use latchkey::models::services::service::Service;
 use latchkey::models::services::settings::ServiceSettings;
 use latchkey::models::tx::Tx;
@@ -202,8 +203,15 @@ impl Site {
             lastname: format!("Person {login}"),
             mail: format!("{login}@example.org"),
         };
-        let new = NewUser { login: login.to_owned(), profile, password_hash, admin };
+        let new = NewUser { login: login.to_owned(), profile, password_hash, admin, kind: AccountKind::Person };
         self.write(move |tx| new.insert(tx.connection, tx.now).map_err(DbError::from)).await
+    }
+
+    /// A service account that `owner` looks after.
+    pub async fn add_service_account(&self, login: &str, owner: &User) -> User {
+        let (login, owners) = (login.to_owned(), vec![owner.login.clone()]);
+        let new = NewServiceAccount { name: format!("Account {login}"), login, owners };
+        self.write(move |tx| new.make(tx, 0)).await
     }
 
     /// Writes as somebody at the machine does.

@@ -41,6 +41,10 @@ pub struct World {
     pub token: Key,
     /// A key of root's and one of theirs that are suspended.
     pub suspended: [Key; 2],
+    /// A service account of root's, with an access token that it is about, and one that is suspended.
+    pub account: User,
+    pub accounts_token: Key,
+    pub accounts_suspended: Key,
     /// The ids of root's API and Atom access keys, for requests in a session; otherwise 0.
     pub only_keys: [i64; 2],
     /// The service that it is about.
@@ -71,7 +75,10 @@ impl World {
             site.add_access_token(&root, "account:read", "30d").await,
             site.add_access_token(&other, "account:read", "30d").await,
         ];
-        let ids = [(root.id, suspended[0].id), (other.id, suspended[1].id)];
+        let account = site.add_service_account(&format!("account{number}"), &root).await;
+        let accounts_token = site.add_access_token(&account, "account:read", "30d").await;
+        let accounts_suspended = site.add_access_token(&account, "account:read", "30d").await;
+        let ids = [(root.id, suspended[0].id), (other.id, suspended[1].id), (account.id, accounts_suspended.id)];
         site.write(move |tx| {
             let until_switched_on =
                 NewSuspension::new(SuspensionSpan::Open, Afterwards::Resume).expect("no contradiction");
@@ -112,6 +119,9 @@ impl World {
             others_key,
             token,
             suspended,
+            account,
+            accounts_token,
+            accounts_suspended,
             only_keys,
             service: service.id,
             service_seen,
@@ -122,6 +132,9 @@ impl World {
     /// The address that `pattern` stands for.
     pub fn address(&self, pattern: &str, format: &str) -> String {
         let id = match pattern {
+            it if it.contains("{service_account}") && it.contains("/resume") => self.accounts_suspended.id,
+            it if it.contains("{service_account}") => self.accounts_token.id,
+            it if it.ends_with("/owners") => self.account.id,
             it if it.contains("users") => self.other.id,
             it if it.contains("services") => self.service,
             it if it.contains("notices") => 1,
@@ -129,6 +142,7 @@ impl World {
             _ => self.token.id,
         };
         let others_key = if pattern.ends_with("/resume") { &self.suspended[1] } else { &self.others_key };
+        let pattern = pattern.replace("{service_account}", &self.account.id.to_string());
         let with_id = pattern.replace("{id:[0-9]+}", "{id}").replace("{id}", &id.to_string());
         let with_key = with_id.replace("{key_id:[0-9]+}", &others_key.id.to_string());
         with_key.replace("{format:json|xml}", format)
@@ -142,7 +156,9 @@ impl World {
 
     /// The fields of the form that is sent to `pattern`; a form that is new needs a line here.
     pub fn form(&self, pattern: &str) -> Vec<(&'static str, String)> {
-        let (name, id) = (self.name.as_str(), self.token.id.to_string());
+        let is_of_account = pattern.contains("{service_account}");
+        let token = if is_of_account { &self.accounts_token } else { &self.token };
+        let (name, id) = (self.name.as_str(), token.id.to_string());
         let [api, atom] = self.only_keys.map(|id| id.to_string());
         let new_password = ["new_password", "new_password_confirmation"].map(|it| (it, "a-new-one-4711".to_owned()));
         let fields = |fields: &[(&'static str, &str)]| -> Vec<_> {
@@ -152,14 +168,15 @@ impl World {
         let everyone = [("may_read", "everyone"), ("may_write", "people"), ("reading_methods", "GET")];
         let service = [fields(&[("title", "Changed"), ("host", &host), ("path", "/")]), fields(&everyone)].concat();
         let token = fields(&[("name", "other"), ("scopes", "account:read"), ("expiry", "7d")]);
-        match pattern {
+        let after = if is_of_account { self.accounts_suspended.id.to_string() } else { id.clone() };
+        match own_pattern(pattern).as_str() {
             "/my/account" => self.person()[1..].to_vec(),
             "/my/password" => [fields(&[("password", PASSWORD)]), new_password.to_vec()].concat(),
             "/my/api_key" => fields(&[("replaces", &api)]),
             "/my/atom_key" => fields(&[("replaces", &atom)]),
             "/my/api_key/revoke" => fields(&[("revokes", &api)]),
             "/my/atom_key/revoke" => fields(&[("revokes", &atom)]),
-            "/my/tokens" => [token, fields(&[("after", &id)])].concat(),
+            "/my/tokens" => [token, fields(&[("after", &after)])].concat(),
             "/my/tokens/{id:[0-9]+}/edit" => token,
             "/my/tokens/{id:[0-9]+}/rotate" => fields(&[("replaces", &id), ("grace", "1d")]),
             "/admin/keys/revoke" => fields(&[("chosen", &self.others_key.id.to_string())]),
@@ -168,6 +185,10 @@ impl World {
             }
             it if it.ends_with("/exempt") => fields(&[("because", "It runs once a year.")]),
             it if it.ends_with("/suspend") => fields(&[("for", "7d"), ("then", "revoke")]),
+            "/admin/service-accounts/new" => {
+                fields(&[("login", &format!("{name}-service")), ("name", name), ("owners", &self.root.login)])
+            }
+            "/admin/users/{id:[0-9]+}/owners" => fields(&[("owners", &self.other.login)]),
             "/admin/users/new" => [self.person().to_vec(), new_password.to_vec()].concat(),
             "/admin/users/{id:[0-9]+}/edit" => {
                 let seen = self.other.updated_on.to_string();
@@ -196,7 +217,7 @@ impl World {
             }
             _ => request.json(&json!({ "user": fields.iter().cloned().collect::<BTreeMap<_, _>>() })),
         };
-        match (method.as_str(), *pattern) {
+        match (method.as_str(), own_pattern(pattern).as_str()) {
             _ if by == By::Session => request.form(&self.form(pattern)),
             ("DELETE", _) => request,
             ("POST", "/users.{format:json|xml}") => document(request, &self.person()),
@@ -238,6 +259,11 @@ impl World {
         };
         self.filled(request, by, route)
     }
+}
+
+/// The address at which the same is done to one's own keys.
+fn own_pattern(pattern: &str) -> String {
+    pattern.replace("/my/service-accounts/{service_account}", "/my")
 }
 
 /// Every address that writes and asks for somebody, with a format where it has several.

@@ -17,6 +17,7 @@ use self::parameter::{Parameter, Value};
 use self::table::Operation;
 use crate::http::error::AppError;
 use crate::http::format::Format;
+use crate::models::services::settings::words;
 
 /// The most parameters that a request may have. Redmine has not a hundred.
 const MOST: usize = 1000;
@@ -111,6 +112,13 @@ impl Parameters {
             }
         }
         T::deserialize(serde_json::Value::Object(texts)).map_err(AppError::internal)
+    }
+
+    /// The words of the field `name` of the `user`, which may be a text or a list; `None`: it is not given.
+    pub fn user_words(&self, name: &str) -> Option<Vec<String>> {
+        let given = self.0.iter().filter(|it| it.name.root == "user" && it.name.field.as_deref() == Some(name));
+        let texts: Vec<String> = given.map(|it| it.value.text()).collect();
+        (!texts.is_empty()).then(|| words(&texts.join(" ")))
     }
 
     /// Why `operation` refuses parameters that are given here, a sentence for each.

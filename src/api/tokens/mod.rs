@@ -21,6 +21,7 @@ use super::json::{Body, respond};
 use crate::app::App;
 use crate::callers::api_user::{ApiUser, CurrentKey, TokensRead, TokensWrite};
 use crate::callers::mandate::Mandate;
+use crate::callers::service_account::{AboutServiceAccount, path_about};
 use crate::clock::iso8601;
 use crate::documents::key::{KeyDocument, LastUsedBy};
 use crate::documents::service_usage::ServiceUsageDocument;
@@ -147,7 +148,8 @@ pub async fn create(
     let make = move |tx: &mut Tx<'_>| Key::make(tx, user_id, &new, &policy);
     let issued = me.mandate.write(move |tx| Issued::once(tx, once, make)).await??;
     let mut response = HttpResponse::Created();
-    response.insert_header((LOCATION, app.url.join(&format!("/my/tokens/{}.json", issued.key().id))));
+    let path = format!("/my/tokens/{}.json", issued.key().id);
+    response.insert_header((LOCATION, app.url.join(&path_about(AboutServiceAccount::of(&request).as_ref(), &path))));
     respond_issued(response, &app, &issued, &me.user)
 }
 

@@ -8,15 +8,34 @@ use crate::clock::Timestamp;
 pub struct Authority {
     /// The scopes that they may give; `None`: everything that the person may do.
     pub scopes: Option<KeyScopes>,
+    /// The scopes that they may take away, by revoking or suspending a key; `None`: any.
+    pub ends: Option<KeyScopes>,
     /// The latest expiry that they may give; `None`: no limit.
     pub expires_on: Option<Timestamp>,
 }
 
 impl Authority {
     /// The authority of a person who has signed in themselves.
-    pub const OWNER: Self = Self { scopes: None, expires_on: None };
+    pub const OWNER: Self = Self { scopes: None, ends: None, expires_on: None };
     /// The authority of somebody who has not authenticated.
-    pub const NOTHING: Self = Self { scopes: Some(KeyScopes::NONE), expires_on: None };
+    pub const NOTHING: Self = Self { scopes: Some(KeyScopes::NONE), ends: Some(KeyScopes::NONE), expires_on: None };
+
+    /// The authority of a key with these scopes, which expires at `expires_on`.
+    pub fn of_key(scopes: KeyScopes, expires_on: Option<Timestamp>) -> Self {
+        Self { scopes: Some(scopes.clone()), ends: Some(scopes), expires_on }
+    }
+
+    /// The authority of somebody over the keys of a service account that they own, if they may do `most` themselves. They
+    /// may end any of its keys that they could end if it were theirs.
+    pub fn over_service_account(self, most: &KeyScopes) -> Self {
+        let scopes = self.scopes.map_or_else(|| most.clone(), |scopes| scopes.intersection(most));
+        Self { scopes: Some(scopes), ..self }
+    }
+
+    /// Whether they own the service account whose keys this is about, and no key limits what they end.
+    pub fn is_of_owner(&self) -> bool {
+        self.scopes.is_some() && self.ends.is_none()
+    }
 
     /// Whether they may do everything that the person may. Only they may do what could be turned into more than the scopes
     /// of a key allow: set passwords, look after administrators, revoke an API access key.

@@ -69,20 +69,22 @@ pub struct Key {
     pub current: Token,
     /// The earlier secrets, latest first, active or not.
     pub earlier: Vec<Token>,
+    /// The login of whoever made the key, where that was not its holder: the owner of a service account, for example.
+    pub made_by: Option<String>,
     /// Who used each secret last, by the id of its row, where that is known.
     used_by: BTreeMap<i64, UsedBy>,
 }
 
 /// What of a row is read for its key only.
-type KeyRow = (Token, Option<String>, LastClient);
+type KeyRow = (Token, Option<String>, Option<String>, LastClient);
 
 /// The columns of a [`KeyRow`].
-fn row<DB: Backend>() -> (AsSelect<Token, DB>, tokens::note, AsSelect<LastClient, DB>)
+fn row<DB: Backend>() -> (AsSelect<Token, DB>, tokens::note, tokens::made_by, AsSelect<LastClient, DB>)
 where
     Token: Selectable<DB>,
     LastClient: Selectable<DB>,
 {
-    (Token::as_select(), tokens::note, LastClient::as_select())
+    (Token::as_select(), tokens::note, tokens::made_by, LastClient::as_select())
 }
 
 /// Which secret of a key was used.
@@ -119,6 +121,9 @@ pub enum KeyRefusal {
     /// one that expires later.
     #[error("This key can do more, or expires later, than the key you use")]
     Beyond,
+    /// No owner of a service account gets a secret by which they could do more than they may themselves.
+    #[error("This access token can do more than you may do yourself: ask an administrator")]
+    BeyondOwner,
     /// The key has expired.
     #[error("This access token has expired: create a new one")]
     Expired,
@@ -164,7 +169,11 @@ impl Key {
     ///
     /// # Errors
     /// Returns an error if a query fails.
-    pub fn of_users(connection: &mut DbConnection, user_ids: &[i64], actions: &[TokenAction]) -> QueryResult<Vec<Self>> {
+    pub fn of_users(
+        connection: &mut DbConnection,
+        user_ids: &[i64],
+        actions: &[TokenAction],
+    ) -> QueryResult<Vec<Self>> {
         let theirs = tokens::table.filter(tokens::user_id.eq_any(user_ids)).order(tokens::id);
         let mut rows: Vec<KeyRow> = match connection {
             DbConnection::Sqlite(it) => theirs.select(row()).load(it),
@@ -247,10 +256,11 @@ impl Key {
     }
 
     fn of_secrets(id: i64, rows: Vec<KeyRow>) -> Option<Self> {
-        let (mut secrets, mut note, mut used_by) = (Vec::new(), None, BTreeMap::new());
-        for (token, its_note, last_client) in rows {
+        let (mut secrets, mut note, mut made_by, mut used_by) = (Vec::new(), None, None, BTreeMap::new());
+        for (token, its_note, its_maker, last_client) in rows {
             used_by.extend(last_client.of(&token).map(|by| (token.id, by)));
             note = its_note;
+            made_by = made_by.or(its_maker);
             secrets.push(token);
         }
         let created_on = secrets.first()?.created_on;
@@ -267,6 +277,7 @@ impl Key {
             expires_on: current.expires_on,
             current,
             earlier: secrets.into_iter().rev().collect(),
+            made_by,
             used_by,
         })
     }
@@ -370,6 +381,11 @@ impl Key {
         }
         let said = (Some(new.name.as_str()), new.note.as_str(), new.scopes.own, expires_on);
         let (mut key, secret) = Self::add_secret(tx, (user_id, None), said, None)?;
+        if let Some(maker) = tx.other_than(user_id) {
+            key.made_by = Some(maker.to_owned());
+            let made_by = tokens::made_by.eq(&key.made_by);
+            diesel::update(tokens::table.find(key.id)).set(made_by).execute(tx.connection)?;
+        }
         scopes_of_keys::replace(tx.connection, key.id, &new.scopes.services)?;
         key.scopes.services = new.scopes.services.clone();
         NewEvent::of_key(&key.current, EventAction::KeyCreated).detail(key.summary()).record(tx)?;
@@ -594,8 +610,14 @@ impl Key {
     }
 
     /// Whether the key may do no more than `authority` allows.
-    fn is_within(&self, authority: &Authority) -> bool {
+    pub(super) fn is_within(&self, authority: &Authority) -> bool {
         authority.is_full() || !self.action.has_full_access() && authority.exceeded_by(&self.scopes).is_none()
+    }
+
+    /// Whether whoever has `authority` may revoke or suspend the key.
+    fn may_be_ended_by(&self, authority: &Authority) -> bool {
+        let is_within = |ends: &KeyScopes| !self.action.has_full_access() && self.scopes.is_within(ends);
+        authority.ends.as_ref().is_none_or(is_within)
     }
 
     /// Finds a person's key after locking their row, if the author may revoke it.
@@ -605,13 +627,18 @@ impl Key {
     ) -> Result<Self, KeyRefusal> {
         User::lock_row(tx.connection, user_id)?;
         let key = Self::find(tx.connection, user_id, id)?.ok_or(KeyRefusal::Gone)?;
-        if key.is_within(tx.authority()) { Ok(key) } else { Err(KeyRefusal::Beyond) }
+        if key.may_be_ended_by(tx.authority()) { Ok(key) } else { Err(KeyRefusal::Beyond) }
+    }
+
+    /// Why the author gets no secret of a key, and does not change it, that may do more than they may pass on.
+    pub(super) fn beyond(tx: &Tx<'_>) -> KeyRefusal {
+        if tx.authority().is_of_owner() { KeyRefusal::BeyondOwner } else { KeyRefusal::Beyond }
     }
 
     fn find_to_change(tx: &mut Tx<'_>, (UserId(user_id), KeyId(id)): (UserId, KeyId)) -> Result<Self, KeyRefusal> {
         match Self::find(tx.connection, user_id, id)?.ok_or(KeyRefusal::Gone)? {
             key if key.action != TokenAction::Access => Err(KeyRefusal::NotAnAccessToken),
-            key if !key.is_within(tx.authority()) => Err(KeyRefusal::Beyond),
+            key if !key.is_within(tx.authority()) => Err(Self::beyond(tx)),
             key if !tx.authority().outlives(key.expires_on) => Err(KeyRefusal::Beyond),
             key if key.is_expired(tx.now) => Err(KeyRefusal::Expired),
             key => Ok(key),

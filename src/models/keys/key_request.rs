@@ -195,6 +195,9 @@ pub(super) fn scope_errors(
         return wrong("Only administrators can use the scopes of users and services".into());
     }
     if let Some(own) = tx.authority().exceeded_by(scopes) {
+        if tx.authority().is_of_owner() {
+            return wrong(format!("The keys of a service account can do no more than you may yourself: {own}"));
+        }
         return wrong(format!("A key cannot create or change a key with more scopes than its own, which are {own}"));
     }
     let mut added = scopes.services.difference(&kept.services).peekable();

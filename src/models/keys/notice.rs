@@ -60,7 +60,8 @@ impl Notice {
     /// # Errors
     /// Returns an error if the query fails.
     pub fn unseen_by(connection: &mut DbConnection, user_ids: &[i64]) -> QueryResult<Vec<(i64, Self)>> {
-        let unseen = notices::table.inner_join(events::table).filter(notices::user_id.eq_any(user_ids)).order(notices::id);
+        let unseen =
+            notices::table.inner_join(events::table).filter(notices::user_id.eq_any(user_ids)).order(notices::id);
         let rows: Vec<(i64, i64, Event)> = match connection {
             DbConnection::Sqlite(it) => unseen.select((notices::user_id, notices::id, Event::as_select())).load(it),
             DbConnection::Postgres(it) => unseen.select((notices::user_id, notices::id, Event::as_select())).load(it),

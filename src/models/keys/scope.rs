@@ -295,6 +295,16 @@ impl KeyScopes {
         Self { own: Scopes(self.own.0 | others.own.0), services: &self.services | &others.services }
     }
 
+    /// What both these scopes and `others` grant.
+    pub fn intersection(&self, others: &Self) -> Self {
+        let own = Scope::ALL.into_iter().filter(|scope| self.own.grants(*scope) && others.own.grants(*scope)).collect();
+        let within = |these: &Self, those: &Self| -> BTreeSet<ServiceScope> {
+            let granted = |scope: &&ServiceScope| those.services.iter().any(|other| other.includes(scope));
+            these.services.iter().filter(granted).cloned().collect()
+        };
+        Self { own, services: &within(self, others) | &within(others, self) }
+    }
+
     /// Whether `others` grant everything that these scopes grant.
     pub fn is_within(&self, others: &Self) -> bool {
         let granted = |scope: &ServiceScope| others.services.iter().any(|other| other.includes(scope));

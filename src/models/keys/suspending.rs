@@ -58,8 +58,8 @@ impl Key {
     /// [`KeyRefusal`]
     pub fn resume(tx: &mut Tx<'_>, (UserId(user_id), KeyId(id)): (UserId, KeyId)) -> Result<Self, KeyRefusal> {
         let key = Self::find_not_over(tx, (UserId(user_id), KeyId(id)))?;
-        if !tx.authority().outlives(key.expires_on) {
-            return Err(KeyRefusal::Beyond);
+        if !key.is_within(tx.authority()) || !tx.authority().outlives(key.expires_on) {
+            return Err(Self::beyond(tx));
         }
         if key.suspension(tx.now).is_none() {
             return Ok(key);

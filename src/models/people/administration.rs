@@ -3,7 +3,8 @@
 
 use diesel::prelude::*;
 
-use super::user::{Locked, NewUser, Profile, SaveError, User, UserField, UserStatus};
+use super::service_account;
+use super::user::{AccountKind, Locked, NewUser, Profile, SaveError, User, UserField, UserStatus};
 use crate::clock::Timestamp;
 use crate::db::schema::users;
 use crate::db::{DbConnection, DbError, write_error};
@@ -62,6 +63,12 @@ pub enum PersonRefusal {
     /// There would be no active administrator left.
     #[error("This is the only active administrator: make somebody else an administrator first")]
     LastAdministrator,
+    /// Nobody signs in to a service account, so it has no password.
+    #[error("A service account cannot sign in, so it can have no password")]
+    NoPassword,
+    /// Only service accounts have owners.
+    #[error("This is no service account: only service accounts have owners")]
+    NoServiceAccount,
     /// Somebody else has changed the person since the form was opened.
     #[error("Somebody else has changed this account since you opened the form")]
     ChangedMeanwhile,
@@ -149,6 +156,9 @@ impl PersonChanges {
     /// Returns an error if a query fails.
     pub fn errors(&self, connection: &mut DbConnection, user: &User) -> QueryResult<Vec<FieldError<UserField>>> {
         let (login, profile) = self.after(user);
+        if user.is_service_account() {
+            return service_account::errors_of(connection, Some(user.id), &login, &profile);
+        }
         profile.errors_of(connection, Some(user.id), &login)
     }
 
@@ -159,6 +169,9 @@ impl PersonChanges {
     /// [`PersonRefusal`]
     pub fn apply(&self, tx: &mut Tx<'_>, user_id: i64) -> Result<(), PersonRefusal> {
         let before = lock_and_find(tx, user_id, self.take())?;
+        if before.is_service_account() && (self.password_hash.is_some() || self.must_change_password == Some(true)) {
+            return Err(PersonRefusal::NoPassword);
+        }
         let gives_power = self.password_hash.is_some() || self.admin == Some(true);
         if gives_power && !tx.authority().is_full() {
             return Err(PersonRefusal::FullAccessNeeded);
@@ -253,7 +266,8 @@ fn lock_and_find(tx: &mut Tx<'_>, user_id: i64, takes: Takes) -> Result<User, Pe
         return Err(PersonRefusal::FullAccessNeeded);
     }
     // Read the administrators only now: they may have changed while the lock was waited for (TOCTOU).
-    let active_admin = users::admin.and(users::status.eq(UserStatus::Active));
+    // A service account cannot look after the others, so it is not the last administrator that there must be.
+    let active_admin = users::admin.and(users::status.eq(UserStatus::Active)).and(users::kind.eq(AccountKind::Person));
     let administrators: Vec<i64> = users::table.filter(active_admin).select(users::id).load(tx.connection)?;
     match takes {
         Takes::Everything if tx.author().is_some_and(|author| author.id == user_id) => Err(PersonRefusal::OwnAccount),

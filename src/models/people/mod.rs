@@ -3,6 +3,8 @@
 pub mod account;
 pub mod administration;
 pub mod order;
+pub mod ownership;
 pub mod search;
+pub mod service_account;
 pub mod status_filter;
 pub mod user;

@@ -48,6 +48,8 @@ text_enum! {
         Mail = "mail",
         /// The kind of second factor, empty if there is none.
         SecondFactor = "twofa_scheme",
+        /// Whom the account is for: `person` or `service`.
+        Kind = "kind",
     }
 }
 
@@ -204,6 +206,12 @@ impl FewTexts {
 }
 
 impl Criterion {
+    /// Accounts of this kind.
+    pub fn of_kind(kind: &str) -> Option<Self> {
+        let kind = FewTexts::of([kind]).ok().flatten()?;
+        Some(Self::Field(TextField::Kind, TextTest::Is(kind)))
+    }
+
     fn condition(&self) -> Condition {
         match self {
             Self::Status(statuses) => Box::new(users::status.eq_any(statuses.clone())),
@@ -243,6 +251,7 @@ impl TextField {
             Self::Firstname => Box::new(lower(users::firstname)),
             Self::Lastname => Box::new(lower(users::lastname)),
             Self::Mail => Box::new(lower(users::mail)),
+            Self::Kind => Box::new(lower(users::kind)),
             Self::SecondFactor => Box::new(diesel::dsl::sql::<Text>("lower(coalesce(users.twofa_scheme, ''))")),
         }
     }

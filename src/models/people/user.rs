@@ -48,6 +48,21 @@ impl UserStatus {
 // A status that only a newer release knows must not let anybody in.
 stored_as_text!(UserStatus, otherwise Locked);
 
+text_enum! {
+    /// Whom an account is for.
+    #[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq)]
+    #[diesel(sql_type = Text)]
+    pub enum AccountKind {
+        /// A person.
+        Person = "person",
+        /// A program: nobody signs in, and the people who own the account look after its keys.
+        Service = "service",
+    }
+}
+
+// A kind that only a newer release knows must not sign in.
+stored_as_text!(AccountKind, otherwise Service);
+
 /// Which people's rows are locked together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Locked {
@@ -95,6 +110,8 @@ pub struct User {
     /// When the password was last set.
     #[diesel(deserialize_as = Stored<Option<Timestamp>>)]
     pub passwd_changed_on: Option<Timestamp>,
+    /// Whom the account is for.
+    pub kind: AccountKind,
 }
 
 /// A person to be stored.
@@ -108,6 +125,8 @@ pub struct NewUser {
     pub password_hash: Option<String>,
     /// Whether the person is an administrator.
     pub admin: bool,
+    /// Whom the account is for.
+    pub kind: AccountKind,
 }
 
 /// What people can change about themselves.
@@ -140,6 +159,10 @@ pub enum UserField {
     PasswordConfirmation,
     /// `status`
     Status,
+    /// The name of a service account.
+    AccountName,
+    /// The people who own a service account.
+    Owners,
 }
 
 impl Labelled for UserField {
@@ -153,12 +176,14 @@ impl Labelled for UserField {
             Self::Password => "Password",
             Self::PasswordConfirmation => "Password confirmation",
             Self::Status => "Status",
+            Self::AccountName => "Name",
+            Self::Owners => "Owners",
         }
     }
 }
 
 /// The problem of a login or mail address that somebody else has.
-const TAKEN: &str = "has already been taken";
+pub(super) const TAKEN: &str = "has already been taken";
 
 /// Why a person could not be stored.
 #[derive(Debug, thiserror::Error)]
@@ -284,6 +309,11 @@ impl User {
     pub fn profile(&self) -> Profile {
         let Self { firstname, lastname, mail, .. } = self.clone();
         Profile { firstname, lastname, mail }
+    }
+
+    /// Whether the account is a service account.
+    pub fn is_service_account(&self) -> bool {
+        self.kind == AccountKind::Service
     }
 
     /// Whether the account is active.
@@ -434,7 +464,8 @@ impl Profile {
             take(UserField::Login, others().filter(same).get_result(connection)?);
         }
         if mail_is_valid {
-            let same = lower(users::mail).eq(self.mail.to_ascii_lowercase());
+            // The index leaves out service accounts, which have no mail address.
+            let same = lower(users::mail).eq(self.mail.to_ascii_lowercase()).and(users::mail.ne(""));
             take(UserField::Mail, others().filter(same).get_result(connection)?);
         }
         errors.sort_by_key(|error| error.field);
@@ -463,6 +494,7 @@ impl NewUser {
             users::mail.eq(&self.profile.mail),
             users::password_hash.eq(&self.password_hash),
             users::admin.eq(self.admin),
+            users::kind.eq(self.kind),
             users::created_on.eq(now),
             users::updated_on.eq(now),
             users::passwd_changed_on.eq(self.password_hash.as_ref().map(|_| now)),

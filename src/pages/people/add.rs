@@ -14,7 +14,7 @@ use crate::callers::confirmation::Sensitive;
 use crate::callers::session_user::AdminSession;
 use crate::http::error::AppError;
 use crate::models::people::administration::{Addition, PersonRefusal};
-use crate::models::people::user::{NewUser, Profile, UserField, UserStatus};
+use crate::models::people::user::{AccountKind, NewUser, Profile, UserField, UserStatus};
 use crate::models::rules::FieldError;
 use crate::pages::form::{Checkbox, Field, PasswordAgain, error_summary};
 use crate::pages::shell::{Flash, Shell, page, see_other_with};
@@ -116,7 +116,8 @@ pub async fn add(
     let AddForm { login, firstname, lastname, mail, .. } = form.clone();
     let profile = Profile { firstname, lastname, mail }.normalized();
     let login = login.trim().to_owned();
-    let mut new = NewUser { login, profile, password_hash: None, admin: form.admin.is_ticked() };
+    let (admin, kind) = (form.admin.is_ticked(), AccountKind::Person);
+    let mut new = NewUser { login, profile, password_hash: None, admin, kind };
     let owner = Owner { login: &new.login, profile: &new.profile };
     let password = Password::new(form.new_password.clone());
     let password = NewPassword::confirmed(password, &form.new_password_confirmation, owner);

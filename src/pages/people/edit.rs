@@ -83,6 +83,7 @@ impl EditForm {
 
 impl EditPage {
     fn new(shell: Shell, user: User, form: EditForm, again: PasswordAgain, errors: &[FieldError<UserField>]) -> Self {
+        let name = if user.is_service_account() { UserField::AccountName } else { UserField::Lastname };
         Self {
             shell,
             path: path_of(user.id),
@@ -90,7 +91,7 @@ impl EditPage {
             seen: form.seen,
             login: Field::new(form.login, UserField::Login, errors),
             firstname: Field::new(form.firstname, UserField::Firstname, errors),
-            lastname: Field::new(form.lastname, UserField::Lastname, errors),
+            lastname: Field::new(form.lastname, name, errors),
             mail: Field::new(form.mail, UserField::Mail, errors),
             admin: form.admin.is_ticked(),
             again,

@@ -14,10 +14,12 @@ use crate::callers::session_user::AdminSession;
 use crate::http::error::AppError;
 use crate::models::keys::token::Token;
 use crate::models::people::order::{Order, OrderBy};
-use crate::models::people::search::{People, PeopleSearch};
+use crate::models::people::search::{Criterion, People, PeopleSearch};
+use crate::models::people::service_account::without_owner;
 use crate::models::people::status_filter::statuses_of_text;
-use crate::models::people::user::{User, UserStatus};
+use crate::models::people::user::{AccountKind, User, UserStatus};
 use crate::pages::count;
+use crate::pages::form::SelectOption;
 use crate::pages::moment::Moment;
 use crate::pages::paging::{OrderChoice, Pager, Paging};
 use crate::pages::shell::{Flash, Shell, page};
@@ -43,6 +45,7 @@ struct ListPage {
     shell: Shell,
     name: String,
     sort: String,
+    kinds: Vec<SelectOption>,
     statuses: Vec<StatusChoice>,
     /// How many people were found, and which of them are shown.
     count: String,
@@ -69,6 +72,9 @@ struct Row {
     login: String,
     mail: String,
     is_admin: bool,
+    is_service_account: bool,
+    /// Whether it is a service account that nobody who is active owns.
+    has_no_owner: bool,
     status: Option<&'static str>,
     keys: String,
     has_keys: bool,
@@ -92,9 +98,11 @@ struct Asked {
     status: String,
     /// As it stands in the address; empty for the usual order.
     sort: String,
+    /// Whom the accounts are for; `None`: people and programs.
+    kind: Option<AccountKind>,
 }
 
-/// `GET /admin/users`, with the parameters `name`, `status`, `sort` and `page`.
+/// `GET /admin/users`, with the parameters `name`, `status`, `kind`, `sort` and `page`.
 ///
 /// # Errors
 /// Returns 403 for anybody who is not an administrator, or an error if a query fails. A search that cannot be understood
@@ -109,13 +117,15 @@ pub async fn show(
     let paging = Paging::asked(request.query_string(), PER_PAGE, LAST_PAGE);
     let search = asked.search();
     let refused = search.as_ref().err().cloned();
-    let (users, total, keys) = match search {
+    let (users, total, keys, without_owner) = match search {
         Err(_) => Default::default(),
         Ok(search) => {
             let found = app.database.read(move |connection| {
                 let People { users, total } = search.find(connection, paging.skip(), PER_PAGE)?;
                 let ids: Vec<i64> = users.iter().map(|user| user.id).collect();
-                Ok((users, total, Token::keys_of(connection, &ids)?))
+                let services = users.iter().filter(|user| user.is_service_account()).map(|user| user.id);
+                let without_owner = without_owner(connection, &services.collect::<Vec<_>>())?;
+                Ok((users, total, Token::keys_of(connection, &ids)?, without_owner))
             });
             found.await?
         }
@@ -130,7 +140,7 @@ pub async fn show(
     let order = Order::of_text(&asked.sort).next().and_then(Result::ok).map(|order| order.by);
     let everybody = Asked { status: String::new(), ..asked.clone() };
     let shown = ListPage {
-        count: if refused.is_none() { paging.count(total, ("person", "people")) } else { String::new() },
+        count: if refused.is_none() { paging.count(total, asked.counted()) } else { String::new() },
         empty: empty(total, &asked),
         refused: refused
             .map(|why| (if asked.status().is_err() { "status" } else { "name" }, why))
@@ -138,7 +148,14 @@ pub async fn show(
             .collect(),
         wider: (asked.status() != Ok(UserStatus::ALL.to_vec())).then(|| everybody.address(&shell, 1)),
         pager: paging.pager_of(total, |number| asked.address(&shell, number)),
-        people: users.into_iter().map(|user| Row::new(&app, &keys_by_owner, user, order)).collect(),
+        people: users
+            .into_iter()
+            .map(|user| {
+                let has_no_owner = without_owner.contains(&user.id);
+                Row { has_no_owner, ..Row::new(&app, &keys_by_owner, user, order) }
+            })
+            .collect(),
+        kinds: asked.kind_choices(),
         statuses: asked.status_choices(),
         orders: asked.order_choices(&shell),
         name: asked.name,
@@ -155,6 +172,7 @@ impl Asked {
             name: text("name").unwrap_or_default(),
             status: text("status").unwrap_or_else(|| USUAL_STATUS.to_owned()),
             sort: text("sort").unwrap_or_default(),
+            kind: text("kind").and_then(|kind| AccountKind::of_text(&kind)),
         }
     }
 
@@ -163,7 +181,9 @@ impl Asked {
         let statuses = self.status()?;
         let order = Order::of_text(&self.sort).collect::<Result<Vec<_>, _>>();
         let order = order.map_err(|_| format!("People cannot be sorted by “{}”.", self.sort))?;
-        let search = PeopleSearch::new(statuses, &self.name).map_err(|too_long| format!("The search {too_long}."))?;
+        let mut search =
+            PeopleSearch::new(statuses, &self.name).map_err(|too_long| format!("The search {too_long}."))?;
+        search.criteria.extend(self.kind.and_then(|kind| Criterion::of_kind(kind.as_str())));
         Ok(PeopleSearch { order, ..search })
     }
 
@@ -180,6 +200,9 @@ impl Asked {
             query.append_pair("name", &self.name);
         }
         query.append_pair("status", &self.status);
+        if let Some(kind) = self.kind {
+            query.append_pair("kind", kind.as_str());
+        }
         if !self.sort.is_empty() {
             query.append_pair("sort", &self.sort);
         }
@@ -187,6 +210,21 @@ impl Asked {
             query.append_pair("page", &number.to_string());
         }
         shell.path(&format!("/admin/users?{}", query.finish()))
+    }
+
+    /// What is counted: one, and several.
+    fn counted(&self) -> (&'static str, &'static str) {
+        match self.kind {
+            None => ("account", "accounts"),
+            Some(AccountKind::Person) => ("person", "people"),
+            Some(AccountKind::Service) => ("service account", "service accounts"),
+        }
+    }
+
+    fn kind_choices(&self) -> Vec<SelectOption> {
+        let chosen = self.kind.map_or("", AccountKind::as_str);
+        let all = [("", "All"), ("person", "People"), ("service", "Service accounts")];
+        all.map(|(value, label)| SelectOption::new(value, label, chosen)).into()
     }
 
     fn status_choices(&self) -> Vec<StatusChoice> {
@@ -225,6 +263,8 @@ impl Row {
             path: path_of(user.id),
             name: full_name(&user),
             is_admin: user.admin,
+            is_service_account: user.is_service_account(),
+            has_no_owner: false,
             status: status_label(user.status),
             keys: match keys.iter().map(Token::key).collect::<BTreeSet<_>>().len() {
                 0 => "No key".to_owned(),

@@ -27,7 +27,7 @@ use crate::models::people::administration::PersonChanges;
 use crate::models::people::user::{User, UserStatus};
 
 /// Finds the person whose id is in the address.
-async fn person(app: &App, request: &HttpRequest) -> Result<User, AppError> {
+pub(super) async fn person(app: &App, request: &HttpRequest) -> Result<User, AppError> {
     let id = id_of(request)?;
     app.database.lookup(move |connection| User::find(connection, id)).await?.ok_or(AppError::NotFound)
 }
@@ -75,7 +75,7 @@ async fn change(
 }
 
 /// The path of a person's page.
-fn path_of(user_id: i64) -> String {
+pub(super) fn path_of(user_id: i64) -> String {
     format!("/admin/users/{user_id}")
 }
 
@@ -85,8 +85,9 @@ fn list_of_keys(login: &str) -> String {
     format!("/admin/keys?{owner}")
 }
 
+/// What people call somebody. A service account has one name.
 fn full_name(user: &User) -> String {
-    format!("{} {}", user.firstname, user.lastname)
+    format!("{} {}", user.firstname, user.lastname).trim().to_owned()
 }
 
 /// The label beside a person's name; `None` for an active account, which needs no label.

@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::callers::session_user::AdminSession;
 use crate::http::address::id_of;
 use crate::http::error::AppError;
+use crate::models::people::service_account::owners_of;
 use crate::models::people::user::{User, UserStatus};
 use crate::pages::keys::KeyPanel;
 use crate::pages::moment::Moment;
@@ -19,6 +20,8 @@ use crate::pages::tokens::shown::ShownToken;
 /// The results of an action that this page can announce.
 const NOTICES: &[Flash] = &[
     Flash::PersonAdded,
+    Flash::ServiceAccountAdded,
+    Flash::OwnersChanged,
     Flash::PersonChanged,
     Flash::PersonLocked,
     Flash::PersonUnlocked,
@@ -42,6 +45,10 @@ struct PersonPage {
     tokens: Vec<ShownToken>,
     /// Where the list of everybody's keys shows those of this person.
     list_path: String,
+    /// The people who own it, if it is a service account.
+    owners: Vec<User>,
+    /// Whether no owner is active.
+    has_no_owner: bool,
     /// The button that locks or unlocks the account; `None` for the administrator's own account.
     action: Option<Action>,
 }
@@ -71,6 +78,8 @@ pub async fn show(
     let moment = |time| Moment::new(time, app.clock.now());
     let path = path_of(user.id);
     let Holdings { keys, tokens, .. } = holdings(&app, &user).await?;
+    let id = user.id;
+    let owners = app.database.read(move |connection| owners_of(connection, id)).await?;
     let (last, label) = match user.status {
         UserStatus::Active => ("lock", "Lock"),
         UserStatus::Registered => ("unlock", "Activate"),
@@ -87,6 +96,8 @@ pub async fn show(
         password_set: user.passwd_changed_on.filter(|_| user.password_hash.is_some()).map(moment),
         keys,
         tokens,
+        has_no_owner: owners.iter().all(|owner| !owner.is_active()),
+        owners,
         action: (user.id != me.user.id).then(|| Action { path: format!("{path}/{last}"), label }),
         path,
         user,

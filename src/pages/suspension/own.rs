@@ -15,7 +15,7 @@ use crate::models::ids::{KeyId, UserId};
 use crate::models::keys::key::{Key, KeyRefusal};
 use crate::models::keys::token::TokenAction;
 use crate::pages::form::PasswordAgain;
-use crate::pages::shell::{Flash, Shell, see_other, see_other_with};
+use crate::pages::shell::{Flash, Shell, see_other_about, see_other_about_with};
 use crate::pages::tokens::shown::ShownToken;
 
 /// `GET /my/tokens/ID/suspend`
@@ -30,7 +30,7 @@ pub async fn ask(
 ) -> Result<HttpResponse, AppError> {
     let key = key_of(&app, &request, me.user.id).await?;
     if key.is_expired(app.clock.now()) {
-        return Ok(see_other(&app.url.path(&page_of(&key))));
+        return Ok(see_other_about(&app, &request, &page_of(&key)));
     }
     suspend_page(&app, &request, &session, &key, None).await?.shown(StatusCode::OK)
 }
@@ -50,7 +50,7 @@ pub async fn suspend(
     let problem = match form.read()? {
         Err(problem) => problem.to_owned(),
         Ok(new) => match me.mandate.write(move |tx| Key::suspend(tx, ids, new)).await? {
-            Ok(key) => return Ok(see_other_with(&app, &page_of(&key), Flash::KeySuspended)),
+            Ok(key) => return Ok(see_other_about_with(&app, &request, &page_of(&key), Flash::KeySuspended)),
             Err(refusal @ KeyRefusal::SuspendedForLonger) => refusal.to_string(),
             Err(refusal) => return Err(refusal.into()),
         },
@@ -71,7 +71,7 @@ pub async fn ask_resume(
 ) -> Result<HttpResponse, AppError> {
     let key = key_of(&app, &request, me.user.id).await?;
     if key.works(app.clock.now()) || key.is_expired(app.clock.now()) {
-        return Ok(see_other(&app.url.path(&page_of(&key))));
+        return Ok(see_other_about(&app, &request, &page_of(&key)));
     }
     let again = PasswordAgain::of(&app, &me.token);
     resume_page(&app, &request, &session, &key, again).await?.shown(StatusCode::OK)
@@ -98,7 +98,7 @@ pub async fn resume(
     };
     let ids = (UserId(sensitive.user.id), KeyId(key.id));
     let key = mandate.write(move |tx| Key::resume(tx, ids)).await??;
-    Ok(see_other_with(&app, &page_of(&key), Flash::KeyResumed))
+    Ok(see_other_about_with(&app, &request, &page_of(&key), Flash::KeyResumed))
 }
 
 /// Finds the person's key whose id is in the address, of any kind.

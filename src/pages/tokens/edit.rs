@@ -17,7 +17,7 @@ use crate::models::keys::key::{Key, KeyRefusal};
 use crate::models::keys::key_request::{KeyField, KeyPolicy};
 use crate::models::rules::FieldError;
 use crate::pages::form::PasswordAgain;
-use crate::pages::shell::{Flash, Shell, page, see_other, see_other_with};
+use crate::pages::shell::{Flash, Shell, page, see_other_about, see_other_about_with};
 
 #[derive(Template)]
 #[template(path = "tokens/edit.html")]
@@ -56,9 +56,9 @@ pub async fn show(
 ) -> Result<HttpResponse, AppError> {
     let key = token(&app, &request, me.user.id).await?;
     if key.is_expired(app.clock.now()) {
-        return Ok(see_other(&app.url.path(&path_of(key.id))));
+        return Ok(see_other_about(&app, &request, &path_of(key.id)));
     }
-    let (shell, offered) = (Shell::of(&app, &request, &session)?, Offered::to(&app, &me.user).await?);
+    let (shell, offered) = (Shell::of(&app, &request, &session)?, Offered::to(&app, &me.user, &me.mandate).await?);
     let untouched = (TokenForm::of(&key), PasswordAgain::of(&app, &me.token));
     page(StatusCode::OK, &EditPage::new(&app, (shell, &offered, &key), untouched, &[]))
 }
@@ -77,8 +77,9 @@ pub async fn change(
     let key = token(&app, &request, sensitive.user.id).await?;
     let (changes, unclear) = sensitive.form.changes(app.clock.now())?;
     let confirmed = sensitive.confirm(&app, &request).await?;
+    let offered = Offered::to(&app, &sensitive.user, &sensitive.without_power()).await?;
     let Sensitive { user, form, .. } = sensitive;
-    let (shell, offered) = (Shell::of(&app, &request, &session)?, Offered::to(&app, &user).await?);
+    let shell = Shell::of(&app, &request, &session)?;
     let again = |password, errors: &[FieldError<KeyField>]| {
         let shown = EditPage::new(&app, (shell, &offered, &key), (form, password), errors);
         page(StatusCode::UNPROCESSABLE_ENTITY, &shown)
@@ -89,7 +90,7 @@ pub async fn change(
     };
     let (ids, policy) = ((UserId(user.id), KeyId(key.id)), KeyPolicy::of(&app.config));
     match mandate.write(move |tx| Key::change(tx, ids, &changes, &policy)).await? {
-        Ok(key) => Ok(see_other_with(&app, &path_of(key.id), Flash::TokenChanged)),
+        Ok(key) => Ok(see_other_about_with(&app, &request, &path_of(key.id), Flash::TokenChanged)),
         Err(KeyRefusal::Invalid(errors)) => again(PasswordAgain::default(), &in_place_of_expiry(errors, unclear)),
         Err(refusal) => Err(refusal.into()),
     }

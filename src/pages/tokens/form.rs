@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use serde::Deserialize;
 
 use crate::app::App;
+use crate::callers::mandate::Mandate;
 use crate::callers::posted_form::Fields;
 use crate::clock::{Timestamp, parse_date};
 use crate::http::error::AppError;
@@ -160,19 +161,21 @@ pub struct ScopeChoices {
 }
 
 impl Offered {
-    /// The scopes that `owner` can give to a token.
+    /// The scopes that can be given to a token of `holder` by `mandate`.
     ///
     /// # Errors
     /// Returns an error if a query fails.
-    pub async fn to(app: &App, owner: &User) -> Result<Self, AppError> {
-        let (user_id, is_admin) = (owner.id, owner.admin);
+    pub async fn to(app: &App, holder: &User, mandate: &Mandate) -> Result<Self, AppError> {
+        let (user_id, is_admin) = (holder.id, holder.admin);
         let of_services =
             app.database.lookup(move |connection| scopes_of_keys::offered_to(connection, user_id)).await?;
         let titles = of_services.iter().map(|(service, _)| (service.name.clone(), service.settings.title.clone()));
         let titles = titles.collect();
         let own = Scope::ALL.into_iter().filter(|scope| is_admin || !scope.is_for_administrators()).collect();
         let services = of_services.into_iter().map(|(_, scope)| scope).collect();
-        Ok(Self { scopes: KeyScopes { own, services }, titles })
+        let scopes = KeyScopes { own, services };
+        let most = mandate.most_scopes().await?;
+        Ok(Self { scopes: most.map_or_else(|| scopes.clone(), |most| scopes.intersection(&most)), titles })
     }
 
     /// The checkboxes, ticked where `chosen` has the scope's word. The scopes that `key` has already are among them,

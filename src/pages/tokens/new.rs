@@ -83,7 +83,13 @@ pub async fn show(
     let (held, after) = held(&app, me.user.id).await?;
     let shown = NewPage {
         shell: Shell::of(&app, &request, &session)?,
-        fields: TokenFields::new(&app, &Offered::to(&app, &me.user).await?, TokenForm::blank(&app), None, &[]),
+        fields: TokenFields::new(
+            &app,
+            &Offered::to(&app, &me.user, &me.mandate).await?,
+            TokenForm::blank(&app),
+            None,
+            &[],
+        ),
         password: PasswordAgain::of(&app, &me.token),
         after,
         full: full(&app, held.len()),
@@ -112,9 +118,9 @@ pub async fn create(
     };
     let (new, unclear) = sensitive.form.new_key(app.clock.now())?;
     let confirmed = sensitive.confirm(&app, &request).await?;
+    let offered = Offered::to(&app, &sensitive.user, &sensitive.without_power()).await?;
     let Sensitive { user, form, .. } = sensitive;
     let shell = Shell::of(&app, &request, &session)?;
-    let offered = Offered::to(&app, &user).await?;
     let again = |fields, password| NewPage {
         shell,
         fields,

@@ -18,7 +18,7 @@ use crate::models::keys::key::{Key, KeyRefusal};
 use crate::models::keys::token::TokenAction;
 use crate::models::tx::Tx;
 use crate::pages::service_uses::KeyUses;
-use crate::pages::shell::{Flash, Shell, page, see_other_with};
+use crate::pages::shell::{Flash, Shell, page, see_other_about_with};
 
 #[derive(Template)]
 #[template(path = "tokens/revoke.html")]
@@ -58,8 +58,8 @@ pub async fn revoke(
     // The API and Atom access keys have pages of their own.
     let revoke = move |tx: &mut Tx<'_>| Key::revoke_of_kind(tx, TokenAction::Access, (UserId(user_id), KeyId(id)));
     match me.mandate.write(revoke).await? {
-        Ok(_) => Ok(see_other_with(&app, "/my/tokens", Flash::TokenRevoked)),
-        Err(KeyRefusal::Gone) => Ok(see_other_with(&app, "/my/tokens", Flash::TokenGone)),
+        Ok(_) => Ok(see_other_about_with(&app, &request, "/my/tokens", Flash::TokenRevoked)),
+        Err(KeyRefusal::Gone) => Ok(see_other_about_with(&app, &request, "/my/tokens", Flash::TokenGone)),
         Err(refusal) => Err(refusal.into()),
     }
 }

@@ -19,7 +19,7 @@ use crate::models::keys::key_request::Grace;
 use crate::models::people::user::User;
 use crate::pages::form::{Choice, PasswordAgain};
 use crate::pages::moment::Due;
-use crate::pages::shell::{Shell, page, see_other};
+use crate::pages::shell::{Shell, page, see_other_about};
 
 #[derive(Template)]
 #[template(path = "tokens/rotate.html")]
@@ -79,7 +79,7 @@ pub async fn ask(
 ) -> Result<HttpResponse, AppError> {
     let key = token(&app, &request, me.user.id).await?;
     if key.is_expired(app.clock.now()) {
-        return Ok(see_other(&app.url.path(&path_of(key.id))));
+        return Ok(see_other_about(&app, &request, &path_of(key.id)));
     }
     let (shell, password) = (Shell::of(&app, &request, &session)?, PasswordAgain::of(&app, &me.token));
     page(StatusCode::OK, &RotatePage::new(&app, shell, &key, Grace::default(), password))

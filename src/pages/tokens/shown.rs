@@ -28,6 +28,8 @@ pub struct ShownToken {
     pub scopes: String,
     /// When the token was created.
     pub created: Moment,
+    /// Who created it, if that was not the account it belongs to.
+    pub made_by: Option<String>,
     /// When the token was last used, by any of its secrets; `None` if no use is recorded.
     pub last_used: Option<Moment>,
     /// Where the last use came from, in words; `None`: nobody knows.
@@ -94,6 +96,7 @@ impl ShownToken {
             hint: key.current.hint.clone(),
             scopes: in_words(&key.scopes),
             created: moment(key.created_on),
+            made_by: key.made_by.clone(),
             last_used: last_use.map(|last_use| moment(last_use.on)),
             used_by: used_by(app, key, last_use),
             by_earlier: last_use.is_some_and(|last_use| last_use.by == UsedSecret::Earlier),

@@ -56,7 +56,7 @@ pub async fn show(
     let expiration = key.expires_on.map(|expires_on| capitalized(&Due::new(expires_on, now).exact));
     let shown = TokenPage {
         shell: Shell::of(&app, &request, &session)?.saying(&request, &NOTICES),
-        scopes: ScopeGroup::of(&key.scopes, &Offered::to(&app, &me.user).await?.titles),
+        scopes: ScopeGroup::of(&key.scopes, &Offered::to(&app, &me.user, &me.mandate).await?.titles),
         expiration: expiration.unwrap_or_default(),
         rotation: Rotation::of(&app, &key),
         ending: EndingKey::of(&app, &key).await?,

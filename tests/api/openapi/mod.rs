@@ -91,7 +91,9 @@ async fn what_needs_credentials_is_described_so(#[values(Sqlite, Postgres)] db: 
     let site = Site::start(db).await;
     let mut open: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for (path, method, operation) in Description::of(&site).await.operations() {
-        let answer = Answer::of(site.request(method.clone(), &path.replace("{id}", "1"))).await;
+        let answer =
+            Answer::of(site.request(method.clone(), &path.replace("{id}", "1").replace("{service_account}", "1")))
+                .await;
         let anybody = operation["security"] == json!([{}]);
         assert_eq!(answer.status == 401, !anybody, "{method} {path}: {}", answer.status);
         if anybody {
@@ -182,6 +184,7 @@ async fn every_field_that_is_answered_is_described(#[values(Sqlite, Postgres)] d
         }
     }
     every_answer_about_keys_is_described(&site, &root, &mut description).await;
+    every_answer_about_a_service_account_is_described(&site, &root, &mut description).await;
     every_answer_about_services_is_described(&site, &root, &bob, &mut description).await;
     every_answer_about_everybodys_keys_is_described(&site, &root, &mut description).await;
     let feed = Answer::of(site.get(&format!("/activity.atom?key={}", atom.secret))).await;
@@ -281,6 +284,38 @@ async fn every_answer_about_keys_is_described(site: &Site, root: &User, descript
         let answer = Answer::of(request.header("X-Redmine-API-Key", &own.secret)).await;
         assert_eq!(answer.status, status, "{path}: {}", answer.text);
         description.holds(path, method, &answer);
+    }
+}
+
+/// The same about the keys of a service account.
+async fn every_answer_about_a_service_account_is_described(site: &Site, root: &User, description: &mut Description) {
+    let own = site.add_access_token(root, "account:read tokens:write", "30d").await;
+    let account = site.add_service_account("described", root).await;
+    let key = site.add_access_token(&account, "account:read", "30d").await;
+    let base = "/my/service-accounts/{service_account}/tokens";
+    let wish = json!({"name": "a", "scopes": ["account:read"]});
+    for (status, method, end, body) in [
+        (200, Method::GET, ".json", json!(null)),
+        (201, Method::POST, ".json", wish.clone()),
+        (201, Method::POST, ".json", wish),
+        (422, Method::POST, ".json", json!({"name": "b", "scopes": ["users:read"]})),
+        (200, Method::GET, "/{id}.json", json!(null)),
+        (200, Method::PATCH, "/{id}.json", json!({"name": "b"})),
+        (200, Method::POST, "/{id}/rotate.json", json!({})),
+        (200, Method::POST, "/{id}/suspend.json", json!({"for": "7d", "then": "revoke"})),
+        (200, Method::GET, "/{id}/refused.json", json!(null)),
+        (200, Method::POST, "/{id}/resume.json", json!(null)),
+        (200, Method::GET, "/{id}/services.json", json!(null)),
+        (204, Method::DELETE, "/{id}.json", json!(null)),
+        (404, Method::GET, "/{id}.json", json!(null)),
+    ] {
+        let path = format!("{base}{end}");
+        let address = path.replace("{service_account}", &account.id.to_string()).replace("{id}", &key.id.to_string());
+        let request = site.request(method.clone(), &address).bearer_auth(&own.secret);
+        let request = request.header("Idempotency-Key", format!("{end}{}", body.to_string().len()));
+        let answer = Answer::of(if body.is_null() { request } else { request.json(&body) }).await.noted();
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.text);
+        description.holds(&path, &method, &answer);
     }
 }
 
