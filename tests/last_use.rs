@@ -31,6 +31,24 @@ fn hold_writes(database: &TestDatabase) -> Held {
     database.hold("LOCK TABLE tokens IN EXCLUSIVE MODE")
 }
 
+/// A page reads the rows and then asks for what is pending. What was written in between is in neither, unless it is kept
+/// a little longer.
+#[rstest]
+#[tokio::test]
+async fn a_use_that_is_written_while_a_page_is_made_is_shown(#[values(Sqlite, Postgres)] db: Db) {
+    let (site, key) = site_with_key(db).await;
+    use_key(&site, &key).await;
+    let first = site.recorded_use(&key);
+    site.later(seconds(90));
+    use_key(&site, &key).await;
+    let (second, read_by_the_page) = (site.clock.now(), site.token(key.id).expect("a token"));
+    site.flush().await;
+    assert_eq!(site.recorded_use(&key), Some(second));
+    let shown = site.app.recorder.last_use.of(&read_by_the_page);
+    assert_eq!((read_by_the_page.recorded_use(), shown), (first, Some(second)));
+    assert_eq!(site.app.recorder.last_use.pending_uses(), 0, "nothing waits");
+}
+
 /// Rule 1: NULL until the first use, which is in the database before the response is sent.
 #[rstest]
 #[tokio::test]

@@ -34,7 +34,8 @@ use crate::models::tx::Tx;
 /// Uses written in one transaction, at most: others want to write too.
 const BATCH: usize = 1000;
 
-/// Uses that are not written yet. The number of entries is bounded by the number of tokens, not of requests.
+/// Uses that are not written yet, or were a moment ago. The number of entries is bounded by the number of tokens, not of
+/// requests.
 pub struct LastUse {
     clock: Clock,
     patience: Duration,
@@ -238,8 +239,8 @@ impl LastUse {
     ) -> QueryResult<()> {
         let mut uses: Vec<TokenUse> = {
             let (mut pending, now) = (self.pending(), self.clock.now());
-            pending.retain(|_, pending| pending.is_unwritten(now));
-            let wanted = pending.iter().filter(|(_, pending)| wanted(pending));
+            pending.retain(|_, pending| pending.is_wanted(now));
+            let wanted = pending.iter().filter(|(_, pending)| pending.is_unwritten(now) && wanted(pending));
             let by = |pending: &Pending| pending.by.as_ref().map(used_by);
             wanted.map(|(id, it)| TokenUse { token_id: *id, used_on: it.used_on, by: by(it) }).collect()
         };
@@ -294,7 +295,7 @@ impl LastUse {
         Ok(())
     }
 
-    /// Removes the uses that the rows now have, and those of deleted tokens. The rest stays pending.
+    /// Notes which uses the rows now have, and removes those of deleted tokens. The rest stays pending.
     fn settle(&self, batch: &[TokenUse], recorded: &HashMap<i64, Option<Timestamp>>) {
         let (mut all, now) = (self.pending(), self.clock.now());
         let mut settled = Vec::new();
@@ -318,7 +319,7 @@ impl LastUse {
                         pending.gap_until = None;
                     }
                     if !pending.is_unwritten(now) {
-                        all.remove(token_id);
+                        pending.written_at = Some(Instant::now());
                     }
                 }
             }

@@ -1,5 +1,7 @@
 //! A use of a token that is in memory only, until the recorder has written it.
 
+use std::time::{Duration, Instant};
+
 use tokio::sync::watch;
 
 use super::unrecorded::UnrecordedUse;
@@ -8,7 +10,11 @@ use crate::models::client::{Client, LatestCaller};
 use crate::models::keys::recording::WRITE_INTERVAL;
 use crate::models::keys::token::Token;
 
-/// A use of a token that is not written yet.
+/// How long a use stays in memory after it was written. Whoever reads rows and then asks for what is pending finds what
+/// was written in between in neither of them, unless it stays for as long as that can take.
+const STAYS: Duration = Duration::from_secs(30);
+
+/// A use of a token that is not written yet, or was a moment ago.
 pub(super) struct Pending {
     /// When that was.
     pub used_on: Timestamp,
@@ -22,6 +28,8 @@ pub(super) struct Pending {
     pub of_key: Option<OfKey>,
     /// Whether a use is in the file, because it could not be written.
     pub is_kept: bool,
+    /// When it was written; `None`: it is not, as far as is known.
+    pub written_at: Option<Instant>,
     /// Set if this start found the use in the file of a process that died: uses until then are not known.
     pub gap_until: Option<Timestamp>,
 }
@@ -64,6 +72,7 @@ impl Pending {
             first_use: None,
             of_key: token.action.is_key().then_some(key),
             is_kept: false,
+            written_at: None,
             gap_until: None,
         }
     }
@@ -91,6 +100,11 @@ impl Pending {
             recorded_on < self.used_on || (recorded_on > self.used_on && recorded_on > ahead_of(now))
         };
         self.first_use.is_some() || self.recorded_on.is_none_or(gives_way)
+    }
+
+    /// Whether somebody may ask for it: it is not written, or somebody may have read the row before it was.
+    pub fn is_wanted(&self, now: Timestamp) -> bool {
+        self.is_unwritten(now) || self.written_at.is_some_and(|at| at.elapsed() < STAYS)
     }
 
     /// Whether it can be written now: later uses are, a minute after the use before.
