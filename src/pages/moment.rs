@@ -1,6 +1,6 @@
 //! Points in time as people read them: how long ago or ahead, together with the exact time.
 
-use chrono::{NaiveDate, TimeDelta};
+use chrono::{Datelike, NaiveDate, TimeDelta, Timelike};
 
 use super::count;
 use crate::clock::{Timestamp, ends_with_a_day, iso8601, last_day};
@@ -69,15 +69,17 @@ fn span_to_come(now: Timestamp, time: Timestamp) -> String {
 }
 
 fn exact(time: Timestamp) -> String {
-    time.format("%-d %b %Y, %H:%M:%S UTC").to_string()
+    format!("{}, {:02}:{:02}:{:02} UTC", day(time.date()), time.hour(), time.minute(), time.second())
 }
 
 fn exact_end(end: Timestamp) -> String {
     if ends_with_a_day(end) { format!("the end of {} (UTC)", day(last_day(end))) } else { exact(end) }
 }
 
+/// Not by one of chrono's formats, each of which is parsed anew for every time on a page.
 fn day(day: NaiveDate) -> String {
-    day.format("%-d %b %Y").to_string()
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    format!("{} {} {:04}", day.day(), MONTHS[day.month0() as usize], day.year())
 }
 
 /// Up to this span, future times are counted in days.
@@ -85,7 +87,17 @@ const DAYS: i64 = 120 * DAY;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn times_are_written_as_by_chrono(seconds in -62_135_596_800_i64..253_402_300_800) {
+            let time = chrono::DateTime::from_timestamp(seconds, 0).expect("a time").naive_utc();
+            prop_assert_eq!(exact(time), time.format("%-d %b %Y, %H:%M:%S UTC").to_string());
+        }
+    }
 
     fn at(text: &str) -> Timestamp {
         text.parse().expect("a time")
