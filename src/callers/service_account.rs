@@ -11,8 +11,8 @@ use crate::models::people::user::User;
 
 /// What the table of routes calls the id of a service account.
 const ID: &str = "service_account";
-/// Where people have their own access tokens.
-const OWN_TOKENS: &str = "/my/tokens";
+/// What stands below `/my` about a person, and below the address of a service account about that.
+const SHARED: [&str; 2] = ["/tokens", "/notices"];
 
 /// The service account that a request is about, left in the request's extensions for the page.
 #[derive(Clone)]
@@ -25,12 +25,15 @@ pub struct AboutServiceAccount {
 }
 
 impl AboutServiceAccount {
-    /// The path of the page that `path` stands for, one below `/my/tokens`: the same about the tokens of this account.
+    /// The path that `path` stands for, one below `/my/tokens` or `/my/notices`: the same about this account.
     fn path(&self, path: &str) -> String {
-        match path.strip_prefix(OWN_TOKENS) {
-            Some(rest) => format!("{}/tokens{rest}", path_of(self.id)),
-            None => path.to_owned(),
-        }
+        let rest = path.strip_prefix("/my").filter(|rest| SHARED.iter().any(|shared| rest.starts_with(shared)));
+        rest.map_or_else(|| path.to_owned(), |rest| format!("{}{rest}", path_of(self.id)))
+    }
+
+    /// The path of the page that shows what happened to it.
+    pub fn activity_path(&self) -> String {
+        format!("{}/activity", path_of(self.id))
     }
 
     /// The one that `request` is about.
@@ -44,8 +47,8 @@ pub fn path_of(id: i64) -> String {
     format!("/my/service-accounts/{id}")
 }
 
-/// `path`, if it is none below `/my/tokens`, or the request is about the person's own tokens. Otherwise the path of the
-/// same page about the tokens of the service account that `about` names.
+/// `path`, if it is none below `/my/tokens` or `/my/notices`, or the request is about the person's own. Otherwise the same
+/// of the service account that `about` names.
 pub fn path_about(about: Option<&AboutServiceAccount>, path: &str) -> String {
     about.map_or_else(|| path.to_owned(), |account| account.path(path))
 }

@@ -30,16 +30,18 @@ const LAST_PAGE: i64 = 1000;
 #[template(path = "activity.html")]
 struct ActivityPage {
     shell: Shell,
-    /// Whose activity an administrator looks at; `None`: their own.
+    /// Whose activity an administrator or owner looks at; `None`: their own.
     whose: Option<Whose>,
     events: Vec<Row>,
     pager: Pager,
 }
 
-/// A person whose activity somebody else looks at.
+/// A person or service account whose activity somebody else looks at.
 pub struct Whose {
-    /// The path of their page.
+    /// The path of this page.
     pub path: String,
+    /// The path of the page about them.
+    pub back: String,
     /// Their name.
     pub name: String,
 }
@@ -97,7 +99,7 @@ pub async fn page_of(
         address: event.place().to_string(),
         agent: event.agent,
     });
-    let path = whose.as_ref().map_or_else(|| "/activity".to_owned(), |whose| format!("{}/activity", whose.path));
+    let path = whose.as_ref().map_or_else(|| "/activity".to_owned(), |whose| whose.path.clone());
     let pager = paging.pager(has_older, |number| shell.path(&format!("{path}?page={number}")));
     let shown = ActivityPage { events: rows.collect(), pager, whose, shell };
     page(StatusCode::OK, &shown)

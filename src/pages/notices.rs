@@ -1,12 +1,13 @@
-//! Notices on *My account*, which stay until the person dismisses them.
+//! Notices on *My account*, and on the page of a service account's tokens, which stay until somebody dismisses them.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::moment::Moment;
-use super::shell::see_other;
+use super::shell::see_other_about;
 use crate::app::App;
 use crate::callers::confirmation::Harmless;
 use crate::callers::posted_form::{NoFields, Posted};
+use crate::callers::service_account::AboutServiceAccount;
 use crate::db::DbError;
 use crate::http::address::id_of;
 use crate::http::error::AppError;
@@ -51,5 +52,6 @@ pub async fn seen(
     let id = id_of(&request)?;
     let user_id = me.user.id;
     me.mandate.write(move |tx| Ok::<_, DbError>(Notice::seen(tx.connection, user_id, id)?)).await??;
-    Ok(see_other(&app.url.path("/my/account")))
+    let page = if AboutServiceAccount::of(&request).is_some() { "/my/tokens" } else { "/my/account" };
+    Ok(see_other_about(&app, &request, page))
 }

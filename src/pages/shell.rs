@@ -91,8 +91,8 @@ impl Shell {
         self.typed.as_ref().map_or(*is_chosen, |typed| typed.has(name, value))
     }
 
-    /// The address of `path` for links on a page. On a page about a service account, those below `/my/tokens` lead to
-    /// its tokens.
+    /// The address of `path` for links on a page. On a page about a service account, those below `/my/tokens` and
+    /// `/my/notices` lead to its own.
     pub fn path(&self, path: &str) -> String {
         self.url.path(&path_about(self.service_account.as_ref(), path))
     }

@@ -91,7 +91,6 @@ pub fn pages() -> Vec<At> {
         at(pages::keys::SERVICES_OF_API_KEY).get(pages::service_uses::show),
         at("/my/atom_key").get(pages::keys::ask_atom).post(pages::keys::make_atom),
         at("/my/atom_key/revoke").get(pages::key_revoke::ask_atom).post(pages::key_revoke::revoke_atom),
-        at("/my/notices/{id:[0-9]+}").post(pages::notices::seen),
         at("/my/service-accounts").get(pages::service_accounts::own::show),
         at("/activity").get(pages::activity::show),
         at("/revoke").get(pages::leak::show).post(pages::leak::report),
@@ -154,6 +153,7 @@ pub fn pages() -> Vec<At> {
     ];
     all.extend(keys_pages("/my"));
     all.extend(keys_pages(SERVICE_ACCOUNT));
+    all.push(at(&format!("{SERVICE_ACCOUNT}/activity")).get(pages::service_accounts::activity::show));
     all
 }
 
@@ -161,6 +161,7 @@ pub fn pages() -> Vec<At> {
 fn keys_pages(whose: &str) -> Vec<At> {
     let keys = |path: &str| at(&format!("{whose}/tokens{path}"));
     vec![
+        at(&format!("{whose}/notices/{{id:[0-9]+}}")).post(pages::notices::seen),
         keys("").get(pages::tokens::list::show).post(pages::tokens::new::create),
         keys("/new").get(pages::tokens::new::show),
         keys("/{id:[0-9]+}").get(pages::tokens::token::show),

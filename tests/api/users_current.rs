@@ -41,7 +41,7 @@ async fn the_json_is_as_clients_of_redmine_read_it(#[values(Sqlite, Postgres)] d
         r#""mail":"alice@example.org","created_on":"2025-01-31T10:00:00Z","updated_on":"2025-02-28T23:59:59Z","#,
         r#""last_login_on":"2025-03-01T00:00:00Z","passwd_changed_on":"2025-02-28T12:30:01Z","#,
         // She has become an administrator, and is told more.
-        r#""twofa_scheme":"totp","status":1}}"#,
+        r#""twofa_scheme":"totp","status":1,"kind":"person"}}"#,
     );
     assert_eq!(site.get_with_key("/users/current.json", &key).await.text, full);
 }
@@ -69,7 +69,7 @@ async fn the_xml_is_the_same(#[values(Sqlite, Postgres)] db: Db) {
         "<mail>alice@example.org</mail>",
         "<created_on>2025-01-31T10:00:00Z</created_on><updated_on>2025-02-28T23:59:59Z</updated_on>",
         "<last_login_on>2025-03-01T00:00:00Z</last_login_on>",
-        "<passwd_changed_on>2025-02-28T12:30:01Z</passwd_changed_on><twofa_scheme>totp</twofa_scheme><status>1</status></user>",
+        "<passwd_changed_on>2025-02-28T12:30:01Z</passwd_changed_on><twofa_scheme>totp</twofa_scheme><status>1</status><kind>person</kind></user>",
     );
     assert_eq!(site.get_with_key("/users/current.xml", &key).await.text, full);
 }

@@ -61,6 +61,10 @@ async fn a_service_account_is_made_given_and_looked_after(#[case] db: Db, #[case
     browser.click("View token").await;
     browser.shows("by alice").await;
     assert_sound(&browser, "a token of a service account").await;
+    browser.click("Access tokens").await;
+    browser.click("Show activity").await;
+    browser.shows("created by alice").await;
+    assert_sound(&browser, "the activity of a service account").await;
     browser.goto(&format!("{}/my/service-accounts", site.url)).await;
     browser.shows("1 access token").await;
     assert_sound(&browser, "a service account with a token").await;

@@ -10,7 +10,7 @@ use super::*;
 use crate::support::world::{By, World, routes_that_write};
 
 /// The forms that do not ask, and why they need not.
-const HARMLESS: [(&str, &str); 12] = [
+const HARMLESS: [(&str, &str); 13] = [
     ("/login", "it asks for the password itself"),
     ("/logout", "it ends what is left open"),
     ("/my/password", "it asks for the current password always"),
@@ -19,6 +19,7 @@ const HARMLESS: [(&str, &str); 12] = [
     ("/my/atom_key/revoke", "it ends a key of one's own, which must be quick if it has leaked"),
     ("/my/tokens/{id:[0-9]+}/revoke", "it ends a key of one's own, which must be quick if it has leaked"),
     ("/my/tokens/{id:[0-9]+}/suspend", "it takes a key of one's own away for some time, and gives none back"),
+    ("/my/service-accounts/{service_account}/notices/{id:[0-9]+}", "it hides a notice"),
     ("/my/service-accounts/{service_account}/tokens/{id:[0-9]+}/revoke", "the same, of a service account of one's own"),
     (
         "/my/service-accounts/{service_account}/tokens/{id:[0-9]+}/suspend",

@@ -46,14 +46,14 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let everybody = || subsequence([&PEOPLE[1..], &ACCOUNTS[..]].concat(), 0..=4);
-    let scopes = || subsequence(SCOPES.to_vec(), 1..=3);
+    let scopes = || subsequence(SCOPES.to_vec(), 1..=2);
     prop_oneof![
         2 => (0..2_usize, subsequence(vec![0, 1, 2], 1..=3)).prop_map(|(account, owners)| Step::Give(account, owners)),
         3 => (select(vec!["wiki", "shop"]), everybody(), everybody()).prop_map(|(it, read, write)| Step::Admit(it, read, write)),
         1 => (0..2_usize, any::<bool>()).prop_map(|(account, admin)| Step::Promote(account, admin)),
-        6 => (0..3_usize, 0..2_usize, scopes()).prop_map(|(who, account, scopes)| Step::Make(who, account, scopes)),
-        3 => (0..3_usize, 0..2_usize, 0..4_usize, scopes()).prop_map(|(who, account, key, scopes)| Step::Change(who, account, key, scopes)),
-        4 => (0..3_usize, 0..2_usize, 0..4_usize, select(vec!["rotate", "suspend", "resume"]))
+        6 => (select(vec![0, 1, 1, 2]), 0..2_usize, scopes()).prop_map(|(who, account, scopes)| Step::Make(who, account, scopes)),
+        3 => (select(vec![0, 1, 1, 2]), 0..2_usize, 0..3_usize, scopes()).prop_map(|(who, account, key, scopes)| Step::Change(who, account, key, scopes)),
+        4 => (select(vec![0, 1, 1, 2]), 0..2_usize, 0..3_usize, select(vec!["rotate", "suspend", "resume"]))
             .prop_map(|(who, account, key, what)| Step::Do(who, account, key, what)),
     ]
 }
@@ -175,7 +175,7 @@ async fn nobody_gets_more_than_they_may_do_themselves(#[values(Sqlite, Postgres)
     let (mut got, mut refused) = (0, 0);
     for _ in 0..4 {
         let mut model = Model::new(db).await;
-        let steps = vec(step(), 40).new_tree(&mut runner).expect("steps").current();
+        let steps = vec(step(), 80).new_tree(&mut runner).expect("steps").current();
         for (number, step) in steps.iter().enumerate() {
             let Some((who, answer)) = model.take(step).await else { continue };
             if ![200, 201].contains(&answer.status) {
@@ -190,5 +190,5 @@ async fn nobody_gets_more_than_they_may_do_themselves(#[values(Sqlite, Postgres)
             assert!(who == 0 || scopes.is_within(&may), "{scopes} is more than {may}: {:#?}", &steps[..=number]);
         }
     }
-    assert!(got > 5 && refused > 5, "{got} {refused}");
+    assert!(got > 2 && refused > 2, "{got} {refused}");
 }

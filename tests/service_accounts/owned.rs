@@ -78,6 +78,33 @@ async fn an_administrator_makes_one_and_its_owner_looks_after_its_tokens(#[value
 
 #[rstest]
 #[tokio::test]
+async fn its_owners_are_told_of_leaks_and_of_keys_that_end(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start_with(db, &["--unused-keys=60d"]).await;
+    let alice = site.add_user("alice").await;
+    let backup = site.add_service_account("backup", &alice).await;
+    let leaked = site.add_access_token(&backup, "account:read", "never").await;
+    site.add_access_token(&backup, "account:read", "never").await;
+    let report = site.request(reqwest::Method::POST, "/revoke.json");
+    assert_eq!(Answer::of(report.json(&serde_json::json!({ "secret": leaked.secret }))).await.status, 204);
+    site.later(TimeDelta::days(50));
+    site.flush().await;
+    let visitor = site.signed_in("alice").await;
+    let path = tokens_of(&backup);
+    let page = visitor.get(&path).await;
+    assert!(page.shows("A key of this account was leaked"), "{}", page.text());
+    assert!(page.shows("will be suspended"), "{}", page.text());
+    assert!(!visitor.get("/my/account").await.shows("leaked"), "it is none of her own");
+    let notice = site.database.number("SELECT max(id) AS number FROM notices");
+    let dismissed = visitor.post(&format!("/my/service-accounts/{}/notices/{notice}", backup.id), &[]).await;
+    assert_eq!((dismissed.status, dismissed.location()), (303, path.as_str()), "{}", dismissed.text());
+    assert!(!visitor.get(&path).await.shows("leaked"));
+    let activity = visitor.get(&format!("/my/service-accounts/{}/activity", backup.id)).await;
+    assert!(activity.shows("Activity of Account backup"), "{}", activity.text());
+    assert!(activity.shows("revoked: its secret was reported as leaked"), "{}", activity.text());
+}
+
+#[rstest]
+#[tokio::test]
 async fn the_password_that_is_asked_for_again_is_the_owners(#[values(Sqlite, Postgres)] db: Db) {
     let (site, _, backup) = with_backup(db).await;
     let alice = site.signed_in("alice").await;

@@ -24,6 +24,7 @@ pub async fn show(
     if user.id == me.user.id {
         return Ok(see_other(&app.url.path("/activity")));
     }
-    let whose = Whose { path: path_of(user.id), name: full_name(&user) };
+    let back = path_of(user.id);
+    let whose = Whose { path: format!("{back}/activity"), back, name: full_name(&user) };
     page_of(&app, &request, Shell::of(&app, &request, &session)?, user.id, Some(whose)).await
 }

@@ -1,5 +1,6 @@
 //! Service accounts: those that a person owns and, for administrators, making one and giving it to others.
 
+pub mod activity;
 pub mod add;
 pub mod own;
 pub mod owners;

@@ -8,14 +8,18 @@ use askama::Template;
 use super::shown::ShownToken;
 use crate::app::App;
 use crate::auth::credentials::parameter;
+use crate::callers::service_account::AboutServiceAccount;
 use crate::callers::session_user::SessionUser;
 use crate::http::error::AppError;
+use crate::models::keys::account_lookup::AccountLookup;
 use crate::models::keys::key::Key;
 use crate::models::keys::key_request::KeyPolicy;
 use crate::models::keys::key_search::{KeyOrder, KeySearch, Standing};
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::search::FewTexts;
+use crate::pages::ending::EndingKey;
 use crate::pages::form::{Field, SelectOption, error_summary};
+use crate::pages::notices::Banner;
 use crate::pages::paging::{OrderChoice, Pager, Paging};
 use crate::pages::shell::{Flash, Shell, page};
 
@@ -28,7 +32,11 @@ const FEW: usize = 5;
 #[template(path = "tokens/list.html")]
 struct ListPage {
     shell: Shell,
-    /// Whether the person has any tokens.
+    /// What the owners of a service account have not yet seen; of a person, *My account* shows it.
+    banners: Vec<Banner>,
+    /// The tokens of a service account that will be suspended because nobody uses them.
+    ending: Vec<EndingKey>,
+    /// Whether there are any tokens.
     has_any: bool,
     /// The tokens that were found, on this page.
     tokens: Vec<ShownToken>,
@@ -147,15 +155,21 @@ pub async fn show(
 ) -> Result<HttpResponse, AppError> {
     let asked = Asked::of(request.query_string());
     let user_id = me.user.id;
-    let keys = app.database.lookup(move |connection| Key::of_user(connection, user_id, &[TokenAction::Access])).await?;
+    let (keys, unseen) = app.accounts.look_up(AccountLookup { user_id }).await?;
+    let keys: Vec<Key> = keys.into_iter().filter(|key| key.action == TokenAction::Access).collect();
     let (held, now) = (keys.len(), app.clock.now());
     // Uses that are still to be written count as well.
     let last_use = |token: &Token| app.recorder.last_use.of(token);
     let is_safe = |key: &&Key| Standing::SafeToEnd.is_of(key, key.last_use(last_use), now);
     let safe_count = keys.iter().filter(is_safe).count();
+    let ending = match AboutServiceAccount::of(&request) {
+        Some(_) => EndingKey::all_of(&app, &keys).await?,
+        None => Vec::new(),
+    };
     let found = asked.search().map_or_else(Vec::new, |search| search.find(keys, last_use, now));
 
     let shell = Shell::of(&app, &request, &session)?;
+    let unseen = unseen.into_iter().filter(|_| shell.service_account.is_some());
     let total = i64::try_from(found.len()).unwrap_or(i64::MAX);
     let paging = Paging::asked_of(request.query_string(), PER_PAGE, total);
     let words = match asked.is_filtered() {
@@ -167,6 +181,8 @@ pub async fn show(
     let order = |it: KeyOrder| OrderChoice { address: address(it, 1), label: it.label(), is_chosen: it == chosen };
     let notices = [Flash::TokenRevoked, Flash::TokenGone];
     let shown = ListPage {
+        banners: unseen.map(|notice| Banner::new(&app, notice)).collect(),
+        ending,
         has_any: held > 0,
         count: paging.count(total, words),
         is_searched: held > FEW || asked.is_filtered(),

@@ -33,7 +33,7 @@ async fn active_people_are_listed_by_login(#[values(Sqlite, Postgres)] db: Db) {
         json!({
             "id": id, "login": login, "admin": admin, "firstname": "Test", "lastname": format!("Person {login}"),
             "mail": format!("{login}@example.org"), "created_on": at, "updated_on": at, "last_login_on": null,
-            "passwd_changed_on": at, "twofa_scheme": null, "status": 1,
+            "passwd_changed_on": at, "twofa_scheme": null, "status": 1, "kind": "person",
         })
     };
     let mut first = person(alice.id, "alice", false);
@@ -270,7 +270,7 @@ async fn a_filter_that_is_not_understood_lists_nobody(#[values(Sqlite, Postgres)
         (
             "f[]=shoe_size&op[shoe_size]==&v[shoe_size][]=7",
             "shoe_size is no filter here: there are name, status, login, firstname, lastname, mail, admin, \
-             twofa_scheme, created_on, last_login_on",
+             twofa_scheme, created_on, last_login_on, kind",
         ),
     ] {
         let answer = site.get_with_key(&format!("/users.json?{query}"), &key).await;

@@ -17,7 +17,7 @@ async fn administrators_see_everybody_with_their_status(#[values(Sqlite, Postgre
     let expected = json!({"user": {
         "id": bob.id, "login": "bob", "admin": false, "firstname": "Test", "lastname": "Person bob",
         "mail": "bob@example.org", "created_on": at, "updated_on": at, "last_login_on": null,
-        "passwd_changed_on": at, "twofa_scheme": null, "status": 3,
+        "passwd_changed_on": at, "twofa_scheme": null, "status": 3, "kind": "person",
     }});
     assert_eq!((shown.status, shown.json()), (200, expected));
     let shown = site.get_with_key(&format!("/users/{}.xml", bob.id), &key).await;
