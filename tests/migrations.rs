@@ -303,6 +303,22 @@ async fn a_suspended_key_does_not_work_in_the_release_before(#[values(Sqlite, Po
     assert_eq!(process.get_with_key("/users/current.json", &secret).await.status, 401);
 }
 
+/// Nor does one work from everywhere that was limited to networks.
+#[rstest]
+#[tokio::test]
+async fn a_limited_key_does_not_work_in_the_release_before(#[values(Sqlite, Postgres)] db: Db) {
+    let database = TestDatabase::migrated(db);
+    let latchkey = CommandLine::on(&database).with("LATCHKEY_SECRET_KEY", &"k".repeat(64));
+    latchkey.add_user("alice", PASSWORD);
+    let secret = latchkey.add_key("alice");
+    let id = database.number("SELECT id AS number FROM tokens").to_string();
+    latchkey.run(&["key", "limit", &id, "--from", "127.0.0.1"]).done();
+    while !latchkey.run(&["migrate", "revert"]).done().stdout.contains("210000_limit_keys_to_networks") {}
+    let process = Process::serve(&latchkey, &[]);
+    assert_eq!(database.number("SELECT count(*) AS number FROM tokens WHERE networks IS NULL"), 1);
+    assert_eq!(process.get_with_key("/users/current.json", &secret).await.status, 401);
+}
+
 /// An upgrade without a gap: the next release has added its columns and tables, and this one goes on beside it.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]

@@ -108,6 +108,28 @@ async fn a_key_that_is_suspended_on_one_is_refused_on_all(#[values(Sqlite, Postg
     eventually("it is told", || cluster.database.number(told) == 1).await;
 }
 
+/// What is limited on one is refused by all the others at the next question, from everywhere else.
+#[rstest]
+#[tokio::test]
+async fn a_key_that_is_limited_on_one_is_refused_elsewhere_on_all(#[values(Sqlite, Postgres)] db: Db) {
+    let cluster = Cluster::start(db);
+    let secret = cluster.latchkey.add_key("alice");
+    let with = |request: RequestBuilder| request.bearer_auth(&secret);
+    let id = cluster.database.number("SELECT id AS number FROM tokens").to_string();
+    let alice = cluster.processes[0].visitor();
+    alice.sign_in("alice", PASSWORD).await;
+    assert_eq!(cluster.statuses(with).await, cluster.all(200));
+    for (networks, status) in [("192.0.2.0/24", 401), ("127.0.0.1", 200), ("10.0.0.0/8", 401)] {
+        let fields = [("networks", networks), ("confirm_networks", "1")];
+        assert_eq!(alice.post(&format!("/my/tokens/{id}/networks"), &fields).await.status, 303);
+        assert_eq!(cluster.statuses(with).await, cluster.all(status), "{networks}");
+    }
+    let told = "SELECT count(*) AS number FROM events WHERE action = 'elsewhere_key_refused'";
+    eventually("it is told", || cluster.database.number(told) == 1).await;
+    cluster.latchkey.run(&["key", "limit", &id, "--from-anywhere"]).done();
+    assert_eq!(cluster.statuses(with).await, cluster.all(200));
+}
+
 /// "A leaked key ends at the next request on every process."
 #[rstest]
 #[tokio::test]

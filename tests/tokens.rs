@@ -64,7 +64,8 @@ async fn recovery_and_activation_are_valid_for_a_day(#[values(Sqlite, Postgres)]
     }
     let found = |action: TokenAction, key: &Key| {
         let digest = latchkey::secret::Secret::presented(&*key.secret).digest();
-        let claim = Claim { digest, actions: Box::leak(Box::new([action])), now: site.clock.now() };
+        let (actions, now) = (Box::leak(Box::new([action])), site.clock.now());
+        let claim = Claim { digest, actions, now, address: [127, 0, 0, 1].into() };
         let found = site.app.database.read_now(|connection| Token::find_active(connection, &claim));
         matches!(found.expect("a query"), Some(Presented::Valid(..)))
     };

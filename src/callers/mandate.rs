@@ -6,6 +6,7 @@
 //! This is a long file because the fields are private: only this module can make a mandate or check it.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use actix_web::{HttpMessage, HttpRequest, web};
 use diesel::result::Error as QueryError;
@@ -88,7 +89,7 @@ struct Rows<'a> {
 /// Why a grant is not valid, or not valid any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lapse {
-    /// The person, key, session or password is unknown, locked or no longer valid.
+    /// The person, key, session or password is unknown, locked or no longer valid, or the key may not be used from here.
     Unknown,
     /// The key has expired, or its secret was replaced.
     Over,
@@ -151,9 +152,15 @@ impl Grant {
         self.credential.token()
     }
 
-    /// Checks whether this grant is valid at `now`, and returns the account whom the request is for. This is the only
-    /// function that decides it, both when a request arrives and when it writes.
-    fn check<'a>(&self, app: &App, rows: &Rows<'a>, now: Timestamp) -> Result<&'a User, Lapse> {
+    /// Checks whether this grant is valid at `now` for a client at the address `from`, and returns the account whom the
+    /// request is for. This is the only function that decides it, both when a request arrives and when it writes.
+    fn check<'a>(
+        &self,
+        app: &App,
+        rows: &Rows<'a>,
+        now: Timestamp,
+        from: impl FnOnce() -> IpAddr,
+    ) -> Result<&'a User, Lapse> {
         let caller = rows.caller.filter(|caller| caller.is_active()).ok_or(Lapse::Unknown)?;
         if caller.is_service_account() && !self.token().is_some_and(|token| token.action.is_key()) {
             return Err(Lapse::Unknown);
@@ -167,8 +174,8 @@ impl Grant {
             Credential::Password => (Scopes::ALL, true),
             Credential::Token(_) => {
                 let token = rows.token.filter(|token| token.user_id == caller.id).ok_or(Lapse::Unknown)?;
-                self.check_token(app, token, now)?;
-                (token.scopes(), token.action.has_full_access())
+                check_token(app, token, now, from)?;
+                (token.scopes(), token.action.has_full_access() && token.networks.is_none())
             }
         };
         if self.asked.chosen_password && caller.must_change_password {
@@ -195,20 +202,6 @@ impl Grant {
         }
     }
 
-    fn check_token(&self, app: &App, token: &Token, now: Timestamp) -> Result<(), Lapse> {
-        let is_session = token.action == TokenAction::Session;
-        if token.is_over(now) {
-            return Err(Lapse::Over);
-        }
-        if token.is_suspended(now) {
-            return Err(Lapse::Suspended);
-        }
-        if is_session && !is_current(app, token, now) {
-            return Err(Lapse::Unknown);
-        }
-        Ok(())
-    }
-
     /// Whether this grant may only read, because its session needs the password again before it writes.
     fn lacks_password(&self, token: Option<&Token>, now: Timestamp) -> bool {
         let session = token.filter(|token| token.action == TokenAction::Session);
@@ -216,15 +209,16 @@ impl Grant {
         asks && session.is_some_and(|session| asks_again(session, now))
     }
 
-    /// The limits on keys that this caller may create: a key may not do more, or live longer, than the key that creates
-    /// it.
+    /// The limits on keys that this caller may create: a key may not do more, live longer, or be used from elsewhere, than
+    /// the key that creates it.
     fn authority(&self, connection: &mut DbConnection, token: Option<&Token>) -> Result<Authority, QueryError> {
         let Some(token) = token.filter(|token| token.action.is_key()) else { return Ok(Authority::OWNER) };
-        Ok(match Key::find(connection, token.user_id, token.key())? {
-            Some(key) if key.action.has_full_access() => Authority { expires_on: key.expires_on, ..Authority::OWNER },
-            Some(key) => Authority::of_key(key.scopes, key.expires_on),
-            None => Authority::NOTHING,
-        })
+        let Some(key) = Key::find(connection, token.user_id, token.key())? else { return Ok(Authority::NOTHING) };
+        let of_scopes = match key.action.has_full_access() {
+            true => Authority::OWNER,
+            false => Authority::of_scopes(key.scopes),
+        };
+        Ok(Authority { expires_on: key.expires_on, networks: token.networks.clone(), ..of_scopes })
     }
 
     /// [`Grant::authority`] over the keys that the request is about. An owner of a service account gets no key that may do
@@ -241,6 +235,24 @@ impl Grant {
             Some(owner) => Ok(authority.over_service_account(&scopes_of_keys::most_of(connection, owner)?)),
         }
     }
+}
+
+fn check_token(app: &App, token: &Token, now: Timestamp, from: impl FnOnce() -> IpAddr) -> Result<(), Lapse> {
+    let is_session = token.action == TokenAction::Session;
+    // Most tokens are not limited, so that the address need not be looked for.
+    if token.networks.is_some() && !token.may_be_used_from(from()) {
+        return Err(Lapse::Unknown);
+    }
+    if token.is_over(now) {
+        return Err(Lapse::Over);
+    }
+    if token.is_suspended(now) {
+        return Err(Lapse::Suspended);
+    }
+    if is_session && !is_current(app, token, now) {
+        return Err(Lapse::Unknown);
+    }
+    Ok(())
 }
 
 impl Mandate {
@@ -282,16 +294,21 @@ impl Mandate {
         // If there is no such account, use an id that nobody has, so that the check fails.
         self.grant.service_account = Some(account.map_or(0, |account| account.id));
         let rows = Rows { caller: Some(caller), token: self.grant.token(), other: None, service_account: account };
-        match self.grant.check(&self.app, &rows, self.app.clock.now()) {
+        match self.check_now(&rows) {
             Ok(_) => Ok(self),
             Err(lapse) => Err(self.told(lapse)),
         }
     }
 
+    /// Checks the grant for the request as it arrives.
+    fn check_now<'a>(&self, rows: &Rows<'a>) -> Result<&'a User, Lapse> {
+        self.grant.check(&self.app, rows, self.app.clock.now(), || self.app.addresses.of(&self.request))
+    }
+
     /// Returns this mandate if its grant is valid for the rows that were read when the request arrived.
     fn checked(self, caller: &User, other: Option<&User>) -> Result<Self, AppError> {
         let rows = Rows { caller: Some(caller), token: self.grant.token(), other, service_account: None };
-        if let Err(lapse) = self.grant.check(&self.app, &rows, self.app.clock.now()) {
+        if let Err(lapse) = self.check_now(&rows) {
             return Err(self.told(lapse));
         }
         Ok(self)
@@ -412,7 +429,7 @@ impl Mandate {
         E: WriteError + Send + 'static,
     {
         let (app, grant, client) = (self.app.clone(), self.grant.clone(), client_of(&self.app, &self.request));
-        let mut ids = people.clone();
+        let (mut ids, from) = (people.clone(), self.app.addresses.of(&self.request));
         ids.extend([grant.caller].into_iter().chain(grant.acting_as).chain(grant.service_account));
         let written = self.app.database.write(move |connection| {
             let locked = User::lock_rows(connection, &ids, whom)?;
@@ -430,7 +447,7 @@ impl Mandate {
             let rows = Rows { caller: row(&grant.caller), token: token.as_ref(), other, service_account };
             // Read the clock only now: the credential may have expired while the transaction waited for the locks.
             let now = app.clock.now();
-            let user = grant.check(&app, &rows, now).map_err(Denied::Lapsed)?;
+            let user = grant.check(&app, &rows, now, || from).map_err(Denied::Lapsed)?;
             if grant.lacks_password(rows.token, now) {
                 return Err(Denied::Lapsed(Lapse::PasswordNeeded));
             }

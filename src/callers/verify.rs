@@ -1,5 +1,7 @@
 //! Verification of tokens and passwords: one function for each, whoever asks.
 
+use std::net::IpAddr;
+
 use actix_web::{HttpMessage, HttpRequest};
 
 use super::remembered_browser;
@@ -89,7 +91,8 @@ impl Credential {
 /// Why a secret was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenRefusal {
-    /// It is no token, or of a kind that is not accepted here, or its owner is locked. The response does not say which.
+    /// It is no token, or of a kind that is not accepted here, or not from the address of the client, or its owner is
+    /// locked. The response does not say which.
     Unknown,
     /// It was a valid key, but has expired or was replaced. Only somebody who has the right secret is told so.
     Over,
@@ -127,25 +130,26 @@ pub async fn verify_token(
     secret: &Secret,
     accepts: impl FnOnce(&Token) -> bool,
 ) -> Result<Result<(Token, User), TokenRefusal>, AppError> {
-    let found = find_token(app, actions, secret, accepts).await?;
-    record_found(app, request, (app.addresses.caller(request), LATCHKEY_ITSELF), &found).await;
+    let caller = app.addresses.caller(request);
+    let found = find_token(app, actions, (secret, caller.address), accepts).await?;
+    record_found(app, request, (caller, LATCHKEY_ITSELF), &found).await;
     Ok(found.verified)
 }
 
-/// The part of [`verify_token`] that decides, and records nothing.
+/// The part of [`verify_token`] that decides about a secret that a client at `address` presents, and records nothing.
 ///
 /// # Errors
 /// Returns an error if a query fails.
 pub async fn find_token(
     app: &App,
     actions: &'static [TokenAction],
-    secret: &Secret,
+    (secret, address): (&Secret, IpAddr),
     accepts: impl FnOnce(&Token) -> bool,
 ) -> Result<Found, AppError> {
     if secret.is_mistyped() {
         return Ok(Found::nothing());
     }
-    let claim = Claim { digest: secret.digest(), actions, now: app.clock.now() };
+    let claim = Claim { digest: secret.digest(), actions, now: app.clock.now(), address };
     Ok(match app.tokens.look_up(claim).await? {
         Some(Presented::Valid(token, user)) if accepts(&token) => Found { verified: Ok((token, user)), refused: None },
         Some(Presented::Over(token)) if token.action.is_key() => {
@@ -154,12 +158,16 @@ pub async fn find_token(
         Some(Presented::Suspended(token)) if token.action.is_key() => {
             Found { verified: Err(TokenRefusal::Suspended), refused: Some(token) }
         }
+        // Only its owner learns that the secret is right.
+        Some(Presented::Elsewhere(token)) if token.action.is_key() => {
+            Found { verified: Err(TokenRefusal::Unknown), refused: Some(token) }
+        }
         _ => Found::nothing(),
     })
 }
 
-/// The part of [`verify_token`] that records the use of a token by `caller`, or the refusal of a key that is over or
-/// suspended. `service` is the name of the service that the request is for.
+/// The part of [`verify_token`] that records the use of a token by `caller`, or the refusal of a key that is over,
+/// suspended or not for this address. `service` is the name of the service that the request is for.
 pub async fn record_found(
     app: &App,
     request: &HttpRequest,
@@ -178,7 +186,10 @@ pub async fn record_found(
             let client = RefusedClient::new(token.key(), service, client_of(app, request));
             app.recorder.sign_ins.suspended_key_refused(client, app.clock.now());
         }
-        (Err(_), _) => {}
+        (Err(TokenRefusal::Unknown), Some(token)) => {
+            record_refused(app, request, token, EventAction::ElsewhereKeyRefused);
+        }
+        (Err(_), None) => {}
     }
 }
 

@@ -325,7 +325,7 @@ fn add_token(tx: &mut Tx<'_>, user_id: i64, token: &DemoToken) -> Result<(), Fai
     let policy = KeyPolicy { most_per_user: usize::MAX, usual_lifetime: None, longest_lifetime: None };
     let (name, note) = (token.name.to_owned(), token.note.to_owned());
     let scopes = KeyScopes::of_words(token.scopes.split(' ')).unwrap_or_default();
-    let new = NewKey { name, note, scopes, expiry: Some(token.expiry) };
+    let new = NewKey { name, note, scopes, expiry: Some(token.expiry), networks: None };
     let made_on = now - token.made;
     let (key, _) = Key::make(&mut tx.told(client.clone(), made_on), user_id, &new, &policy)?;
     if let Some(used) = token.used {

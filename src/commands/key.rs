@@ -3,6 +3,7 @@
 //! It is a long file because each command is declared, done and printed here, and they share how a key is found and shown.
 
 use clap::error::ErrorKind;
+use ipnet::IpNet;
 use serde::Serialize;
 
 use super::key_list::{self, ListArguments, last_use_text};
@@ -18,7 +19,8 @@ use crate::models::event::{EventAction, NewEvent};
 use crate::models::ids::{KeyId, UserId};
 use crate::models::keys::ending::Ending;
 use crate::models::keys::key::{Key, KeyRefusal, UsedSecret};
-use crate::models::keys::key_request::{Expiry, Grace, KeyPolicy, NewKey};
+use crate::models::keys::key_request::{Expiry, Grace, KeyChanges, KeyPolicy, NewKey};
+use crate::models::keys::networks::{NetworkLimit, Networks, network};
 use crate::models::keys::refused_use::RefusedUse;
 use crate::models::keys::scope::{KeyScopes, UnknownScope};
 use crate::models::keys::suspension::{Afterwards, NewSuspension, SuspensionSpan};
@@ -36,7 +38,8 @@ pub enum Command {
     /// A person has one api key and one feeds key, so a new one replaces the old one. They can have many access tokens,
     /// each with a name.
     #[command(after_help = "Examples:\n  KEY=$(latchkey key add alice)\n  \
-                            latchkey key add alice --action access --name deploy --scope account:read --expires 90d")]
+                            latchkey key add alice --action access --name deploy --scope account:read --expires 90d\n  \
+                            latchkey key add alice --from 10.0.0.0/8 --from 192.0.2.7")]
     Add {
         /// The login of the owner
         login: String,
@@ -61,6 +64,21 @@ pub enum Command {
         /// How long the old secret keeps working: 0, 1h, 1d or 7d
         #[arg(long, value_name = "SPAN", default_value = "1d", value_parser = str::parse::<Grace>)]
         grace: Grace,
+    },
+    /// Limit a key to addresses and networks, or lift the limit
+    ///
+    /// From elsewhere it is refused like a key that does not exist.
+    #[command(after_help = "Examples:\n  latchkey key limit 7 --from 10.0.0.0/8 --from 192.0.2.7\n  \
+                            latchkey key limit 7 --from-anywhere")]
+    Limit {
+        #[command(flatten)]
+        which: Which,
+        /// An address or a network that it may be used from; can be given several times, and replaces those before
+        #[arg(long, value_name = "NETWORK", value_parser = network, required_unless_present = "from_anywhere")]
+        from: Vec<IpNet>,
+        /// Let it be used from anywhere
+        #[arg(long, conflicts_with = "from")]
+        from_anywhere: bool,
     },
     /// Suspend a key with all its secrets, to hear who misses it
     ///
@@ -125,6 +143,10 @@ pub struct AddOptions {
     /// When the access token expires: never, a number of days such as 30d, or at the end of a date such as 2027-01-31
     #[arg(long, value_name = "WHEN", value_parser = str::parse::<Expiry>)]
     expires: Option<Expiry>,
+    /// An address or a network that the key may be used from, such as 192.0.2.7 or 10.0.0.0/8; can be given several times.
+    /// Without it, a new key can be used from anywhere, and one that replaces another from where that could be
+    #[arg(long, value_name = "NETWORK", value_parser = network)]
+    from: Vec<IpNet>,
 }
 
 /// The key that something is to be done about.
@@ -169,7 +191,7 @@ impl Command {
         if options.action == KeyKind::Access {
             return Ok(());
         }
-        let AddOptions { name, note, scope, expires, .. } = options;
+        let AddOptions { action: _, name, note, scope, expires, from: _ } = options;
         let given = [
             ("--name", name.is_some()),
             ("--note", note.is_some()),
@@ -215,7 +237,7 @@ pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
                             .into(),
                     ));
                 }
-                KeyKind::Api | KeyKind::Feeds => add_only_key(&database, &user, options.action.into(), now)?,
+                KeyKind::Api | KeyKind::Feeds => add_only_key(config, &database, &user, options, now)?,
             };
             print_made(&key, &user, &secret, json, now)
         }
@@ -237,6 +259,17 @@ pub fn run(config: &Config, command: Command) -> Result<(), Failure> {
             }
         }
         Command::Rotate { which: Which { id, json }, grace } => rotate(&database, id, grace, json, now),
+        Command::Limit { which: Which { id, json }, from, from_anywhere: _ } => {
+            let anywhere = NetworkLimit { networks: None, is_confirmed: true };
+            let changes = KeyChanges::of_networks(limit(from).unwrap_or(anywhere));
+            let policy = KeyPolicy::of(config);
+            let (key, owner) = change(&database, id, now, |tx, key| Key::change(tx, key, &changes, &policy))?;
+            let (done, rest) = match &key.networks {
+                Some(networks) => ("limited", format!(" to {}", networks.summary())),
+                None => ("no longer limited:", String::new()),
+            };
+            print_changed(done, (&key, &owner), &rest, json, now)
+        }
         Command::Suspend { which: Which { id, json }, span, then } => {
             let new = NewSuspension::new(span, then).map_err(|problem| Failure(problem.to_owned()))?;
             suspend(&database, id, new, json, now)
@@ -267,6 +300,7 @@ fn add_access_token(
         note: options.note.unwrap_or_default().trim().to_owned(),
         scopes: KeyScopes::of_words(options.scope.iter().map(String::as_str))?,
         expiry: options.expires,
+        networks: limit(options.from),
     };
     let made = write(database, now, |tx| Key::make(tx, user.id, &new, &KeyPolicy::of(config)))?;
     let (key, expiry) = (&made.0, made.0.expires_on.map_or_else(|| "never expires".to_owned(), expiry_in_words));
@@ -274,11 +308,19 @@ fn add_access_token(
     Ok(made)
 }
 
+/// The limit to these networks; `None`: there are none.
+fn limit(networks: Vec<IpNet>) -> Option<NetworkLimit> {
+    // Commands come from no address that could be shut out.
+    let limit = |networks| NetworkLimit { networks: Some(Networks::of(networks)), is_confirmed: true };
+    Some(networks).filter(|networks| !networks.is_empty()).map(limit)
+}
+
 /// Creates or resets a key of a kind of which everybody has at most one.
 fn add_only_key(
+    config: &Config,
     database: &Database,
     user: &User,
-    action: TokenAction,
+    options: AddOptions,
     now: Timestamp,
 ) -> Result<(Key, Secret), Failure> {
     if user.is_service_account() {
@@ -287,12 +329,17 @@ fn add_only_key(
             user.login
         )));
     }
+    let (action, policy) = (TokenAction::from(options.action), KeyPolicy::of(config));
+    let changes = limit(options.from).map(KeyChanges::of_networks);
     let (key, secret, is_reset) = write(database, now, |tx| {
         let is_reset = !Token::of_user(tx.connection, user.id, &[action])?.is_empty();
         let (token, secret) = Token::issue(tx.connection, user.id, action, tx.now)?;
         let what = if is_reset { EventAction::KeyReset } else { EventAction::KeyCreated };
         NewEvent::of_key(&token, what).record(tx)?;
-        let key = Key::find(tx.connection, user.id, token.id)?.ok_or(KeyRefusal::Gone)?;
+        let key = match &changes {
+            Some(changes) => Key::change(tx, (UserId(user.id), KeyId(token.id)), changes, &policy)?,
+            None => Key::find(tx.connection, user.id, token.id)?.ok_or(KeyRefusal::Gone)?,
+        };
         Ok::<_, KeyRefusal>((key, secret, is_reset))
     })?;
     let what = if is_reset { "reset: the old key has stopped working" } else { "created" };
@@ -331,6 +378,7 @@ fn described(key: &Key, owner: &User, now: Timestamp) -> String {
         ("scopes", scopes),
         ("created", iso8601(key.created_on)),
         ("expires", key.expires_on.map_or_else(|| "never".to_owned(), end_in_words)),
+        ("networks", key.networks.as_ref().map(Networks::to_string).unwrap_or_default()),
         ("state", state),
         ("last use", last_use_text(&known) + &from.unwrap_or_default() + by),
         ("verdict", known.in_words(now)),

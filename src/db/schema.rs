@@ -194,6 +194,7 @@ diesel::table! {
         suspended_on -> Nullable<Timestamp>,
         suspended_until -> Nullable<Timestamp>,
         revoked_then -> Bool,
+        networks -> Nullable<Text>,
         made_by -> Nullable<Text>,
     }
 }

@@ -44,6 +44,9 @@ pub struct KeyDocument {
     /// When the key expires; null: never.
     #[schema(format = DateTime, required)]
     pub expires_on: Option<String>,
+    /// The addresses and networks (in CIDR notation) that the key may be used from; null: anywhere.
+    #[schema(required)]
+    pub networks: Option<Vec<String>>,
     /// Whether the key is active, is suspended or has expired.
     pub state: KeyState,
     /// When the suspension ends by itself; null: the key is not suspended, or until somebody switches it on again.
@@ -167,6 +170,7 @@ impl KeyDocument {
             created_on: iso8601(key.created_on),
             made_by: key.made_by.clone(),
             expires_on: key.expires_on.map(iso8601),
+            networks: key.networks.as_ref().map(|networks| networks.words().collect()),
             state: KeyState::of(key, now),
             suspended_until: end.map(|(at, _)| iso8601(at)),
             suspended_then: end.map(|(_, afterwards)| afterwards.into()),

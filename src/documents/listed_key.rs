@@ -76,10 +76,16 @@ impl Exported for ListedKeyDocument {
         "recorded_since",
         "verdict",
         "services",
+        "networks",
     ];
 
     fn cells(&self) -> Vec<Cow<'_, str>> {
         let Self { key, user_id, services } = self;
+        let networks = key.networks.as_ref().map(|networks| match networks.is_empty() {
+            true => "none".to_owned(),
+            false => networks.join(" "),
+        });
+        let networks = networks.unwrap_or_default();
         let services = services.iter().map(|used| used.service.as_str()).collect::<Vec<_>>();
         vec![
             key.id.to_string().into(),
@@ -101,6 +107,8 @@ impl Exported for ListedKeyDocument {
             key.recorded_since.as_str().into(),
             key.verdict.into(),
             services.join(" ").into(),
+            // As it is stored: what lets nobody in must not look like what lets everybody in.
+            networks.into(),
         ]
     }
 }

@@ -2,6 +2,7 @@
 //! records and counts nothing, so that an administrator who tries a key is told by the same function what a proxy would
 //! be told.
 
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 
 use actix_web::HttpResponse;
@@ -82,14 +83,20 @@ pub enum Refusal {
 pub type Against = fn(&Rates, Limited, NonZeroU32) -> Result<Rate, Exceeded>;
 
 impl Decision {
-    /// Decides about `question`.
-    pub async fn about(app: &App, question: Question, against: Against) -> Self {
+    /// Decides about `question`, which is about a request of a client at `address`.
+    pub async fn about(app: &App, question: Question, address: IpAddr, against: Against) -> Self {
         let mut decision = Self { key: None, service: None, outcome: Err(Refusal::NoKey) };
-        decision.outcome = decision.decide(app, question, against).await;
+        decision.outcome = decision.decide(app, question, address, against).await;
         decision
     }
 
-    async fn decide(&mut self, app: &App, question: Question, against: Against) -> Result<Admitted, Refusal> {
+    async fn decide(
+        &mut self,
+        app: &App,
+        question: Question,
+        address: IpAddr,
+        against: Against,
+    ) -> Result<Admitted, Refusal> {
         let Question { host, method, path, key_parameter, credentials } = question;
         let credentials = match key_parameter {
             Ok(None) => credentials,
@@ -103,7 +110,7 @@ impl Decision {
             Credentials::Absent => None,
             Credentials::UnreadableAuthorization => return Err(Refusal::NoKey),
             credentials => {
-                let key = self.key.insert(look_up(app, credentials).await?);
+                let key = self.key.insert(look_up(app, credentials, address).await?);
                 if key.is_suspended() {
                     // Its owner wants to hear where it is missed. Whatever comes of this, the key is refused.
                     self.service = find(app, &host, &path, None).await.ok().map(|(service, _)| service);
@@ -226,7 +233,7 @@ async fn find(
 }
 
 /// Looks the key up. A login and password is refused without hashing the password.
-async fn look_up(app: &App, credentials: Credentials) -> Result<PresentedKey, AppError> {
+async fn look_up(app: &App, credentials: Credentials, address: IpAddr) -> Result<PresentedKey, AppError> {
     let method = method_of(&credentials);
     let by_basic = matches!(credentials, Credentials::Basic { .. });
     let secret = match credentials {
@@ -235,7 +242,7 @@ async fn look_up(app: &App, credentials: Credentials) -> Result<PresentedKey, Ap
         Credentials::Absent | Credentials::UnreadableKey | Credentials::UnreadableAuthorization => None,
     };
     let found = match secret {
-        Some(secret) => find_token(app, key_actions(app), &secret, |_| true).await?,
+        Some(secret) => find_token(app, key_actions(app), (&secret, address), |_| true).await?,
         None => Found::nothing(),
     };
     Ok(PresentedKey { method, found, by_basic })

@@ -25,6 +25,7 @@ use crate::http::asks::{Argument, Asks};
 use crate::http::error::AppError;
 use crate::http::problem;
 use crate::metrics::Outcome;
+use crate::models::client::Caller;
 use crate::recorder::service_uses::ServiceCall;
 
 /// A trusted reverse proxy that asks, not one that passes on a visitor of Latchkey's own pages.
@@ -110,16 +111,16 @@ async fn answer(
     request: &HttpRequest,
     question: Result<Question, Unreadable>,
 ) -> Result<HttpResponse, AppError> {
-    let decision = Decision::about(app, question?, Rates::take).await;
-    record(app, request, &decision).await;
+    let caller = app.addresses.caller(request);
+    let decision = Decision::about(app, question?, caller.address, Rates::take).await;
+    record(app, request, caller, &decision).await;
     response(app, decision.outcome)
 }
 
 /// Records the use of the key, or its refusal, and the use of the service.
-async fn record(app: &App, request: &HttpRequest, Decision { key, service, outcome }: &Decision) {
+async fn record(app: &App, request: &HttpRequest, caller: Caller<'_>, Decision { key, service, outcome }: &Decision) {
     let Some(PresentedKey { method, found, .. }) = key else { return };
     let name = service.as_ref().map(|service| service.name.as_str()).unwrap_or_default();
-    let caller = app.addresses.caller(request);
     record_found(app, request, (caller, name), found).await;
     let token = found.verified.as_ref().ok().map(|(token, _)| token);
     if let Some(method) = method {

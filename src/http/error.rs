@@ -22,9 +22,10 @@ use crate::panics::Panic;
 /// What everybody else is told where administrators look after people.
 pub const FOR_ADMINISTRATORS: &str = "This is for administrators only.";
 
-/// What a key with scopes is told where it could make more of itself than its scopes allow.
-pub const FOR_FULL_ACCESS: &str = "An access token cannot set passwords, act as an administrator, or add, change, lock \
-                                   or delete one. Use your API access key, or your login and password.";
+/// What a key with scopes or networks is told where it could make more of itself than these allow.
+pub const FOR_FULL_ACCESS: &str = "An access token, or a key with allowed networks, cannot set passwords, act as an \
+                                   administrator, or add, change, lock or delete one. Use an API access key without \
+                                   such a limit, or your login and password.";
 
 /// What a person has to do before their request counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -326,13 +327,14 @@ impl From<KeyRefusal> for AppError {
         match refusal {
             KeyRefusal::Gone => Self::NotFound,
             KeyRefusal::Beyond => Self::Forbidden(
-                "This key can do more, or expires later, than the key you use, which cannot create, change or revoke it.",
+                "This key can do more, in more places or for longer, than the key you use, which cannot create, change or revoke it.",
             ),
             KeyRefusal::BeyondOwner => Self::Forbidden(
                 "This access token can do more than you may do yourself. Ask an administrator to do this.",
             ),
             KeyRefusal::Invalid(errors) => Self::Invalid(messages(&errors)),
             KeyRefusal::TooMany(_)
+            | KeyRefusal::ShutsOut(_)
             | KeyRefusal::Expired
             | KeyRefusal::SuspendedForLonger
             | KeyRefusal::NotAnAccessToken

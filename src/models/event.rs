@@ -38,7 +38,7 @@ text_enum! {
         KeyRevoked = ("key_revoked", "{key} revoked"),
         /// A key, or a new secret of it, was used for the first time.
         KeyFirstUsed = ("key_first_used", "{key} first used"),
-        /// The name, note, scopes or expiry of a key were changed.
+        /// The name, note, scopes, expiry or networks of a key were changed.
         KeyChanged = ("key_changed", "{key} changed"),
         /// The key was rotated: it has a new secret.
         KeyRotated = ("key_rotated", "{key} rotated"),
@@ -64,6 +64,8 @@ text_enum! {
         KeyNotExempted = ("key_not_exempted", "{key} no longer exempted from ending unused"),
         /// A program presented a suspended key.
         SuspendedKeyRefused = ("suspended_key_refused", "{key} refused: it is suspended"),
+        /// A program presented the key from an address that it may not be used from.
+        ElsewhereKeyRefused = ("elsewhere_key_refused", "{key} refused: it may not be used from this address"),
         /// The key was revoked because somebody reported its secret as leaked.
         KeyLeaked = ("key_leaked", "{key} revoked: its secret was reported as leaked"),
         /// The password was changed.
@@ -141,6 +143,9 @@ pub const MOST_OF_A_KIND: i64 = 1000;
 /// the log of the process has them all.
 const MOST_ENTRIES_A_DAY: i64 = 1000;
 const MOST_REFUSALS_A_DAY: i64 = 100;
+
+/// What stands for the addresses that are not told apart. It is stored, so it is for ever.
+const OTHER_ADDRESSES: &str = "other addresses";
 
 /// So many of a person's sign-ins are looked through for an address.
 const LATEST_SIGN_INS: i64 = 50;
@@ -391,13 +396,13 @@ fn key_then(token: &Token) -> KeyThen {
     KeyThen { id: token.key(), action: token.action.as_str(), name: token.name.clone(), hint: token.hint.clone() }
 }
 
-/// A valid key that was refused because it has expired, is suspended or lacks a scope. It is recorded at most once an
-/// hour.
+/// A valid key that was refused because it has expired, is suspended, lacks a scope, or may not be used from an address. It
+/// is recorded at most once an hour; of addresses, each is.
 #[derive(Clone, Debug)]
 pub struct RefusedKey {
     /// The secret that was presented.
     pub token: Token,
-    /// Why it was refused: it has expired, is suspended, or lacks a scope.
+    /// Why it was refused.
     pub action: EventAction,
     /// The scope that the key lacks.
     pub missing: Option<String>,
@@ -408,6 +413,10 @@ pub struct RefusedKey {
 }
 
 impl RefusedKey {
+    /// How many addresses that a key may not be used from are recorded separately within an hour. Any others are told as
+    /// one, so that nobody who has a secret and many addresses can fill the disk.
+    pub const MOST_ADDRESSES: usize = 20;
+
     /// Records the refusal, unless the same one of this key was recorded within the last hour. It is also recorded if
     /// the key is gone by now, but not if its owner is.
     ///
@@ -415,27 +424,43 @@ impl RefusedKey {
     /// Returns an error if a query fails.
     pub fn record(&self, tx: &mut Tx<'_>) -> QueryResult<()> {
         let is_gone = User::lock_row(tx.connection, self.token.user_id).optional()?.is_none();
-        // Check again after the lock: another process may have recorded it in the meantime.
-        if is_gone || self.is_told(tx.connection)? {
+        if is_gone {
             return Ok(());
         }
+        // Check again after the lock: another process may have recorded it in the meantime.
+        let Some(client) = self.untold(tx.connection)? else { return Ok(()) };
         let detail = self.missing.as_ref().map(|scope| format!("needs {scope}")).unwrap_or_default();
-        NewEvent::of_key(&self.token, self.action).detail(detail).done_by(&self.client, self.at).record(tx)
+        NewEvent::of_key(&self.token, self.action).detail(detail).done_by(&client, self.at).record(tx)
     }
 
-    /// Whether the same refusal of this key was recorded within the last hour.
+    /// The client to tell of; `None`: the same refusal of this key was recorded within the last hour.
     ///
     /// # Errors
     /// Returns an error if the query fails.
-    pub fn is_told(&self, connection: &mut DbConnection) -> QueryResult<bool> {
-        let told: i64 = events::table
+    pub fn untold(&self, connection: &mut DbConnection) -> QueryResult<Option<Client>> {
+        let told: Vec<String> = events::table
             .filter(events::user_id.eq(self.token.user_id))
             .filter(events::updated_on.gt(self.at - TimeDelta::hours(1)))
             .filter(events::action.eq(self.action))
             .filter(events::token_id.eq(self.token.key()))
-            .count()
-            .get_result(connection)?;
-        Ok(told > 0)
+            .select(events::address)
+            .load(connection)?;
+        let is_told = |address: &str| told.iter().any(|told| told == address);
+        Ok(match self.place() {
+            None if told.is_empty() => Some(self.client.clone()),
+            Some(address) if !is_told(address) && told.len() < Self::MOST_ADDRESSES => Some(self.client.clone()),
+            Some(address) if !is_told(address) && !is_told(OTHER_ADDRESSES) => {
+                let mut client = self.client.clone();
+                client.address = OTHER_ADDRESSES.to_owned();
+                Some(client)
+            }
+            _ => None,
+        })
+    }
+
+    /// The address that the refusal is about; `None`: it is about the key, wherever it is used.
+    pub(crate) fn place(&self) -> Option<&str> {
+        (self.action == EventAction::ElsewhereKeyRefused).then_some(self.client.address.as_str())
     }
 }
 
@@ -479,7 +504,7 @@ impl Refusals {
             .filter(events::hour.eq(hour));
         let told: i64 = refused.count().get_result(connection)?;
         let known: i64 = refused.filter(events::address.eq(&self.client.address)).count().get_result(connection)?;
-        let address = if known == 0 && told >= Self::MOST_ADDRESSES { "other addresses" } else { &self.client.address };
+        let address = if known == 0 && told >= Self::MOST_ADDRESSES { OTHER_ADDRESSES } else { &self.client.address };
         let is_flood = Event::is_flood(connection, self.user_id, EventAction::SignInRefused, self.first_on)?;
         // Both databases accept this upsert, but Diesel has one only for each of them separately.
         let upsert =

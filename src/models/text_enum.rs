@@ -148,7 +148,7 @@ mod tests {
             EventAction,
             "signed_in sign_in_refused key_created key_reset key_revoked key_first_used key_changed key_rotated \
              key_expired key_cleared expired_key_refused scope_refused key_suspended key_resumed \
-             suspended_key_revoked key_to_end key_exempted key_not_exempted suspended_key_refused key_leaked password_changed locked unlocked \
+             suspended_key_revoked key_to_end key_exempted key_not_exempted suspended_key_refused elsewhere_key_refused key_leaked password_changed locked unlocked \
              account_created account_changed account_deleted owners_changed admin_granted admin_revoked second_factor_cleared \
              service_added service_changed service_removed unknown",
             otherwise Unknown

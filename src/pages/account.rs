@@ -112,7 +112,7 @@ pub async fn show(
 ) -> Result<HttpResponse, AppError> {
     let shown = (me.user.profile(), PasswordAgain::default());
     let of_keys = [Flash::ApiKeyRevoked, Flash::AtomKeyRevoked, Flash::KeyGone, Flash::KeySuspended, Flash::KeyResumed];
-    let notices = [&[Flash::AccountSaved, Flash::PasswordChanged][..], &of_keys].concat();
+    let notices = [&[Flash::AccountSaved, Flash::PasswordChanged, Flash::KeyLimited][..], &of_keys].concat();
     let shell = Shell::of(&app, &request, &session)?.saying(&request, &notices);
     answer(StatusCode::OK, &app, shell, (&me.user, &me.token), shown, &[]).await
 }

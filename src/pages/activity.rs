@@ -16,10 +16,11 @@ use crate::models::event::{Event, EventAction};
 /// The number of events on a page.
 const PER_PAGE: i64 = 50;
 /// The events that stand out because something may be wrong.
-const WARNINGS: [EventAction; 5] = [
+const WARNINGS: [EventAction; 6] = [
     EventAction::SignInRefused,
     EventAction::ExpiredKeyRefused,
     EventAction::SuspendedKeyRefused,
+    EventAction::ElsewhereKeyRefused,
     EventAction::ScopeRefused,
     EventAction::KeyLeaked,
 ];

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::form::PasswordAgain;
 use super::moment::Moment;
+use super::networks::shown::ShownNetworks;
 use super::shell::{Shell, page, see_other};
 use super::suspension::shown::ShownSuspension;
 use super::verdict::{ShownVerdict, used_by};
@@ -61,6 +62,8 @@ pub struct ShownKey {
     pub verdict: Option<ShownVerdict>,
     /// Its suspension; `None`: it is not suspended.
     pub suspension: Option<ShownSuspension>,
+    /// Where the key may be used from; `None`: anywhere.
+    pub networks: Option<ShownNetworks>,
     /// Whether programs can use the key now.
     pub works: bool,
 }
@@ -103,6 +106,7 @@ impl ShownKey {
             used_by: used_by(app, key, last_use),
             recorded_since: evidence.recorded_later().map(moment),
             verdict: Some(ShownVerdict::of(&evidence, now)),
+            networks: ShownNetworks::of(key),
             works: is_on(app, key.action) && owner.is_active() && suspension.is_none(),
             suspension: suspension.map(|suspension| ShownSuspension::new(&suspension, now)),
         }

@@ -12,6 +12,7 @@ pub mod key_revoke;
 pub mod keys;
 pub mod leak;
 pub mod moment;
+pub mod networks;
 pub mod notices;
 pub mod only_https;
 pub mod paging;

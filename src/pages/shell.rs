@@ -159,6 +159,8 @@ text_enum! {
         ),
         /// A key was switched on again.
         KeyResumed = ("key_resumed", "The key works again."),
+        /// Where a key may be used from was saved.
+        KeyLimited = ("key_limited", "The allowed networks have been saved. They apply from the next request."),
         /// A key was exempted from ending unused.
         KeyExempted = ("key_exempted", "The key is kept although nobody uses it."),
         /// A key is no longer exempted from that.

@@ -29,8 +29,8 @@ pub struct SignIns(Mutex<Unwritten>);
 struct Unwritten {
     refusals: HashMap<(i64, String, Timestamp), Refusals>,
     logins: HashMap<i64, Timestamp>,
-    /// The first since they were last written, by key: bounded by the number of keys.
-    key_refusals: HashMap<(i64, EventAction), RefusedKey>,
+    /// The first since they were last written, by key and, if that is why, address: bounded by the number of keys.
+    key_refusals: HashMap<(i64, EventAction), BTreeMap<String, RefusedKey>>,
     refused_uses: HashMap<RefusedClient, RefusedUses>,
 }
 
@@ -50,7 +50,7 @@ impl SignIns {
 
     /// Notes that a key was right, and refused all the same.
     pub fn key_refused(&self, refusal: RefusedKey) {
-        self.unwritten().key_refusals.entry((refusal.token.key(), refusal.action)).or_insert(refusal);
+        self.unwritten().note_key_refusal(refusal);
     }
 
     /// Counts a request with a suspended key.
@@ -87,9 +87,9 @@ impl Drop for Taken<'_> {
 /// Tells of a refused key in a transaction of its own: so that of several processes one tells it, and none waits for
 /// another while it holds more than one person's row, which could end in a deadlock.
 fn tell_refused(connection: &mut DbConnection, refused: &RefusedKey) -> QueryResult<()> {
-    match refused.is_told(connection)? {
-        true => Ok(()),
-        false => write(connection, refused.at, |tx| refused.record(tx)),
+    match refused.untold(connection)? {
+        None => Ok(()),
+        Some(_) => write(connection, refused.at, |tx| refused.record(tx)),
     }
 }
 
@@ -97,7 +97,8 @@ impl Taken<'_> {
     fn write_key_refusals(&mut self, connection: &mut DbConnection) -> QueryResult<()> {
         let refusals = &mut self.unwritten.key_refusals;
         for key in refusals.keys().copied().collect::<Vec<_>>() {
-            tell_refused(connection, &refusals[&key])?;
+            // Those that are told already are told no second time.
+            refusals[&key].values().try_for_each(|refused| tell_refused(connection, refused))?;
             refusals.remove(&key);
         }
         Ok(())
@@ -163,6 +164,14 @@ impl Unwritten {
         *known = known.and(uses);
     }
 
+    /// Keeps the first refusal of a key and a place. Places beyond those that are told apart would not be told anyway.
+    fn note_key_refusal(&mut self, refusal: RefusedKey) {
+        let of_key = self.key_refusals.entry((refusal.token.key(), refusal.action)).or_default();
+        if of_key.len() <= RefusedKey::MOST_ADDRESSES {
+            of_key.entry(refusal.place().unwrap_or_default().to_owned()).or_insert(refusal);
+        }
+    }
+
     fn merge(&mut self, earlier: Self) {
         earlier.refusals.into_values().for_each(|refusals| self.count(refusals));
         for (user_id, at) in earlier.logins {
@@ -170,7 +179,8 @@ impl Unwritten {
             *later = at.max(*later);
         }
         earlier.refused_uses.into_iter().for_each(|(client, uses)| self.count_refused_use(client, uses));
-        // The earlier one is the one to tell.
-        self.key_refusals.extend(earlier.key_refusals);
+        // The earlier ones are those to tell.
+        let later = std::mem::replace(&mut self.key_refusals, earlier.key_refusals);
+        later.into_values().flat_map(BTreeMap::into_values).for_each(|refusal| self.note_key_refusal(refusal));
     }
 }

@@ -128,6 +128,9 @@ pub fn pages() -> Vec<At> {
         at("/admin/users/{id:[0-9]+}/keys/{key_id:[0-9]+}/resume")
             .get(pages::suspension::others::ask_resume)
             .post(pages::suspension::others::resume),
+        at("/admin/users/{id:[0-9]+}/keys/{key_id:[0-9]+}/networks")
+            .get(pages::networks::others::show)
+            .post(pages::networks::others::save),
         at("/admin/keys").get(pages::everybodys_keys::list::show),
         at("/admin/keys/export.csv").get(pages::everybodys_keys::list::csv),
         at("/admin/keys/export.ndjson").get(pages::everybodys_keys::list::ndjson),
@@ -171,5 +174,6 @@ fn keys_pages(whose: &str) -> Vec<At> {
         // Of keys of every kind.
         keys("/{id:[0-9]+}/suspend").get(pages::suspension::own::ask).post(pages::suspension::own::suspend),
         keys("/{id:[0-9]+}/resume").get(pages::suspension::own::ask_resume).post(pages::suspension::own::resume),
+        keys("/{id:[0-9]+}/networks").get(pages::networks::own::show).post(pages::networks::own::save),
     ]
 }

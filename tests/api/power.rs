@@ -22,8 +22,9 @@ use crate::support::*;
 const SWITCH_USER: &str = "X-Redmine-Switch-User";
 const NEW_PASSWORD: &str = "a-greedy-password-7e1";
 /// What a key with scopes is told.
-const REFUSED: &str = "An access token cannot set passwords, act as an administrator, or add, change, lock or delete \
-                       one. Use your API access key, or your login and password.";
+const REFUSED: &str = "An access token, or a key with allowed networks, cannot set passwords, act as an administrator, or \
+                       add, change, lock or delete one. Use an API access key without such a limit, or your login and \
+                       password.";
 
 /// Whom and what the requests are about. What a key may take away is made anew for each route.
 struct Prey {
@@ -123,6 +124,7 @@ fn wishes(method: &Method, pattern: &str, number: usize, prey: &Prey) -> Vec<Val
                 json!({ "scopes": every_scope }),
                 json!({ "scopes": ["service:wiki:write"] }),
                 json!({ "expires_on": null }),
+                json!({ "networks": ["127.0.0.0/8"] }),
             ]
         }
         ("POST", "/admin/keys/revoke.json" | "/admin/keys/suspend.json" | "/admin/keys/resume.json") => {
@@ -169,7 +171,7 @@ fn power(site: &Site, scopes: Scopes) -> BTreeSet<String> {
     };
     let beyond = keys.iter().filter(|key| goes_beyond(key));
     let of_key = |key: &AnyKey| {
-        let row = (key.id, &key.name, key.scopes.to_string(), key.expires_on, key.current.id);
+        let row = (key.id, &key.name, key.scopes.to_string(), key.expires_on, key.current.id, &key.networks);
         format!("{row:?} {:?}", key.current.suspension())
     };
     powerful.map(of_person).chain(beyond.map(of_key)).collect()

@@ -8,6 +8,7 @@ mod keyboard;
 mod leaked_keys;
 mod looking_after_people;
 mod main_job;
+mod networks;
 mod paper;
 mod people;
 mod plain_http;

@@ -68,6 +68,7 @@ async fn an_access_token_is_made_used_shown_and_revoked(#[values(Sqlite, Postgre
         "created_on": made["created_on"],
         "expires_on": made["expires_on"],
         "state": "active",
+        "networks": null,
         "suspended_until": null,
         "suspended_then": null,
         "last_used_on": null,

@@ -4,6 +4,7 @@ mod key;
 mod key_list;
 mod log;
 mod misuse;
+mod networks;
 mod serve;
 mod service;
 mod services_file;

@@ -68,6 +68,7 @@ async fn a_key_is_listed_with_all_that_is_known_of_it(#[values(Sqlite, Postgres)
         "created_on": "2026-11-24T09:30:00Z",
         "expires_on": "2026-12-24T09:30:00Z",
         "state": "active",
+        "networks": null,
         "suspended_until": null,
         "last_used_on": "2026-11-24T09:36:30Z",
         "last_used_by": "earlier",

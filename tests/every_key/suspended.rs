@@ -67,8 +67,7 @@ async fn a_key_suspends_those_that_may_do_no_more_than_itself_or_none(#[values(S
     let both = json!({ "ids": [brief.id, lasting.id], "for": "until-switched-on" });
     assert_eq!(post(&site, &key, "suspend", &both).await.json()["suspended"], json!([brief.id, lasting.id]));
     let refused = post(&site, &key, "resume", &json!({ "ids": [brief.id, lasting.id] })).await;
-    let told =
-        "One of these keys can do more, or expires later, than the key you use, so none of them was switched on.";
+    let told = "One of these keys can do more, in more places or for longer, than the key you use, so none of them was switched on.";
     assert_eq!((refused.status, refused.json()["detail"].as_str()), (403, Some(told)));
     assert!(!works(&site, &brief).await, "nothing is done by halves");
     assert_eq!(post(&site, &key, "resume", &json!({ "ids": [brief.id] })).await.json()["resumed"], json!([brief.id]));

@@ -210,6 +210,12 @@ def keep_keys(body):
         body["ids"] = [id for id in ids if is_to_go(id)]
 
 
+def keep_networks(body, number):
+    """Makes most networks some, with the addresses that the fuzzer comes from."""
+    if isinstance(body.get("networks"), list):
+        body["networks"] = ["10.0.0.0/8", *(f"2001:db8:{at}::/48" for at in range(number % 50))]
+
+
 def keep_rules_of_keys(key, number):
     """The same with keys: no text has control characters, a time is to come, few secrets work at a time, and of services
     there is one that offers scopes."""
@@ -223,6 +229,7 @@ def keep_rules_of_keys(key, number):
         key["scopes"] = (key["scopes"] * REPEATED[number % len(REPEATED)])[:2000]
     if key.get("expires_on") is not None:
         key["expires_on"] = TIMES[number % len(TIMES)] if number % 2 else f"{number % 9 + 1}d"
+    keep_networks(key, number)
     if "grace" in key:
         key["grace"] = "0"
     if "for" in key or "then" in key:

@@ -35,7 +35,7 @@ async fn entries(site: &Site, feeds: &Key) -> Vec<(String, String)> {
 async fn add_by(site: &Site, user: &User, client: Client) -> Key {
     let (user_id, now, policy) = (user.id, site.clock.now(), KeyPolicy::of(&site.app.config));
     let scopes = KeyScopes::of_words(["account:read"]).expect("scopes");
-    let new = NewKey { name: "nightly".into(), note: String::new(), scopes, expiry: None };
+    let new = NewKey { name: "nightly".into(), note: String::new(), scopes, expiry: None, networks: None };
     let make = move |tx: &mut Tx<'_>| OwnedKey::make(&mut tx.told(client, now), user_id, &new, &policy);
     let (key, secret) = site.write(make).await;
     log::note_secret(secret.expose());
@@ -65,7 +65,8 @@ async fn the_whole_life_of_a_key_is_told(#[values(Sqlite, Postgres)] db: Db) {
     site.flush().await;
     minute();
     let scopes = KeyScopes::of_words(["account:write"]).expect("scopes");
-    let changes = KeyChanges { name: Some("daily".into()), note: Some("n".into()), scopes: Some(scopes), expiry: None };
+    let (name, note) = (Some("daily".into()), Some("n".into()));
+    let changes = KeyChanges { name, note, scopes: Some(scopes), ..KeyChanges::default() };
     let (policy, now, client, which) = (KeyPolicy::of(&site.app.config), site.clock.now(), page.clone(), id(&key));
     site.write(move |tx| OwnedKey::change(&mut tx.told(client, now), which, &changes, &policy)).await;
     minute();

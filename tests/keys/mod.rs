@@ -5,6 +5,7 @@ mod end_of_day;
 mod expiry;
 mod last_client;
 mod leaked;
+mod networks;
 mod rotation;
 mod settings;
 mod suspended;

@@ -12,8 +12,13 @@ use super::*;
 async fn make(site: &Site, user: &User, expiry: Option<&str>) -> Result<Option<latchkey::clock::Timestamp>, String> {
     let (user_id, policy) = (user.id, KeyPolicy::of(&site.app.config));
     let expiry = expiry.map(|expiry| expiry.parse().expect("an expiry"));
-    let new =
-        NewKey { name: "one".into(), note: String::new(), scopes: Scopes::from(Scope::AccountRead).into(), expiry };
+    let new = NewKey {
+        name: "one".into(),
+        note: String::new(),
+        scopes: Scopes::from(Scope::AccountRead).into(),
+        expiry,
+        networks: None,
+    };
     let made = site.try_write(move |tx| OwnedKey::make(tx, user_id, &new, &policy)).await;
     made.map(|(key, _)| key.expires_on).map_err(|refusal| refusal.to_string())
 }

@@ -97,7 +97,7 @@ impl<'a> World<'a> {
         let now = start_time();
         let policy = KeyPolicy { most_per_user: usize::MAX, usual_lifetime: None, longest_lifetime: None };
         let scopes = KeyScopes::of_words(["account:read"]).expect("scopes");
-        let new = NewKey { name: "deploy".into(), note: String::new(), scopes, expiry: None };
+        let new = NewKey { name: "deploy".into(), note: String::new(), scopes, expiry: None, networks: None };
         let (key, secrets) = transaction(connection, |connection| {
             let mut tx = Tx::of_command_line(connection, now);
             let (key, first) = OwnedKey::make(&mut tx, user_id, &new, &policy)?;
@@ -166,8 +166,11 @@ impl<'a> World<'a> {
 
     fn check(&mut self) -> Result<(), TestCaseError> {
         const ACCESS: &[TokenAction] = &[TokenAction::Access];
-        let claims: Vec<_> =
-            self.secrets.iter().map(|digest| Claim { digest: *digest, actions: ACCESS, now: self.now }).collect();
+        let claims: Vec<_> = self
+            .secrets
+            .iter()
+            .map(|digest| Claim { digest: *digest, actions: ACCESS, now: self.now, address: [127, 0, 0, 1].into() })
+            .collect();
         let found = Token::find_each_active(self.connection, &claims).expect("a query");
         for found in found {
             let is_answered = matches!(found, Some(Presented::Valid(..)));

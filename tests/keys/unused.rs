@@ -393,7 +393,7 @@ fn no_key_ends_that_was_used_within_the_span(#[values(Sqlite, Postgres)] db: Db)
         let mut connection = database.connect();
         diesel::connection::SimpleConnection::batch_execute(&mut connection, "DELETE FROM tokens").expect("no keys");
         let scopes = KeyScopes::of_words(["account:read"]).expect("scopes");
-        let new = NewKey { name: "deploy".into(), note: String::new(), scopes, expiry: None };
+        let new = NewKey { name: "deploy".into(), note: String::new(), scopes, expiry: None, networks: None };
         let make = |connection: &mut DbConnection| {
             OwnedKey::make(&mut Tx::of_command_line(connection, start_time()), user_id, &new, &policy)
         };

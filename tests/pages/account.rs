@@ -53,8 +53,16 @@ async fn a_key_that_was_not_used_says_never_used_however_old_it_is(#[values(Sqli
         let account = alice.get("/my/account").await;
         let text = account.text();
         for (name, key, rest) in [
-            ("API access key", &api, " Suspend API access key Revoke API access key Use on services"),
-            ("Atom access key", &atom, " Suspend Atom access key Revoke Atom access key"),
+            (
+                "API access key",
+                &api,
+                " Suspend API access key Allowed networks of API access key Revoke API access key Use on services",
+            ),
+            (
+                "Atom access key",
+                &atom,
+                " Suspend Atom access key Allowed networks of Atom access key Revoke Atom access key",
+            ),
         ] {
             let hint = &key.secret[key.secret.len() - 4..];
             let made = format!("{name} created {ago} ago Ends in ····{hint} Reset {name}{rest}");
@@ -87,7 +95,7 @@ async fn a_key_that_was_used_says_when_last(#[values(Sqlite, Postgres)] db: Db) 
         let hint = &api.secret[45..];
         let expected = format!(
             "API access key Last used: {ago} ago from 127.0.0.1 In use API access key created 3 months ago Ends in ····{hint} \
-             Reset API access key Suspend API access key Revoke API access key Use on services"
+             Reset API access key Suspend API access key Allowed networks of API access key Revoke API access key Use on services"
         );
         assert_eq!(section(&text, "API access key"), expected);
         assert!(section(&text, "Atom access key").starts_with("Atom access key Never used"), "{text}");

@@ -38,6 +38,7 @@ async fn every_address_on_every_page_is_below_the_prefix_and_there(#[values(Sqli
         ("asks", reset),
         ("asks before the end", alice.get("/keys/my/api_key/revoke").await),
         ("asks how long", alice.get(&format!("/keys/my/tokens/{}/suspend", key.id)).await),
+        ("networks", alice.get(&format!("/keys/my/tokens/{}/networks", key.id)).await),
         ("made", alice.post("/keys/my/atom_key", &[("replaces", "")]).await),
         ("not made", alice.post("/keys/my/atom_key", &[("replaces", "")]).await),
         ("password", alice.get("/keys/my/password").await),
@@ -46,7 +47,7 @@ async fn every_address_on_every_page_is_below_the_prefix_and_there(#[values(Sqli
         ("errors", alice.post("/keys/my/account", &[("mail", "x")]).await),
         ("not found", alice.get("/keys/nothing-here").await),
     ];
-    pages[5].1.secret();
+    pages[6].1.secret();
     let mut all = BTreeSet::new();
     for (what, page) in pages {
         let addresses = addresses(&page);

@@ -48,9 +48,12 @@ fn keeps(page: &Page, name: &str, value: &str) -> bool {
         return true;
     }
     let mut inputs = inputs.filter(|input| input.contains(&named) && input.contains(&format!("value=\"{value}\"")));
-    inputs.any(|input| {
-        !input.contains("type=\"radio\"") && !input.contains("type=\"checkbox\"") || input.ends_with("checked")
-    })
+    let areas = page.html.split("<textarea").skip(1).filter_map(|rest| rest.split_once("</textarea>"));
+    let mut areas = areas.filter_map(|(area, _)| area.split_once('>'));
+    areas.any(|(tag, text)| tag.contains(&named) && text.trim() == value)
+        || inputs.any(|input| {
+            !input.contains("type=\"radio\"") && !input.contains("type=\"checkbox\"") || input.ends_with("checked")
+        })
 }
 
 #[test]

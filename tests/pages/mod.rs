@@ -14,6 +14,7 @@ mod keys;
 mod keys_revoked;
 mod left_open;
 mod must_change;
+mod networks;
 mod password;
 mod people;
 mod people_changed;

@@ -277,6 +277,14 @@ async fn latchkey_is_told_who_the_client_is(
     let whose = format!("token_id = {} AND address = '127.9.8.7' AND agent = 'A Client/1.0'", key.id);
     assert_eq!(scene.site.database.number(&format!("{uses} WHERE {whose}")), 1);
     assert_eq!(scene.wiki.arrival().values("X-Forwarded-For"), ["127.9.8.7"]);
+    // A key with networks works from there, and not from the address that a client makes up.
+    let limit = format!("UPDATE tokens SET networks = '127.9.8.0/28 192.0.2.0/24' WHERE id = {}", key.id);
+    scene.site.database.execute(&limit);
+    assert_eq!(curl(&scene.front, &[&from[..], &["-H", &header, "-H", forged, &url]].concat()), "HTTP/2 200");
+    scene.wiki.arrival();
+    let elsewhere = ["--interface", "127.9.8.99", "-H", &header, "-H", forged, &url];
+    assert_eq!(curl(&scene.front, &elsewhere), "HTTP/2 401");
+    scene.nothing_arrived("it comes from elsewhere");
 }
 
 /// What is taken from requests for services stays with those for Latchkey's own pages.

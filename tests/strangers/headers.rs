@@ -129,6 +129,7 @@ async fn no_page_has_code_or_style_inside(#[values(Sqlite, Postgres)] db: Db) {
         ("asks", alice.get("/my/api_key").await),
         ("asks before the end", alice.get("/my/api_key/revoke").await),
         ("asks how long", alice.get(&format!("/my/tokens/{id}/suspend")).await),
+        ("networks", alice.get(&format!("/my/tokens/{id}/networks")).await),
         ("nothing made", alice.post("/my/api_key", &[("replaces", "")]).await),
         ("password", alice.get("/my/password").await),
         ("activity", alice.get("/activity").await),

@@ -263,7 +263,7 @@ fn lines(connection: &mut DbConnection, table: &str, columns: &[&str], condition
 fn written(connection: &mut DbConnection) -> String {
     // The recorder tells of refusals, first uses and keys that have expired by itself.
     let told_behind = "action NOT IN ('scope_refused', 'expired_key_refused', 'suspended_key_refused', \
-                       'sign_in_refused', 'key_first_used', 'key_expired', 'key_cleared', 'key_to_end')";
+                       'elsewhere_key_refused', 'sign_in_refused', 'key_first_used', 'key_expired', 'key_cleared', 'key_to_end')";
     let tables: [(&str, &[&str], &str); 9] = [
         (
             "users",
@@ -283,6 +283,7 @@ fn written(connection: &mut DbConnection) -> String {
                 "confirmed_on",
                 "suspended_on",
                 "suspended_until",
+                "networks",
             ],
             "1 = 1",
         ),

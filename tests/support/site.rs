@@ -255,6 +255,7 @@ impl Site {
             note: String::new(),
             scopes: KeyScopes::of_words(scopes.split_whitespace()).expect("scopes"),
             expiry: Some(expiry.parse().expect("an expiry")),
+            networks: None,
         };
         let make = move |tx: &mut Tx<'_>| latchkey::models::keys::key::Key::make(tx, user_id, &new, &policy);
         let (key, secret) = self.write(make).await;

@@ -183,6 +183,7 @@ impl World {
             "/admin/keys/suspend" => {
                 fields(&[("chosen", &self.others_key.id.to_string()), ("for", "7d"), ("then", "revoke")])
             }
+            it if it.ends_with("/networks") => fields(&[("networks", "127.0.0.0/8")]),
             it if it.ends_with("/exempt") => fields(&[("because", "It runs once a year.")]),
             it if it.ends_with("/suspend") => fields(&[("for", "7d"), ("then", "revoke")]),
             "/admin/service-accounts/new" => {

@@ -214,7 +214,7 @@ pub async fn suspend(
 /// `POST /admin/keys/resume.json`: all of them or, if one is refused, none.
 ///
 /// # Errors
-/// A body that cannot be read, or that names too many keys; one of them may do more, or expires later, than the key that is
+/// A body that cannot be read, or that names too many keys; one of them may do more, in more places or for longer, than the key that is
 /// used; those of the database.
 #[utoipa::path(
     post,
@@ -222,7 +222,7 @@ pub async fn suspend(
     operation_id = "resumeEverybodysKeys",
     summary = "Switch suspended keys of anybody on again, at most 500 at once (administrators only)",
     description = "It can be repeated: keys that have expired, or are not suspended, stay as they are, and are no error. An \
-                   access token cannot switch on a key that can do more, or expires later, than itself; then none of the \
+                   access token cannot switch on a key that can do more, in more places or for longer, than itself; then none of the \
                    keys is switched on.",
     params(SwitchUser),
     request_body(content = FewKeysRequest),
@@ -239,8 +239,7 @@ pub async fn resume(
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
     let keys = FewKeysRequest::read(Body::read(&request, payload).await?.members()?)?;
-    let beyond =
-        "One of these keys can do more, or expires later, than the key you use, so none of them was switched on.";
+    let beyond = "One of these keys can do more, in more places or for longer, than the key you use, so none of them was switched on.";
     let outcome = change(&me, keys, beyond, |keys, tx| keys.resume(tx)).await?;
     let document =
         ResumedDocument { resumed: ids(&outcome.done), unchanged: ids(&outcome.unchanged), gone: outcome.gone };

@@ -186,8 +186,8 @@ pub async fn show(
     patch,
     path = "/my/tokens/{id}.json",
     operation_id = "updateKey",
-    summary = "Change the given fields of an access token",
-    description = "An access token cannot change one that can do more, or expires later, than itself.",
+    summary = "Change the given fields of an access token, or the networks of a key of any kind",
+    description = "An access token cannot change one that can do more, in more places or for longer, than itself.",
     params(("id" = i64, Path, minimum = 1), SwitchUser),
     request_body(content = KeyChangesRequest),
     responses(
@@ -241,7 +241,7 @@ pub async fn revoke(request: HttpRequest, me: ApiUser<TokensWrite>) -> Result<Ht
     path = "/my/tokens/{id}/rotate.json",
     operation_id = "rotateKey",
     summary = "Rotate an access token: it gets a new secret, and the old one works for a grace period",
-    description = "An access token cannot rotate one that can do more, or expires later, than itself.",
+    description = "An access token cannot rotate one that can do more, in more places or for longer, than itself.",
     params(("id" = i64, Path, minimum = 1), IdempotencyKey, SwitchUser),
     request_body(content((ref("#/components/schemas/Rotation") = "application/json"))),
     responses(

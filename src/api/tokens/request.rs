@@ -10,6 +10,7 @@ use crate::api::json::{Members, text, texts};
 use crate::http::error::AppError;
 
 use crate::models::keys::key_request::{Expiry, Grace, KeyChanges, KeyField, LONGEST_NAME, LONGEST_NOTE, NewKey};
+use crate::models::keys::networks::{MOST, NetworkLimit, Networks, network};
 use crate::models::keys::scope::{KeyScopes, Scope};
 use crate::models::keys::suspension::{Afterwards, NewSuspension, SuspensionSpan};
 use crate::models::rules::{Labelled, Problem};
@@ -40,6 +41,7 @@ impl KeyRequest {
             note: note(&mut members).unwrap_or_default(),
             scopes: scopes(&mut members).unwrap_or_default(),
             expiry: expiry(&mut members),
+            networks: networks(&mut members),
         };
         members.finish().map(|()| new)
     }
@@ -56,6 +58,7 @@ impl KeyChangesRequest {
             note: note(&mut members),
             scopes: scopes(&mut members),
             expiry: expiry(&mut members),
+            networks: networks(&mut members),
         };
         members.finish().map(|()| changes)
     }
@@ -108,9 +111,39 @@ fn expiry(members: &mut Members) -> Option<Expiry> {
     })
 }
 
+/// Takes the networks of a key, and whether these are confirmed. `None`: no networks are named, or they cannot be read.
+pub fn networks(members: &mut Members) -> Option<NetworkLimit> {
+    let networks = members.take("networks", KeyField::Networks.label(), |value| match value {
+        Value::Null => Ok(None),
+        value => {
+            let networks = texts(value)?.iter().map(|text| network(text)).collect::<Result<Vec<_>, _>>();
+            networks
+                .map(|networks| Some(Networks::of(networks)))
+                .map_err(|problem| Problem::sentence(problem.to_string()))
+        }
+    });
+    let confirmed =
+        members.take("confirm_networks", "Confirm networks", |value| value.as_bool().ok_or("must be true or false"));
+    networks.map(|networks| NetworkLimit { networks, is_confirmed: confirmed.unwrap_or_default() })
+}
+
 /// An object that accepts no other members than the ones described.
 pub fn closed() -> ObjectBuilder {
     ObjectBuilder::new().additional_properties(Some(AdditionalProperties::FreeForm(false)))
+}
+
+/// Adds the networks of a key to the members of `request`.
+pub fn with_networks(request: ObjectBuilder) -> ObjectBuilder {
+    let networks = ArrayBuilder::new().items(described::text()).min_items(Some(1)).max_items(Some(MOST));
+    let anywhere = ObjectBuilder::new().schema_type(Type::Null).description(Some("Anywhere"));
+    let networks = AnyOfBuilder::new().item(networks).item(anywhere).description(Some(
+        "The addresses and networks (in CIDR notation) that the key may be used from. null: anywhere. Without it, a new key \
+         has those of the key you use",
+    ));
+    let confirmed =
+        "true: limit the key even if it will not work from where this request comes. Otherwise that is refused";
+    let confirmed = ObjectBuilder::new().schema_type(Type::Boolean).description(Some(confirmed));
+    request.property("networks", networks).property("confirm_networks", confirmed)
 }
 
 fn key() -> ObjectBuilder {
@@ -120,11 +153,12 @@ fn key() -> ObjectBuilder {
     let expires_on = AnyOfBuilder::new().item(days).item(Time::schema()).item(never);
     let expires_on =
         expires_on.description(Some("When the key expires. A date means the end of that day in UTC. null: never"));
-    closed()
+    let key = closed()
         .property("name", described::text().min_length(Some(1)).max_length(Some(LONGEST_NAME)))
         .property("note", or_null().max_length(Some(LONGEST_NOTE)))
         .property("scopes", ArrayBuilder::new().items(Ref::from_schema_name(Scope::name())).min_items(Some(1)))
-        .property("expires_on", expires_on)
+        .property("expires_on", expires_on);
+    with_networks(key)
 }
 
 impl PartialSchema for KeyRequest {

@@ -59,7 +59,7 @@ pub async fn suspend(
     path = "/my/tokens/{id}/resume.json",
     operation_id = "resumeKey",
     summary = "Switch a suspended key on again",
-    description = "An access token cannot switch on one that can do more, or expires later, than itself. Nothing happens to a key that is not suspended.",
+    description = "An access token cannot switch on one that can do more, in more places or for longer, than itself. Nothing happens to a key that is not suspended.",
     params(("id" = i64, Path, minimum = 1), SwitchUser),
     responses(
         (status = 200, description = "The key as it is now", body = KeyDocument),

@@ -1,9 +1,11 @@
 //! The limits of whoever creates or changes a key.
 
+use super::networks::Networks;
 use super::scope::KeyScopes;
 use crate::clock::Timestamp;
 
-/// The limits of whoever creates or changes a key. No key may be given more scopes or a later expiry than these.
+/// The limits of whoever creates or changes a key. No key may be given more scopes, other networks or a later expiry than
+/// these.
 #[derive(Clone, Debug)]
 pub struct Authority {
     /// The scopes that they may give; `None`: everything that the person may do.
@@ -12,17 +14,20 @@ pub struct Authority {
     pub ends: Option<KeyScopes>,
     /// The latest expiry that they may give; `None`: no limit.
     pub expires_on: Option<Timestamp>,
+    /// The networks that keys may be used from that they create or change; `None`: anywhere.
+    pub networks: Option<Networks>,
 }
 
 impl Authority {
     /// The authority of a person who has signed in themselves.
-    pub const OWNER: Self = Self { scopes: None, ends: None, expires_on: None };
+    pub const OWNER: Self = Self { scopes: None, ends: None, expires_on: None, networks: None };
     /// The authority of somebody who has not authenticated.
-    pub const NOTHING: Self = Self { scopes: Some(KeyScopes::NONE), ends: Some(KeyScopes::NONE), expires_on: None };
+    pub const NOTHING: Self =
+        Self { scopes: Some(KeyScopes::NONE), ends: Some(KeyScopes::NONE), expires_on: None, networks: None };
 
-    /// The authority of a key with these scopes, which expires at `expires_on`.
-    pub fn of_key(scopes: KeyScopes, expires_on: Option<Timestamp>) -> Self {
-        Self { scopes: Some(scopes.clone()), ends: Some(scopes), expires_on }
+    /// The authority of a key with these scopes, which has no other limits.
+    pub fn of_scopes(scopes: KeyScopes) -> Self {
+        Self { scopes: Some(scopes.clone()), ends: Some(scopes), ..Self::OWNER }
     }
 
     /// The authority of somebody over the keys of a service account that they own, if they may do `most` themselves. They
@@ -37,10 +42,24 @@ impl Authority {
         self.scopes.is_some() && self.ends.is_none()
     }
 
-    /// Whether they may do everything that the person may. Only they may do what could be turned into more than the scopes
-    /// of a key allow: set passwords, look after administrators, revoke an API access key.
+    /// Whether they may do everything that the person may, from anywhere. Only they may do what could be turned into more
+    /// than a key allows: set passwords, look after administrators.
     pub fn is_full(&self) -> bool {
+        self.has_every_scope() && self.networks.is_none()
+    }
+
+    /// Whether they may do everything that the person may, if perhaps not from everywhere.
+    pub(super) fn has_every_scope(&self) -> bool {
         self.scopes.is_none()
+    }
+
+    /// Whether a key with these networks stays within the limits.
+    pub(super) fn reaches(&self, networks: Option<&Networks>) -> bool {
+        match (&self.networks, networks) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(own), Some(others)) => others.are_within(own),
+        }
     }
 
     /// Whether a key that expires at `expires_on` stays within the limits.

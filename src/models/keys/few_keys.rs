@@ -84,7 +84,7 @@ impl FewKeys {
     /// are.
     ///
     /// # Errors
-    /// [`KeyRefusal::Beyond`] if one of them may do more, or expires later, than the author. Then none is switched on.
+    /// [`KeyRefusal::Beyond`] if one of them may do more, in more places or for longer, than the author. Then none is switched on.
     pub fn resume(&self, tx: &mut Tx<'_>) -> Result<Outcome, KeyRefusal> {
         self.each(tx, |tx, key| match key.suspension(tx.now) {
             Some(_) if !key.is_expired(tx.now) => Key::resume(tx, (UserId(key.user_id), KeyId(key.id))).map(Some),

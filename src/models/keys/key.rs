@@ -4,6 +4,7 @@
 //! It is a long file because the whole life of a key stands here: a verb is read beside those that it must agree with.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use chrono::TimeDelta;
 use diesel::backend::Backend;
@@ -13,8 +14,9 @@ use diesel::prelude::*;
 use super::authority::Authority;
 use super::key_request::{
     Grace, KeyChanges, KeyField, KeyPolicy, LONGEST_NAME, LONGEST_NOTE, NewKey, expiry_errors, expiry_text,
-    scope_errors,
+    network_errors, networks_text, scope_errors, shut_out,
 };
+use super::networks::Networks;
 use super::notice::Notice;
 use super::recording::{LastClient, RecordIf, TokenUse, UsedBy};
 use super::scope::{KeyScopes, Scopes};
@@ -65,6 +67,8 @@ pub struct Key {
     pub created_on: Timestamp,
     /// From then on it is refused; `None`: it does not expire.
     pub expires_on: Option<Timestamp>,
+    /// Where it may be used from; `None`: anywhere.
+    pub networks: Option<Networks>,
     /// The current secret.
     pub current: Token,
     /// The earlier secrets, latest first, active or not.
@@ -118,12 +122,15 @@ pub enum KeyRefusal {
     #[error("There are already {0} access tokens, the most that one person may have: revoke one first")]
     TooMany(usize),
     /// A key must not create, change, suspend or revoke a key that may do more than itself, nor create, change or switch on
-    /// one that expires later.
-    #[error("This key can do more, or expires later, than the key you use")]
+    /// one that expires later or may be used from elsewhere.
+    #[error("This key can do more, in more places or for longer, than the key you use")]
     Beyond,
     /// No owner of a service account gets a secret by which they could do more than they may themselves.
     #[error("This access token can do more than you may do yourself: ask an administrator")]
     BeyondOwner,
+    /// The key would not work from where the author is, who has to confirm it.
+    #[error("The key would not work from {0}, where this comes from: send confirm_networks to limit it all the same")]
+    ShutsOut(IpAddr),
     /// The key has expired.
     #[error("This access token has expired: create a new one")]
     Expired,
@@ -275,6 +282,7 @@ impl Key {
             scopes: current.scopes().into(),
             created_on,
             expires_on: current.expires_on,
+            networks: current.networks.clone(),
             current,
             earlier: secrets.into_iter().rev().collect(),
             made_by,
@@ -376,11 +384,17 @@ impl Key {
         errors.extend(note_errors(KeyField::Note, &new.note, LONGEST_NOTE));
         errors.extend(scope_errors(tx, &owner, &new.scopes, &KeyScopes::NONE)?);
         errors.extend(expiry_errors(tx, policy, expires_on));
+        let inherited = || tx.authority().networks.clone();
+        let networks = new.networks.as_ref().map_or_else(inherited, |limit| limit.networks.clone());
+        errors.extend(network_errors(tx, networks.as_ref()));
         if !errors.is_empty() {
             return Err(KeyRefusal::Invalid(errors));
         }
-        let said = (Some(new.name.as_str()), new.note.as_str(), new.scopes.own, expires_on);
-        let (mut key, secret) = Self::add_secret(tx, (user_id, None), said, None)?;
+        if let Some(address) = new.networks.as_ref().and_then(|limit| shut_out(tx, limit)) {
+            return Err(KeyRefusal::ShutsOut(address));
+        }
+        let said = (Some(new.name.as_str()), new.note.as_str(), new.scopes.own);
+        let (mut key, secret) = Self::add_secret(tx, (user_id, None), said, (expires_on, networks.as_ref(), None))?;
         if let Some(maker) = tx.other_than(user_id) {
             key.made_by = Some(maker.to_owned());
             let made_by = tokens::made_by.eq(&key.made_by);
@@ -392,7 +406,8 @@ impl Key {
         Ok((key, secret))
     }
 
-    /// Changes an access token of a person, within the authority of the author.
+    /// Changes a key of a person, within the authority of the author: an access token, or where a key of any kind may be used
+    /// from.
     ///
     /// # Errors
     /// [`KeyRefusal`]
@@ -403,11 +418,14 @@ impl Key {
         policy: &KeyPolicy,
     ) -> Result<Self, KeyRefusal> {
         let owner = User::lock_row(tx.connection, user_id)?;
-        let key = Self::find_to_change(tx, (UserId(user_id), KeyId(id)))?;
+        let kinds: &[TokenAction] =
+            if changes.are_of_networks_only() { &TokenAction::KEYS } else { &[TokenAction::Access] };
+        let key = Self::find_to_change(tx, (UserId(user_id), KeyId(id)), kinds)?;
         let name = changes.name.clone().filter(|name| key.name.as_ref() != Some(name));
         let note = changes.note.clone().filter(|note| key.note != *note);
         let scopes = changes.scopes.as_ref().filter(|scopes| key.scopes != **scopes);
         let expires_on = changes.expiry.map(|expiry| expiry.from(tx.now)).filter(|it| key.expires_on != *it);
+        let limit = changes.networks.as_ref().filter(|limit| limit.differs_from(key.networks.as_ref()));
         let mut errors = Vec::new();
         errors.extend(name.iter().flat_map(|name| name_errors(KeyField::Name, name, LONGEST_NAME)));
         errors.extend(note.iter().flat_map(|note| note_errors(KeyField::Note, note, LONGEST_NOTE)));
@@ -415,14 +433,19 @@ impl Key {
             errors.extend(scope_errors(tx, &owner, scopes, &key.scopes)?);
         }
         errors.extend(expires_on.into_iter().flat_map(|expires_on| expiry_errors(tx, policy, expires_on)));
+        errors.extend(limit.iter().flat_map(|limit| network_errors(tx, limit.networks.as_ref())));
         if !errors.is_empty() {
             return Err(KeyRefusal::Invalid(errors));
+        }
+        if let Some(address) = limit.and_then(|limit| shut_out(tx, limit)) {
+            return Err(KeyRefusal::ShutsOut(address));
         }
         let told: Vec<String> = [
             name.as_ref().map(|_| format!("was called “{}”", key.name.as_deref().unwrap_or_default())),
             note.as_ref().map(|_| "note".to_owned()),
             scopes.map(|scopes| format!("may do {scopes}")),
             expires_on.map(expiry_text),
+            limit.map(|limit| networks_text(limit.networks.as_ref())),
         ]
         .into_iter()
         .flatten()
@@ -435,9 +458,9 @@ impl Key {
             note.map(|note| tokens::note.eq(note)),
             scopes.map(|scopes| tokens::scopes.eq(scopes.own.to_string())),
             expires_on.map(|expires_on| (tokens::expires_on.eq(expires_on), tokens::expiry_told.eq(false))),
+            limit.map(|limit| tokens::networks.eq(limit.networks.as_ref().map(Networks::to_string))),
         );
-        let secrets = tokens::table.filter(tokens::id.eq(id).or(tokens::key_id.eq(id)));
-        diesel::update(secrets).set(values).execute(tx.connection)?;
+        diesel::update(suspension::secrets_of(id)).set(values).execute(tx.connection)?;
         if let Some(scopes) = scopes {
             scopes_of_keys::replace(tx.connection, id, &scopes.services)?;
         }
@@ -457,7 +480,7 @@ impl Key {
         grace: Grace,
     ) -> Result<(Self, Secret), KeyRefusal> {
         User::lock_row(tx.connection, user_id)?;
-        let key = Self::find_to_change(tx, (UserId(user_id), KeyId(id)))?;
+        let key = Self::find_to_change(tx, (UserId(user_id), KeyId(id)), &[TokenAction::Access])?;
         // Add two: the current secret, which is about to be retired, and the new one.
         if key.in_grace(tx.now).count() + 2 > MOST_SECRETS {
             return Err(KeyRefusal::TooManySecrets);
@@ -469,10 +492,10 @@ impl Key {
         let retired = tokens::table.find(key.current.id);
         let ends_on = tx.now + grace.span();
         diesel::update(retired).set(tokens::retired_on.eq(ends_on)).execute(tx.connection)?;
-        let said = (key.name.as_deref(), key.note.as_str(), key.scopes.own, key.expires_on);
+        let said = (key.name.as_deref(), key.note.as_str(), key.scopes.own);
         // A new secret of a suspended key is suspended as well.
-        let suspension = key.suspension(tx.now);
-        let (key, secret) = Self::add_secret(tx, (user_id, Some(id)), said, suspension)?;
+        let limits = (key.expires_on, key.networks.as_ref(), key.suspension(tx.now));
+        let (key, secret) = Self::add_secret(tx, (user_id, Some(id)), said, limits)?;
         let told = match grace {
             Grace::None => "the old secret has stopped working".to_owned(),
             _ => format!("the old secret works until {}", end_in_words(ends_on)),
@@ -481,13 +504,13 @@ impl Key {
         Ok((key, secret))
     }
 
-    /// Stores a new secret of an access token. Every row of a key repeats its name, note, scopes, expiry and suspension.
+    /// Stores a new secret of an access token. Every row of a key repeats its name, note, scopes, expiry, networks and suspension.
     /// `key_id` is the key that the secret is added to; `None`: it is the first one of a new key.
     fn add_secret(
         tx: &mut Tx<'_>,
         (user_id, key_id): (i64, Option<i64>),
-        (name, note, scopes, expires_on): (Option<&str>, &str, Scopes, Option<Timestamp>),
-        suspension: Option<Suspension>,
+        (name, note, scopes): (Option<&str>, &str, Scopes),
+        (expires_on, networks, suspension): (Option<Timestamp>, Option<&Networks>, Option<Suspension>),
     ) -> Result<(Self, Secret), KeyRefusal> {
         let secret = Secret::generate();
         let id = Token::insert(tx.connection, user_id, TokenAction::Access, &secret, tx.now)?.id;
@@ -497,6 +520,7 @@ impl Key {
             tokens::note.eq(note),
             tokens::scopes.eq(scopes.to_string()),
             tokens::expires_on.eq(expires_on),
+            tokens::networks.eq(networks.map(Networks::to_string)),
             suspension::columns(suspension),
         );
         diesel::update(tokens::table.find(id)).set(values).execute(tx.connection)?;
@@ -604,14 +628,15 @@ impl Key {
         Ok(found.is_some())
     }
 
-    /// The scopes and the expiry, for the owner's activity.
+    /// The scopes, the expiry and any networks, for the owner's activity.
     fn summary(&self) -> String {
-        format!("may do {}, {}", self.scopes, expiry_text(self.expires_on))
+        let networks = self.networks.as_ref().map(|networks| format!(", {}", networks_text(Some(networks))));
+        format!("may do {}, {}{}", self.scopes, expiry_text(self.expires_on), networks.unwrap_or_default())
     }
 
     /// Whether the key may do no more than `authority` allows.
     pub(super) fn is_within(&self, authority: &Authority) -> bool {
-        authority.is_full() || !self.action.has_full_access() && authority.exceeded_by(&self.scopes).is_none()
+        authority.has_every_scope() || !self.action.has_full_access() && authority.exceeded_by(&self.scopes).is_none()
     }
 
     /// Whether whoever has `authority` may revoke or suspend the key.
@@ -635,11 +660,21 @@ impl Key {
         if tx.authority().is_of_owner() { KeyRefusal::BeyondOwner } else { KeyRefusal::Beyond }
     }
 
-    fn find_to_change(tx: &mut Tx<'_>, (UserId(user_id), KeyId(id)): (UserId, KeyId)) -> Result<Self, KeyRefusal> {
+    /// Whether a key that the author gives power stays within the limits of time and place.
+    pub(super) fn is_in_reach_of(&self, authority: &Authority) -> bool {
+        authority.outlives(self.expires_on) && authority.reaches(self.networks.as_ref())
+    }
+
+    /// Finds a key of these kinds that the author may change.
+    fn find_to_change(
+        tx: &mut Tx<'_>,
+        (UserId(user_id), KeyId(id)): (UserId, KeyId),
+        kinds: &[TokenAction],
+    ) -> Result<Self, KeyRefusal> {
         match Self::find(tx.connection, user_id, id)?.ok_or(KeyRefusal::Gone)? {
-            key if key.action != TokenAction::Access => Err(KeyRefusal::NotAnAccessToken),
+            key if !kinds.contains(&key.action) => Err(KeyRefusal::NotAnAccessToken),
             key if !key.is_within(tx.authority()) => Err(Self::beyond(tx)),
-            key if !tx.authority().outlives(key.expires_on) => Err(KeyRefusal::Beyond),
+            key if !key.is_in_reach_of(tx.authority()) => Err(KeyRefusal::Beyond),
             key if key.is_expired(tx.now) => Err(KeyRefusal::Expired),
             key => Ok(key),
         }

@@ -1,12 +1,14 @@
 //! Requests to create, change or rotate a key, and the rules for its name, note, scopes and expiry.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use chrono::{NaiveTime, TimeDelta};
 use diesel::prelude::*;
 
 use super::authority::Authority;
+use super::networks::{self, NetworkLimit, Networks};
 use super::scope::KeyScopes;
 use crate::clock::{Timestamp, end_in_words, expiry_in_words, parse_date, parse_time};
 use crate::config::{Config, LONGEST};
@@ -32,6 +34,8 @@ pub enum KeyField {
     Scopes,
     /// `expires_on`
     Expiry,
+    /// `networks`
+    Networks,
     /// Why the key does not end although nobody uses it
     Reason,
 }
@@ -43,6 +47,7 @@ impl Labelled for KeyField {
             Self::Note => "Note",
             Self::Scopes => "Scopes",
             Self::Expiry => "Expiration",
+            Self::Networks => "Allowed networks",
             Self::Reason => "Reason",
         }
     }
@@ -164,9 +169,11 @@ pub struct NewKey {
     pub scopes: KeyScopes,
     /// When the token expires; `None`: as the policy says.
     pub expiry: Option<Expiry>,
+    /// Where the token may be used from; `None`: wherever the author may.
+    pub networks: Option<NetworkLimit>,
 }
 
-/// A request to change an access token. A field that is `None` stays as it is.
+/// A request to change a key. A field that is `None` stays as it is; a key that is no access token has only networks.
 #[derive(Clone, Debug, Default)]
 pub struct KeyChanges {
     /// The new name.
@@ -177,6 +184,21 @@ pub struct KeyChanges {
     pub scopes: Option<KeyScopes>,
     /// The new expiry.
     pub expiry: Option<Expiry>,
+    /// The new networks.
+    pub networks: Option<NetworkLimit>,
+}
+
+impl KeyChanges {
+    /// Where a key may be used from, and nothing else.
+    pub fn of_networks(limit: NetworkLimit) -> Self {
+        Self { networks: Some(limit), ..Self::default() }
+    }
+
+    /// Whether a key of any kind can be changed so.
+    pub(super) fn are_of_networks_only(&self) -> bool {
+        let Self { name, note, scopes, expiry, networks } = self;
+        networks.is_some() && name.is_none() && note.is_none() && scopes.is_none() && expiry.is_none()
+    }
 }
 
 /// What is wrong with `scopes` for a key of `owner`. Scopes in `kept`, which the key already has, are always accepted:
@@ -238,6 +260,36 @@ pub(super) fn expiry_errors(
         },
         _ => Vec::new(),
     }
+}
+
+/// What is wrong with the networks that a key is to be used from.
+pub(super) fn network_errors(tx: &Tx<'_>, networks: Option<&Networks>) -> Vec<FieldError<KeyField>> {
+    let wrong = |problem: String| vec![FieldError::new(KeyField::Networks, Problem::Sentence(problem))];
+    let authority = tx.authority();
+    match networks {
+        Some(networks) if networks.is_empty() => wrong("Name at least one address or network".into()),
+        Some(networks) if networks.len() > networks::MOST => {
+            wrong(format!("A key can have at most {} allowed networks, not {}", networks::MOST, networks.len()))
+        }
+        networks if !authority.reaches(networks) => {
+            let own = authority.networks.as_ref().map(Networks::summary).unwrap_or_default();
+            wrong(format!("A key cannot allow another key more networks than its own, which are {own}"))
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The address from which the author writes, if a key that is limited like this will not work from there; `None`: it will,
+/// or the author has no address, or knows.
+pub(super) fn shut_out(tx: &Tx<'_>, limit: &NetworkLimit) -> Option<IpAddr> {
+    let networks = limit.networks.as_ref().filter(|_| !limit.is_confirmed)?;
+    tx.client.address().parse().ok().filter(|address| !networks.contain(*address))
+}
+
+/// Where a key may be used from, for the owner's activity.
+pub(super) fn networks_text(networks: Option<&Networks>) -> String {
+    let from = networks.map_or_else(|| "anywhere".to_owned(), Networks::summary);
+    format!("may be used from {from}")
 }
 
 /// A date means the end of its day, so a limit in days allows one day more.

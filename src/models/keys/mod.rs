@@ -13,6 +13,7 @@ pub mod list;
 pub mod list_order;
 pub mod list_query;
 mod list_rows;
+pub mod networks;
 pub mod notice;
 pub mod recording;
 pub mod refused_use;

@@ -58,7 +58,7 @@ impl Key {
     /// [`KeyRefusal`]
     pub fn resume(tx: &mut Tx<'_>, (UserId(user_id), KeyId(id)): (UserId, KeyId)) -> Result<Self, KeyRefusal> {
         let key = Self::find_not_over(tx, (UserId(user_id), KeyId(id)))?;
-        if !key.is_within(tx.authority()) || !tx.authority().outlives(key.expires_on) {
+        if !key.is_within(tx.authority()) || !key.is_in_reach_of(tx.authority()) {
             return Err(Self::beyond(tx));
         }
         if key.suspension(tx.now).is_none() {

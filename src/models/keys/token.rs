@@ -3,6 +3,7 @@
 //! It is a long file because the whole life of a row stands here.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use chrono::TimeDelta;
 use diesel::deserialize::FromSqlRow;
@@ -11,6 +12,7 @@ use diesel::expression::AsExpression;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
 
+use super::networks::Networks;
 use super::scope::Scopes;
 use super::suspension::{Suspension, SuspensionEnd};
 use crate::clock::Timestamp;
@@ -135,6 +137,8 @@ pub struct Token {
     suspended_until: Option<Timestamp>,
     /// Whether the key is revoked then.
     revoked_then: bool,
+    /// Where the key may be used from; `None`: anywhere.
+    pub networks: Option<Networks>,
 }
 
 /// The result of looking up a secret that was presented.
@@ -147,6 +151,8 @@ pub enum Presented {
     Over(Token),
     /// The token exists, but its key is suspended.
     Suspended(Token),
+    /// The token exists, but may not be used from the address of the client, whatever else is wrong with it.
+    Elsewhere(Token),
 }
 
 /// A secret that a client presents, with the kinds of token that are accepted there.
@@ -158,15 +164,19 @@ pub struct Claim {
     pub actions: &'static [TokenAction],
     /// The time of the request.
     pub now: Timestamp,
+    /// The address of the client.
+    pub address: IpAddr,
 }
 
 impl Claim {
     /// Decides about `token`, which has the digest of this claim.
     fn decide(&self, token: Token, user: User) -> Option<Presented> {
-        let presented = |token: Token| match (token.is_over(self.now), token.is_suspended(self.now)) {
-            (true, _) => Presented::Over(token),
-            (false, true) => Presented::Suspended(token),
-            (false, false) => Presented::Valid(token, user),
+        let presented = |token: Token| match token {
+            // This comes first: whoever asks from elsewhere is not even told that the key has expired.
+            token if !token.may_be_used_from(self.address) => Presented::Elsewhere(token),
+            token if token.is_over(self.now) => Presented::Over(token),
+            token if token.is_suspended(self.now) => Presented::Suspended(token),
+            token => Presented::Valid(token, user),
         };
         self.actions.contains(&token.action).then(|| presented(token))
     }
@@ -249,6 +259,11 @@ impl Token {
         self.suspension().is_some_and(|suspension| suspension.holds(now))
     }
 
+    /// Whether a client at `address` may use the token.
+    pub fn may_be_used_from(&self, address: IpAddr) -> bool {
+        self.networks.as_ref().is_none_or(|networks| networks.contain(address))
+    }
+
     /// The id of the key that this secret belongs to, which is the id of the key's first secret.
     pub fn key(&self) -> i64 {
         self.key_id.unwrap_or(self.id)
@@ -274,7 +289,8 @@ impl Token {
         self.updated_on.filter(|updated_on| *updated_on > self.created_on)
     }
 
-    /// Issues a token for a person. If there are too many of its kind, those that were unused for longest are deleted.
+    /// Issues a token for a person. If there are too many of its kind, those that were unused for longest are deleted. A key
+    /// that takes the place of another may be used from the same networks: a reset must not open what was closed.
     ///
     /// # Errors
     /// Returns an error if a query fails.
@@ -292,7 +308,12 @@ impl Token {
             Self::delete(connection, token.id)?;
         }
         let secret = Secret::generate();
-        let token = Self::insert(connection, user_id, action, &secret, now)?;
+        let mut token = Self::insert(connection, user_id, action, &secret, now)?;
+        token.networks = held[..too_many].iter().find_map(|replaced| replaced.networks.clone());
+        if let Some(networks) = &token.networks {
+            let row = tokens::table.find(token.id);
+            diesel::update(row).set(tokens::networks.eq(networks.to_string())).execute(connection)?;
+        }
         Ok((token, secret))
     }
 

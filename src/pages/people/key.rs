@@ -27,7 +27,8 @@ use crate::pages::suspension::shown::Refusals;
 use crate::pages::tokens::shown::{Rotation, ShownToken};
 
 /// The results of an action that this page can announce.
-const NOTICES: [Flash; 4] = [Flash::KeySuspended, Flash::KeyResumed, Flash::KeyExempted, Flash::KeyNotExempted];
+const NOTICES: [Flash; 5] =
+    [Flash::KeySuspended, Flash::KeyResumed, Flash::KeyLimited, Flash::KeyExempted, Flash::KeyNotExempted];
 
 #[derive(Template)]
 #[template(path = "people/key.html")]

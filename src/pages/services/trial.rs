@@ -1,6 +1,8 @@
 //! `/admin/services/ID/try`: tries a key on a service. The answer is the one that a proxy would get, by the same
 //! function, once Latchkey trusts it, and says why. Nothing is recorded, and the key is shown nowhere again.
 
+use std::net::IpAddr;
+
 use actix_session::Session;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
@@ -21,6 +23,7 @@ use crate::forward_auth;
 use crate::forward_auth::decision::{Decision, Refusal};
 use crate::forward_auth::question::Question;
 use crate::http::error::AppError;
+use crate::models::keys::networks::Networks;
 use crate::models::keys::scope::Access;
 use crate::models::keys::scope_group::capitalized;
 use crate::models::keys::token::{Token, TokenAction};
@@ -114,9 +117,10 @@ pub async fn answer(
         Ok(User::find(tx.connection, token.user_id)?.map(|owner| (token, owner)))
     });
     let held = held.await??;
+    let address = app.addresses.of(&request);
     let about_key = match (&key, &held) {
         (None, _) => "No key was given.".to_owned(),
-        (Some(_), Some((token, owner))) => about(&app, token, owner, app.clock.now()),
+        (Some(_), Some((token, owner))) => about(&app, token, owner, (address, app.clock.now())),
         (Some(key), None) if key.is_mistyped() => {
             "This is not a whole key: a part of it is missing or mistyped.".to_owned()
         }
@@ -125,7 +129,7 @@ pub async fn answer(
     let (method, path) = (&trial.tried_method.value, &trial.tried_path.value);
     let credentials = key.map_or(Credentials::Absent, Credentials::Bearer);
     let decision = match Question::of_request(service.settings.host.clone(), method.clone(), path, credentials) {
-        Ok(question) => Decision::about(&app, question, Rates::foresee).await,
+        Ok(question) => Decision::about(&app, question, address, Rates::foresee).await,
         Err(unreadable) => Decision { key: None, service: None, outcome: Err(unreadable.into()) },
     };
     let mut why = vec![about_key];
@@ -160,7 +164,7 @@ fn told(response: &HttpResponse) -> Vec<(String, String)> {
 }
 
 /// Whose key it is, and why it is refused everywhere, if it is.
-fn about(app: &App, token: &Token, owner: &User, now: Timestamp) -> String {
+fn about(app: &App, token: &Token, owner: &User, (address, now): (IpAddr, Timestamp)) -> String {
     let login = &owner.login;
     let key = match &token.name {
         Some(name) => format!("The key is {login}’s access token “{name}”."),
@@ -172,6 +176,10 @@ fn about(app: &App, token: &Token, owner: &User, now: Timestamp) -> String {
         (UserStatus::Active, TokenAction::Feeds) => " It opens the Atom feed and nothing else.".to_owned(),
         (UserStatus::Active, TokenAction::Api) if !app.config.api_access_keys => {
             " API access keys are turned off on this server.".to_owned()
+        }
+        _ if !token.may_be_used_from(address) => {
+            let from = token.networks.as_ref().map(Networks::summary).unwrap_or_default();
+            format!(" It may not be used from {address}, only from {from}.")
         }
         _ if !token.is_over(now) && token.is_suspended(now) => " It is suspended.".to_owned(),
         _ if !token.is_over(now) => String::new(),

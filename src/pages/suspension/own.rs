@@ -102,25 +102,30 @@ pub async fn resume(
 }
 
 /// Finds the person's key whose id is in the address, of any kind.
-async fn key_of(app: &App, request: &HttpRequest, user_id: i64) -> Result<Key, AppError> {
+pub(in crate::pages) async fn key_of(app: &App, request: &HttpRequest, user_id: i64) -> Result<Key, AppError> {
     let id = id_of(request)?;
     app.database.lookup(move |connection| Key::find(connection, user_id, id)).await?.ok_or(AppError::NotFound)
 }
 
 /// The path of the page that shows a key.
-fn page_of(key: &Key) -> String {
+pub(in crate::pages) fn page_of(key: &Key) -> String {
     match key.action {
         TokenAction::Access => format!("/my/tokens/{}", key.id),
         _ => "/my/account".to_owned(),
     }
 }
 
-async fn asked(app: &App, key: &Key) -> Result<AskedKey, AppError> {
-    let shown = ShownToken::new(app, key);
+/// A key with what it is called, and what the page is called that shows it.
+pub(in crate::pages) fn named(app: &App, key: &Key) -> (ShownToken, String) {
     // Only access tokens have a name.
     let name = key.name.clone().unwrap_or_else(|| key.action.label().to_owned());
-    let back_title = if key.action == TokenAction::Access { name.clone() } else { "My account".to_owned() };
-    AskedKey::new(app, key, ShownToken { name, ..shown }, ((page_of(key), back_title), None)).await
+    let page = if key.action == TokenAction::Access { name.clone() } else { "My account".to_owned() };
+    (ShownToken { name, ..ShownToken::new(app, key) }, page)
+}
+
+async fn asked(app: &App, key: &Key) -> Result<AskedKey, AppError> {
+    let (shown, back_title) = named(app, key);
+    AskedKey::new(app, key, shown, ((page_of(key), back_title), None)).await
 }
 
 async fn suspend_page(

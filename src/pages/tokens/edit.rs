@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use super::form::{Offered, TokenFields, TokenForm, in_place_of_expiry};
+use super::form::{Offered, TokenFields, TokenForm, with_unclear};
 use super::shown::ShownToken;
 use super::{path_of, token};
 use crate::app::App;
@@ -30,12 +30,12 @@ struct EditPage {
 
 impl EditPage {
     fn new(
-        app: &App,
+        (app, request): (&App, &HttpRequest),
         (shell, offered, key): (Shell, &Offered, &Key),
         (form, password): (TokenForm, PasswordAgain),
         errors: &[FieldError<KeyField>],
     ) -> Self {
-        let fields = TokenFields::new(app, offered, form, Some(key), errors);
+        let fields = TokenFields::new((app, request), offered, form, Some(key), errors);
         Self { shell, token: ShownToken::new(app, key), fields, password }
     }
 
@@ -60,10 +60,10 @@ pub async fn show(
     }
     let (shell, offered) = (Shell::of(&app, &request, &session)?, Offered::to(&app, &me.user, &me.mandate).await?);
     let untouched = (TokenForm::of(&key), PasswordAgain::of(&app, &me.token));
-    page(StatusCode::OK, &EditPage::new(&app, (shell, &offered, &key), untouched, &[]))
+    page(StatusCode::OK, &EditPage::new((&app, &request), (shell, &offered, &key), untouched, &[]))
 }
 
-/// `POST /my/tokens/ID/edit`: changes the name, note, scopes and expiry.
+/// `POST /my/tokens/ID/edit`: changes the name, note, scopes, expiry and networks.
 ///
 /// # Errors
 /// Returns 404 if the person has no such token, 422 if it has expired, 429 after too many wrong passwords, 503 if the
@@ -81,17 +81,21 @@ pub async fn change(
     let Sensitive { user, form, .. } = sensitive;
     let shell = Shell::of(&app, &request, &session)?;
     let again = |password, errors: &[FieldError<KeyField>]| {
-        let shown = EditPage::new(&app, (shell, &offered, &key), (form, password), errors);
-        page(StatusCode::UNPROCESSABLE_ENTITY, &shown)
+        EditPage::new((&app, &request), (shell, &offered, &key), (form, password), errors)
     };
     let mandate = match confirmed {
         Ok(mandate) => mandate,
-        Err(why) => return again(PasswordAgain::refused(why), &[]),
+        Err(why) => return page(StatusCode::UNPROCESSABLE_ENTITY, &again(PasswordAgain::refused(why), &[])),
     };
     let (ids, policy) = ((UserId(user.id), KeyId(key.id)), KeyPolicy::of(&app.config));
-    match mandate.write(move |tx| Key::change(tx, ids, &changes, &policy)).await? {
-        Ok(key) => Ok(see_other_about_with(&app, &request, &path_of(key.id), Flash::TokenChanged)),
-        Err(KeyRefusal::Invalid(errors)) => again(PasswordAgain::default(), &in_place_of_expiry(errors, unclear)),
-        Err(refusal) => Err(refusal.into()),
-    }
+    let shown = match mandate.write(move |tx| Key::change(tx, ids, &changes, &policy)).await? {
+        Ok(key) => return Ok(see_other_about_with(&app, &request, &path_of(key.id), Flash::TokenChanged)),
+        Err(KeyRefusal::Invalid(errors)) => again(PasswordAgain::default(), &with_unclear(errors, unclear)),
+        Err(KeyRefusal::ShutsOut(address)) => {
+            let shown = again(PasswordAgain::default(), &[]);
+            EditPage { fields: shown.fields.asking(address), ..shown }
+        }
+        Err(refusal) => return Err(refusal.into()),
+    };
+    page(StatusCode::UNPROCESSABLE_ENTITY, &shown)
 }

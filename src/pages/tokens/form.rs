@@ -1,5 +1,8 @@
 //! The form for an access token: its name, note, scopes and expiry.
 
+use std::net::IpAddr;
+
+use actix_web::HttpRequest;
 use chrono::TimeDelta;
 use serde::Deserialize;
 
@@ -12,13 +15,15 @@ use crate::models::keys::authority::Authority;
 use crate::models::keys::idempotency::OnceOnly;
 use crate::models::keys::key::Key;
 use crate::models::keys::key_request::{Expiry, KeyChanges, KeyField, KeyPolicy, NewKey};
+use crate::models::keys::networks::{NetworkLimit, Networks};
 use crate::models::keys::scope::{KeyScopes, Scope};
 use crate::models::keys::scope_group::{DescribedScope, ScopeGroup, Titles};
 use crate::models::people::user::User;
 use crate::models::rules::FieldError;
 use crate::models::services::scopes_of_keys;
-use crate::pages::form::{Choice, Field, error_summary};
+use crate::pages::form::{Checkbox, Choice, Field, error_summary};
 use crate::pages::moment::Due;
+use crate::pages::networks::field::{NetworksField, NetworksForm};
 
 /// The lifetimes to choose from, in days.
 const LIFETIMES: [u16; 4] = [7, 30, 60, 90];
@@ -38,6 +43,7 @@ pub struct TokenForm {
     scopes: Vec<String>,
     expiry: String,
     date: String,
+    networks: NetworksForm,
     /// The token that was created last when the form was shown; see [`Key::latest_made`].
     pub after: String,
 }
@@ -56,6 +62,8 @@ impl From<Fields> for TokenForm {
                 "scopes" => form.scopes.push(value),
                 "expiry" => form.expiry = value,
                 "date" => form.date = value,
+                "networks" => form.networks.networks = value.replace("\r\n", "\n"),
+                "confirm_networks" => form.networks.confirm_networks = Checkbox::ticked(),
                 "after" => form.after = value,
                 _ => {}
             }
@@ -77,34 +85,39 @@ impl TokenForm {
             note: key.note.clone(),
             scopes: key.scopes.words().collect(),
             expiry: KEEP.to_owned(),
+            networks: NetworksForm::of(key),
             ..Self::default()
         }
     }
 
-    /// The token that the form asks for, and the error in its expiry, if the expiry cannot be parsed. `now` then stands
-    /// in for it, which no token may have: nothing is created, and all other errors are reported together with this
-    /// one.
+    /// The token that the form asks for, and the errors in its expiry and networks, if these cannot be parsed. `now` and no
+    /// networks then stand in for them, which no token may have: nothing is created, and all other errors are reported
+    /// together with these.
     ///
     /// # Errors
     /// Returns 400 for values that our forms never send.
-    pub fn new_key(&self, now: Timestamp) -> Result<(NewKey, Option<FieldError<KeyField>>), AppError> {
-        let scopes = self.scopes()?;
+    pub fn new_key(&self, now: Timestamp) -> Result<(NewKey, Vec<FieldError<KeyField>>), AppError> {
+        let (scopes, mut unclear) = (self.scopes()?, Vec::new());
         let (name, note) = (self.name.trim().to_owned(), self.note.trim().to_owned());
-        let (expiry, unclear) = match self.expiry() {
-            Ok(expiry) => (expiry, None),
-            Err(error) => (Some(Expiry::On(now)), Some(error)),
-        };
-        Ok((NewKey { name, note, scopes, expiry }, unclear))
+        let expiry = self.expiry().unwrap_or_else(|error| {
+            unclear.push(error);
+            Some(Expiry::On(now))
+        });
+        let networks = self.networks.limit().unwrap_or_else(|error| {
+            unclear.push(error);
+            NetworkLimit { networks: Some(Networks::of([])), is_confirmed: false }
+        });
+        Ok((NewKey { name, note, scopes, expiry, networks: Some(networks) }, unclear))
     }
 
-    /// The changes that the form asks for, with an expiry that cannot be parsed handled in the same way.
+    /// The changes that the form asks for, with what cannot be parsed handled in the same way.
     ///
     /// # Errors
     /// Returns the same errors as [`TokenForm::new_key`].
-    pub fn changes(&self, now: Timestamp) -> Result<(KeyChanges, Option<FieldError<KeyField>>), AppError> {
+    pub fn changes(&self, now: Timestamp) -> Result<(KeyChanges, Vec<FieldError<KeyField>>), AppError> {
         let (new, unclear) = self.new_key(now)?;
         let (name, note, scopes) = (Some(new.name), Some(new.note), Some(new.scopes));
-        Ok((KeyChanges { name, note, scopes, expiry: new.expiry }, unclear))
+        Ok((KeyChanges { name, note, scopes, expiry: new.expiry, networks: new.networks }, unclear))
     }
 
     /// The form as a request that is done only once. It is the same request if it has the same content and was opened
@@ -112,7 +125,8 @@ impl TokenForm {
     pub fn once(&self, app: &App, user_id: i64) -> OnceOnly {
         let mut scopes = self.scopes.clone();
         scopes.sort();
-        let content = (self.name.trim(), self.note.trim(), scopes, &self.expiry, self.date.trim(), &self.after);
+        let rest = (&self.expiry, self.date.trim(), self.networks.networks.trim(), &self.after);
+        let content = (self.name.trim(), self.note.trim(), scopes, rest);
         OnceOnly::new(user_id, FORM, &format!("{content:?}"), &[], app.config.idempotency_retention.limit())
     }
 
@@ -134,13 +148,15 @@ impl TokenForm {
     }
 }
 
-/// If the expiry is `unclear`, replaces the errors about it in `errors` with that one.
-pub fn in_place_of_expiry(
+/// The `errors` with those that are `unclear` in place of others about the same fields.
+pub fn with_unclear(
     errors: Vec<FieldError<KeyField>>,
-    unclear: Option<FieldError<KeyField>>,
+    unclear: Vec<FieldError<KeyField>>,
 ) -> Vec<FieldError<KeyField>> {
-    let kept = errors.into_iter().filter(|error| unclear.is_none() || error.field != KeyField::Expiry);
-    kept.chain(unclear.clone()).collect()
+    let is_unclear = |field: KeyField| unclear.iter().any(|error| error.field == field);
+    let mut all: Vec<_> = errors.into_iter().filter(|error| !is_unclear(error.field)).collect();
+    all.extend(unclear);
+    all
 }
 
 /// The scopes that a person can choose for a token, and what they call the services.
@@ -219,13 +235,15 @@ pub struct TokenFields {
     pub date: String,
     /// The first and the last date that can be chosen; empty if there is no limit.
     pub dates: (String, String),
+    /// Where the token may be used from.
+    pub networks: NetworksField,
 }
 
 impl TokenFields {
-    /// The fields of `form` for somebody who can choose the scopes `offered`. `kept` is the token that the form
-    /// changes; `None` for a new one.
+    /// The fields of `form` for whoever sent `request` and can choose the scopes `offered`. `kept` is the token that the
+    /// form changes; `None` for a new one.
     pub fn new(
-        app: &App,
+        (app, request): (&App, &HttpRequest),
         offered: &Offered,
         form: TokenForm,
         kept: Option<&Key>,
@@ -243,13 +261,21 @@ impl TokenFields {
             expiry: Field::new("", KeyField::Expiry, errors),
             date: form.date,
             dates: (day(now), longest.map(|longest| day(now + longest)).unwrap_or_default()),
+            networks: NetworksField::new(app, request, form.networks, errors),
         }
+    }
+
+    /// The same fields, asking whether the token shall really not work from `address`.
+    pub fn asking(self, address: IpAddr) -> Self {
+        Self { networks: self.networks.asking(address), ..self }
     }
 
     /// Everything that is wrong with the form, with the ids of the fields concerned.
     pub fn error_summary(&self) -> Vec<(&'static str, String)> {
-        let fields = [("name", &self.name), ("note", &self.note), ("scopes", &self.scopes), ("expiry", &self.expiry)];
-        error_summary(&fields)
+        let Self { name, note, scopes, expiry, networks, .. } = self;
+        let fields = [("name", name), ("note", note), ("scopes", scopes), ("expiry", expiry)];
+        let of_networks = [("networks", &networks.field), ("confirm_networks", &networks.question)];
+        error_summary(&[&fields[..], &of_networks].concat())
     }
 }
 

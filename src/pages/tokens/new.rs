@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use super::form::{Offered, TokenFields, TokenForm, in_place_of_expiry};
+use super::form::{Offered, TokenFields, TokenForm, with_unclear};
 use super::list::full;
 use super::shown::ShownToken;
 use super::{command_to_try, path_of};
@@ -81,15 +81,10 @@ pub async fn show(
     me: SessionUser,
 ) -> Result<HttpResponse, AppError> {
     let (held, after) = held(&app, me.user.id).await?;
+    let offered = Offered::to(&app, &me.user, &me.mandate).await?;
     let shown = NewPage {
         shell: Shell::of(&app, &request, &session)?,
-        fields: TokenFields::new(
-            &app,
-            &Offered::to(&app, &me.user, &me.mandate).await?,
-            TokenForm::blank(&app),
-            None,
-            &[],
-        ),
+        fields: TokenFields::new((&app, &request), &offered, TokenForm::blank(&app), None, &[]),
         password: PasswordAgain::of(&app, &me.token),
         after,
         full: full(&app, held.len()),
@@ -132,14 +127,14 @@ pub async fn create(
     let confirmed = match confirmed {
         Ok(confirmed) => confirmed,
         Err(why) => {
-            let fields = TokenFields::new(&app, &offered, form, None, &[]);
+            let fields = TokenFields::new((&app, &request), &offered, form, None, &[]);
             return page(StatusCode::UNPROCESSABLE_ENTITY, &again(fields, PasswordAgain::refused(why)));
         }
     };
     let (user_id, policy, once) = (user.id, KeyPolicy::of(&app.config), form.once(&app, user.id));
     let make = move |tx: &mut Tx<'_>| Key::make(tx, user_id, &new, &policy);
     let made = confirmed.write(move |tx| Issued::once(tx, Some(once), make)).await?;
-    let fields = |errors: &[FieldError<KeyField>]| TokenFields::new(&app, &offered, form, None, errors);
+    let fields = |errors: &[FieldError<KeyField>]| TokenFields::new((&app, &request), &offered, form, None, errors);
     match made {
         Ok(Issued::Now(key, secret)) => {
             let shown = MadePage {
@@ -153,7 +148,11 @@ pub async fn create(
             page(StatusCode::OK, &shown)
         }
         Err(OnceRefusal::Key(KeyRefusal::Invalid(errors))) => {
-            let fields = fields(&in_place_of_expiry(errors, unclear));
+            let fields = fields(&with_unclear(errors, unclear));
+            page(StatusCode::UNPROCESSABLE_ENTITY, &again(fields, PasswordAgain::default()))
+        }
+        Err(OnceRefusal::Key(KeyRefusal::ShutsOut(address))) => {
+            let fields = fields(&[]).asking(address);
             page(StatusCode::UNPROCESSABLE_ENTITY, &again(fields, PasswordAgain::default()))
         }
         Err(OnceRefusal::Key(KeyRefusal::TooMany(held))) => {

@@ -9,6 +9,7 @@ use crate::models::keys::scope_group::capitalized;
 use crate::models::keys::token::Token;
 use crate::models::people::user::User;
 use crate::pages::moment::{Due, Moment};
+use crate::pages::networks::shown::ShownNetworks;
 use crate::pages::suspension::shown::ShownSuspension;
 use crate::pages::verdict::{ShownVerdict, used_by};
 
@@ -39,6 +40,8 @@ pub struct ShownToken {
     /// Since when uses have been recorded, if that is later than the creation of the token (as it is for an imported
     /// key).
     pub recorded_since: Option<Moment>,
+    /// Where the token may be used from; `None`: anywhere.
+    pub networks: Option<ShownNetworks>,
     /// Whether the token works, and until when.
     pub state: ShownState,
     /// Whether programs can use the token now.
@@ -101,6 +104,7 @@ impl ShownToken {
             used_by: used_by(app, key, last_use),
             by_earlier: last_use.is_some_and(|last_use| last_use.by == UsedSecret::Earlier),
             recorded_since: evidence.recorded_later().map(moment),
+            networks: ShownNetworks::of(key),
             state: ShownState::of(key, now),
             works: key.works(now),
             verdict: (!key.is_expired(now)).then(|| ShownVerdict::of(&evidence, now)),

@@ -19,7 +19,7 @@ use crate::pages::shell::{Flash, Shell, page};
 use crate::pages::suspension::shown::Refusals;
 
 /// The results of an action that this page can announce.
-const NOTICES: [Flash; 3] = [Flash::TokenChanged, Flash::KeySuspended, Flash::KeyResumed];
+const NOTICES: [Flash; 4] = [Flash::TokenChanged, Flash::KeySuspended, Flash::KeyResumed, Flash::KeyLimited];
 
 #[derive(Template)]
 #[template(path = "tokens/token.html")]

@@ -294,8 +294,23 @@ pub fn key_json() -> impl Strategy<Value = Vec<u8>> {
         "1d",
         "7d",
     ]);
+    let network = select(vec![
+        "10.0.0.0/8",
+        "127.0.0.1",
+        "10.0.0.1/8",
+        "::ffff:1.2.3.4/97",
+        "::/0",
+        "fe80::1%lo",
+        "[::1]:1",
+        "1.2.3.4/99999999999",
+        "none",
+        "",
+    ]);
+    let networks = vec![network.prop_map(str::to_owned).boxed(), plausible_text().boxed()];
+    let networks = vec(proptest::strategy::Union::new(networks), 0..4).prop_map(serde_json::Value::from);
     let value = prop_oneof![
         4 => plausible_text().prop_map(serde_json::Value::from),
+        2 => networks,
         4 => time.prop_map(serde_json::Value::from),
         4 => scopes.clone(),
         1 => any::<f64>().prop_map(serde_json::Value::from),
@@ -303,7 +318,8 @@ pub fn key_json() -> impl Strategy<Value = Vec<u8>> {
         1 => any::<bool>().prop_map(serde_json::Value::from),
         1 => Just(serde_json::json!({ "name": [{ "name": [] }] })),
     ];
-    let field = select(vec!["name", "note", "scopes", "expires_on", "grace"]);
+    let field =
+        select(vec!["name", "note", "scopes", "expires_on", "networks", "networks", "confirm_networks", "grace"]);
     let name = prop_oneof!["[a-z]{1,20}".prop_map(serde_json::Value::from), plausible_text().prop_map(Into::into)];
     let right = (name, scopes, field.clone(), value.clone()).prop_map(|(name, scopes, field, value)| {
         let mut document = serde_json::json!({ "name": name, "scopes": scopes });

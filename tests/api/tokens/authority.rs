@@ -1,4 +1,4 @@
-//! "A key never makes or changes one that may do more, or live longer, than itself."
+//! "A key never makes or changes one that may do more, live longer, or be used in more places, than itself."
 
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -8,6 +8,9 @@ use rstest::rstest;
 
 use super::*;
 
+/// Where a key may be used from: always where the tests are.
+const NETWORKS: [Option<&str>; 5] =
+    [None, Some("0.0.0.0/0"), Some("127.0.0.0/8"), Some("127.0.0.1"), Some("10.0.0.0/8 127.0.0.0/8")];
 const SCOPES: [&str; 6] = ["account:read", "account:write", "tokens:read", "tokens:write", "users:read", "users:write"];
 
 #[derive(Clone, Debug)]
@@ -15,13 +18,16 @@ struct Rights {
     scopes: Vec<&'static str>,
     /// In days; `None`: for ever.
     days: Option<i64>,
+    /// `None`: anywhere.
+    networks: Option<&'static str>,
 }
 
 impl Rights {
     fn any(least: usize) -> impl Strategy<Value = Self> {
         let scopes = subsequence(SCOPES.to_vec(), least..=SCOPES.len());
         let days = select(vec![None, Some(1), Some(2), Some(3), Some(30)]);
-        (scopes, days).prop_map(|(scopes, days)| Self { scopes, days })
+        let networks = select([&[None; 5][..], &NETWORKS].concat());
+        (scopes, days, networks).prop_map(|(scopes, days, networks)| Self { scopes, days, networks })
     }
 
     /// To write includes to read, and nothing else includes anything.
@@ -31,7 +37,19 @@ impl Rights {
             others.scopes.iter().any(|it| *it == scope || *it == write)
         };
         let ends_in_time = others.days.is_none_or(|limit| self.days.is_some_and(|days| days <= limit));
-        self.scopes.iter().all(|scope| held(scope)) && ends_in_time
+        self.scopes.iter().all(|scope| held(scope)) && ends_in_time && self.are_in_reach_of(others)
+    }
+
+    fn are_in_reach_of(&self, others: &Self) -> bool {
+        let (own, others) = match (self.networks, others.networks) {
+            (_, None) => return true,
+            (None, Some(_)) => return false,
+            (Some(own), Some(others)) => (own, others),
+        };
+        let is_in = |one: &str, other: &str| {
+            one == other || other == "0.0.0.0/0" || (one, other) == ("127.0.0.1", "127.0.0.0/8")
+        };
+        own.split(' ').all(|one| others.split(' ').any(|other| is_in(one, other)))
     }
 
     fn expiry(&self) -> String {
@@ -39,7 +57,17 @@ impl Rights {
     }
 
     fn members(&self) -> Value {
-        json!({ "name": "made", "scopes": self.scopes, "expires_on": self.days.map(|days| format!("{days}d")) })
+        let networks = self.networks.map(|networks| networks.split(' ').collect::<Vec<_>>());
+        let expires_on = self.days.map(|days| format!("{days}d"));
+        json!({ "name": "made", "scopes": self.scopes, "expires_on": expires_on, "networks": networks })
+    }
+
+    /// A key of root's with these rights.
+    async fn key(&self, site: &Site, root: &User) -> Key {
+        let key = site.add_access_token(root, &self.scopes.join(" "), &self.expiry()).await;
+        let networks = self.networks.map_or_else(|| "NULL".to_owned(), |networks| format!("'{networks}'"));
+        site.database.execute(&format!("UPDATE tokens SET networks = {networks} WHERE id = {}", key.id));
+        key
     }
 }
 
@@ -58,8 +86,7 @@ async fn no_key_makes_changes_or_rotates_one_that_is_more_than_itself(#[values(S
             own.scopes.push("tokens:write");
         }
         let case = format!("{own:?} wants {wanted:?} of {others:?}");
-        let key = site.add_access_token(&root, &own.scopes.join(" "), &own.expiry()).await;
-        let other = site.add_access_token(&root, &others.scopes.join(" "), &others.expiry()).await;
+        let (key, other) = (own.key(&site, &root).await, others.key(&site, &root).await);
 
         let made = post(&site, &key, LIST, wanted.members()).await;
         let may_make = wanted.are_within(&own);
@@ -81,7 +108,7 @@ async fn no_key_makes_changes_or_rotates_one_that_is_more_than_itself(#[values(S
         let rotated = post(&site, &key, &rotation(&other), json!({ "grace": "0" })).await;
         assert_eq!(rotated.status, if may_touch { 200 } else { 403 }, "{case}: {}", rotated.text);
         if !may_touch {
-            let text = "This key can do more, or expires later, than the key you use, which cannot create, \
+            let text = "This key can do more, in more places or for longer, than the key you use, which cannot create, \
                         change or revoke it.";
             assert_eq!((problem(&changed), problem(&rotated)), (refused(403, text), refused(403, text)));
             let shown = site.get_with_key(&address(&other), &api).await.json();

@@ -72,7 +72,10 @@ async fn broken_rules_are_told_and_nothing_is_changed(#[values(Sqlite, Postgres)
         (json!({ "scopes": [] }), "Choose at least one scope"),
         (json!({ "scopes": ["users:write"] }), "Only administrators can use the scopes of users and services"),
         (json!({ "name": "fine", "expires_on": "2026-11-24T09:30:00Z" }), "Expiration must be in the future"),
-        (json!({ "name": "fine", "action": "api" }), r#"Unknown field "action": use name, note, scopes, expires_on"#),
+        (
+            json!({ "name": "fine", "action": "api" }),
+            r#"Unknown field "action": use name, note, scopes, expires_on, networks, confirm_networks"#,
+        ),
     ] {
         assert_eq!(problem(&patch(&site, &api, &key, changes.clone()).await), refused(422, text), "{changes}");
     }

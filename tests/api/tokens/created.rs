@@ -22,7 +22,7 @@ async fn a_key_is_made_and_its_secret_told_this_once(#[values(Sqlite, Postgres)]
     let mut expected = json!({
         "id": new.id, "login": "alice", "action": "access", "name": "deploy", "note": "on build-3,\nsince May",
         "hint": hint(&new), "scopes": ["account:read", "tokens:read"], "created_on": "2026-11-24T09:30:00Z",
-        "expires_on": "2027-01-01T00:00:00Z", "state": "active", "suspended_until": null, "suspended_then": null,
+        "expires_on": "2027-01-01T00:00:00Z", "networks": null, "state": "active", "suspended_until": null, "suspended_then": null,
         "last_used_on": null, "last_used_by": null, "last_address": null, "last_agent": null,
         "recorded_since": "2026-11-24T09:30:00Z", "verdict": "too_early", "earlier_secrets": [], "secret": new.secret,
     });
@@ -109,11 +109,11 @@ async fn broken_rules_are_told_and_nothing_is_made(#[values(Sqlite, Postgres)] d
         // Who mistypes must not get what was not meant.
         (
             json!({ "name": "a", "scopes": ["account:read"], "expires": "7d" }),
-            r#"Unknown field "expires": use name, note, scopes, expires_on"#.into(),
+            r#"Unknown field "expires": use name, note, scopes, expires_on, networks, confirm_networks"#.into(),
         ),
         (
             json!({ "name": 1, "scope": ["account:read"] }),
-            r#"Name must be a string; Unknown field "scope": use name, note, scopes, expires_on"#.into(),
+            r#"Name must be a string; Unknown field "scope": use name, note, scopes, expires_on, networks, confirm_networks"#.into(),
         ),
     ] {
         assert_eq!(problem(&post(&site, &key, LIST, wish.clone()).await), (422, text), "{wish}");

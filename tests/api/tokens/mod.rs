@@ -7,6 +7,7 @@ mod created;
 mod current;
 mod idempotency;
 mod listed;
+mod networks;
 mod revoked;
 mod rotated;
 mod shown;

@@ -30,8 +30,7 @@ async fn a_key_revokes_those_that_may_do_no_more_than_itself(#[values(Sqlite, Po
     let forever = site.add_access_token(&alice, "tokens:read", "never").await;
     let wider = site.add_access_token(&alice, "account:read tokens:read", "1d").await;
     let key = site.add_access_token(&alice, "tokens:write", "1d").await;
-    let text =
-        "This key can do more, or expires later, than the key you use, which cannot create, change or revoke it.";
+    let text = "This key can do more, in more places or for longer, than the key you use, which cannot create, change or revoke it.";
     for kept in [&wider, &api] {
         assert_eq!(problem(&delete(&site, &key, &address(kept)).await), refused(403, text));
         assert!(works(&site, kept).await);

@@ -23,7 +23,7 @@ async fn every_kind_of_key_is_shown_with_its_last_use_even_one_not_yet_written(#
             "id": key.id, "login": "alice", "action": action, "name": name, "note": "", "hint": hint(key),
             "scopes": scopes, "created_on": "2026-11-24T09:30:00Z", "expires_on": null, "state": "active",
             "last_used_on": last_used_on, "last_used_by": by, "last_address": address, "last_agent": agent,
-            "recorded_since": "2026-11-24T09:30:00Z", "suspended_until": null, "suspended_then": null,
+            "recorded_since": "2026-11-24T09:30:00Z", "networks": null, "suspended_until": null, "suspended_then": null,
             "verdict": verdict, "earlier_secrets": [],
         })
     };

@@ -87,8 +87,7 @@ async fn a_key_suspends_what_it_may_revoke_and_switches_on_what_it_may_make(#[va
     let shorter = site.add_access_token(&alice, "tokens:read", "1d").await;
     let wider = site.add_access_token(&alice, "account:read tokens:read", "1d").await;
     let key = site.add_access_token(&alice, "tokens:write", "2d").await;
-    let beyond =
-        "This key can do more, or expires later, than the key you use, which cannot create, change or revoke it.";
+    let beyond = "This key can do more, in more places or for longer, than the key you use, which cannot create, change or revoke it.";
     for kept in [&wider, &api] {
         assert_eq!(problem(&post(&site, &key, &suspension(kept), json!({})).await), refused(403, beyond));
         assert!(works(&site, kept).await);

@@ -242,8 +242,13 @@ async fn more_than_a_hundred_come_in_pages_that_keep_the_order(#[values(Sqlite, 
     let make = move |tx: &mut Tx<'_>| -> Result<(), KeyRefusal> {
         for number in 100..230 {
             let name = format!("Token {number}");
-            let new =
-                NewKey { name, note: String::new(), scopes: KeyScopes::default(), expiry: Some(Expiry::InDays(300)) };
+            let new = NewKey {
+                name,
+                note: String::new(),
+                scopes: KeyScopes::default(),
+                expiry: Some(Expiry::InDays(300)),
+                networks: None,
+            };
             let new = NewKey { scopes: KeyScopes::of_words(["account:read"]).expect("a scope"), ..new };
             AccessToken::make(tx, user_id, &new, &policy)?;
         }

@@ -51,7 +51,7 @@ impl Made {
 /// A token of a person, as some program of theirs may have made it, whatever the settings are.
 pub(crate) async fn add(site: &Site, user: &User, name: &str, scopes: &str, expiry: Expiry) -> Made {
     let scopes = KeyScopes::of_words(scopes.split_whitespace()).expect("scopes");
-    let new = NewKey { name: name.to_owned(), note: String::new(), scopes, expiry: Some(expiry) };
+    let new = NewKey { name: name.to_owned(), note: String::new(), scopes, expiry: Some(expiry), networks: None };
     let user_id = user.id;
     let policy = KeyPolicy { most_per_user: usize::MAX, usual_lifetime: None, longest_lifetime: None };
     Made::of(site.write(move |tx| AccessToken::make(tx, user_id, &new, &policy)).await)

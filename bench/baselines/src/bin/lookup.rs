@@ -31,7 +31,7 @@ fn measure(database: &Database, random: &mut Random, tokens: u64, time: Duration
     let now = Clock::system().now();
     let (mut spent, mut lookups) = (Duration::ZERO, 0);
     while spent < time {
-        let claim = |digest| Claim { digest, actions: ANY, now };
+        let claim = |digest| Claim { digest, actions: ANY, now, address: [127, 0, 0, 1].into() };
         let claims: Vec<Claim> = (0..BATCH).map(|_| claim(secret(1 + random.next() % tokens).digest())).collect();
         let started = Instant::now();
         for claim in &claims {
