@@ -65,6 +65,7 @@ use crate::http::problem::{self as problem_document, Problem};
         keys::revoke,
         keys::suspend,
         keys::resume,
+        keys::limit,
         audit::list,
         audit::csv,
         audit::ndjson,

@@ -29,6 +29,7 @@ pub fn api() -> Vec<At> {
         at("/admin/keys/revoke.json").post(api::keys::revoke).with_problems(),
         at("/admin/keys/suspend.json").post(api::keys::suspend).with_problems(),
         at("/admin/keys/resume.json").post(api::keys::resume).with_problems(),
+        at("/admin/keys/limit.json").post(api::keys::limit).with_problems(),
         at("/admin/audit.json").get(api::audit::list).with_problems(),
         at("/admin/audit.csv").get(api::audit::csv).with_problems(),
         at("/admin/audit.ndjson").get(api::audit::ndjson).with_problems(),

@@ -131,6 +131,10 @@ fn wishes(method: &Method, pattern: &str, number: usize, prey: &Prey) -> Vec<Val
             let each = prey.keys.iter().map(|id| json!({ "ids": [id] }));
             [json!({ "ids": prey.keys })].into_iter().chain(each).collect()
         }
+        ("POST", "/admin/keys/limit.json") => {
+            let each = prey.keys.iter().map(|id| json!({ "ids": [id], "networks": ["127.0.0.0/8"] }));
+            each.chain([json!({ "ids": prey.keys, "networks": null })]).collect()
+        }
         ("POST", "/my/tokens/{id}/rotate.json") => vec![json!({ "grace": "0" })],
         ("POST", "/my/tokens/{id}/suspend.json") => {
             // Which would let one that is suspended until it is switched on work in an hour.

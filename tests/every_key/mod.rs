@@ -1,7 +1,8 @@
 //! Everybody's keys, for administrators: the list on the page, in the API and on the command line, its files, and several
-//! keys suspended or revoked at once.
+//! keys suspended, limited or revoked at once.
 
 mod exported;
+mod limited;
 mod listed;
 mod page;
 mod plans;

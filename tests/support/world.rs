@@ -244,6 +244,9 @@ impl World {
             ("POST", "/admin/keys/revoke.json" | "/admin/keys/suspend.json") => {
                 request.json(&json!({ "ids": [self.others_key.id] }))
             }
+            ("POST", "/admin/keys/limit.json") => {
+                request.json(&json!({ "ids": [self.others_key.id], "networks": ["127.0.0.0/8"] }))
+            }
             ("POST", "/admin/keys/resume.json") => request.json(&json!({ "ids": [self.suspended[1].id] })),
             ("PATCH", "/admin/services/{id}.json") => request.json(&json!({ "title": "Changed" })),
             _ => request,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use self::query::{Filter, Page, refused};
-use self::request::{FewKeysRequest, FewSuspendedRequest};
+use self::request::{FewKeysRequest, FewLimitedRequest, FewSuspendedRequest};
 use super::described::{AsProblems, NotLetIn, NotTaken, SwitchUser};
 use super::json::{Body, respond};
 use crate::app::App;
@@ -19,6 +19,7 @@ use crate::documents::listed_key::ListedKeyDocument;
 use crate::http::error::AppError;
 use crate::models::keys::few_keys::{FewKeys, Outcome};
 use crate::models::keys::key::{Key, KeyRefusal};
+use crate::models::keys::key_request::KeyPolicy;
 use crate::models::keys::list::{KeyList, KeyPage};
 use crate::models::tx::Tx;
 
@@ -61,6 +62,18 @@ struct ResumedDocument {
     /// The ids of the keys that were switched on.
     resumed: Vec<i64>,
     /// The ids of those that stay as they are: they have expired, or are not suspended.
+    unchanged: Vec<i64>,
+    /// The ids of those that are gone.
+    gone: Vec<i64>,
+}
+
+/// What became of the keys that were to be limited to networks.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Limited)]
+struct LimitedDocument {
+    /// The ids of the keys that were limited, or whose limit was lifted.
+    limited: Vec<i64>,
+    /// The ids of those that stay as they are: they have expired, or were limited so already.
     unchanged: Vec<i64>,
     /// The ids of those that are gone.
     gone: Vec<i64>,
@@ -243,6 +256,44 @@ pub async fn resume(
     let outcome = change(&me, keys, beyond, |keys, tx| keys.resume(tx)).await?;
     let document =
         ResumedDocument { resumed: ids(&outcome.done), unchanged: ids(&outcome.unchanged), gone: outcome.gone };
+    respond(HttpResponse::Ok(), &document)
+}
+
+/// `POST /admin/keys/limit.json`: all of them or, if one is refused, none.
+///
+/// # Errors
+/// A body that cannot be read, or that names too many keys; networks that are none, or that shut out whoever asks; one of
+/// the keys may do more, in more places or for longer, than the key that is used; those of the database.
+#[utoipa::path(
+    post,
+    path = "/admin/keys/limit.json",
+    operation_id = "limitEverybodysKeys",
+    summary = "Limit keys of anybody to addresses and networks, or lift the limit, at most 500 at once (administrators only)",
+    description = "It can be repeated: keys that have expired, or are limited so already, stay as they are, and are no error. \
+                   An access token cannot change a key that can do more, in more places or for longer, than itself; then none \
+                   of the keys is changed.",
+    params(SwitchUser),
+    request_body(content = FewLimitedRequest),
+    responses(
+        (status = 200, description = "What became of the keys", body = LimitedDocument),
+        (status = 415, description = "The body is not JSON."),
+        Refused,
+        NotTaken,
+    ),
+)]
+pub async fn limit(
+    app: web::Data<App>,
+    request: HttpRequest,
+    me: AdminUser<KeysWrite>,
+    payload: web::Payload,
+) -> Result<HttpResponse, AppError> {
+    let (keys, limit) = FewLimitedRequest::read(Body::read(&request, payload).await?.members()?)?;
+    let beyond = "One of these keys can do more, in more places or for longer, than the key you use, so none of them was \
+                  changed.";
+    let policy = KeyPolicy::of(&app.config);
+    let outcome = change(&me, keys, beyond, move |keys, tx| keys.limit(tx, &limit, &policy)).await?;
+    let document =
+        LimitedDocument { limited: ids(&outcome.done), unchanged: ids(&outcome.unchanged), gone: outcome.gone };
     respond(HttpResponse::Ok(), &document)
 }
 

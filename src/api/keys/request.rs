@@ -5,9 +5,10 @@ use utoipa::openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::api::json::Members;
-use crate::api::tokens::request::{SuspensionRequest, closed};
+use crate::api::tokens::request::{SuspensionRequest, closed, networks, with_networks};
 use crate::http::error::AppError;
 use crate::models::keys::few_keys::{FewKeys, MOST_AT_ONCE};
+use crate::models::keys::networks::NetworkLimit;
 use crate::models::keys::suspension::NewSuspension;
 
 /// Which keys.
@@ -15,6 +16,9 @@ pub struct FewKeysRequest;
 
 /// Which keys are to be suspended, for how long, and what becomes of them then.
 pub struct FewSuspendedRequest;
+
+/// Which keys are to be limited, and to which networks.
+pub struct FewLimitedRequest;
 
 impl FewKeysRequest {
     /// Reads the ids.
@@ -37,6 +41,19 @@ impl FewSuspendedRequest {
         let keys = take_ids(&mut members);
         let new = SuspensionRequest::read(members)?;
         Ok((keys.ok_or_else(ids_missing)?, new))
+    }
+}
+
+impl FewLimitedRequest {
+    /// Reads the ids, and the networks.
+    ///
+    /// # Errors
+    /// Returns 422 if the ids are missing, no ids, or too many, or if the networks are missing or none.
+    pub fn read(mut members: Members) -> Result<(FewKeys, NetworkLimit), AppError> {
+        let (keys, limit) = (take_ids(&mut members), networks(&mut members));
+        members.finish()?;
+        let missing = || AppError::Invalid(vec!["networks must be an array of strings, or null".to_owned()]);
+        Ok((keys.ok_or_else(ids_missing)?, limit.ok_or_else(missing)?))
     }
 }
 
@@ -84,5 +101,17 @@ impl PartialSchema for FewSuspendedRequest {
 impl ToSchema for FewSuspendedRequest {
     fn name() -> std::borrow::Cow<'static, str> {
         "FewSuspended".into()
+    }
+}
+
+impl PartialSchema for FewLimitedRequest {
+    fn schema() -> RefOr<Schema> {
+        with_ids(with_networks(closed()).required("networks"))
+    }
+}
+
+impl ToSchema for FewLimitedRequest {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "FewLimited".into()
     }
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use diesel::prelude::*;
 
 use super::key::{Key, KeyRefusal};
+use super::key_request::{KeyChanges, KeyPolicy};
+use super::networks::NetworkLimit;
 use super::suspension::NewSuspension;
 use super::token::TokenAction;
 use crate::db::DbConnection;
@@ -88,6 +90,22 @@ impl FewKeys {
     pub fn resume(&self, tx: &mut Tx<'_>) -> Result<Outcome, KeyRefusal> {
         self.each(tx, |tx, key| match key.suspension(tx.now) {
             Some(_) if !key.is_expired(tx.now) => Key::resume(tx, (UserId(key.user_id), KeyId(key.id))).map(Some),
+            _ => Ok(None),
+        })
+    }
+
+    /// Limits them to networks, or lifts the limit, each as [`Key::change`] does. Those that have expired, or are limited so
+    /// already, stay as they are.
+    ///
+    /// # Errors
+    /// [`KeyRefusal::Beyond`] if one of them may do more, in more places or for longer, than the author, and what is wrong
+    /// with the networks. Then none is changed.
+    pub fn limit(&self, tx: &mut Tx<'_>, limit: &NetworkLimit, policy: &KeyPolicy) -> Result<Outcome, KeyRefusal> {
+        let changes = KeyChanges::of_networks(limit.clone());
+        self.each(tx, |tx, key| match limit.differs_from(key.networks.as_ref()) {
+            true if !key.is_expired(tx.now) => {
+                Key::change(tx, (UserId(key.user_id), KeyId(key.id)), &changes, policy).map(Some)
+            }
             _ => Ok(None),
         })
     }

@@ -328,6 +328,7 @@ async fn every_answer_about_everybodys_keys_is_described(site: &Site, root: &Use
         site.add_access_token(&other, "account:write", "30d").await,
     );
     let ids = |ids: &[i64]| json!({ "ids": ids }).to_string();
+    let limit = |ids: &[i64]| json!({ "ids": ids, "networks": ["127.0.0.0/8"] }).to_string();
     let many: Vec<i64> = (1..=501).collect();
     for (status, method, path, body) in [
         (200, Method::GET, "/admin/keys.json", String::new()),
@@ -345,6 +346,11 @@ async fn every_answer_about_everybodys_keys_is_described(site: &Site, root: &Use
         (422, Method::POST, "/admin/keys/resume.json", ids(&many)),
         (400, Method::POST, "/admin/keys/resume.json", "{".to_owned()),
         (413, Method::POST, "/admin/keys/resume.json", "x".repeat(70_000)),
+        (200, Method::POST, "/admin/keys/limit.json", limit(&[within.id, 4711])),
+        (403, Method::POST, "/admin/keys/limit.json", limit(&[beyond.id])),
+        (422, Method::POST, "/admin/keys/limit.json", ids(&[within.id])),
+        (400, Method::POST, "/admin/keys/limit.json", "{".to_owned()),
+        (413, Method::POST, "/admin/keys/limit.json", "x".repeat(70_000)),
         (200, Method::POST, "/admin/keys/revoke.json", ids(&[within.id, 4711])),
         (403, Method::POST, "/admin/keys/revoke.json", ids(&[beyond.id])),
         (422, Method::POST, "/admin/keys/revoke.json", ids(&many)),
