@@ -137,4 +137,18 @@ async fn an_administrator_limits_a_key_of_somebody_else(#[values(Sqlite, Postgre
     assert!(activity.shows("may be used from 10.0.0.0/8"), "{}", activity.text());
     let bobs = site.signed_in("bob").await;
     assert_eq!((bobs.get(&path).await.status, bobs.post(&path, &[("networks", "")]).await.status), (403, 403));
+    // From where its program is, it can be tried.
+    site.add_service("wiki", latchkey::models::services::settings::ServiceSettings::new("Wiki", "wiki.example.org"))
+        .await;
+    let tried = async |address: &str| {
+        let form =
+            [("key", key.secret.as_str()), ("tried_method", "GET"), ("tried_path", "/"), ("tried_address", address)];
+        root.post("/admin/services/1/try", &form).await
+    };
+    let refusal = "It may not be used from 127.0.0.1, only from 10.0.0.0/8.";
+    assert!(tried("127.0.0.1").await.shows(refusal) && tried("").await.shows(refusal));
+    let inside = tried("10.1.2.3").await;
+    assert!(inside.status == 200 && inside.shows("the key lacks the scope for that"), "{}", inside.text());
+    let nowhere = tried("office").await;
+    assert!(nowhere.status == 422 && nowhere.shows("Address of the client must be an address such as 192.0.2.7"));
 }

@@ -88,7 +88,8 @@ pub async fn show(
     _: AdminSession,
 ) -> Result<HttpResponse, AppError> {
     let service = service(&app, &request).await?.service;
-    let (shell, trial) = (Shell::of(&app, &request, &session)?, TrialForm::of(&service));
+    let trial = TrialForm::of(&service, app.addresses.of(&request));
+    let shell = Shell::of(&app, &request, &session)?;
     page(StatusCode::OK, &TrialPage::new(&app, shell, &service, trial))
 }
 
@@ -117,7 +118,7 @@ pub async fn answer(
         Ok(User::find(tx.connection, token.user_id)?.map(|owner| (token, owner)))
     });
     let held = held.await??;
-    let address = app.addresses.of(&request);
+    let address = trial.address_or(app.addresses.of(&request));
     let about_key = match (&key, &held) {
         (None, _) => "No key was given.".to_owned(),
         (Some(_), Some((token, owner))) => about(&app, token, owner, (address, app.clock.now())),
