@@ -30,8 +30,18 @@ fn diesel(database: &TestDatabase, db: Db, arguments: &[&str]) -> String {
     text
 }
 
-/// A person with a key, something in their activity and a service that the key is used on.
+/// A person with a key, something in their activity, a service that the key is used on, and a group.
 fn insert_rows(database: &TestDatabase) {
+    insert_rows_without_groups(database);
+    database.execute(
+        "INSERT INTO groups (name, folded, created_on, updated_on)
+             SELECT 'Writers', 'writers', created_on, created_on FROM users;
+         INSERT INTO group_members (group_id, user_id) SELECT groups.id, users.id FROM groups, users;
+         INSERT INTO service_group_admissions SELECT services.id, groups.id, 'write' FROM services, groups;",
+    );
+}
+
+fn insert_rows_without_groups(database: &TestDatabase) {
     let at = "'2026-01-31 10:00:00.123456'";
     database.execute(&format!(
         "INSERT INTO users (login, firstname, lastname, mail, created_on, updated_on)
@@ -93,10 +103,13 @@ fn the_stock_diesel_cli_runs_redoes_and_reverts_every_migration(#[values(Sqlite,
             ("service_uses", uses),
             ("refused_uses", suspensions),
             ("key_endings", number("create_key_endings")),
+            ("groups", number("create_groups")),
+            ("group_members", number("create_groups")),
+            ("service_group_admissions", number("create_groups")),
         ] {
             assert_eq!(count(&database, table), i64::from(made_by < newest), "{table} after {depth}");
         }
-        database.execute("DELETE FROM services; DELETE FROM audit_entries; DELETE FROM events; DELETE FROM tokens; DELETE FROM users");
+        database.execute("DELETE FROM groups; DELETE FROM services; DELETE FROM audit_entries; DELETE FROM events; DELETE FROM tokens; DELETE FROM users");
     }
     insert_rows(&database);
     diesel(&database, db, &["migration", "revert", "--all"]);
@@ -376,7 +389,7 @@ fn the_audit_log_begins_with_the_events_that_there_are(#[values(Sqlite, Postgres
     let database = TestDatabase::migrated(db);
     let latchkey = CommandLine::on(&database);
     while !latchkey.run(&["migrate", "revert"]).done().stdout.contains("create_audit_entries") {}
-    insert_rows(&database);
+    insert_rows_without_groups(&database);
     let at = "'2026-01-31 11:00:00'";
     database.execute(&format!(
         "INSERT INTO events (user_id, action, token_id, token_action, token_hint, token_name, address, agent, times,

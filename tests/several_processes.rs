@@ -324,3 +324,36 @@ async fn what_is_asked_of_all_at_once_is_done_once(#[values(Sqlite, Postgres)] d
     let made = "SELECT count(*) AS number FROM tokens WHERE action = 'access'";
     assert_eq!(cluster.database.number(made), 1);
 }
+
+/// "taken out of a group on one process: the next question to another process knows"
+#[rstest]
+#[tokio::test]
+async fn who_is_taken_out_of_a_group_on_one_is_refused_on_all(#[values(Sqlite, Postgres)] db: Db) {
+    let database = TestDatabase::migrated(db);
+    let latchkey = CommandLine::on(&database).with("LATCHKEY_SECRET_KEY", &"k".repeat(64));
+    latchkey.add_user("alice", PASSWORD);
+    latchkey.run(&["user", "change", "alice", "--admin=on"]).done();
+    let root = latchkey.add_key("alice");
+    latchkey.run(&["group", "add", "Writers", "--members=alice"]).done();
+    latchkey.run(&["service", "add", "wiki", "--host=h", "--writers=group:Writers"]).done();
+    let add = ["key", "add", "alice", "--action=access", "--name=bot", "--scope=service:wiki:write"];
+    let secret = latchkey.run(&add).done().stdout.trim_end().to_owned();
+    log::note_secret(&secret);
+    let processes = [(); 2].map(|()| Process::serve(&latchkey, &["--trusted-proxies=127.0.0.1"]));
+    let http = Client::builder().no_proxy().build().expect("an HTTP client");
+    let statuses = async || {
+        let ask = |process: &Process| {
+            let question = http.get(format!("{}/auth/nginx", process.url)).header("Host", "h");
+            let question = question.header("X-Original-URI", "/").header("X-Original-Method", "PUT");
+            Answer::of(question.bearer_auth(&secret))
+        };
+        join_all(processes.iter().map(ask)).await.into_iter().map(|answer| answer.status).collect::<Vec<_>>()
+    };
+    assert_eq!(statuses().await, [200, 200]);
+    for (change, expected) in [("remove", 403), ("add", 200)] {
+        let body = serde_json::json!({ change: ["alice"] });
+        let request = http.patch(format!("{}/admin/groups/1/members.json", processes[0].url)).json(&body);
+        assert_eq!(Answer::of(request.header("X-Redmine-API-Key", &root)).await.status, 200);
+        assert_eq!(statuses().await, [expected, expected], "{change}");
+    }
+}

@@ -5,6 +5,7 @@ pub mod account;
 pub mod activity;
 pub mod audit;
 pub mod described;
+pub mod groups;
 pub mod health;
 pub mod idempotency;
 pub mod json;

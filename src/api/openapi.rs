@@ -15,7 +15,7 @@ use super::described::{problem, text};
 use super::json::respond;
 use super::tokens::request::{RotationRequest, SuspensionRequest};
 use super::tokens::suspensions;
-use super::{account, activity, audit, health, keys, revoke, services, tokens, users};
+use super::{account, activity, audit, groups, health, keys, revoke, services, tokens, users};
 use crate::app::App;
 use crate::auth::credentials::{API_KEY_HEADER, SWITCH_USER_HEADER};
 use crate::http::error::AppError;
@@ -59,6 +59,13 @@ use crate::http::problem::{self as problem_document, Problem};
         services::show,
         services::update,
         services::remove,
+        groups::list,
+        groups::create,
+        groups::show,
+        groups::update,
+        groups::delete,
+        groups::members,
+        groups::change_members,
         keys::list,
         keys::csv,
         keys::ndjson,

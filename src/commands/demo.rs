@@ -23,8 +23,9 @@ use crate::models::keys::recording::{RecordIf, TokenUse, UsedBy};
 use crate::models::keys::scope::KeyScopes;
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::user::{AccountKind, NewUser, Profile, User, UserStatus};
+use crate::models::services::admitted::Admitted;
 use crate::models::services::service::Service;
-use crate::models::services::settings::{Admitted, ServiceSettings};
+use crate::models::services::settings::ServiceSettings;
 use crate::models::services::uses::{KeyOnService, LastServiceUse, ServiceUse};
 use crate::models::tx::Tx;
 use crate::secret::{Secret, random_base62};
@@ -144,7 +145,7 @@ fn tokens() -> Vec<DemoToken> {
 
 /// Two, which admit people in different ways.
 fn services() -> Vec<(&'static str, ServiceSettings)> {
-    let people = |logins: &[&str]| Admitted::People(logins.iter().map(ToString::to_string).collect());
+    let people = |logins: &[&str]| Admitted::people(logins.iter().copied());
     let wiki = ServiceSettings {
         anonymous_reads: true,
         readers: Admitted::Everyone,

@@ -3,6 +3,7 @@
 mod audit;
 mod confirmation;
 mod demo;
+mod group;
 mod import;
 mod key;
 mod key_list;
@@ -65,6 +66,9 @@ enum Command {
     /// Add, list, show, change and remove services, which are apps behind a reverse proxy
     #[command(subcommand)]
     Service(service::Command),
+    /// Add, list, show, rename and delete groups, and say who is in them
+    #[command(subcommand)]
+    Group(group::Command),
     /// Print what happened to anybody's keys and account, and to services
     Audit(audit::Arguments),
 }
@@ -100,6 +104,7 @@ pub fn run() -> ExitCode {
         Command::Import(command) => import::run(&config, command),
         Command::Key(command) => key::run(&config, command),
         Command::Service(command) => service::run(&config, command),
+        Command::Group(command) => group::run(&config, command),
         Command::Audit(arguments) => audit::run(&config, &arguments),
     };
     match done {

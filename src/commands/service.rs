@@ -6,10 +6,12 @@ use crate::clock::{Clock, Timestamp, iso8601};
 use crate::config::{Config, parse_switch};
 use crate::db::Database;
 use crate::documents::service::ServiceDocument;
+use crate::models::kept_in::KeptIn;
 use crate::models::services::administration::ServiceRefusal;
+use crate::models::services::admitted::Admitted;
 use crate::models::services::overview::ServiceOverview;
-use crate::models::services::service::{KeptIn, Service};
-use crate::models::services::settings::{Admitted, ServiceChanges, ServiceSettings, words};
+use crate::models::services::service::Service;
+use crate::models::services::settings::{ServiceChanges, ServiceSettings, words};
 use crate::models::tx::Tx;
 
 #[derive(clap::Subcommand)]
@@ -98,10 +100,10 @@ pub struct Said {
     /// The most requests that a key may send per minute, or none for no limit [default: none]
     #[arg(long, value_name = "NUMBER", value_parser = limit)]
     requests_per_minute: Option<Limit>,
-    /// Who may read: everyone, nobody, or logins separated by commas [default: nobody]
+    /// Who may read: everyone, nobody, or logins and groups (group:NAME) separated by commas [default: nobody]
     #[arg(long, value_name = "WHO")]
     readers: Option<String>,
-    /// Who may write, which includes reading: everyone, nobody, or logins separated by commas [default: nobody]
+    /// Who may write, which includes reading: everyone, nobody, or logins and groups (group:NAME) separated by commas [default: nobody]
     #[arg(long, value_name = "WHO")]
     writers: Option<String>,
 }

@@ -16,9 +16,11 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use crate::clock::Timestamp;
 use crate::db::{DbConnection, DbError, one_line, transaction};
+use crate::models::kept_in::KeptIn;
 use crate::models::rules::FieldError;
+use crate::models::services::admitted::Admittee;
 use crate::models::services::adoption::{Adopted, Adoption, AdoptionError};
-use crate::models::services::service::{KeptIn, Service};
+use crate::models::services::service::Service;
 use crate::models::services::setting::SettingKind;
 use crate::models::services::setting_rules::service_name_errors;
 use crate::models::services::settings::{ServiceChanges, ServiceField, ServiceSettings};
@@ -123,9 +125,15 @@ impl ServicesFile {
                 ),
             }
         }
-        for (service, logins) in &adoption.unknown {
-            let logins = logins.join(", ");
-            tracing::warn!(service, logins, %file, "no accounts have these logins, so they may not use the service; add them and restart");
+        for (service, unknown) in &adoption.unknown {
+            let logins = unknown.iter().filter_map(Admittee::login).collect::<Vec<_>>().join(", ");
+            if !logins.is_empty() {
+                tracing::warn!(service, logins, %file, "no accounts have these logins, so they may not use the service; add them and restart");
+            }
+            let groups = unknown.iter().filter_map(Admittee::group).collect::<Vec<_>>().join(", ");
+            if !groups.is_empty() {
+                tracing::warn!(service, groups, %file, "no groups have these names, so their members may not use the service; add them and restart");
+            }
         }
     }
 }
@@ -242,7 +250,9 @@ fn must_be(kind: SettingKind) -> &'static str {
         SettingKind::Texts => "must be an array of strings, such as [\"GET\", \"HEAD\"]",
         SettingKind::Truth => "must be true or false",
         SettingKind::Limit => "must be a whole number",
-        SettingKind::Admitted => "must be \"everyone\" or an array of logins, such as [\"alice\"]",
+        SettingKind::Admitted => {
+            "must be \"everyone\" or an array of logins and groups, such as [\"alice\", \"group:Writers\"]"
+        }
     }
 }
 

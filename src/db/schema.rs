@@ -59,6 +59,24 @@ diesel::table! {
 }
 
 diesel::table! {
+    group_members (user_id, group_id) {
+        user_id -> BigInt,
+        group_id -> BigInt,
+    }
+}
+
+diesel::table! {
+    groups (id) {
+        id -> BigInt,
+        name -> Text,
+        folded -> Text,
+        kept_in -> Text,
+        created_on -> Timestamp,
+        updated_on -> Timestamp,
+    }
+}
+
+diesel::table! {
     idempotency_keys (digest) {
         digest -> Binary,
         user_id -> BigInt,
@@ -119,6 +137,14 @@ diesel::table! {
     service_admissions (service_id, user_id, access) {
         service_id -> BigInt,
         user_id -> BigInt,
+        access -> Text,
+    }
+}
+
+diesel::table! {
+    service_group_admissions (service_id, group_id, access) {
+        service_id -> BigInt,
+        group_id -> BigInt,
         access -> Text,
     }
 }
@@ -221,6 +247,8 @@ diesel::table! {
 }
 
 diesel::joinable!(events -> users (user_id));
+diesel::joinable!(group_members -> groups (group_id));
+diesel::joinable!(group_members -> users (user_id));
 diesel::joinable!(idempotency_keys -> users (user_id));
 diesel::joinable!(key_endings -> tokens (token_id));
 diesel::joinable!(notices -> events (event_id));
@@ -228,6 +256,8 @@ diesel::joinable!(notices -> users (user_id));
 diesel::joinable!(refused_uses -> tokens (token_id));
 diesel::joinable!(service_admissions -> services (service_id));
 diesel::joinable!(service_admissions -> users (user_id));
+diesel::joinable!(service_group_admissions -> groups (group_id));
+diesel::joinable!(service_group_admissions -> services (service_id));
 diesel::joinable!(service_use_counts -> services (service_id));
 diesel::joinable!(service_use_counts -> tokens (token_id));
 diesel::joinable!(service_uses -> services (service_id));
@@ -241,6 +271,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     audit_entries,
     compatibility,
     events,
+    group_members,
+    groups,
     idempotency_keys,
     imported_tokens,
     imported_users,
@@ -248,6 +280,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     notices,
     refused_uses,
     service_admissions,
+    service_group_admissions,
     service_use_counts,
     service_uses,
     services,

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod audit_export;
 pub mod export;
+pub mod group;
 pub mod key;
 pub mod key_export;
 pub mod listed_key;

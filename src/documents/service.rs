@@ -6,9 +6,10 @@ use utoipa::openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::clock::iso8601;
+use crate::models::kept_in::KeptIn;
+use crate::models::services::admitted::Admitted;
 use crate::models::services::overview::ServiceOverview;
-use crate::models::services::service::KeptIn;
-use crate::models::services::settings::{Admitted, ServiceField, ServiceSettings};
+use crate::models::services::settings::{ServiceField, ServiceSettings};
 
 /// A service. Times are RFC 3339 in UTC.
 #[derive(Serialize, ToSchema)]
@@ -123,7 +124,8 @@ impl ToSchema for Method {}
 impl PartialSchema for Admitted {
     fn schema() -> RefOr<Schema> {
         let everyone = text().enum_values(Some([Admitted::EVERYONE]));
-        let people = ArrayBuilder::new().items(text()).description(Some("The people with these logins"));
+        let about = "The people with these logins, and the members of groups, such as `group:Writers`";
+        let people = ArrayBuilder::new().items(text()).description(Some(about));
         AnyOfBuilder::new().item(everyone).item(people).into()
     }
 }

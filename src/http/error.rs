@@ -11,6 +11,7 @@ use crate::auth::rates::Exceeded;
 use crate::auth::throttle::RetryAfter;
 use crate::clock::whole_seconds;
 use crate::db::DbError;
+use crate::models::groups::administration::GroupRefusal;
 use crate::models::keys::idempotency::OnceRefusal;
 use crate::models::keys::key::KeyRefusal;
 use crate::models::people::administration::PersonRefusal;
@@ -354,6 +355,20 @@ impl From<ServiceRefusal> for AppError {
                 Self::Invalid(vec![refusal.to_string()])
             }
             ServiceRefusal::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<GroupRefusal> for AppError {
+    fn from(refusal: GroupRefusal) -> Self {
+        match refusal {
+            GroupRefusal::Gone => Self::NotFound,
+            GroupRefusal::Invalid(errors) => Self::Invalid(messages(&errors)),
+            GroupRefusal::InFile(_)
+            | GroupRefusal::LeftFile(_)
+            | GroupRefusal::OtherName
+            | GroupRefusal::Admitted(..) => Self::Invalid(vec![refusal.to_string()]),
+            GroupRefusal::Database(error) => error.into(),
         }
     }
 }

@@ -94,6 +94,16 @@ text_enum! {
         ServiceChanged = ("service_changed", "Service changed"),
         /// The administrator removed a service for good.
         ServiceRemoved = ("service_removed", "Service removed"),
+        /// The administrator added a group.
+        GroupAdded = ("group_added", "Group added"),
+        /// The administrator gave a group another name.
+        GroupChanged = ("group_changed", "Group changed"),
+        /// The administrator deleted a group.
+        GroupDeleted = ("group_deleted", "Group deleted"),
+        /// The person became a member of a group.
+        AddedToGroup = ("added_to_group", "Added to a group"),
+        /// The person is no longer a member of a group.
+        TakenOutOfGroup = ("taken_out_of_group", "Taken out of a group"),
         /// A kind of event that only a newer release knows.
         Unknown = ("unknown", "An event that this release does not know"),
     }

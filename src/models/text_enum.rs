@@ -108,12 +108,12 @@ mod tests {
     use diesel::sql_types::Text;
 
     use crate::models::event::EventAction;
+    use crate::models::kept_in::KeptIn;
     use crate::models::keys::key_request::Grace;
     use crate::models::keys::scope::{Access, Scope};
     use crate::models::keys::suspension::{Afterwards, SuspensionSpan};
     use crate::models::keys::token::TokenAction;
     use crate::models::people::user::{AccountKind, UserStatus};
-    use crate::models::services::service::KeptIn;
 
     /// Has a database say what it was told, for each variant; then what is read where a newer release wrote something.
     macro_rules! assert_stored {
@@ -150,7 +150,8 @@ mod tests {
              key_expired key_cleared expired_key_refused scope_refused key_suspended key_resumed \
              suspended_key_revoked key_to_end key_exempted key_not_exempted suspended_key_refused elsewhere_key_refused key_leaked password_changed locked unlocked \
              account_created account_changed account_deleted owners_changed admin_granted admin_revoked second_factor_cleared \
-             service_added service_changed service_removed unknown",
+             service_added service_changed service_removed group_added group_changed group_deleted added_to_group \
+             taken_out_of_group unknown",
             otherwise Unknown
         );
     }

@@ -8,6 +8,7 @@ pub mod ending;
 pub mod error_page;
 pub mod everybodys_keys;
 pub mod form;
+pub mod groups;
 pub mod key_revoke;
 pub mod keys;
 pub mod leak;

@@ -171,6 +171,16 @@ text_enum! {
         ServiceChanged = ("service_changed", "The service has been saved. The changes apply from the next request."),
         /// A service was removed.
         ServiceRemoved = ("service_removed", "The service has been removed. No key has its scopes any more."),
+        /// A group was added.
+        GroupAdded = ("group_added", "The group has been added. Services can admit it now."),
+        /// A group was renamed.
+        GroupChanged = ("group_changed", "The group has been renamed. What it is admitted to stays."),
+        /// People were added to a group.
+        GroupMembersAdded = ("group_members_added", "They are members now. What services admit the group to applies from the next request."),
+        /// People were taken out of a group.
+        GroupMembersRemoved = ("group_members_removed", "They are no longer members. What the group gave them is gone at the next request."),
+        /// A group was deleted.
+        GroupDeleted = ("group_deleted", "The group has been deleted."),
     }
 }
 

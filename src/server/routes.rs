@@ -23,6 +23,16 @@ pub fn api() -> Vec<At> {
             .patch(api::services::update)
             .delete(api::services::remove)
             .with_problems(),
+        at("/admin/groups.json").get(api::groups::list).post(api::groups::create).with_problems(),
+        at("/admin/groups/{id}.json")
+            .get(api::groups::show)
+            .patch(api::groups::update)
+            .delete(api::groups::delete)
+            .with_problems(),
+        at("/admin/groups/{id}/members.json")
+            .get(api::groups::members)
+            .patch(api::groups::change_members)
+            .with_problems(),
         at("/admin/keys.json").get(api::keys::list).with_problems(),
         at("/admin/keys.csv").get(api::keys::csv).with_problems(),
         at("/admin/keys.ndjson").get(api::keys::ndjson).with_problems(),
@@ -146,6 +156,12 @@ pub fn pages() -> Vec<At> {
         at("/users/new").get(pages::elsewhere::new_person),
         at("/users/{id:[0-9]+}").get(pages::people::person::home),
         at("/users/{id:[0-9]+}/edit").get(pages::people::person::home),
+        at("/admin/groups").get(pages::groups::list::show),
+        at("/admin/groups/new").get(pages::groups::add::show).post(pages::groups::add::add),
+        at("/admin/groups/{id:[0-9]+}").get(pages::groups::group::show).post(pages::groups::group::add_members),
+        at("/admin/groups/{id:[0-9]+}/edit").get(pages::groups::edit::show).post(pages::groups::edit::rename),
+        at("/admin/groups/{id:[0-9]+}/remove").get(pages::groups::remove::ask).post(pages::groups::remove::remove),
+        at("/admin/groups/{id:[0-9]+}/delete").get(pages::groups::delete::ask).post(pages::groups::delete::delete),
         at("/admin/services").get(pages::services::list::show),
         at("/admin/services/new").get(pages::services::add::show).post(pages::services::add::add),
         at("/admin/services/{id:[0-9]+}").get(pages::services::service::show).post(pages::services::service::change),

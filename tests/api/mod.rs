@@ -10,6 +10,7 @@ mod bodies;
 mod documented;
 mod errors;
 mod forward_auth;
+mod groups;
 mod health;
 mod openapi;
 mod parameters;

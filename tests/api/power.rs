@@ -141,6 +141,13 @@ fn wishes(method: &Method, pattern: &str, number: usize, prey: &Prey) -> Vec<Val
             vec![json!({ "for": "1h" })]
         }
         ("POST", "/my/tokens/{id}/resume.json") => vec![Value::Null],
+        ("POST", "/admin/groups.json") => {
+            vec![json!({ "name": format!("Greedy {number}"), "members": ["root", prey.ordinary[0].login] })]
+        }
+        ("PATCH", "/admin/groups/{id}.json") => vec![json!({ "name": format!("Greedier {number}") })],
+        ("PATCH", "/admin/groups/{id}/members.json") => {
+            vec![json!({ "add": ["root", "boss", prey.ordinary[1].login] }), json!({ "remove": ["boss"] })]
+        }
         ("POST", "/admin/services.json") | ("PATCH", "/admin/services/{id}.json") => vec![json!({ "title": "Greedy" })],
         (method, pattern) => panic!("{method} {pattern} is new: say here what could be asked of it"),
     }

@@ -145,7 +145,7 @@ async fn all_that_is_wrong_is_told_and_nothing_is_added(#[values(Sqlite, Postgre
         ),
         (
             json!({"name": "wiki", "host": "h", "readers": "nobody"}),
-            "Readers must be \"everyone\" or an array of logins",
+            "Readers must be \"everyone\" or an array of logins and groups",
         ),
         (json!({"name": "wiki", "host": "h", "reader": "everyone"}), "Unknown field \"reader\""),
     ] {

@@ -4,6 +4,7 @@ mod audit;
 mod checks;
 mod every_key;
 mod every_page;
+mod groups;
 mod keyboard;
 mod leaked_keys;
 mod looking_after_people;

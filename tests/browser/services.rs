@@ -1,6 +1,7 @@
 //! *Services*, as an administrator sees and uses them.
 
-use latchkey::models::services::settings::{Admitted, ServiceSettings};
+use latchkey::models::services::admitted::Admitted;
+use latchkey::models::services::settings::ServiceSettings;
 use rstest::rstest;
 use serde_json::json;
 
@@ -43,7 +44,7 @@ async fn an_administrator_adds_changes_and_removes_a_service(#[case] db: Db, #[c
     }
     assert_eq!(browser.value_of("Title").await, "Team wiki");
     browser.fill("Host", "wiki.example.org").await;
-    browser.fill("Writers (logins, one per line)", "alice").await;
+    browser.fill("Writers (logins, or groups such as group:Writers, one per line)", "alice").await;
     browser.click("Add service").await;
     browser.shows("The service has been added.").await;
     browser.shows("Never used").await;
@@ -149,8 +150,8 @@ async fn nothing_about_services_scrolls_sideways_however_long_it_is(#[values(Sql
     let settings = ServiceSettings {
         path: format!("/{}", "p".repeat(254)),
         reading_methods: vec!["M".repeat(40); 1],
-        readers: Admitted::People(vec![longest.login.clone()]),
-        writers: Admitted::People(vec![longest.login]),
+        readers: Admitted::people([longest.login.clone()]),
+        writers: Admitted::people([longest.login]),
         ..ServiceSettings::new("T".repeat(100), format!("{label}.{label}.{label}.example"))
     };
     let service = site.add_service(&"n".repeat(40), settings).await;

@@ -1,5 +1,6 @@
 mod access_tokens;
 mod demo;
+mod group;
 mod key;
 mod key_list;
 mod log;

@@ -256,7 +256,7 @@ fn a_file_that_is_wrong_stops_the_start_and_changes_nothing(#[values(Sqlite, Pos
         ),
         (
             "[services.wiki]\nhost = \"h\"\nreaders = \"alice\"",
-            "FILE, line 3: service wiki: Readers must be \"everyone\" or an array of logins",
+            "FILE, line 3: service wiki: Readers must be \"everyone\" or an array of logins and groups",
         ),
         (
             "[services.wiki]\nhost = \"h\"\nrequests_per_minute = 0",

@@ -4,7 +4,8 @@ use chrono::TimeDelta;
 use latchkey::models::ids::{KeyId, UserId};
 use latchkey::models::keys::key::Key as OwnedKey;
 use latchkey::models::keys::key_request::Grace;
-use latchkey::models::services::settings::{Admitted, ServiceSettings};
+use latchkey::models::services::admitted::Admitted;
+use latchkey::models::services::settings::ServiceSettings;
 use rstest::rstest;
 use serde_json::{Value, json};
 

@@ -34,7 +34,7 @@ REPEATED = [1, 2, 100, 1500]
 def filter_case(context, case):
     """Leaves the account alone by whose keys it all happens, and those: it would soon be no administrator's."""
     about = str((case.path_parameters or {}).get("id"))
-    if case.path.startswith("/admin/services"):
+    if case.path.startswith(("/admin/services", "/admin/groups")):
         # Half of them stay, too.
         return not (case.method == "DELETE" and about[-1:] in "02468")
     if not case.path.startswith("/my/tokens"):
@@ -65,6 +65,8 @@ def map_case(context, case):
             keep_rules_of_keys(case.body, number)
         elif case.path.startswith("/admin/services"):
             keep_rules_of_services(case.body, number)
+        elif case.path.startswith("/admin/groups"):
+            keep_rules_of_groups(case.body, number)
         else:
             keep_rules(case.body.get("user", case.body), number)
     if case.path.startswith("/users.") and case.method == "GET" and number % 2:
@@ -77,7 +79,7 @@ def map_case(context, case):
     if case.method == "DELETE" and case.path.startswith("/users") and number % 8:
         # Most people stay, so that there is somebody to ask about.
         case.query = {"lock": "lock"}
-    if case.path.startswith(("/my/tokens", "/admin/services")) and number % 4:
+    if case.path.startswith(("/my/tokens", "/admin/services", "/admin/groups")) and number % 4:
         # The others have no keys, and make none like that.
         case.headers.pop("X-Redmine-Switch-User", None)
     return case
@@ -185,6 +187,15 @@ def keep_rules_of_services(service, number):
     for name in ["readers", "writers"]:
         if isinstance(service.get(name), list):
             service[name] = ["admin"] * REPEATED[number % len(REPEATED)]
+
+
+def keep_rules_of_groups(group, number):
+    """The same with groups: each has another name, and members who are there."""
+    if isinstance(group.get("name"), str):
+        group["name"] = f"Group {number}"
+    for name, login in [("members", "admin"), ("add", "admin"), ("remove", f"user{number % 9 + 5}")]:
+        if isinstance(group.get(name), list):
+            group[name] = [login]
 
 
 def rules_of_key_lists_kept(query, number):

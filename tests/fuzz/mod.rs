@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use latchkey::models::keys::token::TokenAction;
-use latchkey::models::services::settings::{Admitted, ServiceSettings};
+use latchkey::models::services::admitted::Admitted;
+use latchkey::models::services::settings::ServiceSettings;
 use reqwest::Method;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -50,6 +51,9 @@ impl Target {
         for number in 0..28 {
             let settings = ServiceSettings::new("Service", format!("service{number}.example.org"));
             site.add_service(&format!("service-{number}"), settings).await;
+        }
+        for number in 0..28 {
+            site.add_group(&format!("group-{number}"), &["admin"]).await;
         }
         let open = ServiceSettings::new("Open", "open.example.org");
         site.add_service("open", ServiceSettings { readers: Admitted::Everyone, ..open }).await;

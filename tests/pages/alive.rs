@@ -2,7 +2,8 @@
 
 use chrono::TimeDelta;
 use latchkey::models::keys::token::TokenAction;
-use latchkey::models::services::settings::{Admitted, ServiceSettings};
+use latchkey::models::services::admitted::Admitted;
+use latchkey::models::services::settings::ServiceSettings;
 use rstest::rstest;
 
 use super::*;

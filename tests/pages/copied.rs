@@ -1,6 +1,7 @@
 //! Every command and address that a page offers for copying works as it is copied.
 
-use latchkey::models::services::settings::{Admitted, ServiceSettings};
+use latchkey::models::services::admitted::Admitted;
+use latchkey::models::services::settings::ServiceSettings;
 use latchkey::server;
 use rstest::rstest;
 

@@ -24,6 +24,7 @@ async fn pages_of(site: &Site) -> Vec<String> {
     let bob = site.add_user("bob").await;
     let key = site.add_access_token(&root, "account:read", "never").await;
     let service = site.add_service("wiki", ServiceSettings::new("Team wiki", "wiki.example.org")).await;
+    let group = site.add_group("Writers", &["bob"]).await;
     let routes = server::routes::pages();
     let shown = routes
         .iter()
@@ -31,6 +32,7 @@ async fn pages_of(site: &Site) -> Vec<String> {
     let id = |path: &str| match path {
         path if path.starts_with("/my/tokens/") => key.id,
         path if path.starts_with("/admin/services/") => service.id,
+        path if path.starts_with("/admin/groups/") => group.id,
         _ => bob.id,
     };
     let account = site.add_service_account("account", &root).await;

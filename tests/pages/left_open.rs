@@ -42,6 +42,10 @@ fn posts() -> impl Iterator<Item = (String, Asks)> {
 /// Whether the page has the field in a form, with that value in it, chosen or typed.
 fn keeps(page: &Page, name: &str, value: &str) -> bool {
     let named = format!("name=\"{name}\"");
+    let areas = page.html.split("<textarea").skip(1).filter_map(|rest| rest.split_once("</textarea>"));
+    if areas.into_iter().any(|(area, _)| area.contains(&named) && area.ends_with(&format!(">\n{value}"))) {
+        return true;
+    }
     let inputs = page.html.split("<input").skip(1).filter_map(|rest| rest.split_once('>')).map(|(input, _)| input);
     let mut areas = page.html.split("<textarea").skip(1).filter(|area| area.contains(&named));
     if areas.any(|area| area.contains(&format!(">\n{value}</textarea>"))) {
@@ -82,6 +86,7 @@ async fn each_of_them_asks_and_keeps_what_was_typed(#[values(Sqlite, Postgres)] 
         let form = match pattern.as_str() {
             it if it.ends_with("/tokens") => format!("{path}/new"),
             "/admin/keys/revoke" | "/admin/keys/suspend" => format!("{path}?ids={}", world.others_key.id),
+            it if it.ends_with("/groups/{id:[0-9]+}/remove") => format!("{path}?logins={}", world.other.login),
             _ => path.clone(),
         };
         let form = browser.get(&form).await;

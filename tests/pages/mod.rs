@@ -10,6 +10,7 @@ mod copied;
 mod drafts;
 mod elsewhere;
 mod errors;
+mod groups;
 mod keys;
 mod keys_revoked;
 mod left_open;

@@ -1,8 +1,9 @@
 //! *Services*, for administrators: what asks whether keys are good for it, and whom it admits.
 
 use latchkey::models::people::user::User;
+use latchkey::models::services::admitted::Admitted;
 use latchkey::models::services::service::Service;
-use latchkey::models::services::settings::{Admitted, ServiceSettings};
+use latchkey::models::services::settings::ServiceSettings;
 use reqwest::Method;
 use rstest::rstest;
 
@@ -22,7 +23,7 @@ fn wiki() -> ServiceSettings {
 }
 
 fn admitting(readers: &[&str], writers: &[&str]) -> ServiceSettings {
-    let people = |logins: &[&str]| Admitted::People(logins.iter().map(ToString::to_string).collect());
+    let people = |logins: &[&str]| Admitted::people(logins.iter().copied());
     ServiceSettings { readers: people(readers), writers: people(writers), ..wiki() }
 }
 
@@ -156,7 +157,7 @@ async fn a_service_is_added_and_changed_by_the_form(#[values(Sqlite, Postgres)] 
     let expected = ServiceSettings {
         reading_methods: vec!["GET".into(), "HEAD".into()],
         readers: Admitted::Everyone,
-        writers: Admitted::People(vec!["alice".into(), "root".into()]),
+        writers: Admitted::people(["alice", "root"]),
         requests_per_minute: Some(60),
         ..wiki()
     };
@@ -176,7 +177,7 @@ async fn a_service_is_added_and_changed_by_the_form(#[values(Sqlite, Postgres)] 
     assert_eq!(saved.location(), path_of(&service, "?notice=service_changed"));
     assert!(root.get(saved.location()).await.shows("The service has been saved."));
     let now = settings_of(&site, &service);
-    assert_eq!((&now.readers, &now.writers), (&Admitted::People(vec!["alice".into()]), &Admitted::nobody()));
+    assert_eq!((&now.readers, &now.writers), (&Admitted::people(["alice"]), &Admitted::nobody()));
     assert!(now.anonymous_reads && now.classic_keys && now.key_parameter && now.requests_per_minute.is_none());
 }
 

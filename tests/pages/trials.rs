@@ -2,8 +2,9 @@
 
 use latchkey::models::keys::token::TokenAction;
 use latchkey::models::people::user::User;
+use latchkey::models::services::admitted::Admitted;
 use latchkey::models::services::service::Service;
-use latchkey::models::services::settings::{Admitted, ServiceSettings};
+use latchkey::models::services::settings::ServiceSettings;
 use rstest::rstest;
 
 use super::*;
@@ -24,7 +25,7 @@ impl Scene {
         let at = |title: &str, path: &str| ServiceSettings {
             path: path.into(),
             readers: Admitted::Everyone,
-            writers: Admitted::People(vec!["alice".into()]),
+            writers: Admitted::people(["alice"]),
             ..ServiceSettings::new(title, "wiki.example.org")
         };
         let wiki = site.add_service("wiki", at("Team wiki", "/")).await;

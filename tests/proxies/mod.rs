@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use latchkey::models::people::user::User;
-use latchkey::models::services::settings::Admitted::Everyone;
+use latchkey::models::services::admitted::Admitted::Everyone;
 use latchkey::models::services::settings::ServiceSettings;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;

@@ -1,6 +1,7 @@
 //! Nobody gets by a service account what they may not do themselves, and nobody signs in to one.
 
-use latchkey::models::services::settings::{Admitted, ServiceSettings};
+use latchkey::models::services::admitted::Admitted;
+use latchkey::models::services::settings::ServiceSettings;
 use rstest::rstest;
 use serde_json::json;
 
@@ -69,8 +70,8 @@ async fn nobody_signs_in_to_one(#[values(Sqlite, Postgres)] db: Db) {
 async fn an_owner_gives_its_tokens_no_more_than_they_may_do_themselves(#[values(Sqlite, Postgres)] db: Db) {
     let (site, _, backup) = with_backup(db).await;
     let mut settings = ServiceSettings::new("Wiki", "wiki.example.org");
-    settings.readers = Admitted::People(vec!["alice".into(), "backup".into()]);
-    settings.writers = Admitted::People(vec!["backup".into()]);
+    settings.readers = Admitted::people(["alice", "backup"]);
+    settings.writers = Admitted::people(["backup"]);
     site.add_service("wiki", settings).await;
     let (alice, path) = (site.signed_in("alice").await, tokens_of(&backup));
     // An administrator made it an administrator, and a token with more than alice may do.

@@ -44,6 +44,7 @@ async fn an_address_with_an_escape_is_none_of_ours(#[values(Sqlite, Postgres)] d
     let service = site.add_service("wiki", settings).await;
     let account = site.add_service_account("account", &root).await;
     let accounts_key = site.add_access_token(&account, "account:read", "30d").await;
+    let group = site.add_group("Writers", &["root"]).await;
     let ids = [
         ("account", account.id),
         ("/my/service-accounts", accounts_key.id),
@@ -51,6 +52,7 @@ async fn an_address_with_an_escape_is_none_of_ours(#[values(Sqlite, Postgres)] d
         ("/users", root.id),
         ("/admin/users", root.id),
         ("/admin/services", service.id),
+        ("/admin/groups", group.id),
     ];
     for (method, address) in addresses(&ids) {
         let address = format!("/keys{address}");

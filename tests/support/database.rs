@@ -176,6 +176,32 @@ impl TestDatabase {
         self.with(|connection| lines(connection, table, columns, "1 = 1"))
     }
 
+    /// How the database would answer `query`, a line for each step.
+    pub fn plan(&self, query: &str) -> String {
+        #[derive(QueryableByName)]
+        struct SqliteStep {
+            #[diesel(sql_type = diesel::sql_types::Text)]
+            detail: String,
+        }
+        #[derive(QueryableByName)]
+        struct PostgresStep {
+            #[diesel(sql_type = diesel::sql_types::Text, column_name = "QUERY PLAN")]
+            step: String,
+        }
+        let mut connection = self.connect();
+        let lines: Vec<String> = match self.url {
+            DatabaseUrl::Sqlite(_) => {
+                let steps = diesel::sql_query(format!("EXPLAIN QUERY PLAN {query}")).load(&mut connection);
+                steps.expect(query).into_iter().map(|SqliteStep { detail }| detail).collect()
+            }
+            DatabaseUrl::Postgres(_) => {
+                let steps = diesel::sql_query(format!("EXPLAIN {query}")).load(&mut connection);
+                steps.expect(query).into_iter().map(|PostgresStep { step }| step).collect()
+            }
+        };
+        lines.join("\n")
+    }
+
     /// What people have written to the database: nothing of what is written behind by itself.
     pub fn written(&self) -> String {
         self.with(written)
@@ -264,7 +290,7 @@ fn written(connection: &mut DbConnection) -> String {
     // The recorder tells of refusals, first uses and keys that have expired by itself.
     let told_behind = "action NOT IN ('scope_refused', 'expired_key_refused', 'suspended_key_refused', \
                        'elsewhere_key_refused', 'sign_in_refused', 'key_first_used', 'key_expired', 'key_cleared', 'key_to_end')";
-    let tables: [(&str, &[&str], &str); 9] = [
+    let tables: [(&str, &[&str], &str); 12] = [
         (
             "users",
             &["id", "login", "firstname", "lastname", "mail", "admin", "status", "password_hash", "updated_on"],
@@ -292,6 +318,9 @@ fn written(connection: &mut DbConnection) -> String {
         ("account_owners", &["account_id", "owner_id"], "1 = 1"),
         ("services", &["id", "name", "title", "host", "updated_on"], "1 = 1"),
         ("service_admissions", &["service_id", "user_id", "access"], "1 = 1"),
+        ("service_group_admissions", &["service_id", "group_id", "access"], "1 = 1"),
+        ("groups", &["id", "name", "updated_on"], "1 = 1"),
+        ("group_members", &["group_id", "user_id"], "1 = 1"),
         ("token_services", &["token_id", "service_id", "access"], "1 = 1"),
         ("idempotency_keys", &["user_id", "token_id", "created_on"], "1 = 1"),
     ];

@@ -1,6 +1,6 @@
 //! The settings of reverse proxies, as the pages of services give them out.
 
-use latchkey::models::services::settings::Admitted::Everyone;
+use latchkey::models::services::admitted::Admitted::Everyone;
 use latchkey::models::services::settings::ServiceSettings;
 
 use super::visitor::unescaped;

@@ -14,6 +14,7 @@ use latchkey::clock::{Clock, Timestamp};
 use latchkey::config::Config;
 use latchkey::config::secret_key::SecretKey;
 use latchkey::db::{DbError, WriteError};
+use latchkey::models::groups::group::Group;
 use latchkey::models::keys::key_request::{KeyPolicy, NewKey};
 use latchkey::models::keys::scope::KeyScopes;
 use latchkey::models::keys::token::{Token, TokenAction};
@@ -267,6 +268,12 @@ impl Site {
     pub async fn add_service(&self, name: &str, settings: ServiceSettings) -> Service {
         let name = name.to_owned();
         self.write(move |tx| Service::add(tx, &name, &settings)).await
+    }
+
+    /// Adds a group, as somebody at the machine would.
+    pub async fn add_group(&self, name: &str, logins: &[&str]) -> Group {
+        let (name, logins) = (name.to_owned(), logins.iter().map(ToString::to_string).collect::<Vec<_>>());
+        self.write(move |tx| Group::add(tx, &name, &logins)).await
     }
 
     /// Stores a key with a secret of another form, as keys that were moved in have.

@@ -50,6 +50,8 @@ pub struct World {
     /// The service that it is about.
     pub service: i64,
     pub service_seen: String,
+    /// The group that it is about, in which `other` is.
+    pub group: i64,
     pub name: String,
 }
 
@@ -91,6 +93,7 @@ impl World {
         .await;
         let settings = latchkey::models::services::settings::ServiceSettings::new(&name, format!("{name}.example.org"));
         let service = site.add_service(&name, settings).await;
+        let group = site.add_group(&name, &[&other.login]).await.id;
         let visitor = site.visitor();
         let (mut session, mut cookie, mut only_keys) = (0, String::new(), [0; 2]);
         match by {
@@ -125,6 +128,7 @@ impl World {
             only_keys,
             service: service.id,
             service_seen,
+            group,
             name,
         }
     }
@@ -132,6 +136,7 @@ impl World {
     /// The address that `pattern` stands for.
     pub fn address(&self, pattern: &str, format: &str) -> String {
         let id = match pattern {
+            it if it.contains("groups") => self.group,
             it if it.contains("{service_account}") && it.contains("/resume") => self.accounts_suspended.id,
             it if it.contains("{service_account}") => self.accounts_token.id,
             it if it.ends_with("/owners") => self.account.id,
@@ -184,6 +189,10 @@ impl World {
                 fields(&[("chosen", &self.others_key.id.to_string()), ("for", "7d"), ("then", "revoke")])
             }
             it if it.ends_with("/networks") => fields(&[("networks", "127.0.0.0/8")]),
+            "/admin/groups/new" => fields(&[("name", &format!("{name} and others")), ("logins", &self.other.login)]),
+            "/admin/groups/{id:[0-9]+}" => fields(&[("logins", &self.root.login)]),
+            "/admin/groups/{id:[0-9]+}/edit" => fields(&[("name", &format!("{name} renamed"))]),
+            "/admin/groups/{id:[0-9]+}/remove" => fields(&[("chosen", &self.other.login)]),
             it if it.ends_with("/exempt") => fields(&[("because", "It runs once a year.")]),
             it if it.ends_with("/suspend") => fields(&[("for", "7d"), ("then", "revoke")]),
             "/admin/service-accounts/new" => {
@@ -248,6 +257,9 @@ impl World {
                 request.json(&json!({ "ids": [self.others_key.id], "networks": ["127.0.0.0/8"] }))
             }
             ("POST", "/admin/keys/resume.json") => request.json(&json!({ "ids": [self.suspended[1].id] })),
+            ("POST", "/admin/groups.json") => request.json(&json!({ "name": format!("{name} and others") })),
+            ("PATCH", "/admin/groups/{id}.json") => request.json(&json!({ "name": format!("{name} renamed") })),
+            ("PATCH", "/admin/groups/{id}/members.json") => request.json(&json!({ "add": [self.root.login] })),
             ("PATCH", "/admin/services/{id}.json") => request.json(&json!({ "title": "Changed" })),
             _ => request,
         }

@@ -9,8 +9,9 @@ use crate::api::json::{Members, text};
 use crate::documents::service::ServiceDocument;
 use crate::http::error::AppError;
 use crate::models::keys::scope::LONGEST_SERVICE_NAME;
+use crate::models::services::admitted::Admitted;
 use crate::models::services::setting::SettingKind;
-use crate::models::services::settings::{Admitted, ServiceChanges, ServiceField, ServiceSettings};
+use crate::models::services::settings::{ServiceChanges, ServiceField, ServiceSettings};
 
 /// What is said about a new service.
 pub struct ServiceRequest;
@@ -57,7 +58,7 @@ fn must_be(kind: SettingKind) -> String {
         SettingKind::Texts => "must be an array of strings".to_owned(),
         SettingKind::Truth => "must be true or false".to_owned(),
         SettingKind::Limit => "must be a whole number, or null for no limit".to_owned(),
-        SettingKind::Admitted => format!("must be {:?} or an array of logins", Admitted::EVERYONE),
+        SettingKind::Admitted => format!("must be {:?} or an array of logins and groups", Admitted::EVERYONE),
     }
 }
 

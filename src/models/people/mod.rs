@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod administration;
+pub mod by_login;
 pub mod order;
 pub mod ownership;
 pub mod search;

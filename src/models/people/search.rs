@@ -6,7 +6,7 @@ use diesel::sql_types::{Bool, Text};
 use super::order::Order;
 use super::user::{User, UserStatus};
 use crate::clock::Timestamp;
-use crate::db::schema::users;
+use crate::db::schema::{group_members, users};
 use crate::db::{DbConnection, MultiBackend, lower};
 use crate::models::text_enum::text_enum;
 
@@ -30,6 +30,8 @@ pub enum Criterion {
     Field(TextField, TextTest),
     /// Their login, mail address, first and last name are like this together: each word may stand in another one.
     Name(TextTest),
+    /// They are members of one of the groups with these ids.
+    InGroup(Vec<i64>),
     /// Something happened to their account at such a time.
     Time(TimeField, TimeTest),
 }
@@ -218,6 +220,10 @@ impl Criterion {
             Self::Admin(admin) => Box::new(users::admin.eq(*admin)),
             Self::Field(field, test) => test.condition(&[*field]),
             Self::Name(test) => test.condition(NAMES),
+            Self::InGroup(ids) => {
+                let members = group_members::table.filter(group_members::group_id.eq_any(ids.clone()));
+                Box::new(users::id.eq_any(members.select(group_members::user_id)))
+            }
             Self::Time(field, test) => test.condition(*field),
         }
     }

@@ -5,15 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
 
-use super::service::{KeptIn, Service};
+use super::admitted::Admittee;
+use super::service::Service;
 use super::setting_rules::{host_errors, path_errors, service_name_errors};
 use super::settings::{ServiceChanges, ServiceField, ServiceSettings};
 use crate::clock::Timestamp;
 use crate::db::schema::{services, token_services, tokens, users};
 use crate::db::{DbConnection, DbError, write_error};
 use crate::models::event::{EventAction, NewEvent};
+use crate::models::groups::group::Group;
+use crate::models::kept_in::KeptIn;
 use crate::models::keys::scope::{Access, ServiceScope};
 use crate::models::keys::token::Token;
+use crate::models::people::by_login;
 use crate::models::rules::{FieldError, Problem, messages};
 use crate::models::tx::Tx;
 
@@ -248,14 +252,24 @@ fn people_errors(
     connection: &mut DbConnection,
     settings: &mut ServiceSettings,
 ) -> QueryResult<Vec<FieldError<ServiceField>>> {
-    let (readers, writers) = settings.resolve(connection)?;
-    let wrong = |field, unknown: Vec<String>| {
-        let problem = match unknown.as_slice() {
-            [] => return None,
-            [only] => format!("No account has the login {only}"),
-            several => format!("No account has one of the logins {}", several.join(", ")),
-        };
-        Some(FieldError::new(field, Problem::sentence(problem)))
-    };
-    Ok([wrong(ServiceField::Readers, readers), wrong(ServiceField::Writers, writers)].into_iter().flatten().collect())
+    let [readers, writers] = settings.resolve(connection)?;
+    let mut errors = Vec::new();
+    for (field, unknown) in [(ServiceField::Readers, readers), (ServiceField::Writers, writers)] {
+        let logins: Vec<&str> = unknown.iter().filter_map(Admittee::login).collect();
+        let names: Vec<&str> = unknown.iter().filter_map(Admittee::group).collect();
+        let of_group = Group::hold_named(connection, logins.iter().copied())?.into_iter().next();
+        let hint = of_group.map(|group| format!("The group is written {}", Admittee::Group(group.name)));
+        let problems = by_login::nobody(&logins).into_iter().chain(hint).chain(no_group(&names));
+        errors.extend(problems.map(|problem| FieldError::new(field, Problem::sentence(problem))));
+    }
+    Ok(errors)
+}
+
+/// That no groups have these names, as a sentence without a full stop; `None`: there are none.
+fn no_group(names: &[&str]) -> Option<String> {
+    match names {
+        [] => None,
+        [only] => Some(format!("No group has the name {only}")),
+        several => Some(format!("No group has one of the names {}", several.join(", "))),
+    }
 }

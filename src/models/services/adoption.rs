@@ -3,11 +3,13 @@
 use diesel::prelude::*;
 
 use super::administration::{lock_all, record};
-use super::service::{KeptIn, NOWHERE, Service};
+use super::admitted::Admittee;
+use super::service::{NOWHERE, Service};
 use super::settings::ServiceSettings;
 use crate::db::schema::services;
 use crate::db::{DbError, write_error};
 use crate::models::event::EventAction;
+use crate::models::kept_in::KeptIn;
 use crate::models::tx::Tx;
 
 /// What became of a service because of the file.
@@ -43,8 +45,8 @@ impl Adopted {
 pub struct Adoption {
     /// The services that something became of.
     pub done: Vec<(String, Adopted)>,
-    /// Logins that nobody has, by the service whom they are named by.
-    pub unknown: Vec<(String, Vec<String>)>,
+    /// Those whom nobody is, by the service that names them.
+    pub unknown: Vec<(String, Vec<Admittee>)>,
 }
 
 /// Why the services are not what the file says.
@@ -107,8 +109,7 @@ impl Service {
         let mut adoption = Adoption::default();
         for (name, settings) in file {
             let mut settings = settings.clone();
-            let (readers, writers) = settings.resolve(connection)?;
-            let unknown: Vec<String> = readers.into_iter().chain(writers).collect();
+            let unknown: Vec<Admittee> = settings.resolve(connection)?.into_iter().flatten().collect();
             if !unknown.is_empty() {
                 adoption.unknown.push((name.clone(), unknown));
             }

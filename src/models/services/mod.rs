@@ -2,6 +2,7 @@
 
 pub mod administration;
 mod admissions;
+pub mod admitted;
 pub mod adoption;
 pub mod overview;
 pub mod scopes_of_keys;

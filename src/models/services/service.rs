@@ -1,8 +1,6 @@
 //! What stands behind a reverse proxy that asks whether a key is good for it: where it is, and who may use it how.
 
-use diesel::deserialize::FromSqlRow;
 use diesel::dsl::{AsSelect, SqlTypeOf, max};
-use diesel::expression::AsExpression;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
@@ -12,33 +10,9 @@ use super::settings::StoredSettings;
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
 use crate::db::lookups::Lookup;
-use crate::db::schema::{service_admissions, services, token_services};
+use crate::db::schema::{group_members, service_admissions, service_group_admissions, services, token_services};
+use crate::models::kept_in::KeptIn;
 use crate::models::keys::scope::{Access, is_service_name};
-use crate::models::text_enum::{stored_as_text, text_enum};
-
-text_enum! {
-    /// Where the settings of a service are kept.
-    #[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq)]
-    #[diesel(sql_type = Text)]
-    pub enum KeptIn {
-        /// Administrators change them.
-        Database = "database",
-        /// They stand in the file that `serve` reads.
-        File = "file",
-        /// They stood in it: the service is closed, until it stands there again or is removed for good.
-        LeftFile = "left_file",
-    }
-}
-
-// What a newer release may have written there opens nothing to this one.
-stored_as_text!(KeptIn, otherwise LeftFile);
-
-impl KeptIn {
-    /// Whether a service that is kept so is closed: every request to it is refused.
-    pub fn is_closed(self) -> bool {
-        self == Self::LeftFile
-    }
-}
 
 /// What the path of a service begins with that has left the file, and whose place another has now.
 pub(super) const NOWHERE: char = '#';
@@ -128,14 +102,22 @@ impl Service {
             .filter(service_admissions::user_id.nullable().eq(visitor.map(|it| it.user_id)))
             .filter(service_admissions::service_id.eq(services::id))
             .select(max(service_admissions::access));
-        let (scope, admission) = (scope.single_value(), admission.single_value());
+        let by_group = group_members::table
+            .inner_join(
+                service_group_admissions::table.on(service_group_admissions::group_id.eq(group_members::group_id)),
+            )
+            .filter(group_members::user_id.nullable().eq(visitor.map(|it| it.user_id)))
+            .filter(service_group_admissions::service_id.eq(services::id))
+            .select(max(service_group_admissions::access));
+        let (scope, admission, by_group) = (scope.single_value(), admission.single_value(), by_group.single_value());
         let on_host = services::table.filter(services::host.eq(host));
         // Each question asks this: a query of a backend's own is written as text once, not each time.
-        let rows: Vec<(Self, Option<Access>, Option<Access>)> = match connection {
-            DbConnection::Sqlite(it) => on_host.select((Self::as_select(), scope, admission)).load(it),
-            DbConnection::Postgres(it) => on_host.select((Self::as_select(), scope, admission)).load(it),
+        let rows: Vec<Visited> = match connection {
+            DbConnection::Sqlite(it) => on_host.select((Self::as_select(), scope, admission, by_group)).load(it),
+            DbConnection::Postgres(it) => on_host.select((Self::as_select(), scope, admission, by_group)).load(it),
         }?;
-        let rows = rows.into_iter().map(|(service, scope, named)| FoundRow { number: 1, service, scope, named });
+        let row = |(service, scope, named, by_group)| FoundRow { number: 1, service, scope, named, by_group };
+        let rows = rows.into_iter().map(row);
         Ok(visit.decide(rows))
     }
 
@@ -231,9 +213,16 @@ impl Service {
             .filter(service_admissions::user_id.eq(user_id))
             .select((service_admissions::service_id, service_admissions::access))
             .load(connection)?;
+        let by_group: Vec<(i64, Access)> = group_members::table
+            .inner_join(
+                service_group_admissions::table.on(service_group_admissions::group_id.eq(group_members::group_id)),
+            )
+            .filter(group_members::user_id.eq(user_id))
+            .select((service_group_admissions::service_id, service_group_admissions::access))
+            .load(connection)?;
         let admitted = all.into_iter().filter_map(|service| {
-            let by_name = named.iter().filter(|(id, _)| *id == service.id).map(|(_, access)| *access);
-            let access = by_name.chain(service.admits_everyone_to()).max()?;
+            let of_service = named.iter().chain(&by_group).filter(|(id, _)| *id == service.id);
+            let access = of_service.map(|(_, access)| *access).chain(service.admits_everyone_to()).max()?;
             Some((service, access))
         });
         Ok(admitted.collect())
@@ -252,6 +241,9 @@ impl Lookup for ServiceLookup {
     }
 }
 
+/// A service, with what the key has the scope for, and what the visitor is admitted to by name and by group.
+type Visited = (Service, Option<Access>, Option<Access>, Option<Access>);
+
 /// What is known of a service that is visited.
 #[derive(Queryable)]
 struct FoundRow {
@@ -262,6 +254,8 @@ struct FoundRow {
     scope: Option<Access>,
     /// What it admits the visitor to by name.
     named: Option<Access>,
+    /// What it admits a group to that the visitor is in.
+    by_group: Option<Access>,
 }
 
 /// Asks PostgreSQL for the services on the hosts of several visits. Not `sql_query`, which would have it read and planned
@@ -275,7 +269,7 @@ struct EachLookup {
 }
 
 impl Query for EachLookup {
-    type SqlType = (BigInt, SqlTypeOf<AsSelect<Service, Pg>>, Nullable<Text>, Nullable<Text>);
+    type SqlType = (BigInt, SqlTypeOf<AsSelect<Service, Pg>>, Nullable<Text>, Nullable<Text>, Nullable<Text>);
 }
 
 impl RunQueryDsl<PgConnection> for EachLookup {}
@@ -289,6 +283,9 @@ impl QueryFragment<Pg> for EachLookup {
                 WHERE token_services.token_id = visit.key_id AND token_services.service_id = services.id)
              , (SELECT max(access) FROM service_admissions
                 WHERE service_admissions.user_id = visit.user_id AND service_admissions.service_id = services.id)
+             , (SELECT max(access) FROM group_members
+                JOIN service_group_admissions ON service_group_admissions.group_id = group_members.group_id
+                WHERE group_members.user_id = visit.user_id AND service_group_admissions.service_id = services.id)
              FROM unnest(",
         );
         out.push_bind_param::<Array<Text>, _>(&self.hosts)?;
@@ -310,8 +307,8 @@ impl ServiceLookup {
         let may_all = self.visitor.filter(|visitor| visitor.key_id.is_none()).map(|_| Access::Write);
         let open = rows.filter(|row| !row.service.kept_in.is_closed());
         let mut decided: Vec<(Service, Permission)> = open
-            .map(|FoundRow { service, scope, named, .. }| {
-                let admission = named.max(service.admits_everyone_to());
+            .map(|FoundRow { service, scope, named, by_group, .. }| {
+                let admission = named.max(by_group).max(service.admits_everyone_to());
                 (service, Permission { scope: scope.or(may_all), admission })
             })
             .collect();

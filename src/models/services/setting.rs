@@ -14,7 +14,7 @@ pub enum SettingKind {
     Truth,
     /// A number, or none.
     Limit,
-    /// Everyone, or a list of logins.
+    /// Everyone, or a list of logins and groups.
     Admitted,
 }
 

@@ -1,108 +1,13 @@
 //! What is said about services: the list of their settings.
 
 use diesel::prelude::*;
-use serde::{Deserialize, Serialize};
 
-use super::setting::{SettingKind, SettingValue, service_settings};
+use super::admitted::{Admitted, Admittee};
+use super::setting::service_settings;
 use crate::db::schema::services;
 
 /// The methods that read unless something else is said.
 const READING_METHODS: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
-
-/// Whom a service admits to read, or to write. Programs and the file write it as `"everyone"`, or as the logins.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(into = "WrittenAdmitted", try_from = "WrittenAdmitted")]
-pub enum Admitted {
-    /// Everybody who has an account.
-    Everyone,
-    /// The people with these logins, which may be none.
-    People(Vec<String>),
-}
-
-impl Admitted {
-    /// The word for everybody.
-    pub const EVERYONE: &'static str = "everyone";
-    /// The word for none.
-    pub const NOBODY: &'static str = "nobody";
-    /// So many are told by name.
-    const NAMED: usize = 5;
-
-    /// What `text` says, as people write it on the command line: one of the two words, or logins with commas between.
-    pub fn of_text(text: &str) -> Self {
-        match text.trim() {
-            Self::EVERYONE => Self::Everyone,
-            Self::NOBODY => Self::nobody(),
-            logins => Self::People(words(logins)),
-        }
-    }
-
-    /// Nobody at all.
-    pub fn nobody() -> Self {
-        Self::People(Vec::new())
-    }
-
-    /// The logins, where people are named.
-    pub fn logins(&self) -> &[String] {
-        match self {
-            Self::Everyone => &[],
-            Self::People(logins) => logins,
-        }
-    }
-
-    /// In words, with every login.
-    pub fn in_full(&self) -> String {
-        match self {
-            Self::People(logins) if !logins.is_empty() => logins.join(", "),
-            other => other.in_words(),
-        }
-    }
-
-    /// In a few words.
-    pub fn in_words(&self) -> String {
-        match self {
-            Self::Everyone => Self::EVERYONE.to_owned(),
-            Self::People(logins) if logins.is_empty() => Self::NOBODY.to_owned(),
-            Self::People(logins) if logins.len() <= Self::NAMED => logins.join(", "),
-            Self::People(logins) => format!("{} people", logins.len()),
-        }
-    }
-}
-
-impl SettingValue for Admitted {
-    const KIND: SettingKind = SettingKind::Admitted;
-
-    fn in_words(&self) -> String {
-        self.in_words()
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum WrittenAdmitted {
-    Word(String),
-    Logins(Vec<String>),
-}
-
-impl From<Admitted> for WrittenAdmitted {
-    fn from(admitted: Admitted) -> Self {
-        match admitted {
-            Admitted::Everyone => Self::Word(Admitted::EVERYONE.to_owned()),
-            Admitted::People(logins) => Self::Logins(logins),
-        }
-    }
-}
-
-impl TryFrom<WrittenAdmitted> for Admitted {
-    type Error = &'static str;
-
-    fn try_from(written: WrittenAdmitted) -> Result<Self, Self::Error> {
-        match written {
-            WrittenAdmitted::Word(word) if word == Self::EVERYONE => Ok(Self::Everyone),
-            WrittenAdmitted::Word(_) => Err("no other word than everyone"),
-            WrittenAdmitted::Logins(logins) => Ok(Self::People(logins)),
-        }
-    }
-}
 
 /// The words of `text`, between which are commas, blanks or ends of lines.
 pub fn words(text: &str) -> Vec<String> {
@@ -214,8 +119,8 @@ impl StoredSettings {
         self.reading_methods.split(' ').filter(|method| !method.is_empty())
     }
 
-    /// All settings, where these people are named besides.
-    pub(super) fn with_people(&self, readers: Vec<String>, writers: Vec<String>) -> ServiceSettings {
+    /// All settings, where these are named besides.
+    pub(super) fn admitting(&self, readers: Vec<Admittee>, writers: Vec<Admittee>) -> ServiceSettings {
         ServiceSettings {
             title: self.title.clone(),
             host: self.host.clone(),
@@ -225,8 +130,8 @@ impl StoredSettings {
             classic_keys: self.classic_keys,
             key_parameter: self.key_parameter,
             requests_per_minute: self.requests_per_minute,
-            readers: if self.everyone_reads { Admitted::Everyone } else { Admitted::People(readers) },
-            writers: if self.everyone_writes { Admitted::Everyone } else { Admitted::People(writers) },
+            readers: if self.everyone_reads { Admitted::Everyone } else { Admitted::These(readers) },
+            writers: if self.everyone_writes { Admitted::Everyone } else { Admitted::These(writers) },
         }
     }
 }
@@ -236,6 +141,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::models::services::setting::SettingKind;
 
     /// What comes of it when a program says that `field` is `value`.
     fn set(field: ServiceField, value: Value) -> Result<ServiceSettings, SettingKind> {
@@ -258,13 +164,13 @@ mod tests {
             ("key_parameter", json!(true)),
             ("requests_per_minute", json!(60)),
             ("readers", json!("everyone")),
-            ("writers", json!(["alice", "bob"])),
+            ("writers", json!(["alice", "group:QA team", "bob"])),
         ] {
             let field = ServiceField::of_text(name).expect(name);
             assert!(ServiceField::SETTINGS.contains(&field), "{name}");
             let after = set(field, value).expect(name);
             told.extend(after.told_since(&before));
-            assert_eq!(after.stored().with_people(after.readers.logins().into(), after.writers.logins().into()), after);
+            assert_eq!(after.stored().admitting(after.readers.named().into(), after.writers.named().into()), after);
             assert_eq!(ServiceChanges::to(after.clone()).applied_to(&before), after, "{name}");
         }
         let expected = [
@@ -277,7 +183,7 @@ mod tests {
             "key parameter: yes",
             "requests per minute: 60",
             "readers: everyone",
-            "writers: alice, bob",
+            "writers: alice, group:QA team, bob",
         ];
         assert_eq!(told, expected);
         assert_eq!(told.len(), ServiceField::SETTINGS.len(), "a new one stands here, too");

@@ -7,10 +7,10 @@ use chrono::{NaiveDate, TimeDelta};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Date, Text, Timestamp as SqlTimestamp};
 
-use super::service::KeptIn;
 use crate::clock::{Timestamp, ahead_of};
 use crate::db::DbConnection;
 use crate::db::schema::{service_use_counts, service_uses, services, tokens};
+use crate::models::kept_in::KeptIn;
 
 /// How many days are shown, including today.
 pub const DAYS: usize = 90;

@@ -86,12 +86,12 @@ fn list_of_keys(login: &str) -> String {
 }
 
 /// What people call somebody. A service account has one name.
-fn full_name(user: &User) -> String {
+pub(super) fn full_name(user: &User) -> String {
     format!("{} {}", user.firstname, user.lastname).trim().to_owned()
 }
 
 /// The label beside a person's name; `None` for an active account, which needs no label.
-fn status_label(status: UserStatus) -> Option<&'static str> {
+pub(super) fn status_label(status: UserStatus) -> Option<&'static str> {
     match status {
         UserStatus::Active => None,
         UserStatus::Registered => Some("Not yet activated"),

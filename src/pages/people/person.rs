@@ -10,8 +10,10 @@ use crate::app::App;
 use crate::callers::session_user::AdminSession;
 use crate::http::address::id_of;
 use crate::http::error::AppError;
+use crate::models::groups::group::Group;
 use crate::models::people::service_account::owners_of;
 use crate::models::people::user::{User, UserStatus};
+use crate::pages::groups;
 use crate::pages::keys::KeyPanel;
 use crate::pages::moment::Moment;
 use crate::pages::shell::{Flash, Shell, page, see_other};
@@ -43,6 +45,8 @@ struct PersonPage {
     password_set: Option<Moment>,
     keys: [KeyPanel; 2],
     tokens: Vec<ShownToken>,
+    /// The groups that they are in, by path and name.
+    groups: Vec<(String, String)>,
     /// Where the list of everybody's keys shows those of this person.
     list_path: String,
     /// The people who own it, if it is a service account.
@@ -79,7 +83,9 @@ pub async fn show(
     let path = path_of(user.id);
     let Holdings { keys, tokens, .. } = holdings(&app, &user).await?;
     let id = user.id;
-    let owners = app.database.read(move |connection| owners_of(connection, id)).await?;
+    let found =
+        app.database.read(move |connection| Ok((owners_of(connection, id)?, Group::of_person(connection, id)?)));
+    let (owners, groups) = found.await?;
     let (last, label) = match user.status {
         UserStatus::Active => ("lock", "Lock"),
         UserStatus::Registered => ("unlock", "Activate"),
@@ -98,6 +104,7 @@ pub async fn show(
         tokens,
         has_no_owner: owners.iter().all(|owner| !owner.is_active()),
         owners,
+        groups: groups.into_iter().map(|group| (groups::path_of(group.id), group.name)).collect(),
         action: (user.id != me.user.id).then(|| Action { path: format!("{path}/{last}"), label }),
         path,
         user,

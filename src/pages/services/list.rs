@@ -13,8 +13,8 @@ use crate::callers::session_user::AdminSession;
 use crate::clock::Timestamp;
 use crate::http::error::AppError;
 use crate::models::natural::natural_key;
+use crate::models::services::admitted::Admitted;
 use crate::models::services::overview::ServiceOverview;
-use crate::models::services::settings::Admitted;
 use crate::pages::moment::Moment;
 use crate::pages::shell::{Flash, Shell, page};
 

@@ -16,8 +16,9 @@ use actix_web::HttpRequest;
 use crate::app::App;
 use crate::http::address::id_of;
 use crate::http::error::AppError;
+use crate::models::kept_in::KeptIn;
 use crate::models::services::overview::{Dependents, ServiceOverview};
-use crate::models::services::service::{KeptIn, Service};
+use crate::models::services::service::Service;
 
 /// The service whom the address names.
 async fn service(app: &App, request: &HttpRequest) -> Result<ServiceOverview, AppError> {

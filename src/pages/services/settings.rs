@@ -6,8 +6,9 @@ use serde::Deserialize;
 use crate::clock::parse_without_zone;
 use crate::http::error::AppError;
 use crate::models::rules::FieldError;
+use crate::models::services::admitted::{Admitted, Admittee};
 use crate::models::services::service::Service;
-use crate::models::services::settings::{Admitted, ServiceChanges, ServiceField, ServiceSettings, words};
+use crate::models::services::settings::{ServiceChanges, ServiceField, ServiceSettings, words};
 use crate::pages::form::{Checkbox, Choice, Field};
 
 /// What is sent where those are admitted who are named, if anybody is.
@@ -54,7 +55,7 @@ impl ServiceForm {
         let ticked = |is: bool| if is { Checkbox::ticked() } else { Checkbox::default() };
         let choice = |admitted: &Admitted| match admitted {
             Admitted::Everyone => Admitted::EVERYONE.to_owned(),
-            Admitted::People(_) => PEOPLE.to_owned(),
+            Admitted::These(_) => PEOPLE.to_owned(),
         };
         Self {
             name: Field::default(),
@@ -67,9 +68,9 @@ impl ServiceForm {
             key_parameter: ticked(settings.key_parameter),
             requests_per_minute: settings.requests_per_minute.map(|limit| limit.to_string()).unwrap_or_default().into(),
             may_read: choice(&settings.readers),
-            readers: settings.readers.logins().join("\n").into(),
+            readers: settings.readers.in_lines().into(),
             may_write: choice(&settings.writers),
-            writers: settings.writers.logins().join("\n").into(),
+            writers: settings.writers.in_lines().into(),
             seen: String::new(),
             error_summary: Vec::new(),
         }
@@ -77,9 +78,9 @@ impl ServiceForm {
 
     /// The settings that it asks for.
     pub fn settings(&self) -> ServiceSettings {
-        let admitted = |choice: &str, logins: &str| match choice {
+        let admitted = |choice: &str, list: &str| match choice {
             Admitted::EVERYONE => Admitted::Everyone,
-            _ => Admitted::People(words(logins)),
+            _ => Admitted::These(Admittee::of_text(list)),
         };
         let limit = self.requests_per_minute.value.trim();
         ServiceSettings {
@@ -174,7 +175,7 @@ fn choices(id: &str, chosen: &str) -> Vec<Choice> {
         detail: String::new(),
         is_chosen: (chosen == Admitted::EVERYONE) == (value == Admitted::EVERYONE),
     };
-    let all = [choice(Admitted::EVERYONE, "Everyone with an account"), choice(PEOPLE, "Only these people")];
+    let all = [choice(Admitted::EVERYONE, "Everyone with an account"), choice(PEOPLE, "Only these people and groups")];
     Choice::numbered(id, all.into_iter())
 }
 
@@ -227,7 +228,7 @@ pub fn who_reads(settings: &ServiceSettings, told: impl Fn(&Admitted) -> String)
     match (&settings.readers, &settings.writers) {
         _ if settings.anonymous_reads => "anybody, even without a key".to_owned(),
         (_, Admitted::Everyone) => Admitted::EVERYONE.to_owned(),
-        (Admitted::People(readers), Admitted::People(writers)) if readers.is_empty() && !writers.is_empty() => {
+        (Admitted::These(readers), Admitted::These(writers)) if readers.is_empty() && !writers.is_empty() => {
             "everyone with write access".to_owned()
         }
         (readers, _) => told(readers),

@@ -7,7 +7,8 @@ mod paths;
 mod rates;
 
 use latchkey::models::people::user::User;
-use latchkey::models::services::settings::{Admitted, ServiceSettings};
+use latchkey::models::services::admitted::Admitted;
+use latchkey::models::services::settings::ServiceSettings;
 use reqwest::RequestBuilder;
 
 use crate::support::*;

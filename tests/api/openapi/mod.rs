@@ -186,6 +186,7 @@ async fn every_field_that_is_answered_is_described(#[values(Sqlite, Postgres)] d
     every_answer_about_keys_is_described(&site, &root, &mut description).await;
     every_answer_about_a_service_account_is_described(&site, &root, &mut description).await;
     every_answer_about_services_is_described(&site, &root, &bob, &mut description).await;
+    every_answer_about_groups_is_described(&site, &root, &bob, &mut description).await;
     every_answer_about_everybodys_keys_is_described(&site, &root, &mut description).await;
     let feed = Answer::of(site.get(&format!("/activity.atom?key={}", atom.secret))).await;
     description.holds("/activity.atom", &get, &feed);
@@ -413,6 +414,62 @@ async fn every_answer_about_services_is_described(site: &Site, root: &User, bob:
     }
 }
 
+async fn every_answer_about_groups_is_described(site: &Site, root: &User, bob: &User, description: &mut Description) {
+    let (own, bobs) = (site.add_key(root, TokenAction::Api).await, site.add_key(bob, TokenAction::Api).await);
+    let gone = Key { id: 4711, secret: String::new() };
+    let writers = json!({"name": "Writers", "members": ["bob"]});
+    let (get, post, patch, delete) = (Method::GET, Method::POST, Method::PATCH, Method::DELETE);
+    let (list, one) = ("/admin/groups.json", "/admin/groups/{id}.json");
+    let members = "/admin/groups/{id}/members.json";
+    let mut id = 4711;
+    for (status, method, path, by, body) in [
+        (404, &get, one, &own, json!(null)),
+        (404, &patch, one, &own, json!({})),
+        (404, &delete, one, &own, json!(null)),
+        (404, &get, members, &own, json!(null)),
+        (404, &patch, members, &own, json!({"add": ["bob"]})),
+        (201, &post, list, &own, writers.clone()),
+        (422, &post, list, &own, writers.clone()),
+        (400, &post, list, &own, json!([])),
+        (403, &post, list, &bobs, writers.clone()),
+        (401, &post, list, &gone, writers),
+        (200, &get, list, &own, json!(null)),
+        (403, &get, list, &bobs, json!(null)),
+        (200, &get, one, &own, json!(null)),
+        (200, &patch, one, &own, json!({"name": "Authors"})),
+        (422, &patch, one, &own, json!({"name": "a, b"})),
+        (400, &patch, one, &own, json!([])),
+        (200, &get, members, &own, json!(null)),
+        (403, &get, members, &bobs, json!(null)),
+        (200, &patch, members, &own, json!({"add": ["root"], "remove": ["bob"]})),
+        (422, &patch, members, &own, json!({"add": ["nobody"]})),
+        (400, &patch, members, &own, json!([])),
+        (204, &delete, one, &own, json!(null)),
+    ] {
+        let request = site.request(method.clone(), &path.replace("{id}", &id.to_string()));
+        let request = request.header("X-Redmine-API-Key", &by.secret);
+        let answer = Answer::of(if body.is_null() { request } else { request.json(&body) }).await;
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.text);
+        description.holds(path, method, &answer);
+        if status == 201 {
+            id = answer.json()["id"].as_i64().expect("an id");
+        }
+    }
+    for (address, method) in [("/admin/groups.json?offset=x", &get), ("/admin/groups/1/members.json?limit=0", &get)] {
+        let request = site.request(method.clone(), address).header("X-Redmine-API-Key", &own.secret);
+        let answer = Answer::of(request).await;
+        let path = if address.contains("members") { members } else { list };
+        assert_eq!(answer.status, 422, "{address}: {}", answer.text);
+        description.holds(path, method, &answer);
+    }
+    let kept = site.add_group("Kept", &[]).await;
+    site.database.execute("UPDATE groups SET kept_in = 'file'");
+    let request = site.request(delete.clone(), &format!("/admin/groups/{}.json", kept.id));
+    let answer = Answer::of(request.header("X-Redmine-API-Key", &own.secret)).await;
+    assert_eq!(answer.status, 422, "{}", answer.text);
+    description.holds(one, &delete, &answer);
+}
+
 /// What is just long enough is taken, and one character more, or less, is not.
 #[rstest]
 #[tokio::test]
@@ -425,11 +482,13 @@ async fn lengths_are_described_as_they_are(#[values(Sqlite, Postgres)] db: Db) {
     let mut tried = BTreeSet::new();
     let token = site.add_access_token(&root, "account:read", "30d").await;
     let service = site.add_service("wiki", ServiceSettings::new("Wiki", "wiki.example.org")).await;
+    let group = site.add_group("Writers", &["bob"]).await;
     for (schema, method, path, letter) in [
         ("AccountChanges", Method::PUT, "/my/account.json".to_owned(), "a"),
         ("PersonChanges", Method::PUT, format!("/users/{}.json", bob.id), "b"),
         ("KeyChanges", Method::PATCH, format!("/my/tokens/{}.json", token.id), "c"),
         ("ServiceChanges", Method::PATCH, format!("/admin/services/{}.json", service.id), "d"),
+        ("GroupChanges", Method::PATCH, format!("/admin/groups/{}.json", group.id), "e"),
     ] {
         let properties = description.document["components"]["schemas"][schema]["properties"].as_object();
         for (field, property) in properties.expect("properties") {
@@ -463,5 +522,5 @@ async fn lengths_are_described_as_they_are(#[values(Sqlite, Postgres)] db: Db) {
             }
         }
     }
-    assert_eq!(tried.len(), 11, "{tried:?}");
+    assert_eq!(tried.len(), 12, "{tried:?}");
 }

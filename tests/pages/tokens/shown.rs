@@ -1,6 +1,7 @@
 //! The page of one access token.
 
-use latchkey::models::services::settings::{Admitted, ServiceSettings};
+use latchkey::models::services::admitted::Admitted;
+use latchkey::models::services::settings::ServiceSettings;
 use rstest::rstest;
 
 use super::*;

@@ -1,0 +1,6 @@
+//! Groups: named sets of people, whom services admit together.
+
+pub mod administration;
+pub mod group;
+pub mod member_changes;
+pub mod overview;
