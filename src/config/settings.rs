@@ -135,7 +135,7 @@ pub struct Config {
     #[arg(default_value = "24h", value_parser = span_within(SHORTEST, LONGEST))]
     pub idempotency_retention: Span,
 
-    /// A TOML file that defines services, read at startup [default: none]
+    /// A TOML file that defines services and groups, read at startup [default: none]
     #[arg(long, global = true, env = "LATCHKEY_SERVICES", value_name = "FILE")]
     pub services: Option<PathBuf>,
 

@@ -40,11 +40,13 @@ impl Kept {
         process.terminate();
         let entries = process.log();
         let entries = entries.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let told = entries.filter(|entry| entry["service"].is_string() || entry["services"].is_string());
+        let told = entries
+            .filter(|entry| ["service", "services", "group", "groups"].iter().any(|name| entry[name].is_string()));
         told.map(|entry| {
             let of = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
             let message = of("message").split([':', ';', ',']).next().expect("a message").to_owned();
-            format!("{} {message} {}", of("service") + &of("services"), of("logins")).trim_end().to_owned()
+            let what = of("service") + &of("services") + &of("group");
+            format!("{what} {message} {}", of("logins") + &of("groups")).trim().to_owned()
         })
         .collect()
     }
@@ -139,8 +141,9 @@ fn the_file_of_the_documentation_is_taken_as_it_stands(#[values(Sqlite, Postgres
     let (_, after) = document.split_once("\n    [services.wiki]\n").expect("the file");
     let block = after.lines().take_while(|line| line.is_empty() || line.starts_with("    ")).collect::<Vec<_>>();
     let text = format!("[services.wiki]\n{}\n", block.join("\n"));
-    assert_eq!(kept.serve(&text), ["wiki service added", "files service added"]);
+    assert_eq!(kept.serve(&text), ["QA team group added", "wiki service added", "files service added"]);
     assert_eq!(kept.service("wiki")["writers"], json!(["alice", "bob"]));
+    assert_eq!(kept.service("files")["readers"], json!(["group:QA team", "alice"]));
     assert_eq!(kept.service("files")["reading_methods"], json!(["GET", "HEAD", "OPTIONS", "PROPFIND"]));
 }
 
@@ -238,7 +241,20 @@ fn a_file_that_is_wrong_stops_the_start_and_changes_nothing(#[values(Sqlite, Pos
     kept.run(&["service", "add", "files", "--host=files.example.org"]);
     for (text, told) in [
         ("[services.wiki\n", "FILE, line 1: this is not valid TOML: "),
-        ("\n[service.wiki]\n", "FILE, line 2: unknown table \"service\": use tables such as [services.wiki]"),
+        (
+            "\n[service.wiki]\n",
+            "FILE, line 2: unknown table \"service\": use tables such as [services.wiki] or [groups.Writers]",
+        ),
+        ("groups = 1", "FILE, line 1: groups must be tables such as [groups.Writers]"),
+        ("[groups.\"a, b\"]", "FILE, line 1: group a, b: Name cannot have a comma"),
+        ("[groups.\" a\"]", "FILE, line 1: group  a: Name cannot begin or end with a blank"),
+        ("[groups.a]\nmembers = \"alice\"", "FILE, line 2: group a: Members must be an array of logins"),
+        ("[groups.a]\nmember = []", "FILE, line 2: group a: unknown setting \"member\": use members"),
+        ("[groups.a]\n[groups.A]", "FILE, line 2: group A: a has the same name, as case does not count"),
+        (
+            "[groups.a]\nmembers = [\"group:b\"]",
+            "FILE, line 2: group a: group:b cannot be a member, as it is a group: name its members",
+        ),
         ("services = 1", "FILE, line 1: services must be tables such as [services.wiki]"),
         ("[services]\nwiki = 1", "FILE, line 2: \"wiki\" must be a table such as [services.wiki]"),
         ("[services.Wiki]\nhost = \"h\"", "FILE, line 1: service Wiki: Name can only have lowercase letters"),
@@ -321,4 +337,65 @@ fn several_that_start_at_once_with_the_same_file_all_serve(#[values(Sqlite, Post
     assert_eq!(added.sum::<usize>(), 20, "each is added once");
     assert_eq!(kept.services().as_array().expect("services").len(), 20);
     assert_eq!(kept.database.number("SELECT count(*) AS number FROM service_admissions"), 20);
+}
+
+/// "A group of the file stands under the rules of services: checked first, taken over, closed when it leaves, never deleted."
+#[rstest]
+fn a_group_of_the_file_is_filled_emptied_and_taken_over_as_services_are(#[values(Sqlite, Postgres)] db: Db) {
+    let kept = Kept::new(db);
+    kept.latchkey.add_user("bob", PASSWORD);
+    let show =
+        |name: &str| -> Value { serde_json::from_str(&kept.run(&["group", "show", name, "--json"])).expect("JSON") };
+    let writers = |members: &str| format!("[groups.Writers]\nmembers = {members}\n");
+    let wiki = "[services.wiki]\nhost = \"h\"\nwriters = [\"group:writers\", \"group:Nobodies\"]\n";
+    let nobodies = "wiki no groups have these names Nobodies";
+    // What comes after it in the file finds it, and so does what stands before it.
+    let text = format!("{wiki}{}", writers("[\"ALICE\", \"carol\"]"));
+    let carol = "Writers no accounts have these logins carol";
+    assert_eq!(kept.serve(&text), ["Writers group added", carol, "wiki service added", nobodies]);
+    assert_eq!(kept.serve(&text), [carol, nobodies], "only what was changed is told");
+    let shown = show("Writers");
+    assert_eq!((&shown["logins"], &shown["kept_in"]), (&json!(["alice"]), &json!("file")));
+    assert_eq!(kept.service("wiki")["writers"], json!(["group:Writers"]));
+    for arguments in [
+        &["group", "members", "Writers", "--add=bob"][..],
+        &["group", "rename", "Writers", "Authors"],
+        &["group", "delete", "Writers", "--yes"],
+    ] {
+        let line = kept.latchkey.run(arguments).refused(1);
+        let told = "The group Writers is defined in the file that LATCHKEY_SERVICES names: change it there and restart";
+        assert!(line.contains(told), "{line}");
+    }
+    kept.add_key();
+    let text = format!("{wiki}{}", writers("[\"alice\", \"bob\"]"));
+    assert_eq!(kept.serve(&text), ["Writers group changed", nobodies]);
+    assert_eq!(show("Writers")["logins"], json!(["alice", "bob"]));
+
+    assert_eq!(kept.serve(wiki), ["Writers group closed", nobodies]);
+    let shown = show("Writers");
+    assert_eq!((&shown["logins"], &shown["kept_in"]), (&json!([]), &json!("left_file")));
+    assert_eq!(kept.service("wiki")["writers"], json!(["group:Writers"]), "it is still named");
+    let line = kept.latchkey.run(&["group", "members", "Writers", "--add=bob"]).refused(1);
+    assert!(
+        line.contains("is no longer in the file that LATCHKEY_SERVICES names: put it back there, or delete it"),
+        "{line}"
+    );
+    assert_eq!(kept.serve(&text), ["Writers group open again", nobodies]);
+    assert_eq!(show("Writers")["id"], shown["id"]);
+    assert_eq!(show("Writers")["logins"], json!(["alice", "bob"]));
+    assert_eq!(kept.serve_with(&[]).len(), 2, "a process without a file warns of both");
+
+    // One that administrators keep, under a name in another case.
+    kept.run(&["group", "add", "readers", "--members=bob"]);
+    let both = format!("{text}[groups.Readers]\nmembers = [\"alice\"]\n");
+    assert_eq!(kept.serve(&both), ["Readers group taken over", nobodies]);
+    let shown = show("Readers");
+    assert_eq!((&shown["name"], &shown["logins"]), (&json!("Readers"), &json!(["alice"])));
+    let told = kept.run(&["audit", "--action=group_changed"]);
+    for what in ["Writers: it is closed, as it is no longer", "Readers: its members now come from the services file"] {
+        assert!(told.contains(what), "{what}: {told}");
+    }
+    kept.serve("");
+    kept.run(&["group", "delete", "Writers", "--yes"]);
+    assert_eq!(kept.run(&["group", "list"]).lines().count(), 2, "Readers stays, closed");
 }

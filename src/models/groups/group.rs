@@ -105,6 +105,14 @@ impl Group {
         }
     }
 
+    /// The names of those whose members are kept there, in order.
+    ///
+    /// # Errors
+    /// Returns an error if the query fails.
+    pub fn names_kept_in(connection: &mut DbConnection, kept_in: KeptIn) -> QueryResult<Vec<String>> {
+        groups::table.filter(groups::kept_in.eq(kept_in)).order(groups::folded).select(groups::name).load(connection)
+    }
+
     /// Every group, in the order in which people count.
     ///
     /// # Errors

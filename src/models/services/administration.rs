@@ -215,7 +215,7 @@ pub(super) fn record(tx: &mut Tx<'_>, action: EventAction, detail: String) -> Qu
 
 /// Has everybody else wait who wants to change services, until the transaction ends; whoever only reads them goes on,
 /// and so do foreign keys that refer to them. SQLite has one writer anyway.
-pub(super) fn lock_all(connection: &mut DbConnection) -> QueryResult<()> {
+pub(crate) fn lock_all(connection: &mut DbConnection) -> QueryResult<()> {
     if let DbConnection::Postgres(postgres) = connection {
         diesel::sql_query("LOCK TABLE services IN SHARE ROW EXCLUSIVE MODE").execute(postgres)?;
     }
