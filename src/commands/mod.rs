@@ -57,7 +57,7 @@ enum Command {
     /// Add, list, change, lock, unlock and delete people, and set their passwords
     #[command(subcommand)]
     User(user::Command),
-    /// Import people and keys from Redmine
+    /// Import people, their keys and groups from Redmine
     #[command(subcommand)]
     Import(import::Command),
     /// Add, list, show, rotate and revoke keys

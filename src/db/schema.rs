@@ -87,6 +87,23 @@ diesel::table! {
 }
 
 diesel::table! {
+    imported_group_members (source_group_id, source_user_id) {
+        source_group_id -> BigInt,
+        source_user_id -> BigInt,
+    }
+}
+
+diesel::table! {
+    imported_groups (source_id) {
+        source_id -> BigInt,
+        group_id -> BigInt,
+        name -> Text,
+        given_name -> Text,
+        identity -> Text,
+    }
+}
+
+diesel::table! {
     imported_tokens (digest) {
         digest -> Binary,
         source_user_id -> BigInt,
@@ -274,6 +291,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     group_members,
     groups,
     idempotency_keys,
+    imported_group_members,
+    imported_groups,
     imported_tokens,
     imported_users,
     key_endings,

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::hashing::{PasswordPlan, Wrapped};
-use super::ids::{PersonIds, reserve_token_ids};
+use super::ids::{RowIds, reserve_token_ids};
 use super::options::{Conflicts, ImportError, Mode, Options, Passwords};
 use super::redmine::{MovedKey, SourcePassword, SourcePerson};
 use super::report::{Kind, Report};
@@ -32,7 +32,7 @@ pub struct Applied<'a> {
     /// The passwords, hashed once more.
     pub wrapped: &'a Wrapped,
     /// The ids of people who are new here.
-    pub ids: &'a mut PersonIds,
+    pub ids: &'a mut RowIds,
     /// The report.
     pub report: &'a mut Report,
 }

@@ -1,6 +1,7 @@
-//! Imports people and their keys from Redmine: all of them or none, and again whenever something has changed there.
+//! Imports people, their keys and their groups from Redmine: all of them or none, and again whenever something has changed there.
 
 pub mod apply;
+pub mod groups;
 pub mod hashing;
 pub mod ids;
 pub mod options;
@@ -16,7 +17,7 @@ use diesel::result::Error as QueryError;
 
 use self::apply::Applied;
 use self::hashing::Wrapped;
-use self::ids::PersonIds;
+use self::ids::{RowIds, Table};
 use self::options::{ImportError, Mode, Options, PAGE};
 use self::progress::Progress;
 use self::redmine::Redmine;
@@ -80,7 +81,7 @@ fn write_all(
         report.totals.keys.left_out += 1;
         report.note(entry);
     }
-    let mut ids = PersonIds::reserve(connection, redmine.last_person()?)?;
+    let mut ids = RowIds::reserve(connection, Table::Users, redmine.last_person()?)?;
     progress.begin("moving in", redmine.count_people()?);
     let mut after = i64::MIN;
     while let Some(page) = redmine.page(after, PAGE)? {
@@ -92,6 +93,7 @@ fn write_all(
     }
     progress.end();
     ids.move_sequence(connection)?;
+    groups::move_in(redmine, connection, options, report)?;
     // Finish the report before the commit: if it cannot be written, the import is rolled back.
     Ok(report.finish()?)
 }

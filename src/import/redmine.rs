@@ -1,4 +1,4 @@
-//! Reads people and their keys from Redmine's database, and applies Latchkey's rules to them. A note says what had to
+//! Reads people, their keys and groups from Redmine's database, and applies Latchkey's rules to them. A note says what had to
 //! be adapted.
 //!
 //! It is a long file because what each column of Redmine's tables means is decided in one place.
@@ -6,11 +6,12 @@
 use chrono::{DateTime, SubsecRound};
 use chrono_tz::Tz;
 
-use super::report::{Entry, Kind};
+use super::report::{About, Entry, Kind};
 use super::source::{Cell, Source, SourceError};
 use super::zone::{self, Reading};
 use crate::auth::passwords::redmine::RedmineHash;
 use crate::clock::{Timestamp, parse_without_zone};
+use crate::models::groups::group::LONGEST_NAME;
 use crate::models::keys::token::TokenAction;
 use crate::models::people::user::{Profile, UserStatus, login_errors, mail_errors, normalized_mail};
 use crate::models::visible::{is_invisible, without_invisible};
@@ -47,6 +48,23 @@ pub struct Redmine {
     source: Source,
     user_columns: Vec<String>,
     token_columns: Vec<String>,
+    has_members: bool,
+}
+
+/// A group of people in Redmine, with Latchkey's rules for names applied.
+pub struct SourceGroup {
+    /// The id in Redmine.
+    pub source_id: i64,
+    /// The name in Redmine, for the report.
+    pub called: String,
+    /// The name.
+    pub name: String,
+    /// When the group was made.
+    pub created_on: Timestamp,
+    /// A value that tells whether the id still belongs to the same group: the creation time of the row.
+    pub identity: String,
+    /// The remarks for the report.
+    pub notes: Vec<Note>,
 }
 
 /// A page of rows as they were read, of people in the order of their ids.
@@ -153,7 +171,31 @@ impl SourcePerson {
     pub fn entries(&mut self) -> impl Iterator<Item = Entry> {
         let (user_id, called) = (self.source_id, self.called.clone());
         let notes = std::mem::take(&mut self.notes).into_iter();
-        notes.map(move |Note { kind, found, done }| Entry { kind, user_id, login: called.clone(), found, done })
+        notes.map(move |Note { kind, found, done }| Entry {
+            kind,
+            about: About::User { user_id, login: called.clone() },
+            found,
+            done,
+        })
+    }
+}
+
+impl SourceGroup {
+    /// Adds a remark.
+    pub fn note(&mut self, kind: Kind, found: impl Into<String>, done: impl Into<String>) {
+        self.notes.push(Note::new(kind, found, done));
+    }
+
+    /// The remarks as entries of the report.
+    pub fn entries(&mut self) -> impl Iterator<Item = Entry> {
+        let (group_id, called) = (self.source_id, self.called.clone());
+        let notes = std::mem::take(&mut self.notes).into_iter();
+        notes.map(move |Note { kind, found, done }| Entry {
+            kind,
+            about: About::Group { group_id, name: called.clone() },
+            found,
+            done,
+        })
     }
 }
 
@@ -175,7 +217,8 @@ impl Redmine {
         let user_columns = columns("users", &["id", "login", "firstname", "lastname", "type", "status"])?;
         let token_columns = columns("tokens", &["id", "user_id", "action", "value"])?;
         columns("email_addresses", &["user_id", "address", "is_default"])?;
-        Ok(Self { source, user_columns, token_columns })
+        let has_members = !source.columns("groups_users")?.is_empty();
+        Ok(Self { source, user_columns, token_columns, has_members })
     }
 
     /// Begins a transaction that reads a snapshot: all rows are as of the same moment.
@@ -212,7 +255,7 @@ impl Redmine {
     /// Returns an error if the query fails.
     pub fn left_behind(&mut self) -> Result<Vec<(String, u64)>, SourceError> {
         let users = self.source.select(["coalesce(type, '')", "count(*)"])
-            + " FROM users WHERE type <> 'User' OR type IS NULL GROUP BY type";
+            + " FROM users WHERE type NOT IN ('User', 'Group') OR type IS NULL GROUP BY type";
         let tokens = self.source.select(["coalesce(action, '')", "count(*)"])
             + " FROM tokens WHERE action NOT IN ('api', 'feeds') OR action IS NULL GROUP BY action";
         let mut all = Vec::new();
@@ -238,12 +281,39 @@ impl Redmine {
         let rows: Vec<[Cell; 3]> = self.source.rows(&query)?;
         let entry = |[id, action, user_id]: [Cell; 3]| Entry {
             kind: Kind::KeyOfNobody,
-            user_id: number(&user_id).unwrap_or_default(),
-            login: String::new(),
+            about: About::User { user_id: number(&user_id).unwrap_or_default(), login: String::new() },
             found: format!("the {} key with the id {} belongs to no imported person", lossy(&action), lossy(&id)),
             done: "left out".into(),
         };
         Ok(rows.into_iter().map(entry).collect())
+    }
+
+    /// The groups of people, in the order of their ids. Those that Redmine has by itself, of everybody who is in no group
+    /// or has not signed in, are none.
+    ///
+    /// # Errors
+    /// Returns an error if the query fails.
+    pub fn groups(&mut self, zone: Tz, now: Timestamp) -> Result<Vec<SourceGroup>, SourceError> {
+        let created_on = if self.user_columns.iter().any(|it| it == "created_on") { "created_on" } else { "NULL" };
+        let query = self.source.select(["id", "lastname", created_on]) + " FROM users WHERE type = 'Group' ORDER BY id";
+        let rows: Vec<[Cell; 3]> = self.source.rows(&query)?;
+        let group = |[id, name, created_on]: [Cell; 3]| {
+            Some(Reader { zone, now, notes: Vec::new() }.group(number(&id)?, &name, &created_on))
+        };
+        Ok(rows.into_iter().filter_map(group).collect())
+    }
+
+    /// The ids of the members of a group.
+    ///
+    /// # Errors
+    /// Returns an error if the query fails.
+    pub fn members_of(&mut self, group_id: i64) -> Result<Vec<i64>, SourceError> {
+        if !self.has_members {
+            return Ok(Vec::new());
+        }
+        let query = self.source.select(["user_id"]) + &format!(" FROM groups_users WHERE group_id = {group_id}");
+        let rows: Vec<[Cell; 1]> = self.source.rows(&query)?;
+        Ok(rows.into_iter().filter_map(|[id]| number(&id)).collect())
     }
 
     /// The next people in the order of their ids: at most `most` with ids above `after`; `None` if there are no more.
@@ -424,6 +494,25 @@ impl Reader {
             notes: self.notes,
             unusable_keys,
         }
+    }
+
+    fn group(mut self, source_id: i64, name: &Cell, created_on: &Cell) -> SourceGroup {
+        let called = shortened(&lossy(name));
+        let identity = parse_time(created_on).map_or_else(String::new, |time| time.trunc_subsecs(0).to_string());
+        let (whole, _) = self.text("name", name);
+        // A list of names has commas between them.
+        let plain = without_invisible(&whole).replace(',', " ");
+        let name: String = plain.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(LONGEST_NAME).collect();
+        let name = if name.is_empty() { format!("redmine-{source_id}") } else { name.trim_end().to_owned() };
+        if name != whole.trim() {
+            self.note(
+                Kind::GroupName,
+                format!("{} cannot be a name", quoted(&Some(whole.into()))),
+                format!("called {name:?}"),
+            );
+        }
+        let created_on = self.time("created_on", created_on, Of::Earlier).unwrap_or(self.now);
+        SourceGroup { source_id, called, name, created_on, identity, notes: self.notes }
     }
 
     fn note(&mut self, kind: Kind, found: impl Into<String>, done: impl Into<String>) {

@@ -2,6 +2,7 @@
 //! written as JSON.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -57,6 +58,12 @@ pub enum Kind {
     PersonDeleted,
     /// The key was revoked or reset here.
     KeyEnded,
+    /// The group has another id here.
+    GroupId,
+    /// Another group has the name, or it breaks a rule.
+    GroupName,
+    /// The group was deleted here.
+    GroupDeleted,
     /// Something was changed in the source since it was imported.
     Changed,
 }
@@ -85,6 +92,9 @@ impl Kind {
             Self::Conflict => "Changed in Latchkey since",
             Self::PersonDeleted => "People deleted in Latchkey since",
             Self::KeyEnded => "Keys revoked or reset in Latchkey since",
+            Self::GroupId => "Groups whose id has changed",
+            Self::GroupName => "Groups whose name could not be kept",
+            Self::GroupDeleted => "Groups deleted in Latchkey since",
             Self::Changed => "Changed in Redmine since",
         }
     }
@@ -95,14 +105,42 @@ impl Kind {
 pub struct Entry {
     /// The kind of remark.
     pub kind: Kind,
-    /// The person's id in the source.
-    pub user_id: i64,
-    /// Their login in the source.
-    pub login: String,
+    /// What the row is.
+    #[serde(flatten)]
+    pub about: About,
     /// What was found.
     pub found: String,
     /// What was done about it.
     pub done: String,
+}
+
+/// What a remark is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum About {
+    /// A person, or a key of theirs.
+    User {
+        /// The person's id in the source.
+        user_id: i64,
+        /// Their login in the source.
+        login: String,
+    },
+    /// A group.
+    Group {
+        /// The group's id in the source.
+        group_id: i64,
+        /// Its name in the source.
+        name: String,
+    },
+}
+
+impl fmt::Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User { user_id, login } => write!(f, "user {user_id} ({login})"),
+            Self::Group { group_id, name } => write!(f, "group {group_id} ({name})"),
+        }
+    }
 }
 
 /// The totals of an import.
@@ -112,6 +150,8 @@ pub struct Totals {
     pub people: PeopleTotals,
     /// The totals of keys.
     pub keys: KeyTotals,
+    /// The totals of groups.
+    pub groups: GroupTotals,
     /// The number of rows that are not imported, by what they are.
     pub left_behind: BTreeMap<String, u64>,
 }
@@ -148,6 +188,25 @@ pub struct KeyTotals {
     pub unchanged: u64,
     /// The keys that were not imported; each has an entry that says why.
     pub left_out: u64,
+}
+
+/// The totals of groups.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct GroupTotals {
+    /// The groups of people in the source.
+    pub found: u64,
+    /// The groups that were added.
+    pub added: u64,
+    /// The groups that were here already and have changed.
+    pub changed: u64,
+    /// The groups that were here already and have not changed.
+    pub unchanged: u64,
+    /// The groups that were deleted here.
+    pub deleted_here: u64,
+    /// The members who were added.
+    pub members_added: u64,
+    /// The members who were taken out.
+    pub members_removed: u64,
 }
 
 /// Collects the totals and the remarks.
@@ -224,10 +283,12 @@ impl Report {
 
     /// The report as people read it.
     pub fn text(&self) -> String {
-        let Totals { people, keys, left_behind } = &self.totals;
+        let Totals { people, keys, groups, left_behind } = &self.totals;
         let mut text = format!(
             "people: {} found, {} added, {} changed, {} unchanged, {} deleted in Latchkey; {} passwords imported\n\
-             keys: {} found, {} added, {} replaced, {} used since, {} unchanged, {} left out\n",
+             keys: {} found, {} added, {} replaced, {} used since, {} unchanged, {} left out\n\
+             groups: {} found, {} added, {} changed, {} unchanged, {} deleted in Latchkey; {} members added, {} taken \
+             out\n",
             people.found,
             people.added,
             people.changed,
@@ -240,6 +301,13 @@ impl Report {
             keys.used_since,
             keys.unchanged,
             keys.left_out,
+            groups.found,
+            groups.added,
+            groups.changed,
+            groups.unchanged,
+            groups.deleted_here,
+            groups.members_added,
+            groups.members_removed,
         );
         if !left_behind.is_empty() {
             let parts: Vec<_> = left_behind.iter().map(|(what, count)| format!("{count} {what}")).collect();
@@ -247,8 +315,8 @@ impl Report {
         }
         for (kind, count) in &self.counts {
             text += &format!("\n{} ({count}):\n", kind.heading());
-            for Entry { user_id, login, found, done, .. } in self.shown.iter().filter(|entry| entry.kind == *kind) {
-                text += &format!("  user {user_id} ({login}): {found}; {done}\n");
+            for Entry { about, found, done, .. } in self.shown.iter().filter(|entry| entry.kind == *kind) {
+                text += &format!("  {about}: {found}; {done}\n");
             }
             if let Some(more) = count.checked_sub(SHOWN as u64).filter(|more| *more > 0) {
                 text += &format!("  and {more} more; use --report FILE to see all\n");

@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 use crate::clock::Timestamp;
-use crate::db::schema::{imported_tokens, imported_users, tokens, users};
+use crate::db::schema::{group_members, imported_group_members, imported_tokens, imported_users, tokens, users};
 use crate::db::{DbConnection, lower};
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::user::{User, UserStatus};
@@ -98,6 +98,24 @@ pub struct TokenRow {
     pub created_on: Timestamp,
     pub updated_on: Option<Timestamp>,
     pub recorded_since: Option<Timestamp>,
+}
+
+/// A row of `group_members`.
+#[derive(Insertable, Clone)]
+#[diesel(table_name = group_members)]
+#[allow(missing_docs, reason = "as in the table")]
+pub struct MemberRow {
+    pub group_id: i64,
+    pub user_id: i64,
+}
+
+/// A row of `imported_group_members`: a member of a group, by their ids in the source.
+#[derive(Insertable, Clone)]
+#[diesel(table_name = imported_group_members)]
+#[allow(missing_docs, reason = "as in the table")]
+pub struct ImportedMember {
+    pub source_group_id: i64,
+    pub source_user_id: i64,
 }
 
 /// A field of a person, for which it is decided separately whether it was changed here, in the source, or in both.
@@ -375,6 +393,22 @@ pub fn insert_users(connection: &mut DbConnection, rows: &[UserRow]) -> QueryRes
 /// Returns an error if the query fails.
 pub fn insert_tokens(connection: &mut DbConnection, rows: &[TokenRow]) -> QueryResult<()> {
     insert_all!(connection, tokens::table, rows)
+}
+
+/// Inserts members of groups.
+///
+/// # Errors
+/// Returns an error if the query fails.
+pub fn insert_members(connection: &mut DbConnection, rows: &[MemberRow]) -> QueryResult<()> {
+    insert_all!(connection, group_members::table, rows)
+}
+
+/// Records the members that groups have in the source.
+///
+/// # Errors
+/// Returns an error if the query fails.
+pub fn store_imported_members(connection: &mut DbConnection, rows: &[ImportedMember]) -> QueryResult<()> {
+    insert_all!(connection, imported_group_members::table, rows)
 }
 
 /// Updates a person.

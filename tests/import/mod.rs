@@ -3,6 +3,7 @@
 mod again;
 mod bad_rows;
 mod conflicts;
+mod groups;
 mod ids;
 mod killed;
 mod moved_in;

@@ -20,7 +20,7 @@ async fn everybody_moves_in_from_every_kind_of_database(
         "{said}"
     );
     assert!(said.contains("keys: 4 found, 4 added, 0 replaced, 0 used since, 0 unchanged, 0 left out"), "{said}");
-    let left = "left behind: 1 AnonymousUser in users, 1 Group in users, 1 recovery in tokens, 2 session in tokens";
+    let left = "left behind: 1 AnonymousUser in users, 1 GroupAnonymous in users, 1 GroupNonMember in users, 1 recovery in tokens, 2 session in tokens";
     assert!(said.contains(left), "{said}");
     for (table, count) in [("users", 4), ("tokens", 4), ("imported_users", 4), ("imported_tokens", 4)] {
         assert_eq!(database.number(&format!("SELECT count(*) AS number FROM {table}")), count, "{table}");

@@ -155,6 +155,8 @@ impl Redmine {
                  value varchar(40) DEFAULT '' NOT NULL, created_on {time} NOT NULL, updated_on {stamp});
              CREATE UNIQUE INDEX tokens_value ON tokens (value);
              CREATE INDEX index_tokens_on_user_id ON tokens (user_id);
+             CREATE TABLE groups_users (group_id integer NOT NULL, user_id integer NOT NULL);
+             CREATE UNIQUE INDEX groups_users_ids ON groups_users (group_id, user_id);
              CREATE TABLE auth_sources (
                  id {id}, type varchar(30) DEFAULT '' NOT NULL, name varchar(60) DEFAULT '' NOT NULL, host varchar(60),
                  port integer, account varchar(255), account_password varchar(255) DEFAULT '', base_dn varchar(255),
@@ -163,7 +165,8 @@ impl Redmine {
              CREATE TABLE settings (
                  id {id}, name varchar(255) DEFAULT '' NOT NULL, value text, updated_on {stamp});
              INSERT INTO users (id, login, lastname, status, type) VALUES
-                 (900001, '', 'Anonymous', 0, 'AnonymousUser'), (900002, '', 'Developers', 1, 'Group');
+                 (900001, '', 'Anonymous', 0, 'AnonymousUser'), (900003, '', 'Anonymous users', 1, 'GroupAnonymous'),
+                 (900004, '', 'Non member users', 1, 'GroupNonMember');
              "
         );
         let (oauth, webhooks) = (self.oauth(id, boolean, time), self.webhooks(id, boolean, time));
@@ -254,6 +257,17 @@ impl Redmine {
         let mail = mail.map_or_else(|| format!("{login}@example.org"), str::to_owned);
         if !mail.is_empty() {
             self.add_mail(*id, &mail, true);
+        }
+    }
+
+    /// Adds a group with these members.
+    pub fn add_group(&self, id: i64, name: &str, members: &[i64]) {
+        self.execute(&format!(
+            "INSERT INTO users (id, login, lastname, type, created_on, updated_on)
+             VALUES ({id}, '', '{name}', 'Group', '2020-02-03 04:05:06', '2020-02-03 04:05:06')"
+        ));
+        for member in members {
+            self.execute(&format!("INSERT INTO groups_users (group_id, user_id) VALUES ({id}, {member})"));
         }
     }
 

@@ -200,7 +200,7 @@ impl Group {
     }
 
     /// Makes the changes, and tells each person whom they are about. What is so already is left alone.
-    pub(super) fn apply(&self, tx: &mut Tx<'_>, changes: &ResolvedChanges) -> QueryResult<()> {
+    pub(crate) fn apply(&self, tx: &mut Tx<'_>, changes: &ResolvedChanges) -> QueryResult<()> {
         let named: Vec<i64> = changes.add.union(&changes.remove).copied().collect();
         let members = group_members::table.filter(group_members::group_id.eq(self.id));
         let members = members.filter(group_members::user_id.eq_any(named)).select(group_members::user_id);
@@ -229,7 +229,7 @@ impl Group {
 
 /// Has everybody else wait who wants to change groups or their members, until the transaction ends; whoever only reads them
 /// goes on, and so do foreign keys that refer to them. SQLite has one writer anyway.
-pub(super) fn lock_all(connection: &mut DbConnection) -> QueryResult<()> {
+pub(crate) fn lock_all(connection: &mut DbConnection) -> QueryResult<()> {
     if let DbConnection::Postgres(postgres) = connection {
         diesel::sql_query("LOCK TABLE groups IN SHARE ROW EXCLUSIVE MODE").execute(postgres)?;
     }
@@ -247,6 +247,6 @@ fn name_errors(connection: &mut DbConnection, id: Option<i64>, name: &str) -> Qu
 }
 
 /// Tells what somebody did about a group, in their own activity.
-pub(super) fn record(tx: &mut Tx<'_>, action: EventAction, detail: String) -> QueryResult<()> {
+pub(crate) fn record(tx: &mut Tx<'_>, action: EventAction, detail: String) -> QueryResult<()> {
     NewEvent::of_nobody(action).detail(detail).record(tx)
 }

@@ -23,7 +23,7 @@ pub struct MemberChanges {
 
 /// The same by id, each once.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct ResolvedChanges {
+pub(crate) struct ResolvedChanges {
     pub add: BTreeSet<i64>,
     pub remove: BTreeSet<i64>,
 }

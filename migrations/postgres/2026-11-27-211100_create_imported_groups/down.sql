@@ -1,0 +1,2 @@
+DROP TABLE imported_group_members;
+DROP TABLE imported_groups;
