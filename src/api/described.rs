@@ -18,6 +18,22 @@ use crate::models::keys::verdict::Verdict;
 /// [`Format::write`](crate::http::format::Format::write) writes and [`Parameters`](super::parameters::Parameters) read.
 pub struct InUser<T>(PhantomData<T>);
 
+/// The same of a group.
+pub struct InGroup<T>(PhantomData<T>);
+
+impl<T: ToSchema> PartialSchema for InGroup<T> {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().property("group", Ref::from_schema_name(T::name())).required("group").into()
+    }
+}
+
+impl<T: ToSchema> ToSchema for InGroup<T> {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
+    }
+}
+
 impl<T: ToSchema> PartialSchema for InUser<T> {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new().property("user", Ref::from_schema_name(T::name())).required("user").into()
@@ -64,9 +80,19 @@ impl IntoParams for Include {
             .name("include")
             .parameter_in(ParameterIn::Query)
             .required(Required::False)
-            .description(Some("`groups` or `memberships`, or both with a comma: lists that are empty here."))
+            .description(Some("`groups` or `memberships`, or both with a comma. Administrators are told the groups; memberships are empty here."))
             .schema(Some(text()));
         vec![parameter.build()]
+    }
+}
+
+/// The parameter that asks for more about a group.
+pub struct IncludeOfGroup;
+
+impl IntoParams for IncludeOfGroup {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let about = "`users` or `memberships`, or both with a comma. Memberships are empty here.";
+        vec![query_parameter("include", text(), about)]
     }
 }
 

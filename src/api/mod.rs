@@ -13,6 +13,7 @@ pub mod keys;
 pub mod openapi;
 pub mod parameters;
 pub mod people_search;
+pub mod redmine_groups;
 pub mod revoke;
 pub mod services;
 mod strict_query;

@@ -15,7 +15,7 @@ use super::described::{problem, text};
 use super::json::respond;
 use super::tokens::request::{RotationRequest, SuspensionRequest};
 use super::tokens::suspensions;
-use super::{account, activity, audit, groups, health, keys, revoke, services, tokens, users};
+use super::{account, activity, audit, groups, health, keys, redmine_groups, revoke, services, tokens, users};
 use crate::app::App;
 use crate::auth::credentials::{API_KEY_HEADER, SWITCH_USER_HEADER};
 use crate::http::error::AppError;
@@ -40,6 +40,8 @@ use crate::http::problem::{self as problem_document, Problem};
         users::show,
         users::update,
         users::delete,
+        redmine_groups::list,
+        redmine_groups::show,
         account::show,
         account::update,
         tokens::list,

@@ -14,13 +14,13 @@ use crate::clock::{Timestamp, parse_date, parse_time};
 use crate::http::error::AppError;
 use crate::models::people::order::{Order, OrderBy};
 use crate::models::people::search::{
-    Criterion, FewTexts, PeopleSearch, SearchTooLong, TextField, TextTest, TimeField, TimeTest,
+    Criterion, FewTexts, GroupTest, PeopleSearch, SearchTooLong, TextField, TextTest, TimeField, TimeTest,
 };
 use crate::models::people::status_filter;
 use crate::models::people::user::UserStatus;
 
 /// The fields to filter by. A part of the names is looked for by `name`, which is no short filter.
-const FIELDS: [&str; 10] = [
+const FIELDS: [&str; 11] = [
     "status",
     "login",
     "firstname",
@@ -31,7 +31,10 @@ const FIELDS: [&str; 10] = [
     "created_on",
     "last_login_on",
     "kind",
+    "is_member_of_group",
 ];
+/// The most groups that a filter names: the query grows with them.
+const MOST_GROUPS: usize = 100;
 /// Redmine's operators, with the longer before those that they begin with.
 const OPERATORS: [&str; 12] = ["!~", "!*", "*~", ">=", "<=", "><", "=", "!", "~", "^", "$", "*"];
 
@@ -54,6 +57,9 @@ pub fn read(parameters: &Parameters) -> Result<PeopleSearch, AppError> {
     };
     if let Some(name) = parameters.text("name")?.filter(|name| !name.trim().is_empty()) {
         filters.push(Filter { field: "name".into(), operator: "~".into(), values: vec![name] });
+    }
+    if let Some(id) = parameters.text("group_id")?.filter(|id| !id.trim().is_empty()) {
+        filters.push(Filter { field: "group_id".into(), operator: "=".into(), values: vec![id] });
     }
     let sort = parameters.text("sort")?.unwrap_or_default();
     let (criteria, mut errors) = sorted_out(filters.iter().map(Filter::criterion));
@@ -108,6 +114,7 @@ impl Filter {
         match self.field.as_str() {
             "status" => self.statuses().map(Criterion::Status),
             "admin" => self.admin().map(Criterion::Admin),
+            "group_id" | "is_member_of_group" => self.groups().map(Criterion::Groups),
             "name" => test().map(Criterion::Name),
             field => match (TextField::of_text(field), TimeField::of_text(field)) {
                 (Some(field), _) => test().map(|test| Criterion::Field(field, test)),
@@ -120,6 +127,28 @@ impl Filter {
     fn statuses(&self) -> Result<Vec<UserStatus>, String> {
         let values: Vec<&str> = self.values.iter().map(String::as_str).collect();
         status_filter::statuses(&self.operator, &values).map_err(|error| error.to_string())
+    }
+
+    fn groups(&self) -> Result<GroupTest, String> {
+        let ids = || {
+            let filled = self.values.iter().map(|value| value.trim()).filter(|value| !value.is_empty());
+            let ids: Result<Vec<i64>, _> = filled.map(str::parse).collect();
+            match ids {
+                Ok(ids) if ids.is_empty() => Err(self.blank()),
+                Ok(ids) if ids.len() > MOST_GROUPS => {
+                    Err(format!("{} names too many groups (maximum is {MOST_GROUPS})", self.field))
+                }
+                Ok(ids) => Ok(ids),
+                Err(_) => Err(format!("{} is invalid: groups have numbers", self.field)),
+            }
+        };
+        match self.operator.as_str() {
+            "=" => ids().map(GroupTest::AnyOf),
+            "!" => ids().map(GroupTest::NoneOf),
+            "*" => Ok(GroupTest::Some),
+            "!*" => Ok(GroupTest::None),
+            _ => Err(self.unknown_operator()),
+        }
     }
 
     fn admin(&self) -> Result<bool, String> {
@@ -227,6 +256,12 @@ impl IntoParams for ListParameters {
             ("mail", words(), like),
             ("admin", pattern("^[=!]?[01]$"), "1 only administrators, 0 only others"),
             ("twofa_scheme", pattern("^!?[*]$"), "* only those with a second factor, !* only others"),
+            (
+                "group_id",
+                pattern("^[0-9]{1,9}$"),
+                "The id of a group: only its members. `is_member_of_group` also takes several, after ! all others, * \
+                 members of any, !* of none",
+            ),
             ("created_on", dates(), when),
             ("last_login_on", dates(), when),
             (

@@ -20,6 +20,7 @@ use crate::documents::person::Person;
 use crate::http::address::id_of;
 use crate::http::error::AppError;
 use crate::http::format::Format;
+use crate::models::groups::group::Group;
 use crate::models::people::administration::{self, Addition, PersonChanges, PersonRefusal};
 use crate::models::people::ownership::{NewServiceAccount, set_owners};
 use crate::models::people::service_account::owners_of;
@@ -34,13 +35,28 @@ const LARGEST_LIMIT: i64 = 100;
 
 type JsonPerson = InUser<Person>;
 
+/// Whether the parameter `include` asks for the list `name`.
+pub(super) fn asks_for(parameters: &Parameters, name: &str) -> bool {
+    parameters.texts("include").iter().any(|text| text.split(',').any(|part| part.trim() == name))
+}
+
 /// The person as they see themself, or as an administrator sees them, with what the parameter `include` asks for.
 /// Everybody signs in here, so there is no `auth_source`.
-fn shown(to_administrator: bool, user: User, parameters: &Parameters, format: Format) -> Person {
-    let listed = parameters.texts("include").join(",");
-    let asks = |name| listed.split(',').any(|part| part.trim() == name);
+async fn shown(
+    app: &App,
+    to_administrator: bool,
+    user: User,
+    (parameters, format): (&Parameters, Format),
+) -> Result<Person, AppError> {
+    let groups = match to_administrator && asks_for(parameters, "groups") {
+        true => {
+            let id = user.id;
+            Some(app.database.read(move |connection| Group::of_person(connection, id)).await?)
+        }
+        false => None,
+    };
     let person = if to_administrator { Person::for_administrators(user) } else { Person::themself(user) };
-    person.including(to_administrator && asks("groups"), asks("memberships"), format)
+    Ok(person.including(groups, asks_for(parameters, "memberships"), format))
 }
 
 /// People, and where in the whole list they stand, unless the client wants to go without.
@@ -150,7 +166,7 @@ impl Document for PersonDocument {
 /// `GET /users/current.{json,xml}`
 ///
 /// # Errors
-/// If it cannot be written in this format.
+/// If it cannot be written in this format; those of the database.
 #[utoipa::path(
     get,
     path = "/users/current.{format}",
@@ -167,13 +183,14 @@ impl Document for PersonDocument {
     ),
 )]
 pub async fn current(
+    app: web::Data<App>,
     request: HttpRequest,
     format: Format,
     me: ApiUser<AccountRead>,
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
     let parameters = Parameters::read(&request, format, payload, Operation::ShowCurrent).await?;
-    format.respond("user", &shown(me.user.admin, me.user, &parameters, format))
+    format.respond("user", &shown(&app, me.user.admin, me.user, (&parameters, format)).await?)
 }
 
 /// `GET /users.{json,xml}`
@@ -271,7 +288,7 @@ pub async fn show(
         find(&app, id?).await?
     };
     let (is_owned, id) = (viewer.admin && user.is_service_account(), user.id);
-    let person = shown(viewer.admin, user, &parameters, format);
+    let person = shown(&app, viewer.admin, user, (&parameters, format)).await?;
     if !is_owned {
         return format.respond("user", &person);
     }

@@ -20,6 +20,7 @@ use crate::models::people::search::FewTexts;
 use crate::models::people::user::User;
 use crate::models::services::settings::words;
 use crate::models::tx::Tx;
+use crate::spans::count;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -187,13 +188,13 @@ fn show(database: &Database, name: &str, json: bool) -> Result<(), Failure> {
 fn delete(database: &Database, name: &str, now: Timestamp, confirmation: &Confirmation) -> Result<(), Failure> {
     let group = find(database, name)?;
     let shown = database.read_now(|connection| GroupOverview::of(connection, group.clone()))?;
-    let (name, members) = (&shown.group.name, shown.members);
+    let (name, members) = (&shown.group.name, count(shown.members, "member"));
     let services: BTreeSet<String> = shown.service_names().map(str::to_owned).collect();
     let admitted = match services.is_empty() {
         true => String::new(),
-        false => format!(", whom {} admit", services.iter().cloned().collect::<Vec<_>>().join(" and ")),
+        false => format!(", admitted by {}", services.iter().cloned().collect::<Vec<_>>().join(" and ")),
     };
-    confirmation.obtain(&format!("the group {name} ({members} members{admitted})"), name)?;
+    confirmation.obtain(&format!("the group {name} ({members}{admitted})"), name)?;
     write(database, now, |tx| Group::delete(tx, shown.group.id, &Consent::Services(services)))?;
     print(&format!("deleted {name}, id {}\n", shown.group.id))
 }

@@ -7,6 +7,7 @@ pub mod group;
 pub mod key;
 pub mod key_export;
 pub mod listed_key;
+pub mod named;
 pub mod person;
 pub mod refused_use;
 pub mod service;

@@ -3,8 +3,10 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::named::{Listed, Named};
 use crate::clock::iso8601;
 use crate::http::format::Format;
+use crate::models::groups::group::Group;
 use crate::models::people::service_account::logins_of;
 use crate::models::people::user::User;
 
@@ -42,32 +44,12 @@ pub struct Person {
     owners: Option<String>,
     /// Only where `include` asks for it, and only for administrators.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, value_type = Option<Vec<String>>)]
-    groups: Option<NothingOfTheKind>,
+    #[schema(nullable = false, value_type = Option<Vec<Named>>, xml(wrapped(name = "groups"), name = "group"))]
+    groups: Option<Listed>,
     /// Only where `include` asks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, value_type = Option<Vec<String>>)]
-    memberships: Option<NothingOfTheKind>,
-}
-
-/// A list of what Latchkey does not have, in the form that the format has for it.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum NothingOfTheKind {
-    Json([(); 0]),
-    Xml {
-        #[serde(rename = "@type")]
-        kind: &'static str,
-    },
-}
-
-impl NothingOfTheKind {
-    fn of(format: Format) -> Self {
-        match format {
-            Format::Json => Self::Json([]),
-            Format::Xml => Self::Xml { kind: "array" },
-        }
-    }
+    #[schema(nullable = false, value_type = Option<Vec<Named>>)]
+    memberships: Option<Listed>,
 }
 
 impl Person {
@@ -104,9 +86,9 @@ impl Person {
         Self { owners: Some(logins_of(owners)), ..self }
     }
 
-    /// The same with the lists that are asked for. They are empty: there are no groups and no projects here.
-    pub fn including(self, groups: bool, memberships: bool, format: Format) -> Self {
-        let nothing_if = |is_asked: bool| is_asked.then(|| NothingOfTheKind::of(format));
-        Self { groups: nothing_if(groups), memberships: nothing_if(memberships), ..self }
+    /// The same with the lists that are asked for. There are no projects here, so there is no membership of one.
+    pub fn including(self, groups: Option<Vec<Group>>, memberships: bool, format: Format) -> Self {
+        let groups = groups.map(|groups| Listed::groups(groups, format));
+        Self { groups, memberships: memberships.then(|| Listed::nothing(format)), ..self }
     }
 }

@@ -15,6 +15,8 @@ pub fn api() -> Vec<At> {
             .get(api::users::show)
             .put(api::users::update)
             .delete(api::users::delete),
+        at("/groups.{format:json|xml}").get(api::redmine_groups::list),
+        at("/groups/{id:[0-9]+}.{format:json|xml}").get(api::redmine_groups::show),
         at("/my/account.{format:json|xml}").get(api::account::show).put(api::account::update),
         at("/my/tokens/current.json").get(api::tokens::current).delete(api::tokens::revoke_current).with_problems(),
         at("/admin/services.json").get(api::services::list).post(api::services::create).with_problems(),

@@ -339,6 +339,13 @@ async fn a_service_admits_the_members_of_a_group_as_long_as_they_are(#[values(Sq
         done(&site, &key, method, address, body.clone()).await;
         assert_eq!(access(&site, &secret).await, expected, "{body}");
     }
+    // A service account is a member like a person.
+    let bot = site.add_service_account("bot", &alice).await;
+    done(&site, &key, Method::PATCH, &qa[1], json!({"add": ["bot"]})).await;
+    let of_bot = site.add_access_token(&bot, "service:wiki:read", "1d").await;
+    assert_eq!(access(&site, &of_bot.secret).await, [200, 403]);
+    done(&site, &key, Method::PATCH, &qa[1], json!({"remove": ["bot"]})).await;
+    assert_eq!(access(&site, &of_bot.secret).await, [403, 403]);
     let shown = get(&site, &key, &qa[0]).await;
     assert_eq!(shown["services"], json!([{"name": "wiki", "access": "write"}]));
 
@@ -399,4 +406,91 @@ async fn a_question_about_a_large_group_looks_for_one_member(#[values(Sqlite, Po
     assert!(!plan.contains(whole) && plan.contains("group_members"), "{plan}");
     let one = get(&site, &key, "/admin/groups/1.json").await;
     assert_eq!(one["members"], 10_001);
+}
+
+/// "`group_id=` and `include=groups` then answer as Redmine does, and `GET /groups.json` and `/groups/ID.json`"
+#[rstest]
+#[tokio::test]
+async fn redmines_clients_read_groups_as_there(#[values(Sqlite, Postgres)] db: Db) {
+    let (site, key) = with_root(db).await;
+    let alice = site.add_passwordless_user("alice").await;
+    let bob = site.add_passwordless_user("bob").await;
+    site.set_user(&bob, "status = 'locked'");
+    let managers = site.add_group("Managers", &["alice", "bob"]).await.id;
+    let readers = site.add_group("Readers & co", &["alice"]).await.id;
+    let by_name = json!([{"id": managers, "name": "Managers"}, {"id": readers, "name": "Readers & co"}]);
+    assert_eq!(get(&site, &key, "/groups.json").await, json!({"groups": by_name}));
+    let one = |more: Value| {
+        let mut group = json!({"id": managers, "name": "Managers"});
+        group.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        json!({"group": group})
+    };
+    let users = json!([{"id": alice.id, "name": "Test Person alice"}, {"id": bob.id, "name": "Test Person bob"}]);
+    for (include, more) in [
+        ("", json!({})),
+        ("?include=users", json!({"users": users})),
+        ("?include=memberships,users", json!({"users": users, "memberships": []})),
+    ] {
+        assert_eq!(get(&site, &key, &format!("/groups/{managers}.json{include}")).await, one(more), "{include}");
+    }
+    let of_alice = get(&site, &key, &format!("/users/{}.json?include=groups", alice.id)).await;
+    assert_eq!(of_alice["user"]["groups"], by_name);
+    let xml = async |path: &str| {
+        let answer = send(&site, &key, Method::GET, path, Value::Null).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        answer.text.split_once("?>").expect("a declaration").1.trim().to_owned()
+    };
+    let element = |id: i64, name: &str| format!("<group><id>{id}</id><name>{name}</name></group>");
+    let all = format!(
+        "<groups type=\"array\">{}{}</groups>",
+        element(managers, "Managers"),
+        element(readers, "Readers &amp; co")
+    );
+    assert_eq!(xml("/groups.xml").await, all);
+    let group = format!(
+        "<group><id>{managers}</id><name>Managers</name><users type=\"array\"><user id=\"{}\" name=\"Test Person alice\"/>\
+         <user id=\"{}\" name=\"Test Person bob\"/></users></group>",
+        alice.id, bob.id
+    );
+    assert_eq!(xml(&format!("/groups/{managers}.xml?include=users")).await, group);
+    let of_alice = xml(&format!("/users/{}.xml?include=groups", alice.id)).await;
+    let listed = format!("<groups type=\"array\"><group id=\"{managers}\" name=\"Managers\"/><group id=\"{readers}\"");
+    assert!(of_alice.contains(&listed), "{of_alice}");
+
+    let logins = async |query: &str| {
+        let list = get(&site, &key, &format!("/users.json?{query}")).await;
+        let logins = list["users"].as_array().expect("people").iter().map(|user| user["login"].clone());
+        Value::Array(logins.collect())
+    };
+    for (query, expected) in [
+        (format!("group_id={managers}"), json!(["alice"])),
+        (format!("group_id={managers}&status="), json!(["alice", "bob"])),
+        (format!("group_id={readers}&status=*&name=b"), json!([])),
+        ("group_id=4711".to_owned(), json!([])),
+        ("group_id=".to_owned(), json!(["alice", "root"])),
+        (format!("is_member_of_group={managers}|{readers}&status=*"), json!(["alice", "bob"])),
+        (format!("is_member_of_group=!{readers}&status=*"), json!(["bob", "root"])),
+        ("is_member_of_group=!*".to_owned(), json!(["root"])),
+        ("is_member_of_group=*&status=*".to_owned(), json!(["alice", "bob"])),
+        (
+            format!("f[]=is_member_of_group&op[is_member_of_group]==&v[is_member_of_group][]={managers}"),
+            json!(["alice", "bob"]),
+        ),
+    ] {
+        assert_eq!(logins(&query).await, expected, "{query}");
+    }
+    let many = (0..101).map(|id| id.to_string()).collect::<Vec<_>>().join("|");
+    for (query, told) in [
+        ("group_id=x".to_owned(), "group_id is invalid: groups have numbers"),
+        (format!("is_member_of_group={many}"), "is_member_of_group names too many groups (maximum is 100)"),
+        ("is_member_of_group=~7".to_owned(), "is_member_of_group does not take the operator \"~\""),
+    ] {
+        let answer = send(&site, &key, Method::GET, &format!("/users.json?{query}"), Value::Null).await;
+        assert_eq!((answer.status, &answer.json()["errors"]), (422, &json!([told])));
+    }
+    let own = site.add_key(&alice, TokenAction::Api).await;
+    for path in ["/groups.json".to_owned(), format!("/groups/{managers}.xml")] {
+        assert_eq!(send(&site, &own, Method::GET, &path, Value::Null).await.status, 403, "{path}");
+    }
+    assert_eq!(send(&site, &key, Method::GET, "/groups/4711.json", Value::Null).await.status, 404);
 }

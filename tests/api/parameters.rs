@@ -24,6 +24,8 @@ impl Asked {
         let root = site.add_admin("root").await;
         let id = site.add_passwordless_user("bob").await.id;
         let key = site.add_key(&root, TokenAction::Api).await;
+        site.add_group("Managers", &[]).await;
+        site.database.execute(&format!("UPDATE groups SET id = {id}"));
         Self { site, key, id }
     }
 
@@ -31,6 +33,7 @@ impl Asked {
     /// by itself, and adds nobody, as it lacks what a person must have.
     fn request(&self, operation: Operation, parameters: &[(String, String)]) -> RequestBuilder {
         let (method, path) = operation.route().split_once(' ').expect("a method");
+        // There is a group with the id of the person whom the others are about.
         let address = format!("{}.json", path.replace("ID", &self.id.to_string()));
         let method: Method = method.parse().expect("a method");
         let with_key = |request: RequestBuilder| request.header("X-Redmine-API-Key", &self.key.secret);
@@ -126,7 +129,9 @@ async fn what_is_taken_has_an_effect(#[values(Sqlite, Postgres)] db: Db) {
         (&list, "nometa", "1"),
         (&list, "f[]", "shoe_size"),
         (&list, "fields[]", "shoe_size"),
-        (&[Operation::ShowCurrent, Operation::Show], "include", "memberships"),
+        (&list, "group_id", "x"),
+        (&list, "is_member_of_group", "x"),
+        (&[Operation::ShowCurrent, Operation::Show, Operation::ShowGroup], "include", "memberships"),
         (&write, "user[login]", "a b"),
         (&write, "user[firstname]", "\u{0}"),
         (&write, "user[lastname]", "\u{0}"),
@@ -173,6 +178,7 @@ async fn what_is_taken_has_an_effect(#[values(Sqlite, Postgres)] db: Db) {
 #[tokio::test]
 async fn include_answers_with_the_empty_lists_that_are_true(#[values(Sqlite, Postgres)] db: Db) {
     let asked = Asked::start(db).await;
+    asked.site.database.execute("DELETE FROM groups");
     let bob = asked.site.user("bob");
     let bobs = asked.site.add_key(&bob, TokenAction::Api).await;
     let (groups, memberships) = (r#""groups":[]"#, r#""memberships":[]"#);

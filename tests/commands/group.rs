@@ -46,7 +46,7 @@ fn groups_are_added_listed_shown_filled_renamed_and_deleted(#[values(Sqlite, Pos
     assert!(told.contains("about bob by command line") && told.contains("QA team"), "{told}");
 
     let asked = latchkey.run(&["group", "delete", "Testers"]).refused(1);
-    let expected = "to delete the group Testers (1 members, whom wiki admit) for good, say --yes";
+    let expected = "to delete the group Testers (1 member, admitted by wiki) for good, say --yes";
     assert!(asked.contains(expected), "{asked}");
     assert_eq!(run(&["group", "delete", "Testers", "--yes"]), "deleted Testers, id 1\n");
     assert_eq!(database.number("SELECT count(*) AS number FROM service_group_admissions"), 0);

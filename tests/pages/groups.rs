@@ -1,7 +1,7 @@
 //! *Groups*, for administrators: who is in them, and which services admit them.
 
 use latchkey::models::groups::group::Group;
-use latchkey::models::people::search::{Criterion, PeopleSearch};
+use latchkey::models::people::search::{Criterion, GroupTest, PeopleSearch};
 use latchkey::models::services::admitted::Admitted;
 use latchkey::models::services::settings::ServiceSettings;
 use rstest::rstest;
@@ -27,7 +27,8 @@ fn wiki(writers: &str) -> ServiceSettings {
 fn members(site: &Site) -> Vec<String> {
     let found = site.app.database.read_now(|connection| {
         let ids = Group::all(connection)?.into_iter().map(|group| group.id).collect();
-        PeopleSearch { criteria: vec![Criterion::InGroup(ids)], order: Vec::new() }.find(connection, 0, 100)
+        PeopleSearch { criteria: vec![Criterion::Groups(GroupTest::AnyOf(ids))], order: Vec::new() }
+            .find(connection, 0, 100)
     });
     found.expect("a query").users.into_iter().map(|user| user.login).collect()
 }

@@ -6,7 +6,10 @@
 
 use super::parameter::Value;
 use Effect::{NoEffect, Refused, RefusedIfTrue, Same};
-use Operation::{ChangePassword, Create, Delete, List, Show, ShowAccount, ShowCurrent, SignIn, Update, UpdateAccount};
+use Operation::{
+    ChangePassword, Create, Delete, List, ListGroups, Show, ShowAccount, ShowCurrent, ShowGroup, SignIn, Update,
+    UpdateAccount,
+};
 
 /// What Redmine does with accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +26,10 @@ pub enum Operation {
     Update,
     /// `DELETE /users/ID`
     Delete,
+    /// `GET /groups`
+    ListGroups,
+    /// `GET /groups/ID`
+    ShowGroup,
     /// `GET /my/account`
     ShowAccount,
     /// `PUT /my/account`
@@ -35,7 +42,8 @@ pub enum Operation {
 
 impl Operation {
     /// Each operation of the API.
-    pub const OF_API: [Self; 8] = [ShowCurrent, List, Create, Show, Update, Delete, ShowAccount, UpdateAccount];
+    pub const OF_API: [Self; 10] =
+        [ShowCurrent, List, Create, Show, Update, Delete, ListGroups, ShowGroup, ShowAccount, UpdateAccount];
 
     /// The method and the address without its ending.
     pub fn route(self) -> &'static str {
@@ -46,6 +54,8 @@ impl Operation {
             Show => "GET /users/ID",
             Update => "PUT /users/ID",
             Delete => "DELETE /users/ID",
+            ListGroups => "GET /groups",
+            ShowGroup => "GET /groups/ID",
             ShowAccount => "GET /my/account",
             UpdateAccount => "PUT /my/account",
             SignIn => "/login",
@@ -83,13 +93,13 @@ const fn row(operations: &'static [Operation], name: &'static str, effect: Effec
 }
 
 const SEEN: &[Operation] = &[ShowCurrent, List, Show];
-const READ: &[Operation] = &[ShowCurrent, List, Show, ShowAccount];
+const READ: &[Operation] = &[ShowCurrent, List, Show, ListGroups, ShowGroup, ShowAccount];
 const LISTED: &[Operation] = &[List];
 const WRITTEN: &[Operation] = &[Create, Update];
 const ALL_WRITTEN: &[Operation] = &[Create, Update, UpdateAccount];
 const OWN: &[Operation] = &[UpdateAccount];
 
-const NO_GROUPS: Effect = Refused("there are no groups here.");
+const ELSEWHERE: Effect = Refused("the members of groups are changed at `/admin/groups`.");
 const NO_OTHER_SOURCE: Effect = Refused("nobody signs in by another directory here.");
 const NO_QUERIES: Effect = Refused("no queries are stored here.");
 const NO_MAIL: Effect =
@@ -117,8 +127,8 @@ pub const TABLE: &[Row] = &[
     row(LISTED, "operators", Same),
     row(LISTED, "v", Same),
     row(LISTED, "values", Same),
-    row(LISTED, "group_id", NO_GROUPS),
-    row(LISTED, "is_member_of_group", NO_GROUPS),
+    row(LISTED, "group_id", Same),
+    row(LISTED, "is_member_of_group", Same),
     row(LISTED, "auth_source_id", NO_OTHER_SOURCE),
     row(LISTED, "cf_*", Refused("there are no custom fields here.")),
     row(LISTED, "query_id", NO_QUERIES),
@@ -130,6 +140,8 @@ pub const TABLE: &[Row] = &[
     row(LISTED, "page", Same),
     row(LISTED, "nometa", Same),
     row(SEEN, "include", Same),
+    row(&[ShowGroup], "include", Same),
+    row(&[ListGroups], "builtin", NoEffect("Redmine's two groups of everybody else are none here")),
     row(LISTED, "c", NO_COLUMNS),
     row(LISTED, "column_names", NO_COLUMNS),
     row(LISTED, "t", NO_COLUMNS),
@@ -153,7 +165,7 @@ pub const TABLE: &[Row] = &[
     row(WRITTEN, "user[generate_password]", NO_MAIL),
     row(WRITTEN, "user[auth_source_id]", NO_OTHER_SOURCE),
     row(&[Create], "user[group_ids]", NoEffect("Redmine does not take it here either")),
-    row(&[Update], "user[group_ids]", NO_GROUPS),
+    row(&[Update], "user[group_ids]", ELSEWHERE),
     row(ALL_WRITTEN, "user[language]", NO_SUCH_THING),
     row(ALL_WRITTEN, "user[mail_notification]", NO_SUCH_THING),
     row(ALL_WRITTEN, "user[notified_project_ids]", NO_SUCH_THING),

@@ -7,7 +7,7 @@ use crate::db::schema::{group_members, groups, users};
 use crate::db::{DbConnection, lower};
 use crate::models::kept_in::KeptIn;
 use crate::models::natural::natural_key;
-use crate::models::people::search::{Criterion, FewTexts, PeopleSearch};
+use crate::models::people::search::{Criterion, FewTexts, GroupTest, PeopleSearch};
 use crate::models::people::user::{User, UserStatus, login_errors};
 use crate::models::rules::{FieldError, Labelled, name_errors};
 
@@ -159,7 +159,10 @@ impl Group {
     /// The search for its members, whatever their status.
     pub fn members(&self) -> PeopleSearch {
         let of_any_status = Criterion::Status(UserStatus::ALL.to_vec());
-        PeopleSearch { criteria: vec![of_any_status, Criterion::InGroup(vec![self.id])], order: Vec::new() }
+        PeopleSearch {
+            criteria: vec![of_any_status, Criterion::Groups(GroupTest::AnyOf(vec![self.id]))],
+            order: Vec::new(),
+        }
     }
 }
 

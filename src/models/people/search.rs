@@ -30,8 +30,8 @@ pub enum Criterion {
     Field(TextField, TextTest),
     /// Their login, mail address, first and last name are like this together: each word may stand in another one.
     Name(TextTest),
-    /// They are members of one of the groups with these ids.
-    InGroup(Vec<i64>),
+    /// They are members of such groups.
+    Groups(GroupTest),
     /// Something happened to their account at such a time.
     Time(TimeField, TimeTest),
 }
@@ -104,6 +104,19 @@ pub enum TextTest {
     Empty,
     /// It is not so.
     Not(Box<TextTest>),
+}
+
+/// Which groups somebody must be in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupTest {
+    /// One of those with these ids.
+    AnyOf(Vec<i64>),
+    /// None of those with these ids.
+    NoneOf(Vec<i64>),
+    /// Any.
+    Some,
+    /// None at all.
+    None,
 }
 
 /// When something must have happened.
@@ -220,11 +233,24 @@ impl Criterion {
             Self::Admin(admin) => Box::new(users::admin.eq(*admin)),
             Self::Field(field, test) => test.condition(&[*field]),
             Self::Name(test) => test.condition(NAMES),
-            Self::InGroup(ids) => {
-                let members = group_members::table.filter(group_members::group_id.eq_any(ids.clone()));
-                Box::new(users::id.eq_any(members.select(group_members::user_id)))
-            }
+            Self::Groups(test) => test.condition(),
             Self::Time(field, test) => test.condition(*field),
+        }
+    }
+}
+
+impl GroupTest {
+    fn condition(&self) -> Condition {
+        let of = |ids: &[i64]| {
+            let members = group_members::table.filter(group_members::group_id.eq_any(ids.to_vec()));
+            users::id.eq_any(members.select(group_members::user_id))
+        };
+        let of_any = || users::id.eq_any(group_members::table.select(group_members::user_id));
+        match self {
+            Self::AnyOf(ids) => Box::new(of(ids)),
+            Self::NoneOf(ids) => Box::new(diesel::dsl::not(of(ids))),
+            Self::Some => Box::new(of_any()),
+            Self::None => Box::new(diesel::dsl::not(of_any())),
         }
     }
 }

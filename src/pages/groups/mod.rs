@@ -45,7 +45,7 @@ fn state_label(group: &Group) -> Option<&'static str> {
 fn members_in_words(members: i64) -> String {
     match members {
         0 => "No member".to_owned(),
-        members => count(usize::try_from(members).unwrap_or(usize::MAX), "member"),
+        members => count(members, "member"),
     }
 }
 

@@ -123,6 +123,10 @@ async fn every_field_that_is_answered_is_described(#[values(Sqlite, Postgres)] d
     let bobs = site.add_key(&bob, TokenAction::Api).await;
     let atom = site.add_key(&bob, TokenAction::Feeds).await;
     let mut description = Description::of(&site).await;
+    // Among them are groups with the ids of the people whom the others are about.
+    for number in 1..=dave.id {
+        site.add_group(&format!("Group {number}"), &[]).await;
+    }
 
     let as_root = Asked { key: &roots.secret, ids: [carol.id, dave.id] };
     let as_bob = Asked { key: &bobs.secret, ids: [bob.id, bob.id] };
@@ -156,6 +160,12 @@ async fn every_field_that_is_answered_is_described(#[values(Sqlite, Postgres)] d
         (204, &delete, "/users/{id}", as_root, nothing),
         (404, &delete, "/users/{id}", nobody, nothing),
         (422, &delete, "/users/{id}", oneself, nothing),
+        (200, &get, "/groups", as_root, nothing),
+        (403, &get, "/groups", as_bob, nothing),
+        (401, &get, "/groups", stranger, nothing),
+        (200, &get, "/groups/{id}", as_root, nothing),
+        (403, &get, "/groups/{id}", as_bob, nothing),
+        (404, &get, "/groups/{id}", nobody, nothing),
         (200, &get, "/my/account", as_bob, nothing),
         (204, &put, "/my/account", as_bob, renamed),
         (422, &put, "/my/account", as_bob, wrong),

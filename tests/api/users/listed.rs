@@ -270,7 +270,7 @@ async fn a_filter_that_is_not_understood_lists_nobody(#[values(Sqlite, Postgres)
         (
             "f[]=shoe_size&op[shoe_size]==&v[shoe_size][]=7",
             "shoe_size is no filter here: there are name, status, login, firstname, lastname, mail, admin, \
-             twofa_scheme, created_on, last_login_on, kind",
+             twofa_scheme, created_on, last_login_on, kind, is_member_of_group",
         ),
     ] {
         let answer = site.get_with_key(&format!("/users.json?{query}"), &key).await;
