@@ -29,7 +29,7 @@ pub struct Tx<'c> {
 #[derive(Clone, Debug)]
 pub enum Actor {
     /// A person who has authenticated.
-    Person(Author),
+    Person(Box<Author>),
     /// Anybody: whoever reports a leaked key need not authenticate.
     Anybody,
     /// Somebody on the machine itself.
@@ -55,7 +55,7 @@ impl<'c> Tx<'c> {
     /// A transaction on behalf of `author`. Only [`Mandate::write`](crate::callers::mandate::Mandate::write) may call
     /// this.
     pub(crate) fn of_author(connection: &'c mut DbConnection, now: Timestamp, client: Client, author: Author) -> Self {
-        Self { connection, now, client, actor: Actor::Person(author) }
+        Self { connection, now, client, actor: Actor::Person(Box::new(author)) }
     }
 
     /// A transaction that needs no authentication.
