@@ -73,7 +73,7 @@ async fn an_administrator_makes_fills_and_deletes_a_group(#[case] db: Db, #[case
         latchkey::models::services::service::Service::add(tx, "wiki", &settings)
     })
     .await;
-    browser.click("Groups").await;
+    browser.goto(&format!("{}/admin/groups", site.url)).await;
     browser.shows("Admitted by Team wiki").await;
     sound("groups").await;
     browser.click("Writers").await;

@@ -190,7 +190,7 @@ async fn no_word_of_the_navigation_is_broken(#[values(Sqlite, Postgres)] db: Db)
             };
             return visible('.nav a').map(lines)";
         let one = |name: &str| json!([name, 1]);
-        let expected = ["My account", "Activity", "People", "Keys", "Services", "Audit log"].map(one);
+        let expected = ["My account", "Activity", "People", "Groups", "Keys", "Services", "Audit log"].map(one);
         assert_eq!(browser.evaluate(lines).await, json!(expected), "at {width} px");
     }
 }
