@@ -22,6 +22,7 @@ use crate::models::keys::key_request::{Expiry, Grace, KeyPolicy, NewKey};
 use crate::models::keys::recording::{RecordIf, TokenUse, UsedBy};
 use crate::models::keys::scope::KeyScopes;
 use crate::models::keys::token::{Token, TokenAction};
+use crate::models::people::ownership::NewServiceAccount;
 use crate::models::people::user::{AccountKind, NewUser, Profile, User, UserStatus};
 use crate::models::services::admitted::Admitted;
 use crate::models::services::service::Service;
@@ -262,6 +263,7 @@ fn fill(database: &Database, password: &str) -> Result<Secret, Failure> {
             Service::add(&mut tx.told(Client::command_line(), now - TimeDelta::days(80)), name, &settings)?;
         }
         everybody.iter().try_for_each(|person| add_tokens(tx, person))?;
+        add_service_account(tx)?;
         Ok::<_, Failure>(secrets)
     })?;
     let of_alice = secrets.into_iter().flatten().next();
@@ -318,6 +320,25 @@ fn used_by() -> UsedBy {
 fn add_tokens(tx: &mut Tx<'_>, person: &DemoPerson) -> Result<(), Failure> {
     let Some(user) = User::find_by_login(tx.connection, person.login)? else { return Ok(()) };
     person.tokens.iter().try_for_each(|token| add_token(tx, user.id, token))
+}
+
+/// Makes a service account that Alice and Bob look after.
+fn add_service_account(tx: &mut Tx<'_>) -> Result<(), Failure> {
+    let owners = vec!["alice".to_owned(), "bob".to_owned()];
+    let new = NewServiceAccount { login: "backup".into(), name: "Nightly backup".into(), owners };
+    let made = TimeDelta::days(60);
+    let (client, at) = (Client::command_line(), tx.now - made);
+    let account = new.make(&mut tx.told(client, at), 0)?;
+    let cron = DemoToken {
+        name: "cron",
+        note: "",
+        scopes: "account:read",
+        expiry: Expiry::Never,
+        made,
+        used: Some(TimeDelta::hours(5)),
+        rotated: None,
+    };
+    add_token(tx, account.id, &cron)
 }
 
 fn add_token(tx: &mut Tx<'_>, user_id: i64, token: &DemoToken) -> Result<(), Failure> {

@@ -92,6 +92,9 @@ async fn the_demo_says_where_to_go_and_its_curl_line_works() {
         assert!(rotated.shows(shown), "{shown} is not in {}", rotated.text());
     }
 
+    let accounts = alice.get("/my/service-accounts").await;
+    assert!(accounts.shows("Nightly backup backup 1 access token last used about 5 hours ago"), "{}", accounts.text());
+
     let services = alice.get("/admin/services").await;
     for shown in [
         "Shared files files · apps.example.org/files Read access: alice, carol Write access: nobody 1 key of 1 person",
@@ -147,7 +150,7 @@ async fn the_demo_fills_a_database_that_is_named_if_it_is_empty(#[values(Sqlite,
     demo.end();
 
     let people = database.dump("users");
-    assert_eq!(people.lines().count(), 5, "it stays: {people}");
+    assert_eq!(people.lines().count(), 6, "it stays: {people}");
     let refused = command_line.run(&arguments).refused(1);
     assert!(refused.contains("is not empty; set DATABASE_URL to a new one"), "{refused}");
     assert_eq!(database.dump("users"), people);
