@@ -1,5 +1,5 @@
-//! Random sequences of making service accounts, giving them to people, admitting them to services and looking after their
-//! keys: nobody gets the secret of a key that may do more than they may themselves, unless they are an administrator.
+//! Random sequences of making service accounts, giving them to people, filling a group, admitting them all to services and
+//! looking after their keys: nobody gets the secret of a key that may do more than they may themselves, unless they are an administrator.
 
 use std::collections::BTreeSet;
 
@@ -19,6 +19,8 @@ use super::*;
 
 const PEOPLE: [&str; 3] = ["root", "alice", "bob"];
 const ACCOUNTS: [&str; 2] = ["backup", "deploy"];
+/// The group, as services name it.
+const GROUP: &str = "group:team";
 const SCOPES: [&str; 7] = [
     "account:read",
     "tokens:write",
@@ -34,7 +36,9 @@ const SCOPES: [&str; 7] = [
 enum Step {
     /// Root says who owns an account.
     Give(usize, Vec<usize>),
-    /// Root says whom a service admits: people and accounts, to read and to write.
+    /// Root says who is in the group.
+    Group(Vec<&'static str>),
+    /// Root says whom a service admits: people, accounts and the group, to read and to write.
     Admit(&'static str, Vec<&'static str>, Vec<&'static str>),
     /// Root makes an account an administrator, or none.
     Promote(usize, bool),
@@ -46,10 +50,12 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let everybody = || subsequence([&PEOPLE[1..], &ACCOUNTS[..]].concat(), 0..=4);
+    let admitted = || subsequence([&PEOPLE[1..], &ACCOUNTS[..], &[GROUP][..]].concat(), 0..=5);
     let scopes = || subsequence(SCOPES.to_vec(), 1..=2);
     prop_oneof![
         2 => (0..2_usize, subsequence(vec![0, 1, 2], 1..=3)).prop_map(|(account, owners)| Step::Give(account, owners)),
-        3 => (select(vec!["wiki", "shop"]), everybody(), everybody()).prop_map(|(it, read, write)| Step::Admit(it, read, write)),
+        3 => (select(vec!["wiki", "shop"]), admitted(), admitted()).prop_map(|(it, read, write)| Step::Admit(it, read, write)),
+        2 => everybody().prop_map(Step::Group),
         1 => (0..2_usize, any::<bool>()).prop_map(|(account, admin)| Step::Promote(account, admin)),
         6 => (select(vec![0, 1, 1, 2]), 0..2_usize, scopes()).prop_map(|(who, account, scopes)| Step::Make(who, account, scopes)),
         3 => (select(vec![0, 1, 1, 2]), 0..2_usize, 0..3_usize, scopes()).prop_map(|(who, account, key, scopes)| Step::Change(who, account, key, scopes)),
@@ -64,6 +70,9 @@ struct Model {
     keys: Vec<Key>,
     accounts: Vec<User>,
     services: Vec<(&'static str, i64)>,
+    /// The id of the group, and who is in it.
+    group: i64,
+    members: Vec<&'static str>,
     /// Whom each service admits, to read and to write.
     admitted: Vec<(&'static str, Vec<&'static str>, Vec<&'static str>)>,
 }
@@ -86,7 +95,10 @@ impl Model {
             let settings = ServiceSettings::new(name, format!("{name}.example.org"));
             services.push((name, site.add_service(name, settings).await.id));
         }
-        Self { site, keys, accounts, services, admitted: Vec::new() }
+        let mut model = Self { site, keys, accounts, services, group: 0, members: Vec::new(), admitted: Vec::new() };
+        let made = model.ask(0, Method::POST, "/admin/groups.json", json!({ "name": "team" })).await;
+        model.group = made.json()["id"].as_i64().expect("an id");
+        model
     }
 
     async fn ask(&self, who: usize, method: Method, path: &str, body: Value) -> Answer {
@@ -124,6 +136,14 @@ impl Model {
                 self.ask(0, Method::PUT, &path, json!({"user": {"owners": owners}})).await;
                 None
             }
+            Step::Group(members) => {
+                let out: Vec<&str> = self.members.iter().filter(|it| !members.contains(it)).copied().collect();
+                let path = format!("/admin/groups/{}/members.json", self.group);
+                let told = self.ask(0, Method::PATCH, &path, json!({"add": members, "remove": out})).await;
+                assert_eq!(told.status, 200, "{}", told.text);
+                self.members.clone_from(members);
+                None
+            }
             Step::Admit(service, readers, writers) => {
                 let id = self.services.iter().find(|(name, _)| name == service).expect("a service").1;
                 let path = format!("/admin/services/{id}.json");
@@ -159,10 +179,11 @@ impl Model {
     fn may(&self, who: usize) -> KeyScopes {
         let own = Scope::ALL.into_iter().filter(|scope| !scope.is_for_administrators()).map(|it| it.to_string());
         let mut words: BTreeSet<String> = own.collect();
+        let is_member = self.members.contains(&PEOPLE[who]);
+        let admits = |them: &[&str]| them.contains(&PEOPLE[who]) || is_member && them.contains(&GROUP);
         for (service, readers, writers) in &self.admitted {
-            let writes = writers.contains(&PEOPLE[who]);
-            words.extend(writes.then(|| format!("service:{service}:write")));
-            words.extend((writes || readers.contains(&PEOPLE[who])).then(|| format!("service:{service}:read")));
+            words.extend(admits(writers).then(|| format!("service:{service}:write")));
+            words.extend((admits(writers) || admits(readers)).then(|| format!("service:{service}:read")));
         }
         KeyScopes::of_words(words.iter().map(String::as_str)).expect("scopes")
     }
