@@ -17,6 +17,7 @@ enum Loss {
     Narrowed,
     Expired,
     Suspended,
+    Elsewhere,
     Locked,
     Demoted,
     Deleted,
@@ -42,6 +43,7 @@ fn loss_of(world: &World, by: By, loss: Loss) -> String {
         }
         Loss::Expired => format!("UPDATE tokens SET expires_on = '2026-11-24 09:00:00' WHERE id = {token}"),
         Loss::Suspended => format!("UPDATE tokens SET suspended_on = '2026-11-24 09:00:00' WHERE id = {token}"),
+        Loss::Elsewhere => format!("UPDATE tokens SET networks = '192.0.2.0/24' WHERE id = {token}"),
         Loss::Locked => user("status = 'locked'"),
         Loss::Demoted => user("admin = false"),
         Loss::Deleted => format!("DELETE FROM tokens WHERE user_id = {root}; DELETE FROM users WHERE id = {root}"),
@@ -120,6 +122,7 @@ async fn whoever_has_not_lost_it_writes(#[case] by: By, #[values(Sqlite, Postgre
 #[case(By::Key, Loss::Narrowed)]
 #[case(By::Key, Loss::Expired)]
 #[case(By::Key, Loss::Suspended)]
+#[case(By::Key, Loss::Elsewhere)]
 #[case(By::Key, Loss::Locked)]
 #[case(By::Key, Loss::Demoted)]
 #[case(By::Key, Loss::Deleted)]
