@@ -210,7 +210,14 @@ fn describe_of_service_account(operation: &mut Operation) {
     // Nobody owns a service account in somebody else's name.
     parameters.retain(|it| !matches!(it, RefOr::T(parameter) if parameter.name == SWITCH_USER_HEADER));
     parameters.insert(0, RefOr::T(account));
-    for response in operation.responses.responses.values_mut() {
+    let responses = &mut operation.responses.responses;
+    responses.entry("404".to_owned()).or_insert_with(|| {
+        let (media_type, schema) = problem();
+        let mut gone = Response::new("You own no service account with this id.");
+        gone.content.insert(media_type.to_owned(), RefOr::T(Content::new(Some(schema))));
+        RefOr::T(gone)
+    });
+    for response in responses.values_mut() {
         if let RefOr::T(response) = response {
             // These lead to the operations about one's own keys.
             response.links.clear();

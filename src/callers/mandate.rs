@@ -286,14 +286,14 @@ impl Mandate {
         self.checked(caller, other)
     }
 
-    /// Is about the keys of `account`, if the person whom the request is for owns it. `None`: they do not.
+    /// Is about the keys of `account`, if `caller` owns it. `None`: they do not, or are gone themselves.
     ///
     /// # Errors
-    /// Returns 404 if they do not own it, or it is locked.
-    pub(super) fn about_keys_of(mut self, caller: &User, account: Option<&User>) -> Result<Self, AppError> {
+    /// Returns 404 if they do not own it, or it is locked, and the same errors as [`Mandate::of`].
+    pub(super) fn about_keys_of(mut self, caller: Option<&User>, account: Option<&User>) -> Result<Self, AppError> {
         // If there is no such account, use an id that nobody has, so that the check fails.
         self.grant.service_account = Some(account.map_or(0, |account| account.id));
-        let rows = Rows { caller: Some(caller), token: self.grant.token(), other: None, service_account: account };
+        let rows = Rows { caller, token: self.grant.token(), other: None, service_account: account };
         match self.check_now(&rows) {
             Ok(_) => Ok(self),
             Err(lapse) => Err(self.told(lapse)),

@@ -71,8 +71,14 @@ pub(super) async fn holder_of_keys(
         return Err(AppError::Forbidden("You cannot look after a service account with X-Redmine-Switch-User."));
     }
     let (account, owner) = (id_named(request, ID)?, user.id);
-    let found = app.database.lookup(move |connection| find_owned(connection, account, owner)).await?;
-    let mandate = mandate.about_keys_of(&user, found.as_ref())?;
+    // Whoever is gone by now owns nothing, and is told that they are gone.
+    let found = app.database.lookup(move |connection| match find_owned(connection, account, owner)? {
+        Some(account) => Ok((Some(account), None)),
+        None => Ok((None, User::find(connection, owner)?)),
+    });
+    let (found, user_now) = found.await?;
+    let user = if found.is_some() { Some(&user) } else { user_now.as_ref() };
+    let mandate = mandate.about_keys_of(user, found.as_ref())?;
     let account = found.ok_or(AppError::NotFound)?;
     let about = AboutServiceAccount { id: account.id, login: account.login.clone(), name: account.lastname.clone() };
     request.extensions_mut().insert(about);

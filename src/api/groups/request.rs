@@ -203,7 +203,7 @@ impl IntoParams for MemberListRequest {
 
 impl IntoParams for GroupListRequest {
     fn into_params(parameter_in: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let words = text_schema().min_length(Some(1)).max_length(Some(30)).pattern(Some("^[A-Za-z0-9]+$"));
+        let words = text_schema().max_length(Some(30));
         let mut parameters = vec![query_parameter("name", words, "Only groups with each of these words in their name")];
         parameters.extend(MemberListRequest::into_params(parameter_in));
         parameters

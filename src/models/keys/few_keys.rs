@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use diesel::prelude::*;
 
 use super::key::{Key, KeyRefusal};
-use super::key_request::{KeyChanges, KeyPolicy};
+use super::key_request::{KeyChanges, KeyPolicy, network_errors};
 use super::networks::NetworkLimit;
 use super::suspension::NewSuspension;
 use super::token::TokenAction;
@@ -101,6 +101,11 @@ impl FewKeys {
     /// [`KeyRefusal::Beyond`] if one of them may do more, in more places or for longer, than the author, and what is wrong
     /// with the networks. Then none is changed.
     pub fn limit(&self, tx: &mut Tx<'_>, limit: &NetworkLimit, policy: &KeyPolicy) -> Result<Outcome, KeyRefusal> {
+        // Also where none of the keys is there any more.
+        let errors = network_errors(tx, limit.networks.as_ref());
+        if !errors.is_empty() {
+            return Err(KeyRefusal::Invalid(errors));
+        }
         let changes = KeyChanges::of_networks(limit.clone());
         self.each(tx, |tx, key| match limit.differs_from(key.networks.as_ref()) {
             true if !key.is_expired(tx.now) => {
