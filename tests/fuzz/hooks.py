@@ -12,6 +12,9 @@ from schemathesis.transport.requests import REQUESTS_TRANSPORT
 
 OWN_ID = os.environ["OWN_ID"]
 OWN_KEYS = os.environ["OWN_KEYS"].split()
+# A service account of the administrator's, and its keys: half of them stay.
+ACCOUNT = os.environ["ACCOUNT"]
+ACCOUNTS_KEYS = os.environ["ACCOUNTS_KEYS"].split()
 SPARE_KEYS = iter(os.environ["SPARE_KEYS"].split())
 numbers = itertools.count()
 
@@ -38,7 +41,7 @@ def filter_case(context, case):
         # Half of them stay, too.
         return not (case.method == "DELETE" and about[-1:] in "02468")
     if not case.path.startswith("/my/tokens"):
-        return about != OWN_ID
+        return about not in (OWN_ID, ACCOUNT)
     # Half of the keys stay, so that there is something to look at.
     is_to_stay = case.method == "DELETE" and about[-1:] in "02468"
     return about not in OWN_KEYS and not is_to_stay
@@ -56,12 +59,19 @@ def map_case(context, case):
     if case.path == "/my/tokens/{id}.json" and case.method == "PATCH" and case.meta.generation.mode.is_positive and number % 4:
         # One of those that stay.
         case.path_parameters["id"] = 4 + 2 * (number % 13)
+    if case.path.startswith("/users/{id}") and case.method == "PUT" and case.meta.generation.mode.is_positive and number % 4:
+        case.path_parameters["id"] = 5 + number % 25
+    if case.path.startswith("/my/service-accounts/") and case.meta.generation.mode.is_positive and number % 8:
+        case.path_parameters["service_account"] = ACCOUNT
+        if "id" in case.path_parameters:
+            half = len(ACCOUNTS_KEYS) // 2
+            case.path_parameters["id"] = ACCOUNTS_KEYS[number % half + (half if case.method == "DELETE" else 0)]
     if case.path.startswith("/admin/keys/") and isinstance(case.body, dict):
         keep_keys(case.body)
         if case.meta.generation.mode.is_positive and number % 4:
             keep_networks(case.body, number)
     if case.meta.generation.mode.is_positive and isinstance(case.body, dict) and number % 4:
-        if case.path.startswith("/my/tokens"):
+        if case.path.startswith(("/my/tokens", "/my/service-accounts")):
             keep_rules_of_keys(case.body, number)
         elif case.path.startswith("/admin/services"):
             keep_rules_of_services(case.body, number)

@@ -21,6 +21,9 @@ struct Target {
     atom: Key,
     /// Keys that may end.
     spare: Vec<String>,
+    /// A service account of the administrator's, and its keys.
+    account: i64,
+    accounts_keys: Vec<String>,
 }
 
 /// How a run ended.
@@ -61,7 +64,12 @@ impl Target {
         for _ in 0..60 {
             spare.push(site.add_access_token(&root, "account:read", "30d").await.secret);
         }
-        Self { site, root: root.id, api, atom, spare }
+        let account = site.add_service_account("account", &root).await;
+        let mut accounts_keys = Vec::new();
+        for _ in 0..40 {
+            accounts_keys.push(site.add_access_token(&account, "account:read", "30d").await.id.to_string());
+        }
+        Self { site, root: root.id, api, atom, spare, account: account.id, accounts_keys }
     }
 
     /// Sends what is made of `description`; ends by itself.
@@ -77,6 +85,7 @@ impl Target {
         command.env("API_KEY", &self.api.secret).env("ATOM_KEY", &self.atom.secret);
         command.env("OWN_ID", self.root.to_string()).env("OWN_KEYS", format!("{} {}", self.api.id, self.atom.id));
         command.env("SPARE_KEYS", self.spare.join(" "));
+        command.env("ACCOUNT", self.account.to_string()).env("ACCOUNTS_KEYS", self.accounts_keys.join(" "));
         command.env("NO_PROXY", "*").env("NO_COLOR", "1");
         let configuration = here.join("schemathesis.toml");
         command.args(["-m", "schemathesis.cli", "--config-file"]).arg(configuration).args(["run", "openapi.json"]);

@@ -11,7 +11,7 @@ use crate::api::strict_query::{self, Stray};
 use crate::http::error::AppError;
 use crate::models::groups::group::{GroupField, LONGEST_NAME};
 use crate::models::groups::member_changes::{MOST_AT_ONCE, MemberChanges};
-use crate::models::people::search::FewTexts;
+use crate::models::people::search::{FewTexts, LONGEST_SEARCH};
 use crate::models::rules::{Labelled, number_within};
 
 /// The number of rows in a response by default, and the largest that `limit` can ask for.
@@ -203,7 +203,7 @@ impl IntoParams for MemberListRequest {
 
 impl IntoParams for GroupListRequest {
     fn into_params(parameter_in: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let words = text_schema().max_length(Some(30));
+        let words = text_schema().max_length(Some(LONGEST_SEARCH));
         let mut parameters = vec![query_parameter("name", words, "Only groups with each of these words in their name")];
         parameters.extend(MemberListRequest::into_params(parameter_in));
         parameters
