@@ -1,4 +1,6 @@
 //! `latchkey demo`: a throwaway database with keys in every state.
+//!
+//! It is a long file because everybody in the demo, and all that they have, stands here.
 
 use chrono::{Datelike, NaiveDate, TimeDelta, Weekday};
 
