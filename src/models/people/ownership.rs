@@ -1,14 +1,15 @@
 //! What administrators do about service accounts: make one, and give it to others.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use diesel::prelude::*;
 
 use super::administration::{Addition, PersonRefusal};
+use super::by_login;
 use super::service_account::{errors_of, logins_of, owners_of};
 use super::user::{AccountKind, NewUser, Profile, User, UserField, UserStatus};
-use crate::db::DbConnection;
-use crate::db::schema::account_owners;
+use crate::db::schema::{account_owners, users};
+use crate::db::{DbConnection, lower};
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::rules::{FieldError, Problem};
 use crate::models::tx::Tx;
@@ -91,7 +92,8 @@ pub fn set_owners(tx: &mut Tx<'_>, account_id: i64, logins: &[String]) -> Result
     Ok(NewEvent::of_person(account_id, EventAction::OwnersChanged).detail(told).record(tx)?)
 }
 
-/// The people whom `logins` name as owners, by login, or what is wrong with that.
+/// The people whom `logins` name as owners, by login, or what is wrong with that. None of them can be deleted before the
+/// transaction ends.
 fn owners_named(
     connection: &mut DbConnection,
     logins: &[String],
@@ -103,15 +105,17 @@ fn owners_named(
     if logins.len() > MOST_OWNERS {
         return wrong(format!("A service account can have at most {MOST_OWNERS} owners"));
     }
-    let mut owners = BTreeMap::new();
-    for login in logins {
-        match User::find_by_login(connection, login)? {
-            None => return wrong(format!("No account has the login {login}")),
-            Some(account) if account.is_service_account() => {
-                return wrong(format!("{} is a service account: only people can own one", account.login));
-            }
-            Some(person) => owners.insert(person.login.to_ascii_lowercase(), person),
-        };
+    let named: Vec<&str> = logins.iter().map(String::as_str).collect();
+    let held = by_login::hold(connection, &named)?;
+    let is_held = |login: &&str| held.iter().any(|(_, held)| held.eq_ignore_ascii_case(login.trim()));
+    if let Some(problem) = by_login::nobody(&named.into_iter().filter(|login| !is_held(login)).collect::<Vec<_>>()) {
+        return wrong(problem);
     }
-    Ok(Ok(owners.into_values().collect()))
+    let ids: Vec<i64> = held.into_iter().map(|(id, _)| id).collect();
+    let owners = users::table.filter(users::id.eq_any(ids)).order(lower(users::login));
+    let owners: Vec<User> = owners.select(User::as_select()).load(connection)?;
+    match owners.iter().find(|owner| owner.is_service_account()) {
+        Some(account) => wrong(format!("{} is a service account: only people can own one", account.login)),
+        None => Ok(Ok(owners)),
+    }
 }
