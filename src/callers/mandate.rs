@@ -230,9 +230,22 @@ impl Grant {
         caller: Option<&User>,
     ) -> Result<Authority, QueryError> {
         let authority = self.authority(connection, token)?;
+        Ok(match self.most_scopes(connection, caller)? {
+            None => authority,
+            Some(most) => authority.over_service_account(&most),
+        })
+    }
+
+    /// The most scopes that `caller` can give to the keys that the request is about; `None`: all that their holder can. An
+    /// owner of a service account gives its keys no more than they may do themselves.
+    fn most_scopes(
+        &self,
+        connection: &mut DbConnection,
+        caller: Option<&User>,
+    ) -> Result<Option<KeyScopes>, QueryError> {
         match caller.filter(|caller| self.service_account.is_some() && !caller.admin) {
-            None => Ok(authority),
-            Some(owner) => Ok(authority.over_service_account(&scopes_of_keys::most_of(connection, owner)?)),
+            None => Ok(None),
+            Some(owner) => scopes_of_keys::most_of(connection, owner).map(Some),
         }
     }
 }
@@ -346,13 +359,14 @@ impl Mandate {
     /// # Errors
     /// Returns an error if a query fails.
     pub async fn most_scopes(&self) -> Result<Option<KeyScopes>, DbError> {
-        let (owner, of_service_account) = (self.grant.caller, self.grant.service_account.is_some());
-        let most = self.app.database.lookup(move |connection| match of_service_account {
-            false => Ok(None),
-            true => match User::find(connection, owner)?.filter(|owner| !owner.admin) {
-                None => Ok(None),
-                Some(owner) => scopes_of_keys::most_of(connection, &owner).map(Some),
-            },
+        // Of their own keys nothing need be asked.
+        if self.grant.service_account.is_none() {
+            return Ok(None);
+        }
+        let grant = self.grant.clone();
+        let most = self.app.database.lookup(move |connection| {
+            let caller = User::find(connection, grant.caller)?;
+            grant.most_scopes(connection, caller.as_ref())
         });
         most.await
     }

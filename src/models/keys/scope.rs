@@ -107,6 +107,11 @@ impl Scopes {
     /// Every scope: everything that the owner may do.
     pub const ALL: Self = Self((1 << Scope::ALL.len()) - 1);
 
+    /// The scopes that an administrator, or somebody who is none, can give to a key.
+    pub fn open_to(is_admin: bool) -> Self {
+        Scope::ALL.into_iter().filter(|scope| is_admin || !scope.is_for_administrators()).collect()
+    }
+
     /// Parses the scopes of a row. Scopes that only a newer release knows are ignored, so they grant nothing.
     pub(crate) fn stored(text: &str) -> Self {
         Scope::ALL.into_iter().filter(|scope| text.split(' ').any(|word| word == scope.as_str())).collect()

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use super::service::Service;
 use crate::db::DbConnection;
 use crate::db::schema::{services, token_services, tokens};
-use crate::models::keys::scope::{Access, KeyScopes, Scope, ServiceScope};
+use crate::models::keys::scope::{Access, KeyScopes, Scopes, ServiceScope};
 use crate::models::people::user::User;
 
 /// Which keys are read.
@@ -111,7 +111,7 @@ pub fn offered_to(connection: &mut DbConnection, user_id: i64) -> QueryResult<Ve
 /// # Errors
 /// Returns an error if a query fails.
 pub fn most_of(connection: &mut DbConnection, person: &User) -> QueryResult<KeyScopes> {
-    let own = Scope::ALL.into_iter().filter(|scope| person.admin || !scope.is_for_administrators()).collect();
+    let own = Scopes::open_to(person.admin);
     let services = offered_to(connection, person.id)?.into_iter().map(|(_, scope)| scope).collect();
     Ok(KeyScopes { own, services })
 }

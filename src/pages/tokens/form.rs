@@ -16,7 +16,7 @@ use crate::models::keys::idempotency::OnceOnly;
 use crate::models::keys::key::Key;
 use crate::models::keys::key_request::{Expiry, KeyChanges, KeyField, KeyPolicy, NewKey};
 use crate::models::keys::networks::{NetworkLimit, Networks};
-use crate::models::keys::scope::{KeyScopes, Scope};
+use crate::models::keys::scope::{KeyScopes, Scopes};
 use crate::models::keys::scope_group::{DescribedScope, ScopeGroup, Titles};
 use crate::models::people::user::User;
 use crate::models::rules::FieldError;
@@ -187,7 +187,7 @@ impl Offered {
             app.database.lookup(move |connection| scopes_of_keys::offered_to(connection, user_id)).await?;
         let titles = of_services.iter().map(|(service, _)| (service.name.clone(), service.settings.title.clone()));
         let titles = titles.collect();
-        let own = Scope::ALL.into_iter().filter(|scope| is_admin || !scope.is_for_administrators()).collect();
+        let own = Scopes::open_to(is_admin);
         let services = of_services.into_iter().map(|(_, scope)| scope).collect();
         let scopes = KeyScopes { own, services };
         let most = mandate.most_scopes().await?;
