@@ -1,9 +1,13 @@
 //! What administrators and owners see of service accounts on pages.
 
 use chrono::TimeDelta;
+use latchkey::server::routes;
+use reqwest::Method;
 use rstest::rstest;
 
 use super::*;
+use crate::support::visitor::page;
+use crate::support::world::{By, World};
 
 #[rstest]
 #[tokio::test]
@@ -76,6 +80,34 @@ async fn an_administrator_makes_one_and_its_owner_looks_after_its_tokens(#[value
     }
 }
 
+/// Every address about a service account leads to others about it, and never to the owner's own keys.
+#[rstest]
+#[tokio::test]
+async fn its_pages_and_forms_stay_with_it(#[values(Sqlite, Postgres)] db: Db) {
+    let site = Site::start(db).await;
+    let table = routes::pages();
+    let of_accounts = table.iter().filter(|at| at.path().contains("{service_account}"));
+    let mut seen = 0;
+    for at in of_accounts {
+        for answered in at.answers().iter().filter(|answered| answered.method != "HEAD") {
+            let world = World::new(&site, seen, By::Session).await;
+            let method: Method = answered.method.as_str().parse().expect("a method");
+            let route = (method, at.path(), "json");
+            let page = page(world.request(&site, By::Session, &route)).await;
+            let case = format!("{} {}: {} {}", route.0, route.1, page.status, page.html);
+            assert!([200, 303].contains(&page.status), "{case}");
+            for own in ["\"/my/tokens", "\"/my/notices"] {
+                assert!(!page.html.contains(own), "{case}");
+            }
+            if page.status == 303 {
+                assert!(page.location().starts_with(&format!("/my/service-accounts/{}/", world.account.id)), "{case}");
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 10, "{seen}");
+}
+
 #[rstest]
 #[tokio::test]
 async fn its_owners_are_told_of_leaks_and_of_keys_that_end(#[values(Sqlite, Postgres)] db: Db) {
@@ -84,7 +116,7 @@ async fn its_owners_are_told_of_leaks_and_of_keys_that_end(#[values(Sqlite, Post
     let backup = site.add_service_account("backup", &alice).await;
     let leaked = site.add_access_token(&backup, "account:read", "never").await;
     site.add_access_token(&backup, "account:read", "never").await;
-    let report = site.request(reqwest::Method::POST, "/revoke.json");
+    let report = site.request(Method::POST, "/revoke.json");
     assert_eq!(Answer::of(report.json(&serde_json::json!({ "secret": leaked.secret }))).await.status, 204);
     site.later(TimeDelta::days(50));
     site.flush().await;
