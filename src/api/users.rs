@@ -21,8 +21,9 @@ use crate::http::address::id_of;
 use crate::http::error::AppError;
 use crate::http::format::Format;
 use crate::models::groups::group::Group;
-use crate::models::people::administration::{self, Addition, PersonChanges, PersonRefusal};
+use crate::models::people::administration::{self, Addition, PersonChanges};
 use crate::models::people::ownership::{NewServiceAccount, set_owners};
+use crate::models::people::refusal::PersonRefusal;
 use crate::models::people::service_account::owners_of;
 use crate::models::people::user::{
     AccountKind, NewUser, Profile, SaveError, User, UserField, UserStatus, normalized_mail,

@@ -28,7 +28,7 @@ use crate::config::Config;
 use crate::config::environment::{Unread, unread};
 use crate::db::migrations::{self, MigrationError};
 use crate::db::{Database, DbError, WriteError};
-use crate::models::people::administration::PersonRefusal;
+use crate::models::people::refusal::PersonRefusal;
 use crate::models::people::user::{SaveError, User};
 use crate::models::tx::Tx;
 

@@ -10,8 +10,9 @@ use crate::db::{Database, DbError};
 use crate::documents::person::Person;
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::token::{Token, TokenAction};
-use crate::models::people::administration::{self, PersonChanges, PersonRefusal};
+use crate::models::people::administration::{self, PersonChanges};
 use crate::models::people::ownership::{NewServiceAccount, set_owners};
+use crate::models::people::refusal::PersonRefusal;
 use crate::models::people::search::{Criterion, PeopleSearch};
 use crate::models::people::service_account::{logins_of, owners_of};
 use crate::models::people::user::{AccountKind, NewUser, Profile, SaveError, User, UserStatus, normalized_mail};
@@ -288,8 +289,8 @@ fn change(database: &Database, login: &str, said: Said) -> Result<(), Failure> {
 fn delete(database: &Database, login: &str, confirmation: &Confirmation) -> Result<(), Failure> {
     let user = find_user(database, login)?;
     let keys = database.read_now(|connection| Token::of_user(connection, user.id, &TokenAction::KEYS))?.len();
-    let (login, first, last) = (&user.login, &user.firstname, &user.lastname);
-    let what = format!("{login} ({first} {last}) and their keys ({keys}), sessions and activity");
+    let name = format!("{} {}", user.firstname, user.lastname);
+    let what = format!("{} ({}) and their keys ({keys}), sessions and activity", user.login, name.trim());
     confirmation.obtain(&what, &user.login)?;
     write(database, Clock::system().now(), |tx| administration::delete(tx, user.id))?;
     print(&format!("deleted {}, id {}\n", user.login, user.id))
@@ -297,21 +298,11 @@ fn delete(database: &Database, login: &str, confirmation: &Confirmation) -> Resu
 
 fn set_status(database: &Database, login: &str, to: UserStatus) -> Result<(), Failure> {
     let user = find_user(database, login)?;
-    let now = Clock::system().now();
     if user.status == to {
         return print(&format!("{} is {} already\n", user.login, to.as_str()));
     }
-    write(database, now, |tx| {
-        User::set_status(tx.connection, user.id, to, tx.now)?;
-        let action = match to {
-            UserStatus::Active => EventAction::Unlocked,
-            UserStatus::Registered | UserStatus::Locked => {
-                Token::end_sessions(tx.connection, user.id)?;
-                EventAction::Locked
-            }
-        };
-        Ok::<_, DbError>(NewEvent::of_person(user.id, action).record(tx)?)
-    })?;
+    let changes = PersonChanges { status: Some(to), ..PersonChanges::default() };
+    write(database, Clock::system().now(), |tx| changes.apply(tx, user.id))?;
     print(&format!("{} is {}\n", user.login, to.as_str()))
 }
 

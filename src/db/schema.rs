@@ -260,6 +260,7 @@ diesel::table! {
         last_login_on -> Nullable<Timestamp>,
         passwd_changed_on -> Nullable<Timestamp>,
         kind -> Text,
+        kept_in -> Text,
     }
 }
 

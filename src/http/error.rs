@@ -14,7 +14,7 @@ use crate::db::DbError;
 use crate::models::groups::administration::GroupRefusal;
 use crate::models::keys::idempotency::OnceRefusal;
 use crate::models::keys::key::KeyRefusal;
-use crate::models::people::administration::PersonRefusal;
+use crate::models::people::refusal::PersonRefusal;
 use crate::models::people::user::{SaveError, UserStatus};
 use crate::models::rules::messages;
 use crate::models::services::administration::ServiceRefusal;
@@ -315,6 +315,8 @@ impl From<PersonRefusal> for AppError {
             | PersonRefusal::LastAdministrator
             | PersonRefusal::NoPassword
             | PersonRefusal::NoServiceAccount
+            | PersonRefusal::InFile(_)
+            | PersonRefusal::LeftFile(_)
             | PersonRefusal::ChangedMeanwhile
             | PersonRefusal::OtherLogin => Self::Invalid(vec![refusal.to_string()]),
             PersonRefusal::Invalid(errors) => Self::Invalid(messages(&errors)),

@@ -1,4 +1,5 @@
-//! Where administrators' settings are kept: in the database, or in a file beside it.
+//! Where administrators' settings are kept: in the database, or in a file beside it, and what becomes of them because of the
+//! file.
 
 use diesel::deserialize::FromSqlRow;
 use diesel::expression::AsExpression;
@@ -7,7 +8,7 @@ use diesel::sql_types::Text;
 use super::text_enum::{stored_as_text, text_enum};
 
 text_enum! {
-    /// Where the settings of a service, or the members of a group, are kept.
+    /// Where the settings of a service, the members of a group, or the name and owners of a service account, are kept.
     #[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq)]
     #[diesel(sql_type = Text)]
     pub enum KeptIn {
@@ -15,7 +16,8 @@ text_enum! {
         Database = "database",
         /// They stand in the file that `serve` reads.
         File = "file",
-        /// They stood in it: the service is closed, or the group empty, until it stands there again or is removed for good.
+        /// They stood in it: the service is closed, the group empty, or the account locked, until it stands there again or is
+        /// removed for good.
         LeftFile = "left_file",
     }
 }
@@ -27,5 +29,42 @@ impl KeptIn {
     /// Whether a service that is kept so is closed: every request to it is refused.
     pub fn is_closed(self) -> bool {
         self == Self::LeftFile
+    }
+}
+
+/// What became of something because of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adopted {
+    /// It is new.
+    Added,
+    /// The file says something else of it than before.
+    Changed,
+    /// Administrators kept it until now.
+    TakenOver,
+    /// It had left the file, and is open again.
+    Reopened,
+    /// It stands there no more, and is closed.
+    Closed,
+}
+
+impl Adopted {
+    /// What becomes of something that stands in the file, and was kept like this; `None`: it is as the file says.
+    pub fn of(before: KeptIn, has_changed: bool) -> Option<Self> {
+        match before {
+            KeptIn::Database => Some(Self::TakenOver),
+            KeptIn::LeftFile => Some(Self::Reopened),
+            KeptIn::File => has_changed.then_some(Self::Changed),
+        }
+    }
+
+    /// What it is in the audit log. `kept` is what the file says of it, such as "settings".
+    pub fn in_words(self, kept: &str) -> String {
+        match self {
+            Self::Added => "it is in the services file".to_owned(),
+            Self::Changed => "it was changed in the services file".to_owned(),
+            Self::TakenOver => format!("its {kept} now come from the services file"),
+            Self::Reopened => "it is open again, as it is back in the services file".to_owned(),
+            Self::Closed => "it is closed, as it is no longer in the services file".to_owned(),
+        }
     }
 }

@@ -8,5 +8,5 @@ mod misuse;
 mod networks;
 mod serve;
 mod service;
-mod services_file;
+pub(crate) mod services_file;
 mod user;

@@ -1,4 +1,5 @@
-//! "They can also stand in a TOML file that `serve` reads, for those who keep configuration in git."
+//! "They can also stand in a TOML file that `serve` reads, for those who keep configuration in git." It is a long file because
+//! each rule of the file is tried on one set of servers.
 
 use std::path::PathBuf;
 
@@ -8,15 +9,18 @@ use serde_json::{Value, json};
 use crate::support::database::TestDatabase;
 use crate::support::*;
 
+/// The fields of the log that say what a line is about.
+const KINDS: [&str; 6] = ["service", "services", "group", "groups", "account", "accounts"];
+
 /// A database, a file of services beside it, and somebody who starts and stops servers with both.
-struct Kept {
-    database: TestDatabase,
-    latchkey: CommandLine,
+pub(crate) struct Kept {
+    pub database: TestDatabase,
+    pub latchkey: CommandLine,
     file: PathBuf,
 }
 
 impl Kept {
-    fn new(db: Db) -> Self {
+    pub fn new(db: Db) -> Self {
         let database = TestDatabase::migrated(db);
         let latchkey = CommandLine::on(&database).with("LATCHKEY_SECRET_KEY", &"k".repeat(64));
         latchkey.add_user("alice", PASSWORD);
@@ -24,41 +28,40 @@ impl Kept {
         Self { database, latchkey, file }
     }
 
-    fn write(&self, text: &str) -> String {
+    pub fn write(&self, text: &str) -> String {
         std::fs::write(&self.file, text).expect("a file");
         format!("--services={}", self.file.display())
     }
 
     /// Serves once with a file that says `text`, and gives what it logged about services.
-    fn serve(&self, text: &str) -> Vec<String> {
+    pub fn serve(&self, text: &str) -> Vec<String> {
         let flag = self.write(text);
         self.serve_with(&[&flag])
     }
 
-    fn serve_with(&self, flags: &[&str]) -> Vec<String> {
+    pub fn serve_with(&self, flags: &[&str]) -> Vec<String> {
         let process = Process::serve(&self.latchkey, flags);
         process.terminate();
         let entries = process.log();
         let entries = entries.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let told = entries
-            .filter(|entry| ["service", "services", "group", "groups"].iter().any(|name| entry[name].is_string()));
+        let told = entries.filter(|entry| KINDS.iter().any(|name| entry[name].is_string()));
         told.map(|entry| {
             let of = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
             let message = of("message").split([':', ';', ',']).next().expect("a message").to_owned();
-            let what = of("service") + &of("services") + &of("group");
+            let what = of("service") + &of("services") + &of("group") + &of("account") + &of("accounts");
             format!("{what} {message} {}", of("logins") + &of("groups")).trim().to_owned()
         })
         .collect()
     }
 
     /// The one line of a server that does not start.
-    fn refused(&self, text: &str) -> String {
+    pub fn refused(&self, text: &str) -> String {
         let flag = self.write(text);
         let line = self.latchkey.run(&["serve", "--bind=127.0.0.1:0", &flag]).refused(1);
         line.replace(&self.file.display().to_string(), "FILE")
     }
 
-    fn run(&self, arguments: &[&str]) -> String {
+    pub fn run(&self, arguments: &[&str]) -> String {
         self.latchkey.run(arguments).done().stdout
     }
 
@@ -141,7 +144,8 @@ fn the_file_of_the_documentation_is_taken_as_it_stands(#[values(Sqlite, Postgres
     let (_, after) = document.split_once("\n    [services.wiki]\n").expect("the file");
     let block = after.lines().take_while(|line| line.is_empty() || line.starts_with("    ")).collect::<Vec<_>>();
     let text = format!("[services.wiki]\n{}\n", block.join("\n"));
-    assert_eq!(kept.serve(&text), ["QA team group added", "wiki service added", "files service added"]);
+    let told = ["backup service account added", "QA team group added", "wiki service added", "files service added"];
+    assert_eq!(kept.serve(&text), told);
     assert_eq!(kept.service("wiki")["writers"], json!(["alice", "bob"]));
     assert_eq!(kept.service("files")["readers"], json!(["group:QA team", "alice"]));
     assert_eq!(kept.service("files")["reading_methods"], json!(["GET", "HEAD", "OPTIONS", "PROPFIND"]));
@@ -243,7 +247,7 @@ fn a_file_that_is_wrong_stops_the_start_and_changes_nothing(#[values(Sqlite, Pos
         ("[services.wiki\n", "FILE, line 1: this is not valid TOML: "),
         (
             "\n[service.wiki]\n",
-            "FILE, line 2: unknown table \"service\": use tables such as [services.wiki] or [groups.Writers]",
+            "FILE, line 2: unknown table \"service\": use tables such as [services.wiki], [groups.Writers] or [service_accounts.backup]",
         ),
         ("groups = 1", "FILE, line 1: groups must be tables such as [groups.Writers]"),
         ("[groups.\"a, b\"]", "FILE, line 1: group a, b: Name cannot have a comma"),
@@ -323,7 +327,9 @@ fn a_server_without_a_file_leaves_them_as_they_are_and_says_so(#[values(Sqlite, 
 #[rstest]
 fn several_that_start_at_once_with_the_same_file_all_serve(#[values(Sqlite, Postgres)] db: Db) {
     let kept = Kept::new(db);
-    let text: String = (0..20).map(|n| format!("[services.s{n}]\nhost = \"h{n}\"\nreaders = [\"alice\"]\n")).collect();
+    let service = |n: i32| format!("[services.s{n}]\nhost = \"h{n}\"\nreaders = [\"alice\", \"a{n}\"]\n");
+    let account = |n: i32| format!("[service_accounts.a{n}]\nowners = [\"alice\"]\n");
+    let text: String = (0..20).map(|n| service(n) + &account(n)).collect();
     let flag = kept.write(&text);
     let processes: Vec<Process> = std::thread::scope(|scope| {
         let start = || Process::serve(&kept.latchkey, &[flag.as_str()]);
@@ -332,11 +338,13 @@ fn several_that_start_at_once_with_the_same_file_all_serve(#[values(Sqlite, Post
     });
     let added = processes.into_iter().map(|process| {
         process.terminate();
-        process.log().matches("service added").count()
+        let log = process.log();
+        log.matches("service added").count() + log.matches("service account added").count()
     });
-    assert_eq!(added.sum::<usize>(), 20, "each is added once");
+    assert_eq!(added.sum::<usize>(), 40, "each is added once");
     assert_eq!(kept.services().as_array().expect("services").len(), 20);
-    assert_eq!(kept.database.number("SELECT count(*) AS number FROM service_admissions"), 20);
+    assert_eq!(kept.database.number("SELECT count(*) AS number FROM service_admissions"), 40);
+    assert_eq!(kept.database.number("SELECT count(*) AS number FROM account_owners"), 20);
 }
 
 /// "A group of the file stands under the rules of services: checked first, taken over, closed when it leaves, never deleted."

@@ -1,6 +1,7 @@
 //! Service accounts: programs have keys that belong to nobody who may leave, and people who look after them.
 
 mod commands;
+mod in_file;
 mod model;
 mod over_the_api;
 mod owned;

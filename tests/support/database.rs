@@ -293,7 +293,18 @@ fn written(connection: &mut DbConnection) -> String {
     let tables: [(&str, &[&str], &str); 12] = [
         (
             "users",
-            &["id", "login", "firstname", "lastname", "mail", "admin", "status", "password_hash", "updated_on"],
+            &[
+                "id",
+                "login",
+                "firstname",
+                "lastname",
+                "mail",
+                "admin",
+                "status",
+                "password_hash",
+                "kept_in",
+                "updated_on",
+            ],
             "1 = 1",
         ),
         (

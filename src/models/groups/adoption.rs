@@ -9,43 +9,15 @@ use super::group::{Group, folded};
 use super::member_changes::ResolvedChanges;
 use crate::db::schema::{group_members, groups};
 use crate::models::event::EventAction;
-use crate::models::kept_in::KeptIn;
+use crate::models::kept_in::{Adopted, KeptIn};
 use crate::models::people::by_login;
 use crate::models::tx::Tx;
-
-/// What became of a group because of the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AdoptedGroup {
-    /// It is new.
-    Added,
-    /// Other members, or another spelling of its name.
-    Changed,
-    /// Administrators kept it until now.
-    TakenOver,
-    /// It had left the file, and has members again.
-    Reopened,
-    /// It stands there no more, and has no members.
-    Closed,
-}
-
-impl AdoptedGroup {
-    /// What it is in the audit log, unless that has the members one by one.
-    fn in_words(self) -> Option<(EventAction, &'static str)> {
-        match self {
-            Self::Added => Some((EventAction::GroupAdded, "it is in the services file")),
-            Self::Changed => None,
-            Self::TakenOver => Some((EventAction::GroupChanged, "its members now come from the services file")),
-            Self::Reopened => Some((EventAction::GroupChanged, "it is open again, as it is back in the services file")),
-            Self::Closed => Some((EventAction::GroupChanged, "it is closed, as it is no longer in the services file")),
-        }
-    }
-}
 
 /// What came of the groups of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupAdoption {
     /// The groups that something became of.
-    pub done: Vec<(String, AdoptedGroup)>,
+    pub done: Vec<(String, Adopted)>,
     /// Logins that nobody has, by the group that names them.
     pub unknown: Vec<(String, Vec<String>)>,
 }
@@ -63,10 +35,9 @@ impl Group {
         for (name, logins) in file {
             let logins: Vec<&str> = logins.iter().map(String::as_str).collect();
             let people = by_login::hold(tx.connection, &logins)?;
-            let there: BTreeSet<String> = people.iter().map(|(_, login)| login.to_ascii_lowercase()).collect();
-            let is_unknown = |login: &&&str| !there.contains(&login.trim().to_ascii_lowercase());
-            let unknown: Vec<String> = logins.iter().filter(is_unknown).map(ToString::to_string).collect();
+            let unknown = by_login::unknown(&logins, &people);
             if !unknown.is_empty() {
+                let unknown = unknown.into_iter().map(str::to_owned).collect();
                 adoption.unknown.push((name.clone(), unknown));
             }
             let done = Self::adopt_one(tx, name, people.into_iter().map(|(id, _)| id).collect())?;
@@ -77,23 +48,19 @@ impl Group {
         for group in left.filter(|group| !in_file.contains(&folded(&group.name))) {
             group.keep_in(tx, &group.name, KeptIn::LeftFile)?;
             group.set_members(tx, BTreeSet::new())?;
-            tell(tx, &group.name, AdoptedGroup::Closed)?;
-            adoption.done.push((group.name, AdoptedGroup::Closed));
+            tell(tx, &group.name, Adopted::Closed)?;
+            adoption.done.push((group.name, Adopted::Closed));
         }
         Ok(adoption)
     }
 
     /// Makes one group what the file says of it.
-    fn adopt_one(tx: &mut Tx<'_>, name: &str, members: BTreeSet<i64>) -> QueryResult<Option<AdoptedGroup>> {
+    fn adopt_one(tx: &mut Tx<'_>, name: &str, members: BTreeSet<i64>) -> QueryResult<Option<Adopted>> {
         let before = Self::find_by_name(tx.connection, name)?;
         let (group, done) = match before {
-            None => (Self::insert(tx, name, KeptIn::File)?, Some(AdoptedGroup::Added)),
+            None => (Self::insert(tx, name, KeptIn::File)?, Some(Adopted::Added)),
             Some(group) => {
-                let done = match group.kept_in {
-                    KeptIn::Database => Some(AdoptedGroup::TakenOver),
-                    KeptIn::LeftFile => Some(AdoptedGroup::Reopened),
-                    KeptIn::File => (group.name != name).then_some(AdoptedGroup::Changed),
-                };
+                let done = Adopted::of(group.kept_in, group.name != name);
                 if done.is_some() {
                     group.keep_in(tx, name, KeptIn::File)?;
                 }
@@ -104,7 +71,7 @@ impl Group {
             tell(tx, name, done)?;
         }
         let has_changed = group.set_members(tx, members)?;
-        Ok(done.or(has_changed.then_some(AdoptedGroup::Changed)))
+        Ok(done.or(has_changed.then_some(Adopted::Changed)))
     }
 
     fn keep_in(&self, tx: &mut Tx<'_>, name: &str, kept_in: KeptIn) -> QueryResult<()> {
@@ -123,9 +90,12 @@ impl Group {
     }
 }
 
-fn tell(tx: &mut Tx<'_>, name: &str, done: AdoptedGroup) -> QueryResult<()> {
-    match done.in_words() {
-        Some((action, what)) => record(tx, action, format!("{name}: {what}")),
-        None => Ok(()),
-    }
+/// Records it in the audit log, unless that has the members one by one.
+fn tell(tx: &mut Tx<'_>, name: &str, done: Adopted) -> QueryResult<()> {
+    let action = match done {
+        Adopted::Changed => return Ok(()),
+        Adopted::Added => EventAction::GroupAdded,
+        Adopted::TakenOver | Adopted::Reopened | Adopted::Closed => EventAction::GroupChanged,
+    };
+    record(tx, action, format!("{name}: {}", done.in_words("members")))
 }

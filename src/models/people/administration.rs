@@ -3,14 +3,15 @@
 
 use diesel::prelude::*;
 
+use super::refusal::PersonRefusal;
 use super::service_account;
-use super::user::{AccountKind, Locked, NewUser, Profile, SaveError, User, UserField, UserStatus};
+use super::user::{AccountKind, Locked, NewUser, Profile, User, UserField, UserStatus};
 use crate::clock::Timestamp;
+use crate::db::DbConnection;
 use crate::db::schema::users;
-use crate::db::{DbConnection, DbError, write_error};
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::token::Token;
-use crate::models::rules::{FieldError, messages};
+use crate::models::rules::FieldError;
 use crate::models::tx::Tx;
 
 /// A person to be added.
@@ -45,60 +46,6 @@ pub struct PersonChanges {
     pub password_hash: Option<String>,
     /// Whether the person must choose another password first.
     pub must_change_password: Option<bool>,
-}
-
-/// Why a person was not changed or deleted.
-#[derive(Debug, thiserror::Error)]
-pub enum PersonRefusal {
-    /// There is nobody with this id.
-    #[error("No account has this id")]
-    Gone,
-    /// A key whose scopes limit it cannot set passwords, nor add, change, lock or delete administrators: it could make
-    /// more of itself than its scopes allow.
-    #[error("This needs full access")]
-    FullAccessNeeded,
-    /// Administrators cannot lock or delete themselves.
-    #[error("You cannot lock or delete your own account: ask another administrator")]
-    OwnAccount,
-    /// There would be no active administrator left.
-    #[error("This is the only active administrator: make somebody else an administrator first")]
-    LastAdministrator,
-    /// Nobody signs in to a service account, so it has no password.
-    #[error("A service account cannot sign in, so it can have no password")]
-    NoPassword,
-    /// Only service accounts have owners.
-    #[error("This is no service account: only service accounts have owners")]
-    NoServiceAccount,
-    /// Somebody else has changed the person since the form was opened.
-    #[error("Somebody else has changed this account since you opened the form")]
-    ChangedMeanwhile,
-    /// The login that was given to confirm is another one.
-    #[error("confirm is not the login of this person")]
-    OtherLogin,
-    /// The change breaks rules.
-    #[error("{}", messages(.0).join("; "))]
-    Invalid(Vec<FieldError<UserField>>),
-    /// The database failed.
-    #[error(transparent)]
-    Database(DbError),
-}
-
-write_error!(PersonRefusal);
-
-impl From<SaveError> for PersonRefusal {
-    fn from(error: SaveError) -> Self {
-        match error {
-            SaveError::Invalid(errors) => Self::Invalid(errors),
-            SaveError::Database(error) => Self::Database(error),
-        }
-    }
-}
-
-impl From<DbError> for PersonRefusal {
-    /// A login or mail address that is already taken is a validation error.
-    fn from(error: DbError) -> Self {
-        SaveError::from(error).into()
-    }
 }
 
 /// The permissions that a change takes away from a person.
@@ -172,6 +119,9 @@ impl PersonChanges {
         if before.is_service_account() && (self.password_hash.is_some() || self.must_change_password == Some(true)) {
             return Err(PersonRefusal::NoPassword);
         }
+        if before.is_service_account() {
+            self.confirm_not_of_file(tx.connection, &before)?;
+        }
         let gives_power = self.password_hash.is_some() || self.admin == Some(true);
         if gives_power && !tx.authority().is_full() {
             return Err(PersonRefusal::FullAccessNeeded);
@@ -188,6 +138,15 @@ impl PersonChanges {
             Token::end_sessions(tx.connection, user_id)?;
         }
         Ok(actions.into_iter().try_for_each(|action| NewEvent::of_person(user_id, action).record(tx))?)
+    }
+
+    /// Checks that the changes are none to what the file says of a service account. It does not say whether it is locked.
+    fn confirm_not_of_file(&self, connection: &mut DbConnection, before: &User) -> Result<(), PersonRefusal> {
+        let says_the_same = self.after(before) == (before.login.clone(), before.profile());
+        match service_account::can_be_changed(connection, before) {
+            Err(PersonRefusal::InFile(_)) if says_the_same => Ok(()),
+            other => other,
+        }
     }
 
     fn take(&self) -> Takes {
@@ -246,6 +205,9 @@ pub fn confirm_unchanged(tx: &mut Tx<'_>, user_id: i64, seen: Timestamp) -> Resu
 /// [`PersonRefusal`]
 pub fn delete(tx: &mut Tx<'_>, user_id: i64) -> Result<(), PersonRefusal> {
     let user = lock_and_find(tx, user_id, Takes::Everything)?;
+    if let Err(refusal @ PersonRefusal::InFile(_)) = service_account::can_be_changed(tx.connection, &user) {
+        return Err(refusal);
+    }
     // Delete the tokens first, to avoid a deadlock: the recorder locks a token before it needs the row of its owner.
     Token::delete_all_of(tx.connection, user_id)?;
     diesel::delete(users::table.find(user_id)).execute(tx.connection)?;

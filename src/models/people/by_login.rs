@@ -1,8 +1,10 @@
 //! People by their logins, several at once.
 
+use std::collections::BTreeSet;
+
 use diesel::prelude::*;
 
-use super::user::login_errors;
+use super::user::{User, login_errors};
 use crate::db::schema::users;
 use crate::db::{DbConnection, lower};
 
@@ -24,6 +26,20 @@ pub fn hold(connection: &mut DbConnection, logins: &[&str]) -> QueryResult<Vec<(
         DbConnection::Sqlite(it) => named.load(it),
         DbConnection::Postgres(it) => named.for_key_share().load(it),
     }
+}
+
+/// The people with these ids, by login.
+///
+/// # Errors
+/// Returns an error if the query fails.
+pub fn of_ids(connection: &mut DbConnection, ids: Vec<i64>) -> QueryResult<Vec<User>> {
+    users::table.filter(users::id.eq_any(ids)).order(lower(users::login)).select(User::as_select()).load(connection)
+}
+
+/// Those of `logins` that none of these people has, in any case.
+pub fn unknown<'l>(logins: &[&'l str], people: &[(i64, String)]) -> Vec<&'l str> {
+    let known: BTreeSet<String> = people.iter().map(|(_, login)| login.to_ascii_lowercase()).collect();
+    logins.iter().copied().filter(|login| !known.contains(&login.trim().to_ascii_lowercase())).collect()
 }
 
 /// That nobody has these logins, as a sentence without a full stop; `None`: there are none.

@@ -2,9 +2,11 @@
 
 pub mod account;
 pub mod administration;
+pub mod adoption;
 pub mod by_login;
 pub mod order;
 pub mod ownership;
+pub mod refusal;
 pub mod search;
 pub mod service_account;
 pub mod status_filter;

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use diesel::prelude::*;
 
-use super::administration::{Addition, PersonRefusal};
+use super::administration::Addition;
 use super::by_login;
-use super::service_account::{errors_of, logins_of, owners_of};
+use super::refusal::PersonRefusal;
+use super::service_account::{can_be_changed, errors_of, logins_of, owners_of};
 use super::user::{AccountKind, NewUser, Profile, User, UserField, UserStatus};
-use crate::db::schema::{account_owners, users};
-use crate::db::{DbConnection, lower};
+use crate::db::DbConnection;
+use crate::db::schema::account_owners;
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::rules::{FieldError, Problem};
 use crate::models::tx::Tx;
@@ -76,20 +77,40 @@ pub fn set_owners(tx: &mut Tx<'_>, account_id: i64, logins: &[String]) -> Result
     if !account.is_service_account() {
         return Err(PersonRefusal::NoServiceAccount);
     }
+    can_be_changed(tx.connection, &account)?;
     let new = owners_named(tx.connection, logins)?.map_err(|error| PersonRefusal::Invalid(vec![error]))?;
+    put_owners(tx, account_id, &new)?;
+    Ok(())
+}
+
+/// Makes these people the owners of an account, and gives whether they were others before.
+pub(super) fn put_owners(tx: &mut Tx<'_>, account_id: i64, new: &[User]) -> QueryResult<bool> {
     let before = owners_of(tx.connection, account_id)?;
     let ids = |people: &[User]| people.iter().map(|owner| owner.id).collect::<BTreeSet<_>>();
-    if ids(&new) == ids(&before) {
-        return Ok(());
+    if ids(new) == ids(&before) {
+        return Ok(false);
     }
     let of_account = account_owners::table.filter(account_owners::account_id.eq(account_id));
     diesel::delete(of_account).execute(tx.connection)?;
-    for owner in &new {
+    for owner in new {
         let values = (account_owners::account_id.eq(account_id), account_owners::owner_id.eq(owner.id));
         diesel::insert_into(account_owners::table).values(values).execute(tx.connection)?;
     }
-    let told = format!("owned by {}", logins_of(&new));
-    Ok(NewEvent::of_person(account_id, EventAction::OwnersChanged).detail(told).record(tx)?)
+    let told = match new {
+        [] => "owned by nobody".to_owned(),
+        new => format!("owned by {}", logins_of(new)),
+    };
+    NewEvent::of_person(account_id, EventAction::OwnersChanged).detail(told).record(tx)?;
+    Ok(true)
+}
+
+/// What is wrong with so many owners, as a sentence without a full stop.
+pub fn number_problem(owners: usize) -> Option<String> {
+    match owners {
+        0 => Some("A service account needs at least one owner: give the login of a person".to_owned()),
+        1..=MOST_OWNERS => None,
+        _ => Some(format!("A service account can have at most {MOST_OWNERS} owners")),
+    }
 }
 
 /// The people whom `logins` name as owners, by login, or what is wrong with that. None of them can be deleted before the
@@ -99,21 +120,15 @@ fn owners_named(
     logins: &[String],
 ) -> QueryResult<Result<Vec<User>, FieldError<UserField>>> {
     let wrong = |problem: String| Ok(Err(FieldError::new(UserField::Owners, Problem::sentence(problem))));
-    if logins.is_empty() {
-        return wrong("A service account needs at least one owner: give the login of a person".into());
-    }
-    if logins.len() > MOST_OWNERS {
-        return wrong(format!("A service account can have at most {MOST_OWNERS} owners"));
+    if let Some(problem) = number_problem(logins.len()) {
+        return wrong(problem);
     }
     let named: Vec<&str> = logins.iter().map(String::as_str).collect();
     let held = by_login::hold(connection, &named)?;
-    let is_held = |login: &&str| held.iter().any(|(_, held)| held.eq_ignore_ascii_case(login.trim()));
-    if let Some(problem) = by_login::nobody(&named.into_iter().filter(|login| !is_held(login)).collect::<Vec<_>>()) {
+    if let Some(problem) = by_login::nobody(&by_login::unknown(&named, &held)) {
         return wrong(problem);
     }
-    let ids: Vec<i64> = held.into_iter().map(|(id, _)| id).collect();
-    let owners = users::table.filter(users::id.eq_any(ids)).order(lower(users::login));
-    let owners: Vec<User> = owners.select(User::as_select()).load(connection)?;
+    let owners = by_login::of_ids(connection, held.into_iter().map(|(id, _)| id).collect())?;
     match owners.iter().find(|owner| owner.is_service_account()) {
         Some(account) => wrong(format!("{} is a service account: only people can own one", account.login)),
         None => Ok(Ok(owners)),

@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 
 use diesel::prelude::*;
 
+use super::refusal::PersonRefusal;
 use super::user::{AccountKind, Profile, TAKEN, User, UserField, UserStatus, login_errors};
 use crate::db::schema::{account_owners, users};
 use crate::db::{DbConnection, lower};
+use crate::models::kept_in::KeptIn;
 use crate::models::rules::{FieldError, Problem, name_errors};
 
 /// Every rule that a service account with this login and profile breaks, those about other accounts included. `None`: it
@@ -82,4 +84,33 @@ pub fn without_owner(connection: &mut DbConnection, account_ids: &[i64]) -> Quer
         .load(connection)?;
     let owned: BTreeSet<i64> = owned.into_iter().collect();
     Ok(account_ids.iter().copied().filter(|id| !owned.contains(id)).collect())
+}
+
+/// Whether administrators change the login, name and owners of an account.
+///
+/// # Errors
+/// It is kept in the file, or was: [`PersonRefusal`].
+pub fn can_be_changed(connection: &mut DbConnection, account: &User) -> Result<(), PersonRefusal> {
+    match kept_in(connection, account.id)? {
+        KeptIn::Database => Ok(()),
+        KeptIn::File => Err(PersonRefusal::InFile(account.login.clone())),
+        KeptIn::LeftFile => Err(PersonRefusal::LeftFile(account.login.clone())),
+    }
+}
+
+/// Where an account is kept.
+///
+/// # Errors
+/// Returns an error if the query fails, and `NotFound` if the account is gone.
+pub fn kept_in(connection: &mut DbConnection, id: i64) -> QueryResult<KeptIn> {
+    users::table.find(id).select(users::kept_in).first(connection)
+}
+
+/// The ids and logins of the service accounts that are kept so, by login.
+///
+/// # Errors
+/// Returns an error if the query fails.
+pub fn all_kept_in(connection: &mut DbConnection, kept_in: KeptIn) -> QueryResult<Vec<(i64, String)>> {
+    let accounts = users::table.filter(users::kept_in.eq(kept_in)).order(users::login);
+    accounts.select((users::id, users::login)).load(connection)
 }

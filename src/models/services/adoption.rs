@@ -9,36 +9,8 @@ use super::settings::ServiceSettings;
 use crate::db::schema::services;
 use crate::db::{DbError, write_error};
 use crate::models::event::EventAction;
-use crate::models::kept_in::KeptIn;
+use crate::models::kept_in::{Adopted, KeptIn};
 use crate::models::tx::Tx;
-
-/// What became of a service because of the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Adopted {
-    /// It is new.
-    Added,
-    /// Other settings.
-    Changed,
-    /// Administrators kept it until now.
-    TakenOver,
-    /// It had left the file, and is open again.
-    Reopened,
-    /// It stands there no more, and is closed.
-    Closed,
-}
-
-impl Adopted {
-    /// What it is in the audit log.
-    fn in_words(self) -> (EventAction, &'static str) {
-        match self {
-            Self::Added => (EventAction::ServiceAdded, "it is in the services file"),
-            Self::Changed => (EventAction::ServiceChanged, "it was changed in the services file"),
-            Self::TakenOver => (EventAction::ServiceChanged, "its settings now come from the services file"),
-            Self::Reopened => (EventAction::ServiceChanged, "it is open again, as it is back in the services file"),
-            Self::Closed => (EventAction::ServiceChanged, "it is closed, as it is no longer in the services file"),
-        }
-    }
-}
 
 /// What came of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,8 +48,11 @@ impl Service {
     pub fn adopt(tx: &mut Tx<'_>, file: &[(String, ServiceSettings)]) -> Result<Adoption, AdoptionError> {
         let adoption = Self::adopt_quietly(tx, file)?;
         for (name, done) in &adoption.done {
-            let (action, what) = done.in_words();
-            record(tx, action, format!("{name}: {what}"))?;
+            let action = match done {
+                Adopted::Added => EventAction::ServiceAdded,
+                _ => EventAction::ServiceChanged,
+            };
+            record(tx, action, format!("{name}: {}", done.in_words("settings")))?;
         }
         Ok(adoption)
     }
@@ -116,10 +91,7 @@ impl Service {
             let before = existing.iter().find(|(service, _)| service.name == *name);
             let done = match before {
                 None => Some(Adopted::Added),
-                Some((service, _)) if service.kept_in == KeptIn::Database => Some(Adopted::TakenOver),
-                Some((service, _)) if service.kept_in.is_closed() => Some(Adopted::Reopened),
-                Some((_, before)) if *before != settings => Some(Adopted::Changed),
-                Some(_) => None,
+                Some((service, before)) => Adopted::of(service.kept_in, *before != settings),
             };
             match (before, done) {
                 (None, _) => drop(Self::insert(connection, name, &settings, KeptIn::File, now)?),

@@ -11,7 +11,8 @@ use crate::callers::session_user::AdminSession;
 use crate::http::address::id_of;
 use crate::http::error::AppError;
 use crate::models::groups::group::Group;
-use crate::models::people::service_account::owners_of;
+use crate::models::kept_in::KeptIn;
+use crate::models::people::service_account::{kept_in, owners_of};
 use crate::models::people::user::{User, UserStatus};
 use crate::pages::groups;
 use crate::pages::keys::KeyPanel;
@@ -51,6 +52,8 @@ struct PersonPage {
     list_path: String,
     /// The people who own it, if it is a service account.
     owners: Vec<User>,
+    /// Where its name and owners are kept, if it is a service account.
+    kept_in: KeptIn,
     /// Whether no owner is active.
     has_no_owner: bool,
     /// The button that locks or unlocks the account; `None` for the administrator's own account.
@@ -58,6 +61,19 @@ struct PersonPage {
 }
 
 impl PersonPage {
+    fn can_be_changed(&self) -> bool {
+        self.kept_in == KeptIn::Database
+    }
+
+    fn can_be_deleted(&self) -> bool {
+        self.kept_in != KeptIn::File
+    }
+
+    /// Whether the button that locks or unlocks the account does something: what has left the file stays locked.
+    fn can_be_locked(&self) -> bool {
+        self.kept_in != KeptIn::LeftFile
+    }
+
     fn has_keys(&self) -> bool {
         !self.tokens.is_empty() || self.keys.iter().any(|panel| panel.key.is_some())
     }
@@ -83,9 +99,10 @@ pub async fn show(
     let path = path_of(user.id);
     let Holdings { keys, tokens, .. } = holdings(&app, &user).await?;
     let id = user.id;
-    let found =
-        app.database.read(move |connection| Ok((owners_of(connection, id)?, Group::of_person(connection, id)?)));
-    let (owners, groups) = found.await?;
+    let found = app.database.read(move |connection| {
+        Ok((owners_of(connection, id)?, kept_in(connection, id)?, Group::of_person(connection, id)?))
+    });
+    let (owners, kept_in, groups) = found.await?;
     let (last, label) = match user.status {
         UserStatus::Active => ("lock", "Lock"),
         UserStatus::Registered => ("unlock", "Activate"),
@@ -104,6 +121,7 @@ pub async fn show(
         tokens,
         has_no_owner: owners.iter().all(|owner| !owner.is_active()),
         owners,
+        kept_in,
         groups: groups.into_iter().map(|group| (groups::path_of(group.id), group.name)).collect(),
         action: (user.id != me.user.id).then(|| Action { path: format!("{path}/{last}"), label }),
         path,
