@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import lists, load, report
+from . import admission, lists, load, report
 from .databases import add_people_with_keys, fill_with_tokens, mistyped, secrets
 from .proxies import HOST, Nginx, add_service_with_tokens
 from .runs import DATABASES, PROGRAMS, ROUNDS, SECONDS, WORK, fresh_database, say, server, signed_in, spread
@@ -67,7 +67,11 @@ def run():
     for kind in DATABASES:
         database = fresh_database(kind, "bench")
         prepare(database)
-        results[database.title] = measure(database) | {"growth": growth(kind), "lists": lists.measure(kind)}
+        results[database.title] = measure(database) | {
+            "growth": growth(kind),
+            "lists": lists.measure(kind),
+            "admission": admission.measure(kind),
+        }
     results["load_after"] = os.getloadavg()
     RESULT.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     shutil.rmtree(WORK)

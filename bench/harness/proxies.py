@@ -93,10 +93,11 @@ class Nginx:
             connection.close()
 
 
-def add_service_with_tokens(database, people, keys):
-    """A service that admits everyone, and an access token for it of each of so many people, with the secrets `keys`."""
+def add_service_with_tokens(database, people, keys, everyone=True):
+    """A service that admits everyone or nobody yet, and an access token for it of each of so many people, with the secrets
+    `keys`."""
     columns = ["id", "name", "title", "host", "path", "reading_methods", "everyone_reads", "everyone_writes"]
-    service = (1, SERVICE, "Wiki", HOST, "/", "GET HEAD OPTIONS", True, True)
+    service = (1, SERVICE, "Wiki", HOST, "/", "GET HEAD OPTIONS", everyone, everyone)
     database.insert("services", [*columns, "created_on", "updated_on"], [(*service, LONG_AGO, LONG_AGO)])
     first = 1_000_000
     token = lambda i, key: (first + i, i % people + 1, "access", hashlib.sha256(key.encode()).digest(), key[-4:], LONG_AGO, "bench", "")

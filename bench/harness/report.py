@@ -86,6 +86,11 @@ def others(measured):
         lines.append([title, *with_spread(row["requests_a_second"], "{:.0f} requests/s"), alone])
     lines.append(["  share that is left", *with_spread(nginx["share"], "{:.3f}")])
     lines.append(["  added to the median, one connection", *with_spread(nginx["added_p50_ms"], "{:.3f} ms")])
+    admission = measured["admission"]
+    for name, number in admission["members"].items():
+        title = f"nginx asks about a member of a group of {number:,}"
+        lines.append([title, *with_spread(admission[name], "{:.0f} requests/s")])
+    lines.append(["  share that is left", *with_spread(admission["many_of_few"], "{:.3f}")])
     what = f"UPDATEs for {updates['requests']:,} requests with one key, three processes, in {updates['seconds']:.0f} s"
     return columns(lines, "<><<") + f"\n{what}: {updates['updates']}"
 
@@ -137,6 +142,8 @@ def targets(results, titles):
             line(title, f"memory under {CURRENT}", "≤ 40 MB", memory, memory <= 40, "{:.1f}")
         start = measured["start_ms"]["median"]
         line(title, "start to first 200", "≤ 100 ms", start, start <= 100, "{:.0f}")
+        share = measured["admission"]["many_of_few"]["median"]
+        line(title, "admission by 10,000 members, of that by ten", "≥ 0.98", share, share >= 0.98, "{:.3f}")
         updates = measured["updates"]
         reached = updates["updates"] in (1, 2) and updates["requests"] >= 100_000 and updates["seconds"] < 60
         line(title, "UPDATEs for 100,000 requests", "1 (or 2)", updates["updates"], reached, "{}")
