@@ -1,5 +1,7 @@
 //! Service accounts in addresses: a request about the keys of a service account names it there, and its owners are let in.
 
+use std::borrow::Cow;
+
 use actix_web::{HttpMessage, HttpRequest};
 
 use super::mandate::Mandate;
@@ -49,8 +51,8 @@ pub fn path_of(id: i64) -> String {
 
 /// `path`, if it is none below `/my/tokens` or `/my/notices`, or the request is about the person's own. Otherwise the same
 /// of the service account that `about` names.
-pub fn path_about(about: Option<&AboutServiceAccount>, path: &str) -> String {
-    about.map_or_else(|| path.to_owned(), |account| account.path(path))
+pub fn path_about<'p>(about: Option<&AboutServiceAccount>, path: &'p str) -> Cow<'p, str> {
+    about.map_or(Cow::Borrowed(path), |account| Cow::Owned(account.path(path)))
 }
 
 /// Whose keys the request of `user` is about, with the authority over these: their own, or those of the service account

@@ -46,7 +46,8 @@ impl PublicUrl {
 
     /// The address of `path`, which starts with a slash, for links and redirects within Latchkey.
     pub fn path(&self, path: &str) -> String {
-        format!("{}{path}", self.base_path)
+        // Faster than `format!`, of which a page with many links has many.
+        [&self.base_path, path].concat()
     }
 
     /// The absolute URL of `path`, for use elsewhere.

@@ -31,19 +31,19 @@ pub fn of_keys(connection: &mut DbConnection, whose: KeysOf<'_>) -> QueryResult<
         services::name,
         token_services::access,
     ));
+    // A join, as SQLite would build a table of its own for a list of tokens each time.
+    let theirs = tokens::table.on(tokens::id.eq(token_services::token_id));
     // The pages of access tokens run this on every view: Diesel caches the SQL of a query for one backend only.
     let rows: Vec<(i64, String, Access)> = match whose {
         KeysOf::User(user_id) => {
-            let theirs = tokens::table.filter(tokens::user_id.eq(user_id)).select(tokens::id);
-            let held = held.filter(token_services::token_id.eq_any(theirs));
+            let held = held.inner_join(theirs).filter(tokens::user_id.eq(user_id));
             match connection {
                 DbConnection::Sqlite(it) => held.load(it),
                 DbConnection::Postgres(it) => held.load(it),
             }
         }
         KeysOf::Users(user_ids) => {
-            let theirs = tokens::table.filter(tokens::user_id.eq_any(user_ids)).select(tokens::id);
-            let held = held.filter(token_services::token_id.eq_any(theirs));
+            let held = held.inner_join(theirs).filter(tokens::user_id.eq_any(user_ids));
             match connection {
                 DbConnection::Sqlite(it) => held.load(it),
                 DbConnection::Postgres(it) => held.load(it),
