@@ -21,6 +21,7 @@ use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryE
 use actix_session::SessionMiddleware;
 use actix_session::config::{BrowserSession, CookieContentSecurity};
 use actix_session::storage::CookieSessionStore;
+use actix_web::body::MessageBody;
 use actix_web::cookie::{Key, SameSite};
 use actix_web::dev::{AppConfig, Server, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
@@ -30,11 +31,11 @@ use actix_web::http::header::{
 use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::rt::net::TcpStream;
 use actix_web::web::{FormConfig, PayloadConfig, ServiceConfig};
-use actix_web::{Error, Scope, web};
+use actix_web::{Error, Scope, guard, web};
 
 use self::missing_ending::ask_for_ending;
 use self::offers::WithoutOffers;
-use self::route::{at, exactly_at};
+use self::route::{At, at, exactly_at, has_ending};
 use self::routes::{api, questions, well_known};
 use crate::app::App;
 use crate::callers::remembered_browser::{self, RememberedBrowsers};
@@ -59,6 +60,9 @@ const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src '
                               form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// All routes, below the base path. A slash at the end of an address is taken away before they are looked at.
+///
+/// Actix tries one address after the other, and many need a regular expression. So what has an ending, such as `.json`, and
+/// what has none are found without trying the others.
 fn routes(
     url: &PublicUrl,
     key: &SecretKey,
@@ -68,16 +72,37 @@ fn routes(
     // Where there is a base path, with a slash at the end or without.
     let home = at("").get(pages::elsewhere::own_account);
     let files = exactly_at("/static/{name}").get(static_files::show);
-    let outside = [home, files].into_iter().chain(well_known()).chain(api()).chain(questions());
-    let outside = outside.fold(web::scope(url.base_path()), |scope, at| scope.service(at));
-    let inside = web::scope("").wrap(sessions(url, key)).wrap(from_fn(remembered_browser::set_cookie));
-    let inside = inside.wrap(from_fn(ask_for_ending)).app_data(RememberedBrowsers::new(url, key));
-    let inside = routes::pages().into_iter().fold(inside, |scope, at| scope.service(at));
-    let all = outside.service(inside.service(exactly_at("{anything:.*}").nothing_here()));
-    all.wrap_fn(|mut request, next| {
+    let (data, health): (Vec<At>, Vec<At>) = api().into_iter().partition(At::has_ending);
+    let (exports, pages): (Vec<At>, Vec<At>) = routes::pages().into_iter().partition(At::has_ending);
+    let first = [home].into_iter().chain(health).chain(well_known()).chain(questions());
+    let first = first.fold(web::scope(url.base_path()), |scope, at| scope.service(at));
+    let without_ending = guard::fn_guard(|context| !has_ending(context.head().uri.path()));
+    let then = first.service(with_sessions(url, key, pages).guard(without_ending));
+    let then = data.into_iter().chain([files]).fold(then, |scope, at| scope.service(at));
+    then.service(with_sessions(url, key, exports)).wrap_fn(|mut request, next| {
         final_slash::ignore(&mut request);
         next.call(request)
     })
+}
+
+/// Pages, and an error page at every other address.
+fn with_sessions(
+    url: &PublicUrl,
+    key: &SecretKey,
+    pages: Vec<At>,
+) -> Scope<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody + use<>>,
+        Error = Error,
+        InitError = (),
+    > + use<>,
+> {
+    let scope = web::scope("").wrap(sessions(url, key)).wrap(from_fn(remembered_browser::set_cookie));
+    let scope = scope.wrap(from_fn(ask_for_ending)).app_data(RememberedBrowsers::new(url, key));
+    let scope = pages.into_iter().fold(scope, |scope, at| scope.service(at));
+    scope.service(exactly_at("{anything:.*}").nothing_here())
 }
 
 /// The session cookie is encrypted and authenticated. It ends when the browser is closed or the session's token

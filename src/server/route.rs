@@ -137,6 +137,11 @@ impl At {
         &self.path
     }
 
+    /// Whether the address has an ending, such as `.json`.
+    pub fn has_ending(&self) -> bool {
+        has_ending(&self.path)
+    }
+
     /// The methods it supports.
     pub fn answers(&self) -> &[Answered] {
         &self.answers
@@ -185,6 +190,12 @@ impl HttpServiceFactory for At {
         let answer = from_fn(move |request, next| answer(request, next, errors));
         self.resource.guard(as_sent).default_service(web::to(refuse)).wrap(answer).register(config);
     }
+}
+
+/// Whether `path` has an ending, such as `.json`. A slash after it changes nothing.
+pub(super) fn has_ending(path: &str) -> bool {
+    let path = final_slash::without(path).unwrap_or(path);
+    path.rsplit('/').next().is_some_and(|last| last.contains('.'))
 }
 
 /// Whether the table's pattern matches `sent` as it is. actix-web decodes a path before it matches it, so `/%61uth` would
