@@ -3,7 +3,7 @@
 //!
 //! It is a long file because the whole life of a key stands here: a verb is read beside those that it must agree with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use chrono::TimeDelta;
@@ -32,7 +32,7 @@ use crate::models::ids::{KeyId, UserId};
 use crate::models::people::user::User;
 use crate::models::retention::kept_since;
 use crate::models::rules::{FieldError, messages, name_errors, note_errors};
-use crate::models::services::scopes_of_keys::{self, KeysOf};
+use crate::models::services::scopes_of_keys::{self, ServiceScopesAsText};
 use crate::models::tx::Tx;
 use crate::secret::Secret;
 
@@ -80,15 +80,16 @@ pub struct Key {
 }
 
 /// What of a row is read for its key only.
-type KeyRow = (Token, Option<String>, Option<String>, LastClient);
+type KeyRow = (Token, Option<String>, Option<String>, LastClient, Option<String>);
 
 /// The columns of a [`KeyRow`].
-fn row<DB: Backend>() -> (AsSelect<Token, DB>, tokens::note, tokens::made_by, AsSelect<LastClient, DB>)
+fn row<DB: Backend>()
+-> (AsSelect<Token, DB>, tokens::note, tokens::made_by, AsSelect<LastClient, DB>, ServiceScopesAsText)
 where
     Token: Selectable<DB>,
     LastClient: Selectable<DB>,
 {
-    (Token::as_select(), tokens::note, tokens::made_by, LastClient::as_select())
+    (Token::as_select(), tokens::note, tokens::made_by, LastClient::as_select(), ServiceScopesAsText)
 }
 
 /// Which secret of a key was used.
@@ -169,7 +170,7 @@ impl Key {
             DbConnection::Postgres(it) => theirs.select(row()).load(it),
         }?;
         rows.retain(|(token, ..)| actions.contains(&token.action));
-        Self::of_rows(connection, rows, KeysOf::User(user_id))
+        Ok(Self::of_rows(rows))
     }
 
     /// The keys of these kinds of several people, oldest first.
@@ -187,7 +188,7 @@ impl Key {
             DbConnection::Postgres(it) => theirs.select(row()).load(it),
         }?;
         rows.retain(|(token, ..)| actions.contains(&token.action));
-        Self::of_rows(connection, rows, KeysOf::Users(user_ids))
+        Ok(Self::of_rows(rows))
     }
 
     /// The keys with these ids that are there, by their ids.
@@ -205,8 +206,10 @@ impl Key {
         found.extend(later);
         found.sort_by_key(|(token, ..)| token.id);
         // A key may have been revoked between the two queries.
-        let keys = Self::of_rows(connection, found, KeysOf::These(ids))?;
-        Ok(keys.into_iter().filter(|key| key.earlier.last().unwrap_or(&key.current).id == key.id).collect())
+        Ok(Self::of_rows(found)
+            .into_iter()
+            .filter(|key| key.earlier.last().unwrap_or(&key.current).id == key.id)
+            .collect())
     }
 
     /// The key that has this id, or has a secret with this id, and its owner.
@@ -231,7 +234,7 @@ impl Key {
             .order(tokens::id)
             .select(row())
             .load(connection)?;
-        Ok(Self::of_rows(connection, rows, KeysOf::User(user_id))?.into_iter().find(|key| key.id == id))
+        Ok(Self::of_rows(rows).into_iter().find(|key| key.id == id))
     }
 
     /// The id of the access token that a person created last, even if it is gone by now; `None`: there was never one. A
@@ -249,22 +252,19 @@ impl Key {
     }
 
     /// Groups rows into keys. The rows of one key must be in the order of their ids.
-    fn of_rows(connection: &mut DbConnection, rows: Vec<KeyRow>, whose: KeysOf<'_>) -> QueryResult<Vec<Self>> {
+    fn of_rows(rows: Vec<KeyRow>) -> Vec<Self> {
         let mut keys: BTreeMap<i64, Vec<KeyRow>> = BTreeMap::new();
         for row in rows {
             keys.entry(row.0.key()).or_default().push(row);
         }
-        let mut keys: Vec<Self> = keys.into_iter().filter_map(|(id, rows)| Self::of_secrets(id, rows)).collect();
-        if keys.iter().any(|key| key.action == TokenAction::Access) {
-            let mut of_services = scopes_of_keys::of_keys(connection, whose)?;
-            keys.iter_mut().for_each(|key| key.scopes.services = of_services.remove(&key.id).unwrap_or_default());
-        }
-        Ok(keys)
+        keys.into_iter().filter_map(|(id, rows)| Self::of_secrets(id, rows)).collect()
     }
 
     fn of_secrets(id: i64, rows: Vec<KeyRow>) -> Option<Self> {
         let (mut secrets, mut note, mut made_by, mut used_by) = (Vec::new(), None, None, BTreeMap::new());
-        for (token, its_note, its_maker, last_client) in rows {
+        let mut services = BTreeSet::new();
+        for (token, its_note, its_maker, last_client, its_services) in rows {
+            services.extend(its_services.iter().flat_map(|text| scopes_of_keys::of_text(text)));
             used_by.extend(last_client.of(&token).map(|by| (token.id, by)));
             note = its_note;
             made_by = made_by.or(its_maker);
@@ -279,7 +279,7 @@ impl Key {
             action: current.action,
             name: current.name.clone(),
             note: note.unwrap_or_default(),
-            scopes: current.scopes().into(),
+            scopes: KeyScopes { own: current.scopes(), services },
             created_on,
             expires_on: current.expires_on,
             networks: current.networks.clone(),
