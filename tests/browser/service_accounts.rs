@@ -40,6 +40,15 @@ async fn a_service_account_is_made_given_and_looked_after(#[case] db: Db, #[case
     browser.goto(&format!("{}/admin/users", site.url)).await;
     browser.shows("Service account").await;
     assert_sound(&browser, "people and service accounts").await;
+    // Of the file of services, and no longer of it.
+    for (kept_in, told) in [("file", "is defined in the file"), ("left_file", "This service account is closed:")] {
+        site.database.execute(&format!("UPDATE users SET kept_in = '{kept_in}' WHERE kind = 'service'"));
+        browser.click("Nightly backup").await;
+        browser.shows(told).await;
+        assert_sound(&browser, "a service account of the file").await;
+        browser.click("Back to all people").await;
+    }
+    site.database.execute("UPDATE users SET kept_in = 'database'");
     browser.click("Sign out").await;
     browser.shows("You have signed out.").await;
 
