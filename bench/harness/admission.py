@@ -6,7 +6,8 @@ import sys
 from . import load
 from .databases import LONG_AGO, add_people_with_keys, secrets
 from .proxies import HOST, Nginx, add_service_with_tokens
-from .runs import ROUNDS, SECONDS, WORK, fresh_database, say, server, spread
+from .runs import PROGRAMS, ROUNDS, SECONDS, WORK, fresh_database, say, spread
+from .servers import Server
 
 MEMBERS = {"few": 10, "many": 10_000}
 # Whoever asks is a member of both groups.
@@ -24,7 +25,8 @@ def measure(kind):
         for name, members in MEMBERS.items():
             database = fresh_database(kind, f"group{members}")
             prepare(database, members, keys)
-            latchkey = running.enter_context(server("latchkey", database, LATCHKEY_TRUSTED_PROXIES="127.0.0.1"))
+            command, log = [PROGRAMS / "latchkey", "serve"], WORK / f"group{members}.log"
+            latchkey = running.enter_context(Server(command, database, log, LATCHKEY_TRUSTED_PROXIES="127.0.0.1"))
             latchkey.answers("/healthz")
             asked[name] = running.enter_context(Nginx(WORK / f"nginx_{name}", asks=latchkey))
             if asked[name].get(PATH, Authorization=f"Bearer {keys[0]}") != 200 or asked[name].get(PATH) != 401:
