@@ -357,3 +357,37 @@ async fn who_is_taken_out_of_a_group_on_one_is_refused_on_all(#[values(Sqlite, P
         assert_eq!(statuses().await, [expected, expected], "{change}");
     }
 }
+
+/// "its owner locked on one process: the next question to another process knows"
+#[rstest]
+#[tokio::test]
+async fn an_owner_who_is_locked_on_one_looks_after_nothing_on_any(#[values(Sqlite, Postgres)] db: Db) {
+    let cluster = Cluster::start(db);
+    cluster.latchkey.add_user("root", PASSWORD);
+    cluster.latchkey.run(&["user", "change", "root", "--admin=on"]).done();
+    let root = cluster.latchkey.add_key("root");
+    cluster.latchkey.run(&["user", "add-service", "backup", "--owner=alice"]).done();
+    let of_owner = cluster.latchkey.add_key("alice");
+    let add = ["key", "add", "backup", "--action=access", "--name=cron", "--scope=account:read"];
+    let of_account = cluster.latchkey.run(&add).done().stdout.trim_end().to_owned();
+    log::note_secret(&of_account);
+    let id = |login: &str| cluster.database.number(&format!("SELECT id AS number FROM users WHERE login = '{login}'"));
+    let (alice, backup) = (id("alice"), id("backup"));
+    let http = Client::builder().no_proxy().build().expect("an HTTP client");
+    let tokens = async || {
+        let ask = |process: &Process| {
+            let request = http.get(format!("{}/my/service-accounts/{backup}/tokens.json", process.url));
+            Answer::of(request.header("X-Redmine-API-Key", &of_owner))
+        };
+        join_all(cluster.processes.iter().map(ask)).await.into_iter().map(|answer| answer.status).collect::<Vec<_>>()
+    };
+    assert_eq!(tokens().await, cluster.all(200));
+    for (status, expected) in [(3, 401), (1, 200)] {
+        let body = serde_json::json!({ "user": { "status": status } });
+        let change = http.put(format!("{}/users/{alice}.json", cluster.processes[0].url)).json(&body);
+        assert_eq!(Answer::of(change.header("X-Redmine-API-Key", &root)).await.status, 204);
+        assert_eq!(tokens().await, cluster.all(expected), "{status}");
+        // "When the last owner is locked, the keys go on working."
+        assert_eq!(cluster.statuses(|request| request.bearer_auth(&of_account)).await, cluster.all(200));
+    }
+}

@@ -14,7 +14,7 @@ use crate::models::people::administration::{self, PersonChanges};
 use crate::models::people::ownership::{NewServiceAccount, set_owners};
 use crate::models::people::refusal::PersonRefusal;
 use crate::models::people::search::{Criterion, PeopleSearch};
-use crate::models::people::service_account::{logins_of, owners_of};
+use crate::models::people::service_account::{can_be_changed, logins_of, owners_of};
 use crate::models::people::user::{AccountKind, NewUser, Profile, SaveError, User, UserStatus, normalized_mail};
 
 #[derive(clap::Subcommand)]
@@ -301,8 +301,21 @@ fn set_status(database: &Database, login: &str, to: UserStatus) -> Result<(), Fa
     if user.status == to {
         return print(&format!("{} is {} already\n", user.login, to.as_str()));
     }
-    let changes = PersonChanges { status: Some(to), ..PersonChanges::default() };
-    write(database, Clock::system().now(), |tx| changes.apply(tx, user.id))?;
+    write(database, Clock::system().now(), |tx| {
+        if let Err(refusal @ PersonRefusal::LeftFile(_)) = can_be_changed(tx.connection, &user) {
+            return Err(refusal);
+        }
+        User::set_status(tx.connection, user.id, to, tx.now)?;
+        let action = match to {
+            UserStatus::Active => EventAction::Unlocked,
+            // Whoever is at the machine can lock the last administrator, too.
+            UserStatus::Registered | UserStatus::Locked => {
+                Token::end_sessions(tx.connection, user.id)?;
+                EventAction::Locked
+            }
+        };
+        Ok(NewEvent::of_person(user.id, action).record(tx)?)
+    })?;
     print(&format!("{} is {}\n", user.login, to.as_str()))
 }
 

@@ -192,3 +192,16 @@ fn what_cannot_be_is_refused_in_one_line_and_changes_nothing(#[values(Sqlite, Po
     }
     assert_eq!(database.dump("users"), before);
 }
+
+/// "`latchkey user change` and `delete` keep the last administrator, too; `latchkey user lock` does not."
+#[rstest]
+fn the_last_administrator_can_be_locked_on_the_machine_itself(#[values(Sqlite, Postgres)] db: Db) {
+    let database = TestDatabase::migrated(db);
+    let latchkey = CommandLine::on(&database);
+    latchkey.add_user("root", PASSWORD);
+    latchkey.run(&["user", "change", "root", "--admin=on"]).done();
+    for kept in [&["user", "change", "root", "--admin=off"][..], &["user", "delete", "root", "--yes"]] {
+        assert!(latchkey.run(kept).refused(1).contains("This is the only active administrator"), "{kept:?}");
+    }
+    assert_eq!(latchkey.run(&["user", "lock", "root"]).done().stdout, "root is locked\n");
+}
