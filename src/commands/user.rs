@@ -14,7 +14,7 @@ use crate::models::people::administration::{self, PersonChanges};
 use crate::models::people::ownership::{NewServiceAccount, set_owners};
 use crate::models::people::refusal::PersonRefusal;
 use crate::models::people::search::{Criterion, PeopleSearch};
-use crate::models::people::service_account::{can_be_changed, logins_of, owners_of};
+use crate::models::people::service_account::{kept_in, logins_of, owners_of};
 use crate::models::people::user::{AccountKind, NewUser, Profile, SaveError, User, UserStatus, normalized_mail};
 
 #[derive(clap::Subcommand)]
@@ -302,8 +302,8 @@ fn set_status(database: &Database, login: &str, to: UserStatus) -> Result<(), Fa
         return print(&format!("{} is {} already\n", user.login, to.as_str()));
     }
     write(database, Clock::system().now(), |tx| {
-        if let Err(refusal @ PersonRefusal::LeftFile(_)) = can_be_changed(tx.connection, &user) {
-            return Err(refusal);
+        if kept_in(tx.connection, user.id)?.is_closed() {
+            return Err(PersonRefusal::LeftFile(user.login.clone()));
         }
         User::set_status(tx.connection, user.id, to, tx.now)?;
         let action = match to {

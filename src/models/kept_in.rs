@@ -26,7 +26,26 @@ text_enum! {
 stored_as_text!(KeptIn, otherwise LeftFile);
 
 impl KeptIn {
-    /// Whether a service that is kept so is closed: every request to it is refused.
+    /// What stands beside a name in lists; `None`: nothing out of the ordinary.
+    pub fn label(self) -> Option<&'static str> {
+        match self {
+            Self::Database => None,
+            Self::File => Some("From file"),
+            Self::LeftFile => Some("Closed"),
+        }
+    }
+
+    /// Whether administrators change what is kept so.
+    pub fn can_be_changed(self) -> bool {
+        self == Self::Database
+    }
+
+    /// Whether administrators remove what is kept so: what the file says comes back at the next start.
+    pub fn can_be_removed(self) -> bool {
+        self != Self::File
+    }
+
+    /// Whether what is kept so is closed: a service refuses every request, a group has no members, an account is locked.
     pub fn is_closed(self) -> bool {
         self == Self::LeftFile
     }

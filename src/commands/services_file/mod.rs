@@ -27,7 +27,8 @@ use crate::db::{DbConnection, DbError, transaction, write_error};
 use crate::models::groups::adoption::GroupAdoption;
 use crate::models::groups::group::Group;
 use crate::models::kept_in::{Adopted, KeptIn};
-use crate::models::people::adoption::{self, AccountAdoption, AccountAdoptionError, FileAccount};
+use crate::models::people::adoption::{self, AccountAdoption, AccountAdoptionError};
+use crate::models::people::ownership::NewServiceAccount;
 use crate::models::people::service_account::all_kept_in;
 use crate::models::services::administration::lock_all;
 use crate::models::services::admitted::Admittee;
@@ -209,7 +210,7 @@ impl ServicesFile {
 fn adopt(connection: &mut DbConnection, now: Timestamp, said: &Said) -> Result<Outcome, Refusal> {
     let groups: Vec<_> = said.groups.iter().map(|it| (it.name.clone(), it.members.clone())).collect();
     let services: Vec<_> = said.services.iter().map(|it| (it.name.clone(), it.settings.clone())).collect();
-    let accounts: Vec<FileAccount> = said.accounts.iter().map(|it| it.account.clone()).collect();
+    let accounts: Vec<NewServiceAccount> = said.accounts.iter().map(|it| it.account.clone()).collect();
     transaction(connection, |connection| {
         wait_for_other_starts(connection)?;
         // Accounts come first, as groups and services can name them, and their rows are locked before those tables.

@@ -10,8 +10,7 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use crate::db::one_line;
 use crate::models::groups::group::{PREFIX, group_name_errors};
-use crate::models::people::adoption::FileAccount;
-use crate::models::people::ownership::number_problem;
+use crate::models::people::ownership::{NewServiceAccount, number_problem};
 use crate::models::people::user::{Profile, UserField, login_errors};
 use crate::models::rules::{FieldError, name_errors};
 use crate::models::services::setting::SettingKind;
@@ -40,7 +39,7 @@ pub(super) struct FileService {
 
 /// A service account, and where it stands.
 pub(super) struct PlacedAccount {
-    pub account: FileAccount,
+    pub account: NewServiceAccount,
     lines: Lines,
 }
 
@@ -211,7 +210,7 @@ fn account_of(
     if let Some(error) = login_errors(login).first() {
         return mistake("", error.message());
     }
-    let mut account = FileAccount { login: login.to_owned(), name: login.to_owned(), owners: Vec::new() };
+    let mut account = NewServiceAccount { login: login.to_owned(), name: login.to_owned(), owners: Vec::new() };
     for (key, value) in table {
         match key.get_ref().as_ref() {
             "name" => match String::deserialize(ValueDeserializer::from(value.clone())) {

@@ -135,7 +135,7 @@ impl Group {
     pub fn delete(tx: &mut Tx<'_>, id: i64, consent: &Consent) -> Result<Self, GroupRefusal> {
         lock_all(tx.connection)?;
         let group = Self::lock_row(tx.connection, id)?.ok_or(GroupRefusal::Gone)?;
-        if group.kept_in == KeptIn::File {
+        if !group.kept_in.can_be_removed() {
             return Err(GroupRefusal::InFile(group.name));
         }
         let services = admitting(tx.connection, &[id])?.remove(&id).unwrap_or_default();

@@ -205,8 +205,8 @@ pub fn confirm_unchanged(tx: &mut Tx<'_>, user_id: i64, seen: Timestamp) -> Resu
 /// [`PersonRefusal`]
 pub fn delete(tx: &mut Tx<'_>, user_id: i64) -> Result<(), PersonRefusal> {
     let user = lock_and_find(tx, user_id, Takes::Everything)?;
-    if let Err(refusal @ PersonRefusal::InFile(_)) = service_account::can_be_changed(tx.connection, &user) {
-        return Err(refusal);
+    if !service_account::kept_in(tx.connection, user_id)?.can_be_removed() {
+        return Err(PersonRefusal::InFile(user.login));
     }
     // Delete the tokens first, to avoid a deadlock: the recorder locks a token before it needs the row of its owner.
     Token::delete_all_of(tx.connection, user_id)?;

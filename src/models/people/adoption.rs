@@ -5,25 +5,14 @@ use std::collections::BTreeSet;
 use diesel::prelude::*;
 
 use super::by_login;
-use super::ownership::put_owners;
+use super::ownership::{NewServiceAccount, put_owners};
 use super::service_account::{all_kept_in, kept_in};
-use super::user::{AccountKind, NewUser, Profile, User, UserStatus};
+use super::user::{User, UserStatus};
 use crate::db::schema::users;
 use crate::db::{DbError, write_error};
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::kept_in::{Adopted, KeptIn};
 use crate::models::tx::Tx;
-
-/// A service account as it stands in the file, which breaks no rule by itself.
-#[derive(Clone, Debug)]
-pub struct FileAccount {
-    /// The login.
-    pub login: String,
-    /// What people call it.
-    pub name: String,
-    /// The logins of the people who own it.
-    pub owners: Vec<String>,
-}
 
 /// What came of the service accounts of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,7 +52,7 @@ write_error!(AccountAdoptionError);
 ///
 /// # Errors
 /// [`AccountAdoptionError`], after which nothing is changed.
-pub fn adopt(tx: &mut Tx<'_>, file: &[FileAccount]) -> Result<AccountAdoption, AccountAdoptionError> {
+pub fn adopt(tx: &mut Tx<'_>, file: &[NewServiceAccount]) -> Result<AccountAdoption, AccountAdoptionError> {
     let mut adoption = AccountAdoption::default();
     for account in file {
         let (done, unknown) = adopt_one(tx, account)?;
@@ -83,8 +72,11 @@ pub fn adopt(tx: &mut Tx<'_>, file: &[FileAccount]) -> Result<AccountAdoption, A
 }
 
 /// Makes one account what the file says of it. Returns what became of it, and the logins of owners that nobody has.
-fn adopt_one(tx: &mut Tx<'_>, account: &FileAccount) -> Result<(Option<Adopted>, Vec<String>), AccountAdoptionError> {
-    let FileAccount { login, name, .. } = account;
+fn adopt_one(
+    tx: &mut Tx<'_>,
+    account: &NewServiceAccount,
+) -> Result<(Option<Adopted>, Vec<String>), AccountAdoptionError> {
+    let NewServiceAccount { login, name, .. } = account;
     let existing = User::find_by_login(tx.connection, login)?.map(|user| user.id);
     let before = existing.map(|id| User::lock_row(tx.connection, id).optional()).transpose()?.flatten();
     if before.as_ref().is_some_and(|user| !user.is_service_account()) {
@@ -98,7 +90,7 @@ fn adopt_one(tx: &mut Tx<'_>, account: &FileAccount) -> Result<(Option<Adopted>,
         return Err(AccountAdoptionError::Owner { login: login.clone(), owner: owner.login.clone() });
     }
     let (id, done) = match before {
-        None => (insert(tx, account)?, Some(Adopted::Added)),
+        None => (account.new_user().insert(tx.connection, tx.now)?.id, Some(Adopted::Added)),
         Some(user) => {
             let has_changed = (&user.login, &user.lastname) != (login, name);
             (user.id, Adopted::of(kept_in(tx.connection, user.id)?, has_changed))
@@ -111,15 +103,8 @@ fn adopt_one(tx: &mut Tx<'_>, account: &FileAccount) -> Result<(Option<Adopted>,
     Ok((done.or(has_other_owners.then_some(Adopted::Changed)), unknown))
 }
 
-fn insert(tx: &mut Tx<'_>, account: &FileAccount) -> QueryResult<i64> {
-    let profile = Profile { firstname: String::new(), lastname: account.name.clone(), mail: String::new() };
-    let login = account.login.clone();
-    let new = NewUser { login, profile, password_hash: None, admin: false, kind: AccountKind::Service };
-    Ok(new.insert(tx.connection, tx.now)?.id)
-}
-
 /// Stores what the file says of the account with this id, but for its owners.
-fn store(tx: &mut Tx<'_>, (id, account): (i64, &FileAccount), done: Adopted) -> QueryResult<()> {
+fn store(tx: &mut Tx<'_>, (id, account): (i64, &NewServiceAccount), done: Adopted) -> QueryResult<()> {
     let values = (
         users::login.eq(&account.login),
         users::lastname.eq(&account.name),

@@ -49,17 +49,17 @@ impl NewServiceAccount {
         if !errors.is_empty() {
             return Err(PersonRefusal::Invalid(errors));
         }
-        let new = NewUser {
-            login: self.login.clone(),
-            profile: self.profile(),
-            password_hash: None,
-            admin: false,
-            kind: AccountKind::Service,
-        };
+        let new = self.new_user();
         let addition = Addition { new, status: UserStatus::Active, must_change_password: false, most_accounts };
         let account = addition.make(tx)?;
         set_owners(tx, account.id, &self.owners)?;
         Ok(account)
+    }
+
+    /// Its row. Nobody signs in to it, so it has no password.
+    pub(super) fn new_user(&self) -> NewUser {
+        let (login, profile) = (self.login.clone(), self.profile());
+        NewUser { login, profile, password_hash: None, admin: false, kind: AccountKind::Service }
     }
 
     /// The name of a service account stands where a person has the last name.

@@ -120,7 +120,7 @@ impl Service {
     pub fn remove(tx: &mut Tx<'_>, id: i64) -> Result<Self, ServiceRefusal> {
         lock_all(tx.connection)?;
         let service = Self::find(tx.connection, id)?.ok_or(ServiceRefusal::Gone)?;
-        if service.kept_in == KeptIn::File {
+        if !service.kept_in.can_be_removed() {
             return Err(ServiceRefusal::InFile(service.name));
         }
         service.lock_row(tx.connection)?;

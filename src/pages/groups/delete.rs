@@ -14,7 +14,6 @@ use crate::http::error::AppError;
 use crate::models::groups::administration::{Consent, GroupRefusal};
 use crate::models::groups::group::Group;
 use crate::models::groups::overview::GroupOverview;
-use crate::models::kept_in::KeptIn;
 use crate::pages::form::{PasswordAgain, error_summary};
 use crate::pages::shell::{Flash, Shell, page, see_other_with};
 
@@ -74,7 +73,7 @@ pub async fn ask(
     me: AdminSession,
 ) -> Result<HttpResponse, AppError> {
     let whole = group(&app, &request).await?;
-    if whole.group.kept_in == KeptIn::File {
+    if !whole.group.kept_in.can_be_removed() {
         return Err(GroupRefusal::InFile(whole.group.name).into());
     }
     let (shell, again) = (Shell::of(&app, &request, &session)?, PasswordAgain::of(&app, &me.token));

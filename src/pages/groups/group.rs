@@ -104,14 +104,6 @@ impl GroupPage {
         })
     }
 
-    fn can_be_changed(&self) -> bool {
-        self.kept_in == KeptIn::Database
-    }
-
-    fn can_be_deleted(&self) -> bool {
-        self.kept_in != KeptIn::File
-    }
-
     fn error_summary(&self) -> Vec<(&'static str, String)> {
         let of_form = error_summary(&[("logins", &self.logins), ("password", &self.again.field)]);
         self.members.refused.iter().cloned().chain(of_form).collect()

@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use super::{members_in_words, path_of, state_label};
+use super::{members_in_words, path_of};
 use crate::app::App;
 use crate::auth::credentials::parameter;
 use crate::callers::session_user::AdminSession;
@@ -104,7 +104,7 @@ impl From<GroupOverview> for Row {
     fn from(GroupOverview { group, members, services }: GroupOverview) -> Self {
         Self {
             path: path_of(group.id),
-            state: state_label(&group),
+            state: group.kept_in.label(),
             members: members_in_words(members),
             services: services.into_iter().map(|service| service.title).collect::<Vec<_>>().join(", "),
             name: group.name,

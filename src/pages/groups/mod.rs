@@ -14,7 +14,6 @@ use crate::http::address::id_of;
 use crate::http::error::AppError;
 use crate::models::groups::group::Group;
 use crate::models::groups::overview::{AdmittingService, GroupOverview};
-use crate::models::kept_in::KeptIn;
 use crate::models::keys::scope::Access;
 use crate::pages::count;
 
@@ -31,15 +30,6 @@ async fn group(app: &App, request: &HttpRequest) -> Result<GroupOverview, AppErr
 /// Where the page of a group is.
 pub fn path_of(id: i64) -> String {
     format!("/admin/groups/{id}")
-}
-
-/// What stands beside the name of a group; `None`: nothing out of the ordinary.
-fn state_label(group: &Group) -> Option<&'static str> {
-    match group.kept_in {
-        KeptIn::Database => None,
-        KeptIn::File => Some("From file"),
-        KeptIn::LeftFile => Some("Closed"),
-    }
 }
 
 fn members_in_words(members: i64) -> String {

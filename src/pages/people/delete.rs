@@ -11,7 +11,7 @@ use crate::callers::confirmation::Sensitive;
 use crate::callers::posted_form::NoFields;
 use crate::callers::session_user::AdminSession;
 use crate::http::error::AppError;
-use crate::models::people::administration::{self};
+use crate::models::people::administration;
 use crate::models::people::refusal::PersonRefusal;
 use crate::models::people::user::{User, UserStatus};
 use crate::pages::form::{PasswordAgain, error_summary};

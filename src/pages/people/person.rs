@@ -61,19 +61,6 @@ struct PersonPage {
 }
 
 impl PersonPage {
-    fn can_be_changed(&self) -> bool {
-        self.kept_in == KeptIn::Database
-    }
-
-    fn can_be_deleted(&self) -> bool {
-        self.kept_in != KeptIn::File
-    }
-
-    /// Whether the button that locks or unlocks the account does something: what has left the file stays locked.
-    fn can_be_locked(&self) -> bool {
-        self.kept_in != KeptIn::LeftFile
-    }
-
     fn has_keys(&self) -> bool {
         !self.tokens.is_empty() || self.keys.iter().any(|panel| panel.key.is_some())
     }

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use super::settings::who_reads;
-use super::{keys_in_words, path_of, state_label};
+use super::{keys_in_words, path_of};
 use crate::app::App;
 use crate::auth::credentials::parameter;
 use crate::callers::session_user::AdminSession;
@@ -85,7 +85,7 @@ impl Row {
             name: service.name.clone(),
             title: settings.title.clone(),
             place: service.place(),
-            state: state_label(service),
+            state: service.kept_in.label(),
             may_read: who_reads(settings, Admitted::in_words),
             may_write: settings.writers.in_words(),
             keys: keys_in_words(dependents),

@@ -16,7 +16,6 @@ use actix_web::HttpRequest;
 use crate::app::App;
 use crate::http::address::id_of;
 use crate::http::error::AppError;
-use crate::models::kept_in::KeptIn;
 use crate::models::services::overview::{Dependents, ServiceOverview};
 use crate::models::services::service::Service;
 
@@ -34,15 +33,6 @@ async fn service(app: &App, request: &HttpRequest) -> Result<ServiceOverview, Ap
 /// Where the page of a service is.
 fn path_of(id: i64) -> String {
     format!("/admin/services/{id}")
-}
-
-/// What stands beside the name of a service; `None`: nothing out of the ordinary.
-fn state_label(service: &Service) -> Option<&'static str> {
-    match service.kept_in {
-        KeptIn::Database => None,
-        KeptIn::File => Some("From file"),
-        KeptIn::LeftFile => Some("Closed"),
-    }
 }
 
 /// How many keys of how many people have its scopes.

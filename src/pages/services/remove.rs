@@ -11,7 +11,6 @@ use crate::callers::confirmation::Sensitive;
 use crate::callers::posted_form::NoFields;
 use crate::callers::session_user::AdminSession;
 use crate::http::error::AppError;
-use crate::models::kept_in::KeptIn;
 use crate::models::services::administration::ServiceRefusal;
 use crate::models::services::overview::{Dependents, ServiceOverview};
 use crate::models::services::service::Service;
@@ -67,7 +66,7 @@ pub async fn ask(
     me: AdminSession,
 ) -> Result<HttpResponse, AppError> {
     let whole = service(&app, &request).await?;
-    if whole.service.kept_in == KeptIn::File {
+    if !whole.service.kept_in.can_be_removed() {
         return Err(ServiceRefusal::InFile(whole.service.name).into());
     }
     let (shell, again) = (Shell::of(&app, &request, &session)?, PasswordAgain::of(&app, &me.token));

@@ -13,7 +13,6 @@ use crate::callers::confirmation::Sensitive;
 use crate::callers::session_user::AdminSession;
 use crate::http::address::id_of;
 use crate::http::error::AppError;
-use crate::models::kept_in::KeptIn;
 use crate::models::rules::FieldError;
 use crate::models::services::administration::ServiceRefusal;
 use crate::models::services::overview::ServiceOverview;
@@ -56,7 +55,7 @@ impl ServicePage {
         errors: &[FieldError<ServiceField>],
     ) -> Self {
         let ServiceOverview { service, settings, dependents } = whole;
-        let is_kept_here = service.kept_in == KeptIn::Database;
+        let is_kept_here = service.kept_in.can_be_changed();
         Self {
             shell,
             path: path_of(service.id),
@@ -66,7 +65,7 @@ impl ServicePage {
             last_used: dependents.last_used_on.map(|time| Moment::new(time, app.clock.now())),
             facts: facts(&service, &settings),
             is_closed: service.kept_in.is_closed(),
-            can_be_removed: service.kept_in != KeptIn::File,
+            can_be_removed: service.kept_in.can_be_removed(),
             is_outdated: false,
             again: PasswordAgain::default(),
             fields: is_kept_here.then(|| {
