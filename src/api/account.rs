@@ -90,7 +90,7 @@ pub async fn show(
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
     Parameters::read(&request, format, payload, Operation::ShowAccount).await?;
-    format.respond("user", &Account::from(me.user))
+    format.respond("user", &Account::from(*me.user))
 }
 
 /// `PUT /my/account.{json,xml}`

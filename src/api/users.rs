@@ -191,7 +191,7 @@ pub async fn current(
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
     let parameters = Parameters::read(&request, format, payload, Operation::ShowCurrent).await?;
-    format.respond("user", &shown(&app, me.user.admin, me.user, (&parameters, format)).await?)
+    format.respond("user", &shown(&app, me.user.admin, *me.user, (&parameters, format)).await?)
 }
 
 /// `GET /users.{json,xml}`
@@ -283,7 +283,7 @@ pub async fn show(
     let id = id_of(&request);
     let viewer = me.user.clone();
     let user = if id.as_ref().is_ok_and(|id| *id == viewer.id) {
-        me.user
+        *me.user
     } else {
         me.administrator()?;
         find(&app, id?).await?

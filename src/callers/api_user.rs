@@ -60,7 +60,7 @@ asked_scopes!(
 pub struct ApiUser<S> {
     /// The person whom the request is for: with X-Redmine-Switch-User, the one that it names. Or the service account of
     /// theirs that the address is about.
-    pub user: User,
+    pub user: Box<User>,
     /// The authority to write in their name.
     pub mandate: Mandate,
     scope: PhantomData<S>,
@@ -70,7 +70,7 @@ pub struct ApiUser<S> {
 pub struct AdminUser<S> {
     /// The person whom the request is for: with X-Redmine-Switch-User, the one that it names, who must be an
     /// administrator too.
-    pub user: User,
+    pub user: Box<User>,
     /// The authority to write in their name.
     pub mandate: Mandate,
     scope: PhantomData<S>,
@@ -80,7 +80,7 @@ pub struct AdminUser<S> {
 /// not change which key was used.
 pub struct CurrentKey {
     /// The owner of the key.
-    pub owner: User,
+    pub owner: Box<User>,
     /// The secret of the key that was presented.
     pub token: Token,
     /// The authority to write in the owner's name.
@@ -90,7 +90,7 @@ pub struct CurrentKey {
 /// A person whose feed reader asks, authenticated by the Atom access key in the parameter `key`.
 pub struct FeedUser {
     /// The owner of the feed.
-    pub user: User,
+    pub user: Box<User>,
     /// The Atom access key that was presented.
     pub key: Secret,
 }
@@ -197,7 +197,7 @@ impl Argument for FeedUser {
 
 /// Authenticates the caller, checks that their credentials grant `asked`, and follows X-Redmine-Switch-User. Returns
 /// the person whom the request is for, and the authority to write in their name.
-async fn authorize(request: &HttpRequest, asked: Scope) -> Result<(User, Mandate), AppError> {
+async fn authorize(request: &HttpRequest, asked: Scope) -> Result<(Box<User>, Mandate), AppError> {
     let app = App::of(request)?;
     let (caller, grant) = authenticate(&app, request).await?;
     let mandate = Mandate::of(&app, request, &caller, grant.with_scope(asked))?;
@@ -207,12 +207,12 @@ async fn authorize(request: &HttpRequest, asked: Scope) -> Result<(User, Mandate
     if let Some(authenticated) = request.extensions_mut().get_mut::<Authenticated>() {
         authenticated.administrator = Some(caller.login.clone());
     }
-    Ok((other.unwrap_or(caller), mandate))
+    Ok((other.map_or(caller, Box::new), mandate))
 }
 
 /// Authenticates the caller, counts the attempt in the metrics, and the request against the rate limit of the
 /// credential.
-async fn authenticate(app: &App, request: &HttpRequest) -> Result<(User, Grant), AppError> {
+async fn authenticate(app: &App, request: &HttpRequest) -> Result<(Box<User>, Grant), AppError> {
     let credentials = Credentials::of_api_request(request.query_string(), request.headers());
     let method = method_of(&credentials);
     let caller = caller(app, request, credentials).await;
@@ -246,7 +246,7 @@ pub fn method_of(credentials: &Credentials) -> Option<AuthMethod> {
 }
 
 /// Finds the person to whom the credentials belong.
-async fn caller(app: &App, request: &HttpRequest, credentials: Credentials) -> Result<(User, Grant), AppError> {
+async fn caller(app: &App, request: &HttpRequest, credentials: Credentials) -> Result<(Box<User>, Grant), AppError> {
     match credentials {
         Credentials::Key(secret) => by_key(app, request, &secret).await?.map_err(|_| refused_key()),
         Credentials::Bearer(secret) => by_key(app, request, &secret).await?.map_err(refused_bearer),
@@ -260,9 +260,9 @@ async fn by_key(
     app: &App,
     request: &HttpRequest,
     secret: &Secret,
-) -> Result<Result<(User, Grant), TokenRefusal>, AppError> {
+) -> Result<Result<(Box<User>, Grant), TokenRefusal>, AppError> {
     let found = verify_token(app, request, key_actions(app), secret, |_| true).await?;
-    let granted = |(token, user)| {
+    let granted = |(token, user): (_, Box<User>)| {
         let grant = Grant::new(&user, Credential::Token(token));
         (user, grant)
     };
@@ -280,11 +280,11 @@ async fn by_basic(
     request: &HttpRequest,
     username: &str,
     password: &Password,
-) -> Result<(User, Grant), AppError> {
+) -> Result<(Box<User>, Grant), AppError> {
     let (user, grant) = match by_key(app, request, &Secret::presented(username)).await? {
         Ok(found) => found,
         Err(TokenRefusal::Unknown) => {
-            let user = by_login(app, request, username, password).await?;
+            let user = Box::new(by_login(app, request, username, password).await?);
             let grant = Grant::new(&user, Credential::Password);
             (user, grant)
         }

@@ -4,6 +4,7 @@
 //! and the mandate of a session refuses to write without a recent password.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
@@ -28,9 +29,9 @@ use crate::models::people::user::User;
 /// and can write only with the mandate that [`Sensitive::confirm`] returns. `Who` is the extractor of the sender.
 pub struct Sensitive<Who, Form> {
     /// The person who sent the form, or the service account of theirs that it is about.
-    pub user: User,
+    pub user: Box<User>,
     /// The session in which it was sent.
-    pub session: Token,
+    pub session: Arc<Token>,
     /// The fields of the form, without the password.
     pub form: Form,
     password: Password,
@@ -42,7 +43,7 @@ pub struct Sensitive<Who, Form> {
 /// asks something. `Who` is the extractor of the sender.
 pub struct Harmless<Who = SessionUser> {
     /// The person.
-    pub user: User,
+    pub user: Box<User>,
     /// The authority to write in their name.
     pub mandate: Mandate,
     who: PhantomData<Who>,
@@ -51,7 +52,7 @@ pub struct Harmless<Who = SessionUser> {
 /// An extractor of somebody who is signed in, whose forms can ask for the password again.
 pub trait InSession: FromRequest<Error = AppError> + 'static {
     /// The person, the session and the authority to write in their name.
-    fn into_parts(self) -> (User, Token, Mandate);
+    fn into_parts(self) -> (Box<User>, Arc<Token>, Mandate);
 }
 
 /// Why the password was not confirmed.
@@ -74,13 +75,13 @@ pub fn asks_again(app: &App, session: &Token) -> bool {
 }
 
 impl InSession for SessionUser {
-    fn into_parts(self) -> (User, Token, Mandate) {
+    fn into_parts(self) -> (Box<User>, Arc<Token>, Mandate) {
         (self.user, self.token, self.mandate)
     }
 }
 
 impl InSession for AdminSession {
-    fn into_parts(self) -> (User, Token, Mandate) {
+    fn into_parts(self) -> (Box<User>, Arc<Token>, Mandate) {
         (self.user, self.token, self.mandate)
     }
 }

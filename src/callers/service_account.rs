@@ -63,9 +63,9 @@ pub fn path_about<'p>(about: Option<&AboutServiceAccount>, path: &'p str) -> Cow
 pub(super) async fn holder_of_keys(
     app: &App,
     request: &HttpRequest,
-    user: User,
+    user: Box<User>,
     mandate: Mandate,
-) -> Result<(User, Mandate), AppError> {
+) -> Result<(Box<User>, Mandate), AppError> {
     if request.match_info().get(ID).is_none() {
         return Ok((user, mandate));
     }
@@ -79,10 +79,10 @@ pub(super) async fn holder_of_keys(
         None => Ok((None, User::find(connection, owner)?)),
     });
     let (found, user_now) = found.await?;
-    let user = if found.is_some() { Some(&user) } else { user_now.as_ref() };
+    let user = if found.is_some() { Some(&*user) } else { user_now.as_ref() };
     let mandate = mandate.about_keys_of(user, found.as_ref())?;
     let account = found.ok_or(AppError::NotFound)?;
     let about = AboutServiceAccount { id: account.id, login: account.login.clone(), name: account.lastname.clone() };
     request.extensions_mut().insert(about);
-    Ok((account, mandate))
+    Ok((Box::new(account), mandate))
 }

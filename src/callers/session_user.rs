@@ -1,5 +1,7 @@
 //! Extractors that authenticate people in a browser. The cookie names a session token, whose row each request verifies.
 
+use std::sync::Arc;
+
 use actix_session::{Session, SessionExt};
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
@@ -30,9 +32,9 @@ const FORM_TOKEN: &str = "form";
 /// signing out.
 pub struct SignedIn {
     /// The person.
-    pub user: User,
+    pub user: Box<User>,
     /// The token of the session.
-    pub token: Token,
+    pub token: Arc<Token>,
     /// The authority to write in their name.
     pub mandate: Mandate,
 }
@@ -44,9 +46,9 @@ pub struct MaybeSignedIn(pub Option<SignedIn>);
 /// A person who is signed in and does not have to choose a new password first.
 pub struct SessionUser {
     /// The person, or the service account of theirs that the address is about.
-    pub user: User,
+    pub user: Box<User>,
     /// The token of the session.
-    pub token: Token,
+    pub token: Arc<Token>,
     /// The authority to write in their name.
     pub mandate: Mandate,
 }
@@ -54,9 +56,9 @@ pub struct SessionUser {
 /// An administrator who is signed in.
 pub struct AdminSession {
     /// The administrator.
-    pub user: User,
+    pub user: Box<User>,
     /// The token of the session.
-    pub token: Token,
+    pub token: Arc<Token>,
     /// The authority to write in their name.
     pub mandate: Mandate,
 }
@@ -147,7 +149,7 @@ pub async fn signed_in(app: &web::Data<App>, request: &HttpRequest) -> Result<Op
 }
 
 /// Returns the session that the cookie names, and its owner, if the session is valid.
-async fn session(app: &App, request: &HttpRequest) -> Result<Option<(User, Token)>, AppError> {
+async fn session(app: &App, request: &HttpRequest) -> Result<Option<(Box<User>, Arc<Token>)>, AppError> {
     let cookie = request.get_session();
     // A cookie without a readable session counts as none: another release wrote it, or nobody has signed in.
     let (Ok(Some(user_id)), Ok(Some(secret))) = (cookie.get::<i64>(USER_ID), cookie.get::<String>(SECRET)) else {

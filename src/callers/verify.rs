@@ -1,6 +1,7 @@
 //! Verification of tokens and passwords: one function for each, whoever asks.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use actix_web::{HttpMessage, HttpRequest};
 
@@ -66,7 +67,7 @@ pub enum Credential {
     /// A login and password.
     Password,
     /// A key, or a session.
-    Token(Token),
+    Token(Arc<Token>),
 }
 
 impl Credential {
@@ -106,9 +107,9 @@ const LATCHKEY_ITSELF: &str = "";
 /// What was found for a secret, before anything of it is recorded.
 pub struct Found {
     /// The token and its owner, or why the secret is refused.
-    pub verified: Result<(Token, User), TokenRefusal>,
+    pub verified: Result<(Arc<Token>, Box<User>), TokenRefusal>,
     /// The key whose secret is right, and that is refused all the same.
-    refused: Option<Token>,
+    refused: Option<Arc<Token>>,
 }
 
 impl Found {
@@ -129,7 +130,7 @@ pub async fn verify_token(
     actions: &'static [TokenAction],
     secret: &Secret,
     accepts: impl FnOnce(&Token) -> bool,
-) -> Result<Result<(Token, User), TokenRefusal>, AppError> {
+) -> Result<Result<(Arc<Token>, Box<User>), TokenRefusal>, AppError> {
     let caller = app.addresses.caller(request);
     let found = find_token(app, actions, (secret, caller.address), accepts).await?;
     record_found(app, request, (caller, LATCHKEY_ITSELF), &found).await;
@@ -195,7 +196,7 @@ pub async fn record_found(
 
 fn record_refused(app: &App, request: &HttpRequest, token: &Token, action: EventAction) {
     let (client, at) = (client_of(app, request), app.clock.now());
-    app.recorder.sign_ins.key_refused(RefusedKey { token: token.clone(), action, missing: None, client, at });
+    app.recorder.sign_ins.key_refused(RefusedKey { token: Token::clone(token), action, missing: None, client, at });
 }
 
 /// Returns the active person with this login and password. Refusals are recorded in their activity.

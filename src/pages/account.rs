@@ -130,7 +130,7 @@ pub async fn save(
     let AccountForm { firstname, lastname, mail } = sensitive.form.clone();
     let typed = Profile { firstname, lastname, mail }.normalized();
     let (id, before, new) = (sensitive.user.id, sensitive.user.profile(), typed.clone());
-    let me = (&sensitive.user, &sensitive.session);
+    let me: (&User, &Token) = (&sensitive.user, &sensitive.session);
     // Only what differs from `before` is saved.
     let confirmed = match new.mail == before.mail {
         true => Ok(sensitive.without_power()),

@@ -62,7 +62,7 @@ const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src '
 /// All routes, below the base path. A slash at the end of an address is taken away before they are looked at.
 ///
 /// Actix tries one address after the other, and many need a regular expression. So what has an ending, such as `.json`, and
-/// what has none are found without trying the others.
+/// what has none are found without trying the others, and what is below an address only where the path begins with it.
 fn routes(
     url: &PublicUrl,
     key: &SecretKey,
@@ -74,8 +74,14 @@ fn routes(
     let files = exactly_at("/static/{name}").get(static_files::show);
     let (data, health): (Vec<At>, Vec<At>) = api().into_iter().partition(At::has_ending);
     let (exports, pages): (Vec<At>, Vec<At>) = routes::pages().into_iter().partition(At::has_ending);
-    let first = [home].into_iter().chain(health).chain(well_known()).chain(questions());
+    let (below, questions): (Vec<At>, Vec<At>) = questions().into_iter().partition(|at| at.literal().is_some());
+    let first = [home].into_iter().chain(health).chain(well_known()).chain(questions);
     let first = first.fold(web::scope(url.base_path()), |scope, at| scope.service(at));
+    let first = below.into_iter().fold(first, |scope, at| {
+        let beginning = [url.base_path(), at.literal().unwrap_or_default()].concat();
+        let begins = guard::fn_guard(move |context| context.head().uri.path().starts_with(&beginning));
+        scope.service(web::scope("").guard(begins).service(at))
+    });
     let without_ending = guard::fn_guard(|context| !has_ending(context.head().uri.path()));
     let then = first.service(with_sessions(url, key, pages).guard(without_ending));
     let then = data.into_iter().chain([files]).fold(then, |scope, at| scope.service(at));

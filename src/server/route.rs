@@ -137,6 +137,11 @@ impl At {
         &self.path
     }
 
+    /// What every path begins with that is matched; `None`: the pattern says it.
+    pub fn literal(&self) -> Option<&'static str> {
+        self.literal
+    }
+
     /// Whether the address has an ending, such as `.json`.
     pub fn has_ending(&self) -> bool {
         has_ending(&self.path)

@@ -1,6 +1,8 @@
 //! "Everything that happens to a key … is in the user's activity: who, when, from which address and agent, by which key
 //! or session."
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use latchkey::callers::verify::Credential;
 use latchkey::models::client::Client;
@@ -50,7 +52,7 @@ async fn the_whole_life_of_a_key_is_told(#[values(Sqlite, Postgres)] db: Db) {
     let feeds = site.add_key(&alice, TokenAction::Feeds).await;
     let ci = site.add_access_token(&alice, "tokens:write", "never").await;
     site.database.execute("DELETE FROM events");
-    let by_ci = Credential::Token(site.token(ci.id).expect("a token")).title();
+    let by_ci = Credential::Token(Arc::new(site.token(ci.id).expect("a token"))).title();
     let api = Client::new("192.0.2.7", "ci/2").with_credential(by_ci);
     let page = Client::new("192.0.2.8", "Browser").with_credential(Credential::Password.title());
     let id = |key: &Key| (UserId(alice.id), KeyId(key.id));

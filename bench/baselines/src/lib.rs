@@ -1,6 +1,12 @@
 //! Latchkey, built from the same sources with another `last_use`. A baseline differs from the product only in how it
 //! records a use.
 
+use mimalloc::MiMalloc;
+
+/// The product's, so that what differs is not the allocator.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
 #[path = "../../../src/api/mod.rs"]
 pub mod api;
 #[path = "../../../src/app.rs"]

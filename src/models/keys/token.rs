@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 use diesel::deserialize::FromSqlRow;
@@ -141,18 +142,18 @@ pub struct Token {
     pub networks: Option<Networks>,
 }
 
-/// The result of looking up a secret that was presented.
+/// The result of looking up a secret that was presented. It is passed on from future to future, which copies it each time,
+/// so its rows are on the heap.
 #[derive(Clone)]
-#[expect(clippy::large_enum_variant, reason = "it is taken apart at once, and the large one is the usual one")]
 pub enum Presented {
     /// The token is valid and authenticates its owner.
-    Valid(Token, User),
+    Valid(Arc<Token>, Box<User>),
     /// The token exists, but it has expired, or its secret has been replaced.
-    Over(Token),
+    Over(Arc<Token>),
     /// The token exists, but its key is suspended.
-    Suspended(Token),
+    Suspended(Arc<Token>),
     /// The token exists, but may not be used from the address of the client, whatever else is wrong with it.
-    Elsewhere(Token),
+    Elsewhere(Arc<Token>),
 }
 
 /// A secret that a client presents, with the kinds of token that are accepted there.
@@ -171,14 +172,14 @@ pub struct Claim {
 impl Claim {
     /// Decides about `token`, which has the digest of this claim.
     fn decide(&self, token: Token, user: User) -> Option<Presented> {
-        let presented = |token: Token| match token {
+        let presented = |token: Arc<Token>| match token {
             // This comes first: whoever asks from elsewhere is not even told that the key has expired.
             token if !token.may_be_used_from(self.address) => Presented::Elsewhere(token),
             token if token.is_over(self.now) => Presented::Over(token),
             token if token.is_suspended(self.now) => Presented::Suspended(token),
-            token => Presented::Valid(token, user),
+            token => Presented::Valid(token, Box::new(user)),
         };
-        self.actions.contains(&token.action).then(|| presented(token))
+        self.actions.contains(&token.action).then(|| presented(Arc::new(token)))
     }
 }
 
