@@ -8,17 +8,19 @@ use crate::auth::client_address::ClientAddresses;
 use crate::auth::known_addresses::KnownAddresses;
 use crate::auth::passwords::Passwords;
 use crate::auth::rates::Rates;
-use crate::auth::throttle::NetworkRate;
-use crate::clock::Clock;
+use crate::auth::throttle::{LEAK_REPORTS, NetworkRate, RECOVERY_REQUESTS};
+use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::config::public_url::PublicUrl;
 use crate::config::start_error::StartError;
-use crate::db::Database;
 use crate::db::lookups::Lookups;
+use crate::db::{Database, DbError};
 use crate::http::error::AppError;
+use crate::mail::mailer::Mailer;
 use crate::metrics::Metrics;
 use crate::models::keys::account_lookup::AccountLookup;
 use crate::models::keys::token::Claim;
+use crate::models::mails::outbox;
 use crate::models::retention::Retention;
 use crate::models::services::service::ServiceLookup;
 use crate::recorder::Recorder;
@@ -49,12 +51,29 @@ pub struct App {
     pub known_addresses: KnownAddresses,
     /// Who reports too many leaked secrets.
     pub leak_reports: NetworkRate,
+    /// Who asks for too many links to choose a password.
+    pub recovery_requests: NetworkRate,
+    /// What sends mail; `None`: no mail server is set.
+    pub mailer: Option<Mailer>,
     /// Which credentials send too much, to a service or to the API.
     pub rates: Rates,
     /// What is counted.
     pub metrics: Metrics,
     /// Where requests come from.
     pub addresses: ClientAddresses,
+}
+
+/// Tells all who write to `database`, commands included, whether mails are to be put into its outbox.
+#[expect(clippy::disallowed_methods, reason = "the process says this of itself")]
+fn switch_mail(database: &Database, on: bool, now: Timestamp) {
+    let known = database.read_now(outbox::is_on);
+    if known.as_ref().is_ok_and(|known| *known == on) {
+        return;
+    }
+    let switched = database.write_now(|connection| outbox::switch(connection, on, now).map_err(DbError::from));
+    if let Err(error) = switched {
+        tracing::error!(%error, on, "it could not be stored whether mail is sent");
+    }
 }
 
 impl App {
@@ -72,13 +91,20 @@ impl App {
         let spans = (config.first_use_patience.duration(), Retention::of(&config));
         let recorder =
             Recorder::start(database.clone(), clock.clone(), spans, config.unrecorded_file().as_deref(), &metrics);
+        switch_mail(&database, config.sends_mail(), clock.now());
+        let mailer = config.mail(config.public_url(bound)).map(|settings| {
+            let counted = (metrics.mails.clone(), metrics.panics.of("mailer"));
+            Mailer::start(database.clone(), clock.clone(), settings, counted)
+        });
         Ok(Self {
             url: config.public_url(bound),
             bound,
             addresses: ClientAddresses::new(config.trusted_proxies.clone()),
             passwords: Passwords::start(clock.clone(), &metrics.panics).map_err(no_thread)?,
             known_addresses: KnownAddresses::default(),
-            leak_reports: NetworkRate::new(clock.clone()),
+            leak_reports: NetworkRate::new(clock.clone(), LEAK_REPORTS),
+            recovery_requests: NetworkRate::new(clock.clone(), RECOVERY_REQUESTS),
+            mailer: mailer.transpose().map_err(no_thread)?,
             rates: Rates::new(clock.clone()),
             recorder: recorder.map_err(no_thread)?,
             tokens: Lookups::start(database.clone(), &metrics.panics).map_err(no_thread)?,
@@ -98,6 +124,7 @@ impl App {
             [self.tokens.are_threads_there(), self.services.are_threads_there(), self.accounts.are_threads_there()];
         let all = [
             ("recorder", self.recorder.is_running()),
+            ("mailer", self.mailer.as_ref().is_none_or(Mailer::is_running)),
             ("hashing", self.passwords.threads().are_all_there()),
             ("lookups", lookups.iter().all(|are_there| *are_there)),
         ];

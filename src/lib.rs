@@ -33,6 +33,7 @@ pub mod import;
 #[doc(hidden)]
 pub mod logging;
 #[doc(hidden)]
+pub mod mail;
 pub mod metrics;
 #[doc(hidden)]
 pub mod models;

@@ -14,6 +14,8 @@ use crate::auth::passwords::PasswordRefusal;
 use crate::clock::Timestamp;
 use crate::http::error::AppError;
 use crate::models::keys::census::Census;
+use crate::models::mails::kind::MailKind;
+use crate::models::mails::outbox::Queue;
 use crate::panics::Panics;
 
 /// Counters that the parts of a process share.
@@ -27,6 +29,8 @@ pub struct Metrics {
     pub(crate) authentications: Family<AuthenticationLabels, Counter>,
     /// How writing behind goes.
     pub flushes: Flushes,
+    /// How sending mail goes.
+    pub mails: Mails,
     /// Panics that were caught, by thread.
     pub panics: Panics,
     /// Keys that are suspended, and that somebody has tried since. The recorder counts them about once a minute.
@@ -49,6 +53,36 @@ pub struct Flushes {
     pub duration: Histogram,
     /// Attempts that failed; what they should have written waits.
     pub failures: Counter,
+}
+
+/// How sending mail goes. Shared by its clones.
+#[derive(Clone, Default)]
+pub struct Mails {
+    /// Mails by kind, and by what became of them.
+    pub(crate) outcomes: Family<MailLabels, Counter>,
+    /// How many wait in the outbox of the database.
+    pub(crate) waiting: Gauge,
+    /// How long the oldest of them waits, in seconds.
+    pub(crate) oldest_seconds: Gauge,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct MailLabels {
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+impl Mails {
+    /// Counts what became of a mail.
+    pub fn count(&self, kind: MailKind, outcome: &'static str) {
+        self.outcomes.get_or_create(&MailLabels { kind: kind.as_str(), outcome }).inc();
+    }
+
+    /// Says what waits at `now`.
+    pub fn set_queue(&self, queue: Queue, now: Timestamp) {
+        self.waiting.set(queue.length);
+        self.oldest_seconds.set(queue.oldest.map_or(0, |oldest| (now - oldest).num_seconds().max(0)));
+    }
 }
 
 impl Default for Flushes {

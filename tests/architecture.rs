@@ -19,6 +19,7 @@ const ROOMS: &[&str] = &[
     "auth",
     "http",
     "metrics",
+    "mail",
     "recorder",
     "app",
     "callers",
@@ -149,6 +150,15 @@ fn ground_lies_below_roof() {
         for to in to {
             assert!(level(&from) >= level(&to), "{} must not use {}", from.join("::"), to.join("::"));
         }
+    }
+}
+
+#[test]
+fn the_baselines_have_the_allocator_of_the_product() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for file in ["src/main.rs", "bench/baselines/src/lib.rs", "bench/baselines/src/bin/plain_route.rs"] {
+        let text = std::fs::read_to_string(root.join(file)).expect("a source");
+        assert!(text.contains("#[global_allocator]\nstatic ALLOCATOR: MiMalloc"), "{file}");
     }
 }
 

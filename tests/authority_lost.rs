@@ -6,6 +6,7 @@ use latchkey::models::keys::token::TokenAction;
 use reqwest::{Method, RequestBuilder};
 use rstest::rstest;
 
+use crate::support::site::UNREACHABLE_MAIL;
 use crate::support::wire::HeldBack;
 use crate::support::world::{By, World, routes_that_write};
 use crate::support::*;
@@ -100,7 +101,7 @@ fn text_of(answer: &Answer) -> &str {
 #[case(By::Session)]
 #[tokio::test]
 async fn whoever_has_not_lost_it_writes(#[case] by: By, #[values(Sqlite, Postgres)] db: Db) {
-    let site = Site::start(db).await;
+    let site = Site::start_with(db, &UNREACHABLE_MAIL).await;
     for (number, route) in routes_that_write(by).iter().enumerate() {
         let world = World::new(&site, number, by).await;
         let (answer, before, after) = {
@@ -139,7 +140,7 @@ async fn whoever_has_not_lost_it_writes(#[case] by: By, #[values(Sqlite, Postgre
 #[case(By::Session, Loss::PasswordChanged)]
 #[tokio::test]
 async fn whoever_has_lost_it_writes_nothing(#[case] by: By, #[case] loss: Loss, #[values(Sqlite, Postgres)] db: Db) {
-    let site = Site::start(db).await;
+    let site = Site::start_with(db, &UNREACHABLE_MAIL).await;
     let mut refused = 0;
     for (number, route) in routes_that_write(by).iter().enumerate() {
         let (_, pattern, _) = route;
@@ -181,7 +182,7 @@ async fn a_body_that_is_held_back_until_then_brings_nothing(
     #[values(Loss::Ended, Loss::Locked, Loss::Demoted)] loss: Loss,
     #[values(Sqlite, Postgres)] db: Db,
 ) {
-    let site = Site::start(db).await;
+    let site = Site::start_with(db, &UNREACHABLE_MAIL).await;
     let routes = routes_that_write(by).into_iter().filter(|(method, pattern, _)| {
         let is_for_administrators = pattern.contains("users") || pattern.starts_with("/admin");
         *method != Method::DELETE && (loss != Loss::Demoted || is_for_administrators)
@@ -220,7 +221,7 @@ async fn nobody_looks_after_a_service_account_that_is_theirs_no_longer(
     #[values("DELETE FROM account_owners", "UPDATE users SET status = 'locked' WHERE id = ACCOUNT")] loss: &str,
     #[values(Sqlite, Postgres)] db: Db,
 ) {
-    let site = Site::start(db).await;
+    let site = Site::start_with(db, &UNREACHABLE_MAIL).await;
     let mut refused = 0;
     for (number, route) in routes_that_write(by).iter().enumerate() {
         if !route.1.contains("{service_account}") {
@@ -248,7 +249,7 @@ async fn nobody_acts_as_somebody_else_on_an_authority_that_is_lost(
     #[case] status: u16,
     #[values(Sqlite, Postgres)] db: Db,
 ) {
-    let site = Site::start(db).await;
+    let site = Site::start_with(db, &UNREACHABLE_MAIL).await;
     site.add_admin("everlasting").await;
     let world = World::new(&site, 0, By::Key).await;
     let request = world.request(&site, By::Key, &(Method::PUT, "/my/account.{format:json|xml}", "json"));
@@ -263,7 +264,7 @@ async fn nobody_acts_as_somebody_else_on_an_authority_that_is_lost(
 #[rstest]
 #[tokio::test]
 async fn a_password_that_was_changed_meanwhile_is_not_changed_again(#[values(Sqlite, Postgres)] db: Db) {
-    let site = Site::start(db).await;
+    let site = Site::start_with(db, &UNREACHABLE_MAIL).await;
     let world = World::new(&site, 0, By::Session).await;
     let api = site.add_key(&world.root, TokenAction::Api).await;
     let request = world.request(&site, By::Session, &(Method::POST, "/my/password", "json"));

@@ -37,7 +37,10 @@ fn insert_rows(database: &TestDatabase) {
         "INSERT INTO groups (name, folded, created_on, updated_on)
              SELECT 'Writers', 'writers', created_on, created_on FROM users;
          INSERT INTO group_members (group_id, user_id) SELECT groups.id, users.id FROM groups, users;
-         INSERT INTO service_group_admissions SELECT services.id, groups.id, 'write' FROM services, groups;",
+         INSERT INTO service_group_admissions SELECT services.id, groups.id, 'write' FROM services, groups;
+         INSERT INTO mails (recipient, user_id, kind, facts, created_on, next_try_on)
+             SELECT 'user:1', id, 'key_made', '{}', created_on, created_on FROM users;
+         INSERT INTO unwanted_mails SELECT id, 'key_expiring' FROM users;",
     );
 }
 
@@ -106,6 +109,8 @@ fn the_stock_diesel_cli_runs_redoes_and_reverts_every_migration(#[values(Sqlite,
             ("groups", number("create_groups")),
             ("group_members", number("create_groups")),
             ("service_group_admissions", number("create_groups")),
+            ("mails", number("create_mails")),
+            ("unwanted_mails", number("create_mails")),
         ] {
             assert_eq!(count(&database, table), i64::from(made_by < newest), "{table} after {depth}");
         }

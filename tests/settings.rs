@@ -62,6 +62,17 @@ fn extremes(setting: &Arg) -> Vec<String> {
         "state_dir" => &["/nowhere", "/dev/null", ""],
         "realm" => &["a", "\"", "\u{e9}"],
         "security_contact" => &["a@b", "tel:1", "https://example.org/security", "nobody", "a@b\nExpires: never", ""],
+        "smtp_url" => &[
+            "smtp://127.0.0.1:9?tls=off",
+            "smtps://a:b@127.0.0.1:9",
+            "smtp://a:b@[::1]:9",
+            "smtp://127.0.0.1:65536",
+            "smtp://a@127.0.0.1",
+            "http://127.0.0.1",
+            "smtps://127.0.0.1?tls=off",
+            "",
+        ],
+        "mail_from" => &["a@b.example", "A <a@b.example>", "a", "a@b.example\nBcc: c@d.example", "@", ""],
         "log" => &["off", "trace", "latchkey=debug", "shout", "loud=noise", ","],
         other => panic!("say what the extremes of {other} are"),
     };
@@ -82,8 +93,9 @@ fn flag(setting: &Arg, value: &str) -> String {
 fn accepted_extremes() -> Vec<Vec<String>> {
     let of_each = settings().into_iter().map(|setting| {
         let flags = extremes(&setting).into_iter().map(|value| flag(&setting, &value));
-        let (accepted, refused): (Vec<_>, Vec<_>) =
-            flags.partition(|flag| try_settings(std::slice::from_ref(flag)).is_ok());
+        // A mail server needs a sender.
+        let with_sender = |flag: &String| ["--mail-from=a@b.example".to_owned(), flag.clone()];
+        let (accepted, refused): (Vec<_>, Vec<_>) = flags.partition(|flag| try_settings(&with_sender(flag)).is_ok());
         for flag in refused {
             let told = try_settings(std::slice::from_ref(&flag)).expect_err("it is refused");
             assert!(told.len() > flag.len() + 40 && !told.contains("panicked"), "{flag}: {told}");

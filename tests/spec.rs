@@ -25,6 +25,7 @@ mod keys;
 mod last_use;
 mod last_use_model;
 mod limits;
+mod mail;
 mod metrics;
 mod migrations;
 mod pages;

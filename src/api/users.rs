@@ -21,6 +21,7 @@ use crate::http::address::id_of;
 use crate::http::error::AppError;
 use crate::http::format::Format;
 use crate::models::groups::group::Group;
+use crate::models::mails::told;
 use crate::models::people::administration::{self, Addition, PersonChanges};
 use crate::models::people::ownership::{NewServiceAccount, set_owners};
 use crate::models::people::refusal::PersonRefusal;
@@ -29,6 +30,13 @@ use crate::models::people::user::{
     AccountKind, NewUser, Profile, SaveError, User, UserField, UserStatus, normalized_mail,
 };
 use crate::models::rules::FieldError;
+use crate::secret::random_base62;
+
+/// What a program is told that wants a password generated where no mail is sent.
+const NO_PASSWORD_TOLD: &str = "user[generate_password] is refused: no mail is sent here that could lead to a password. \
+                                Set one, and tell it yourself.";
+/// The length of a password that nobody knows.
+const UNKNOWN_PASSWORD: usize = 40;
 
 /// The number of people in a response by default, and the largest that `limit` can ask for.
 const USUAL_LIMIT: i64 = 25;
@@ -120,6 +128,9 @@ struct PersonDocument {
     /// Whether the password must be changed at the next sign-in.
     #[schema(value_type = Option<bool>, nullable = false)]
     must_change_passwd: Option<String>,
+    /// Whether to set a password that nobody knows: the person chooses theirs by a link that they are sent.
+    #[schema(value_type = Option<bool>, nullable = false)]
+    generate_password: Option<String>,
     /// `service` for a service account. It has a `lastname`, which is its name, and `owners`, and no `firstname`, `mail`
     /// or `password`. An account keeps its kind.
     #[schema(nullable = false, pattern = "^(person|service)$")]
@@ -160,6 +171,7 @@ impl Document for PersonDocument {
         "admin",
         "status",
         "must_change_passwd",
+        "generate_password",
         "kind",
     ];
 }
@@ -356,7 +368,7 @@ pub async fn create(
         NewUser { login, profile: profile.normalized(), password_hash: None, admin: false, kind: AccountKind::Person };
     let checked = new.clone();
     let mut errors = app.database.read(move |connection| checked.errors(connection)).await?;
-    let password = document.password(Owner { login: &new.login, profile: &new.profile }, &mut errors);
+    let password = document.password(&app, Owner { login: &new.login, profile: &new.profile }, &mut errors)?;
     let status = document.status(&mut errors).unwrap_or(UserStatus::Active);
     new.admin = truth("admin", document.admin.as_deref())?.unwrap_or(false);
     let must_change_password = truth("must_change_passwd", document.must_change_passwd.as_deref())?.unwrap_or(false);
@@ -365,8 +377,16 @@ pub async fn create(
     }
     new.password_hash = hash(&app, password).await?;
     let most_accounts = app.config.most_accounts;
+    let sends_link = sends_link(&parameters)? && new.password_hash.is_some();
     let addition = Addition { new, status, must_change_password, most_accounts };
-    let added = me.mandate.write(move |tx| addition.make(tx)).await??;
+    let added = me.mandate.write(move |tx| {
+        let added = addition.make(tx)?;
+        if sends_link {
+            told::tell_of_account(tx, added.id)?;
+        }
+        Ok::<_, PersonRefusal>(added)
+    });
+    let added = added.await??;
     created(&app, format, added.id, &Person::for_administrators(added))
 }
 
@@ -429,14 +449,18 @@ pub async fn update(
     let (login, profile) = changes.after(&user);
     let checked = changes.clone();
     let mut errors = app.database.read(move |connection| checked.errors(connection, &user)).await?;
-    let password = document.password(Owner { login: &login, profile: &profile }, &mut errors);
+    let password = document.password(&app, Owner { login: &login, profile: &profile }, &mut errors)?;
     changes.status = document.status(&mut errors);
     if !errors.is_empty() {
         return Err(SaveError::Invalid(errors).into());
     }
     changes.password_hash = hash(&app, password).await?;
+    let sends_link = sends_link(&parameters)? && changes.password_hash.is_some();
     let changed = me.mandate.write_about(id, move |tx| {
         changes.apply(tx, id)?;
+        if sends_link {
+            told::tell_of_account(tx, id)?;
+        }
         owners.map_or(Ok(()), |owners| set_owners(tx, id, &owners))
     });
     changed.await??;
@@ -502,6 +526,11 @@ async fn hash(app: &App, password: Option<NewPassword>) -> Result<Option<String>
     }
 }
 
+/// Whether the person is to be sent a link to choose a password.
+fn sends_link(parameters: &Parameters) -> Result<bool, AppError> {
+    Ok(truth("send_information", parameters.text("send_information")?.as_deref())?.unwrap_or(false))
+}
+
 /// Reads a boolean as Rails does; empty means that nothing was said.
 fn truth(name: &str, text: Option<&str>) -> Result<Option<bool>, AppError> {
     match text.map(|text| text.trim().to_ascii_lowercase()).as_deref() {
@@ -534,8 +563,24 @@ impl PersonDocument {
         Ok(NewServiceAccount { login: text(&self.login), name: text(&self.lastname), owners })
     }
 
-    /// The new password; `None` if it is missing, empty or breaks a rule.
-    fn password(&self, owner: Owner<'_>, errors: &mut Vec<FieldError<UserField>>) -> Option<NewPassword> {
+    /// The new password: the one that is given, or one that nobody knows. `None` if it is missing, empty or breaks a rule.
+    fn password(
+        &self,
+        app: &App,
+        owner: Owner<'_>,
+        errors: &mut Vec<FieldError<UserField>>,
+    ) -> Result<Option<NewPassword>, AppError> {
+        if !truth("generate_password", self.generate_password.as_deref())?.unwrap_or(false) {
+            return Ok(self.given_password(owner, errors));
+        }
+        if !app.config.sends_mail() {
+            return Err(AppError::Invalid(vec![NO_PASSWORD_TOLD.to_owned()]));
+        }
+        let unknown = NewPassword::of(Password::new(random_base62(UNKNOWN_PASSWORD)), owner);
+        Ok(unknown.map_err(|error| errors.push(error)).ok())
+    }
+
+    fn given_password(&self, owner: Owner<'_>, errors: &mut Vec<FieldError<UserField>>) -> Option<NewPassword> {
         let password = self.password.as_deref().filter(|password| !password.is_empty())?;
         let accepted = NewPassword::of(Password::new(password), owner).map_err(|error| errors.push(error)).ok();
         let differs = |confirmation: &str| Password::new(confirmation) != Password::new(password);

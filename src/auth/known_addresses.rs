@@ -8,8 +8,8 @@ use chrono::TimeDelta;
 use ipnet::IpNet;
 use lru::LruCache;
 
-use super::networks::narrowest;
 use crate::clock::Timestamp;
+use crate::models::address_networks::narrowest;
 
 /// How long an address is known after a sign-in.
 pub const KNOWN_FOR: TimeDelta = TimeDelta::days(30);

@@ -3,7 +3,6 @@
 pub mod client_address;
 pub mod credentials;
 pub mod known_addresses;
-pub mod networks;
 pub mod passwords;
 pub mod rates;
 pub mod throttle;

@@ -12,8 +12,8 @@ use ipnet::IpNet;
 use lru::LruCache;
 use tokio::sync::OwnedMutexGuard;
 
-use super::networks::{narrowest, networks};
 use crate::clock::{Clock, Timestamp};
+use crate::models::address_networks::{narrowest, networks};
 use crate::secret::{Digest, Secret};
 
 /// Wrong passwords for one login from a narrowest network. Wider ones may do some times as much.
@@ -129,7 +129,7 @@ pub struct Throttle {
 
 /// How many of something there may be, before one has to wait.
 #[derive(Clone, Copy)]
-struct Limit {
+pub struct Limit {
     most: u32,
     /// The time in which they are counted, since the first.
     within: TimeDelta,
@@ -307,17 +307,24 @@ impl Drop for Attempt<'_> {
 /// 60 are promised, and whoever is refused would be told to come back in a second, for one more.
 pub struct NetworkRate {
     clock: Clock,
-    networks: Mutex<LruCache<IpNet, [Counter; RATES.len()]>>,
+    rates: NetworkLimits,
+    networks: Mutex<LruCache<IpNet, [Counter; 2]>>,
 }
 
-/// The longest first: it says the later time to come back.
-const RATES: [Limit; 2] =
+/// What an address may do. The longer time comes first: it says the later time to come back.
+pub type NetworkLimits = [Limit; 2];
+
+/// Reports of leaked secrets: a scanner may have found many.
+pub const LEAK_REPORTS: NetworkLimits =
     [Limit { most: 600, within: TimeDelta::hours(1) }, Limit { most: 60, within: TimeDelta::minutes(1) }];
+/// Requests for a link to choose a password.
+pub const RECOVERY_REQUESTS: NetworkLimits =
+    [Limit { most: 20, within: TimeDelta::hours(1) }, Limit { most: 10, within: TimeDelta::minutes(1) }];
 
 impl NetworkRate {
-    /// Nothing counted yet.
-    pub fn new(clock: Clock) -> Self {
-        Self { clock, networks: Mutex::new(LruCache::new(COUNTERS)) }
+    /// Nothing counted yet of what is limited to `rates`.
+    pub fn new(clock: Clock, rates: NetworkLimits) -> Self {
+        Self { clock, rates, networks: Mutex::new(LruCache::new(COUNTERS)) }
     }
 
     /// Lets one request from `address` pass, or says when. Those that are refused are not counted.
@@ -330,7 +337,8 @@ impl NetworkRate {
         for network in networks(address) {
             let Some(counters) = counted.get_mut(&network.net) else { continue };
             let times = |limit: Limit| Limit { most: limit.most * network.times, ..limit };
-            let refused = counters.iter_mut().zip(RATES).find_map(|(counter, rate)| counter.refuses(now, times(rate)));
+            let refused =
+                counters.iter_mut().zip(self.rates).find_map(|(counter, rate)| counter.refuses(now, times(rate)));
             if let Some(wait) = refused {
                 return Err(wait);
             }

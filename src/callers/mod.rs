@@ -6,6 +6,7 @@ pub mod draft;
 pub mod leak;
 pub mod mandate;
 pub mod posted_form;
+pub mod recovery;
 pub mod refusals;
 pub mod remembered_browser;
 pub mod service_account;

@@ -9,12 +9,12 @@ use super::remembered_browser;
 use crate::app::App;
 use crate::auth::credentials::Password;
 use crate::auth::known_addresses::KNOWN_FOR;
-use crate::auth::networks::narrowest;
 use crate::auth::passwords::{Accepted, PasswordRefusal};
 use crate::auth::rates::Rate;
 use crate::auth::throttle::Origin;
 use crate::db::DbError;
 use crate::http::error::AppError;
+use crate::models::address_networks::narrowest;
 use crate::models::client::{Caller, Client};
 use crate::models::event::{Event, EventAction, RefusedKey};
 use crate::models::keys::refused_use::RefusedClient;
@@ -84,6 +84,7 @@ impl Credential {
         match self {
             Self::Password => "password".to_owned(),
             Self::Token(token) if token.action.is_key() => format!("{} ····{}", token.title(), token.hint),
+            Self::Token(token) if token.action == TokenAction::Recovery => "link in a mail".to_owned(),
             Self::Token(_) => "session".to_owned(),
         }
     }

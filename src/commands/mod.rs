@@ -7,6 +7,7 @@ mod group;
 mod import;
 mod key;
 mod key_list;
+mod mail;
 mod migrate;
 mod output;
 mod password_input;
@@ -69,6 +70,9 @@ enum Command {
     /// Add, list, show, rename and delete groups, and say who is in them
     #[command(subcommand)]
     Group(group::Command),
+    /// Find out whether mail can be sent
+    #[command(subcommand)]
+    Mail(mail::Command),
     /// Print what happened to anybody's keys and account, and to services
     Audit(audit::Arguments),
 }
@@ -105,6 +109,7 @@ pub fn run() -> ExitCode {
         Command::Key(command) => key::run(&config, command),
         Command::Service(command) => service::run(&config, command),
         Command::Group(command) => group::run(&config, command),
+        Command::Mail(command) => mail::run(&config, &command),
         Command::Audit(arguments) => audit::run(&config, &arguments),
     };
     match done {
@@ -135,7 +140,7 @@ fn misuse(error: &clap::Error) -> ExitCode {
 
 /// What clap says in several, which would show the values of settings that are secret.
 fn line_of(error: &clap::Error) -> String {
-    let secret = ["--database-url", "--secret-key", import::SOURCE];
+    let secret = ["--database-url", "--secret-key", "--smtp-url", import::SOURCE];
     let wrong = wrong_value_of(error);
     let text = match (wrong.filter(|it| secret.iter().any(|name| it.starts_with(name))), error.source()) {
         (Some(setting), Some(cause)) => format!("{setting} is wrong: {cause}"),

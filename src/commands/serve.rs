@@ -109,6 +109,9 @@ pub fn serve(
         }
         Ok(())
     });
+    if let Some(mailer) = &app.mailer {
+        mailer.stop();
+    }
     let all_written = app.recorder.stop();
     app.database.close();
     tracing::info!("stopped");

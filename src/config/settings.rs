@@ -5,13 +5,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use lettre::message::Mailbox;
 
 use super::bind_address::BindAddress;
 use super::environment::empty_is_unset;
+use super::mail::MailSettings;
 use super::per_minute::PerMinute;
 use super::public_url::PublicUrl;
 use super::secret_key::SecretKey;
 use super::security_contact::SecurityContact;
+use super::smtp_url::SmtpUrl;
 use super::span::{Span, span_or_off, span_within};
 use super::start_error::StartError;
 use crate::db::url::DatabaseUrl;
@@ -164,6 +167,16 @@ pub struct Config {
     #[arg(long, global = true, env = "LATCHKEY_SECURITY_CONTACT", value_name = "CONTACT")]
     pub security_contact: Option<SecurityContact>,
 
+    /// The mail server that mails are sent with: smtps://USER:PASSWORD@HOST, or smtp://HOST:587 with STARTTLS; ?tls=off for
+    /// a server without TLS [default: none, and no mail is sent]
+    #[arg(long, global = true, env = "LATCHKEY_SMTP_URL", value_name = "URL", hide_env_values = true)]
+    pub smtp_url: Option<SmtpUrl>,
+
+    /// Whom mails are from, such as keys@example.org or Keys <keys@example.org>; required with LATCHKEY_SMTP_URL
+    #[arg(long, global = true, env = "LATCHKEY_MAIL_FROM", value_name = "ADDRESS")]
+    #[arg(value_parser = parse_sender)]
+    pub mail_from: Option<Mailbox>,
+
     /// What is logged: error, warn, info, debug, trace or off, or a filter such as latchkey=debug,info
     #[arg(long, global = true, env = "LATCHKEY_LOG", value_name = "FILTER")]
     #[arg(default_value = "info", value_parser = check_filter)]
@@ -205,6 +218,17 @@ impl Config {
         }
     }
 
+    /// How mail is sent, with links to `url`; `None`: not at all.
+    pub fn mail(&self, url: PublicUrl) -> Option<MailSettings> {
+        let (server, from) = self.smtp_url.clone().zip(self.mail_from.clone())?;
+        Some(MailSettings { server, from, url })
+    }
+
+    /// Whether mail is sent.
+    pub fn sends_mail(&self) -> bool {
+        self.smtp_url.is_some() && self.mail_from.is_some()
+    }
+
     /// How long an access token is valid unless something else is chosen.
     pub fn usual_token_lifetime(&self) -> Span {
         let longest = self.access_token_longest_lifetime;
@@ -217,6 +241,12 @@ impl Config {
     /// # Errors
     /// [`StartError`] if two settings contradict each other.
     pub fn check(&self) -> Result<(), StartError> {
+        if let (Some(server), None) = (&self.smtp_url, &self.mail_from) {
+            return Err(StartError(format!(
+                "mails to be sent with {server} (LATCHKEY_SMTP_URL) need a sender: set LATCHKEY_MAIL_FROM, such as \
+                 keys@example.org"
+            )));
+        }
         let (usual, longest) = (self.usual_token_lifetime(), self.access_token_longest_lifetime);
         match usual.limit().is_none() || usual.is_within(longest) {
             true => Ok(()),
@@ -245,6 +275,11 @@ fn parse_network(text: &str) -> Result<IpNet, String> {
     text.parse::<IpNet>()
         .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
         .map_err(|_| "use addresses or networks such as 10.0.0.1 or 10.0.0.0/8".to_owned())
+}
+
+fn parse_sender(text: &str) -> Result<Mailbox, String> {
+    let sender = text.trim().parse::<Mailbox>();
+    sender.map_err(|error| format!("use a mail address such as keys@example.org or Keys <keys@example.org> ({error})"))
 }
 
 fn parse_realm(text: &str) -> Result<String, String> {

@@ -131,6 +131,35 @@ diesel::table! {
 }
 
 diesel::table! {
+    mail_switch (id) {
+        id -> BigInt,
+        is_on -> Bool,
+        weekly_on -> Timestamp,
+    }
+}
+
+diesel::table! {
+    mails (id) {
+        id -> BigInt,
+        recipient -> Text,
+        user_id -> Nullable<BigInt>,
+        address -> Nullable<Text>,
+        kind -> Text,
+        token_id -> Nullable<BigInt>,
+        facts -> Text,
+        times -> BigInt,
+        created_on -> Timestamp,
+        message_id -> Nullable<Text>,
+        taken_on -> Nullable<Timestamp>,
+        attempts -> BigInt,
+        next_try_on -> Timestamp,
+        answer -> Nullable<Text>,
+        outcome -> Nullable<Text>,
+        done_on -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
     notices (id) {
         id -> BigInt,
         user_id -> BigInt,
@@ -239,6 +268,14 @@ diesel::table! {
         revoked_then -> Bool,
         networks -> Nullable<Text>,
         made_by -> Nullable<Text>,
+        expiry_warned -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    unwanted_mails (user_id, kind) {
+        user_id -> BigInt,
+        kind -> Text,
     }
 }
 
@@ -261,6 +298,7 @@ diesel::table! {
         passwd_changed_on -> Nullable<Timestamp>,
         kind -> Text,
         kept_in -> Text,
+        time_zone -> Text,
     }
 }
 
@@ -269,6 +307,7 @@ diesel::joinable!(group_members -> groups (group_id));
 diesel::joinable!(group_members -> users (user_id));
 diesel::joinable!(idempotency_keys -> users (user_id));
 diesel::joinable!(key_endings -> tokens (token_id));
+diesel::joinable!(mails -> users (user_id));
 diesel::joinable!(notices -> events (event_id));
 diesel::joinable!(notices -> users (user_id));
 diesel::joinable!(refused_uses -> tokens (token_id));
@@ -283,6 +322,7 @@ diesel::joinable!(service_uses -> tokens (token_id));
 diesel::joinable!(token_services -> services (service_id));
 diesel::joinable!(token_services -> tokens (token_id));
 diesel::joinable!(tokens -> users (user_id));
+diesel::joinable!(unwanted_mails -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     account_owners,
@@ -297,6 +337,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     imported_tokens,
     imported_users,
     key_endings,
+    mail_switch,
+    mails,
     notices,
     refused_uses,
     service_admissions,
@@ -306,5 +348,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     services,
     token_services,
     tokens,
+    unwanted_mails,
     users,
 );

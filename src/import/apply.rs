@@ -364,7 +364,8 @@ impl Applied<'_> {
         }
         for event in events {
             let tx = &mut Tx::of_command_line(self.connection, self.options.now);
-            NewEvent::of_person(after.id, event).record(tx)?;
+            // Nobody has done this to them in particular.
+            NewEvent::of_person(after.id, event).without_mail().record(tx)?;
         }
         Ok(())
     }

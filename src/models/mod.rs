@@ -1,5 +1,6 @@
 //! The rows of the database, their queries and their rules. Nothing in here knows of HTTP.
 
+pub mod address_networks;
 pub mod audit;
 pub mod audit_search;
 pub mod client;
@@ -9,6 +10,7 @@ pub mod groups;
 pub mod ids;
 pub mod kept_in;
 pub mod keys;
+pub mod mails;
 pub mod natural;
 pub mod people;
 pub mod retention;

@@ -12,6 +12,8 @@ pub mod groups;
 pub mod key_revoke;
 pub mod keys;
 pub mod leak;
+pub mod lost_password;
+pub mod mail;
 pub mod moment;
 pub mod networks;
 pub mod notices;

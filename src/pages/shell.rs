@@ -23,6 +23,8 @@ pub struct Shell {
     pub login: Option<String>,
     /// Whether that person is an administrator.
     pub is_admin: bool,
+    /// Whether mail is sent, so that pages may promise it.
+    pub sends_mail: bool,
     /// The CSRF token that every form of the page carries.
     pub form_token: String,
     /// What the form of the page says about where it was opened.
@@ -73,6 +75,7 @@ impl Shell {
             url: app.url.clone(),
             login: request.extensions().get::<SignedInAs>().map(|who| who.login.clone()),
             is_admin: request.extensions().get::<SignedInAs>().is_some_and(|who| who.admin),
+            sends_mail: app.config.sends_mail(),
             form_token: String::new(),
             opened: Opened::here(request).field(),
             notice: None,
@@ -107,6 +110,19 @@ text_enum! {
         AccountSaved = ("account_saved", "Your account has been saved."),
         /// The password was changed.
         PasswordChanged = ("password_changed", "Your password has been changed. Other sessions have been signed out."),
+        /// The password was chosen by a link.
+        PasswordChosen = ("password_chosen", "Your password has been set. Sign in with it."),
+        /// Somebody asked for a link to choose a password.
+        LinkAsked = (
+            "link_asked",
+            "If an account has this login or email, a link is on its way. It can take a few minutes to arrive."
+        ),
+        /// Which mails somebody gets was saved.
+        MailSaved = ("mail_saved", "Your choice of mails has been saved."),
+        /// A mail is tried again.
+        MailTriedAgain = ("mail_tried_again", "The mail will be tried again."),
+        /// The mail to try again is not there any more.
+        MailGone = ("mail_gone", "This mail is no longer here: it was sent, or given up long ago."),
         /// The session was ended.
         SignedOut = ("signed_out", "You have signed out."),
         /// A secret was reported as leaked.

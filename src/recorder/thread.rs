@@ -28,6 +28,7 @@ use crate::models::keys::key::Key;
 use crate::models::keys::refused_use::RefusedUse;
 use crate::models::keys::token::Token;
 use crate::models::keys::unused;
+use crate::models::mails::{expiring, outbox, weekly};
 use crate::models::retention::Retention;
 use crate::models::services::uses::ServiceUse;
 use crate::panics::{Panic, ThreadPanics};
@@ -239,6 +240,14 @@ impl Writer {
             }
             self.looked_up_to.set(up_to);
         }
+        if outbox::is_on(connection)? {
+            for token in expiring::due(connection, now)? {
+                write(connection, now, |tx| expiring::warn(tx, &token, |secret| self.last_use.of(secret)))?;
+            }
+            if weekly::is_due(connection, now)? {
+                write(connection, now, weekly::tell)?;
+            }
+        }
         // Asked first: nothing is written, or waited for, where there is nothing to do.
         if Key::any_to_tell_or_clear(connection, now, kept.expired)? {
             write(connection, now, |tx| Key::tell_and_clear_expired(tx, kept.expired))?;
@@ -251,6 +260,7 @@ impl Writer {
             (Event::PERISHABLE, kept.activity),
             (RefusedUse::PERISHABLE, kept.activity),
             (AuditEntry::PERISHABLE, kept.audit),
+            (outbox::PERISHABLE, Some(outbox::KEPT)),
         ] {
             if rows.any_to_forget(connection, now, kept)? {
                 write(connection, now, |tx| rows.forget_old(tx.connection, now, kept))?;

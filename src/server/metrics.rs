@@ -76,6 +76,11 @@ fn registry(app: web::Data<App>) -> Registry {
     registry.register("panics", "Panics that were caught, by the threads that went on", metrics.panics.counters());
     let help = "Suspended keys that somebody has tried since they were suspended, counted about once a minute";
     registry.register("suspended_keys_tried", help, metrics.suspended_keys_tried.clone());
+    registry.register("mails", "Mails by kind, and by what became of them", metrics.mails.outcomes.clone());
+    let help = "Mails that wait in the outbox, of all processes";
+    registry.register("mails_waiting", help, metrics.mails.waiting.clone());
+    let (help, oldest) = ("How long the oldest of them has waited", metrics.mails.oldest_seconds.clone());
+    registry.register_with_unit("mails_oldest_waiting", help, Unit::Seconds, oldest);
     registry.register_collector(Box::new(KeyFigures(app.clone())));
     registry.register_collector(Box::new(Gauges(app)));
     all

@@ -96,8 +96,13 @@ pub fn pages() -> Vec<At> {
     let mut all = vec![
         exactly_at("/").get(pages::elsewhere::own_account),
         at("/login").get(pages::sign_in::show).post(pages::sign_in::sign_in),
+        at("/lost-password").get(pages::lost_password::ask).post(pages::lost_password::send),
+        at("/lost-password/choose").get(pages::lost_password::choose).post(pages::lost_password::change),
         at("/logout").get(pages::sign_in::ask_sign_out).post(pages::sign_in::sign_out),
         at("/my/account").get(pages::account::show).post(pages::account::save),
+        at("/my/mail").get(pages::mail::wishes::show).post(pages::mail::wishes::save),
+        at("/admin/mails").get(pages::mail::undelivered::show),
+        at("/admin/mails/{id:[0-9]+}/retry").post(pages::mail::undelivered::retry),
         at("/my/password").get(pages::password::show).post(pages::password::change),
         at("/my/api_key").get(pages::keys::ask_api).post(pages::keys::make_api),
         at("/my/api_key/revoke").get(pages::key_revoke::ask_api).post(pages::key_revoke::revoke_api),

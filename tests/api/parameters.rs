@@ -70,7 +70,7 @@ async fn what_is_refused_is_refused_with_its_reason_and_nothing_happens(#[values
     let asked = Asked::start(db).await;
     let before = asked.site.database.dump("users");
     for (row, operation) in each_of_the_api() {
-        let (Effect::Refused(reason) | Effect::RefusedIfTrue(reason)) = row.effect else { continue };
+        let Effect::Refused(reason) = row.effect else { continue };
         for name in names(row) {
             let (status, text) = asked.ask(operation, &[(name.clone(), "1".into())]).await;
             assert_eq!(status, 422, "{operation:?} {name}: {text}");

@@ -14,10 +14,12 @@ use crate::support::*;
 /// What answers anybody.
 const PUBLIC: [&str; 4] = ["/healthz", "/readyz", "/openapi.json", "/revoke.json"];
 /// Pages that anybody may open.
-const PUBLIC_PAGES: [&str; 11] = [
+const PUBLIC_PAGES: [&str; 13] = [
     "/",
     "/login",
     "/logout",
+    "/lost-password",
+    "/lost-password/choose",
     "/my",
     "/my/page",
     "/revoke",

@@ -8,6 +8,7 @@ mod groups;
 mod keyboard;
 mod leaked_keys;
 mod looking_after_people;
+mod mail;
 mod main_job;
 mod networks;
 mod paper;

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use chrono::TimeDelta;
-use latchkey::auth::throttle::NetworkRate;
+use latchkey::auth::throttle::{LEAK_REPORTS, NetworkRate};
 use latchkey::clock::Clock;
 use latchkey::models::keys::token::TokenAction;
 use reqwest::{Method, RequestBuilder};
@@ -413,7 +413,7 @@ async fn an_address_reports_so_many_and_then_waits(#[values(Sqlite, Postgres)] d
 /// "a bounded map": so many addresses at once that the one that was heard of longest ago makes room.
 #[test]
 fn what_is_counted_takes_no_more_memory_than_50_000_networks_do() {
-    let limit = NetworkRate::new(Clock::standing(crate::support::site::start_time()));
+    let limit = NetworkRate::new(Clock::standing(crate::support::site::start_time()), LEAK_REPORTS);
     let passes = |network: u32| limit.pass(IpAddr::V4(Ipv4Addr::from_bits(network << 8))).is_ok();
     assert!((0..60).all(|_| passes(0)));
     assert!((1..50_000).all(passes));

@@ -6,6 +6,7 @@ use latchkey::server::routes;
 use rstest::rstest;
 
 use super::*;
+use crate::support::site::UNREACHABLE_MAIL;
 
 /// Every address, with a method that it supports. What `ids` has for the beginning of a path is there.
 fn addresses(ids: &[(&str, i64)]) -> Vec<(Method, String)> {
@@ -34,7 +35,8 @@ fn encoded(address: &str) -> Vec<String> {
 #[rstest]
 #[tokio::test]
 async fn an_address_with_an_escape_is_none_of_ours(#[values(Sqlite, Postgres)] db: Db) {
-    let site = Site::start_with(db, &["--trusted-proxies=127.0.0.1", "--url=http://keys.example.org/keys"]).await;
+    let flags = ["--trusted-proxies=127.0.0.1", "--url=http://keys.example.org/keys"];
+    let site = Site::start_with(db, &[&flags[..], &UNREACHABLE_MAIL].concat()).await;
     let root = site.add_admin("root").await;
     let key = site.add_key(&root, TokenAction::Api).await;
     let ask = async |method: &Method, address: &str| {

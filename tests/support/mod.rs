@@ -22,6 +22,7 @@ pub mod proxy_settings;
 pub mod redmine;
 pub mod relay;
 pub mod site;
+pub mod smtp;
 pub mod traefik;
 pub mod upstream;
 pub mod visitor;
@@ -37,6 +38,7 @@ pub use database::Db::{Postgres, Sqlite};
 pub use hashing::HeldThreads;
 pub use process::Process;
 pub use site::{Key, Site};
+pub use smtp::MailServer;
 pub use visitor::{Page, Visitor};
 
 /// Everybody's password, until they change it.

@@ -56,6 +56,9 @@ pub struct Key {
 /// What the cookies of every site are encrypted with.
 pub const SECRET_KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
+/// Mail is on, and its server is never there: nobody listens on the discard port.
+pub const UNREACHABLE_MAIL: [&str; 2] = ["--smtp-url=smtp://127.0.0.1:9?tls=off", "--mail-from=keys@example.org"];
+
 /// The time at which every site starts.
 pub fn start_time() -> Timestamp {
     "2026-11-24T09:30:00.25".parse().expect("a time")

@@ -52,6 +52,8 @@ pub struct World {
     pub service_seen: String,
     /// The group that it is about, in which `other` is.
     pub group: i64,
+    /// A mail to root that was given up.
+    pub mail: i64,
     pub name: String,
 }
 
@@ -94,6 +96,13 @@ impl World {
         let settings = latchkey::models::services::settings::ServiceSettings::new(&name, format!("{name}.example.org"));
         let service = site.add_service(&name, settings).await;
         let group = site.add_group(&name, &[&other.login]).await.id;
+        let now = site.clock.now();
+        site.database.execute(&format!(
+            "INSERT INTO mails (recipient, user_id, kind, facts, message_id, outcome, created_on, next_try_on, done_on)
+                 VALUES ('user:{0}', {0}, 'key_made', '{{}}', 'case{number}', 'given_up', '{now}', '{now}', '{now}')",
+            root.id
+        ));
+        let mail = site.database.number("SELECT max(id) AS number FROM mails WHERE outcome = 'given_up'");
         let visitor = site.visitor();
         let (mut session, mut cookie, mut only_keys) = (0, String::new(), [0; 2]);
         match by {
@@ -129,6 +138,7 @@ impl World {
             service: service.id,
             service_seen,
             group,
+            mail,
             name,
         }
     }
@@ -137,6 +147,7 @@ impl World {
     pub fn address(&self, pattern: &str, format: &str) -> String {
         let id = match pattern {
             it if it.contains("groups") => self.group,
+            it if it.contains("/mails/") => self.mail,
             it if it.contains("{service_account}") && it.contains("/resume") => self.accounts_suspended.id,
             it if it.contains("{service_account}") => self.accounts_token.id,
             it if it.ends_with("/owners") => self.account.id,
@@ -176,6 +187,7 @@ impl World {
         let after = if is_of_account { self.accounts_suspended.id.to_string() } else { id.clone() };
         match own_pattern(pattern).as_str() {
             "/my/account" => self.person()[1..].to_vec(),
+            "/my/mail" => fields(&[("mail", "key_expiring"), ("time_zone", "Europe/Berlin")]),
             "/my/password" => [fields(&[("password", PASSWORD)]), new_password.to_vec()].concat(),
             "/my/api_key" => fields(&[("replaces", &api)]),
             "/my/atom_key" => fields(&[("replaces", &atom)]),

@@ -37,6 +37,8 @@ pub mod http;
 pub mod import;
 #[path = "../../../src/logging/mod.rs"]
 pub mod logging;
+#[path = "../../../src/mail/mod.rs"]
+pub mod mail;
 #[path = "../../../src/metrics.rs"]
 pub mod metrics;
 #[path = "../../../src/models/mod.rs"]

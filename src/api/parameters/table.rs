@@ -5,7 +5,7 @@
 //! would take everybody for a group. Names that Redmine does not know either are ignored, as there.
 
 use super::parameter::Value;
-use Effect::{NoEffect, Refused, RefusedIfTrue, Same};
+use Effect::{ByMail, NoEffect, Refused, Same};
 use Operation::{
     ChangePassword, Create, Delete, List, ListGroups, Show, ShowAccount, ShowCurrent, ShowGroup, SignIn, Update,
     UpdateAccount,
@@ -71,8 +71,8 @@ pub enum Effect {
     Same,
     /// It is refused for this reason, unless it is empty.
     Refused(&'static str),
-    /// It is refused for this reason, unless it is empty or says no.
-    RefusedIfTrue(&'static str),
+    /// It does nearly the same, by mail, in these words.
+    ByMail(&'static str),
     /// It has no effect, for this reason.
     NoEffect(&'static str),
 }
@@ -102,8 +102,14 @@ const OWN: &[Operation] = &[UpdateAccount];
 const ELSEWHERE: Effect = Refused("the members of groups are changed at `/admin/groups`.");
 const NO_OTHER_SOURCE: Effect = Refused("nobody signs in by another directory here.");
 const NO_QUERIES: Effect = Refused("no queries are stored here.");
-const NO_MAIL: Effect =
-    RefusedIfTrue("no mail is sent here that could tell a password. Set one, and tell it yourself.");
+const NO_PASSWORD_TOLD: Effect = ByMail(
+    "sets a password that nobody knows: the person chooses theirs by a link, with `send_information` or on the page where \
+     they sign in. Without a mail server it is refused if true",
+);
+const LINK_SENT: Effect = ByMail(
+    "if a password is set, the person is sent their login and a link to choose another, in place of the password. Without a \
+     mail server it has no effect",
+);
 const NO_COLUMNS: Effect = NoEffect("an answer has every field");
 const NO_SUCH_THING: Effect = NoEffect("Latchkey has nothing of the kind");
 const FOR_ADMINISTRATORS: Effect = NoEffect("people do not change it themselves; administrators use `PUT /users/ID`");
@@ -162,7 +168,7 @@ pub const TABLE: &[Row] = &[
     row(WRITTEN, "user[must_change_passwd]", Same),
     row(WRITTEN, "user[admin]", Same),
     row(WRITTEN, "user[status]", Same),
-    row(WRITTEN, "user[generate_password]", NO_MAIL),
+    row(WRITTEN, "user[generate_password]", NO_PASSWORD_TOLD),
     row(WRITTEN, "user[auth_source_id]", NO_OTHER_SOURCE),
     row(&[Create], "user[group_ids]", NoEffect("Redmine does not take it here either")),
     row(&[Update], "user[group_ids]", ELSEWHERE),
@@ -172,7 +178,7 @@ pub const TABLE: &[Row] = &[
     row(ALL_WRITTEN, "user[custom_fields]", NO_SUCH_THING),
     row(ALL_WRITTEN, "user[custom_field_values]", NO_SUCH_THING),
     row(ALL_WRITTEN, "pref", NO_SUCH_THING),
-    row(WRITTEN, "send_information", NoEffect("no mail is sent here")),
+    row(WRITTEN, "send_information", LINK_SENT),
     row(&[Create], "_method", Refused("send the method itself.")),
     row(&[Create], "continue", NoEffect("it is about pages")),
     row(OWN, "user[login]", FOR_ADMINISTRATORS),
@@ -217,7 +223,7 @@ impl Row {
         let effect = match self.effect {
             Same => "as in Redmine".to_owned(),
             Refused(reason) => format!("refused: {}", reason.trim_end_matches('.')),
-            RefusedIfTrue(reason) => format!("refused if true: {}", reason.trim_end_matches('.')),
+            ByMail(words) => words.to_owned(),
             NoEffect(reason) => format!("no effect: {reason}"),
         };
         format!("| `{}` | {} | {effect} |", self.name, operations.join(", "))
@@ -229,9 +235,8 @@ impl Effect {
     pub(super) fn refusal(self, value: &Value) -> Option<&'static str> {
         let text = value.text().trim().to_ascii_lowercase();
         match self {
-            Same | NoEffect(_) => None,
+            Same | ByMail(_) | NoEffect(_) => None,
             Refused(reason) => (!text.is_empty()).then_some(reason),
-            RefusedIfTrue(reason) => (!["", "false", "f", "0", "off"].contains(&text.as_str())).then_some(reason),
         }
     }
 }

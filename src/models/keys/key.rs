@@ -440,6 +440,11 @@ impl Key {
         if let Some(address) = limit.and_then(|limit| shut_out(tx, limit)) {
             return Err(KeyRefusal::ShutsOut(address));
         }
+        let before = Authority { networks: key.networks.clone(), ..Authority::of_scopes(key.scopes.clone()) };
+        let before = Authority { expires_on: key.expires_on, ..before };
+        let gives_more = scopes.is_some_and(|scopes| before.exceeded_by(scopes).is_some())
+            || expires_on.is_some_and(|expires_on| !before.outlives(expires_on))
+            || limit.is_some_and(|limit| !before.reaches(limit.networks.as_ref()));
         let told: Vec<String> = [
             name.as_ref().map(|_| format!("was called “{}”", key.name.as_deref().unwrap_or_default())),
             note.as_ref().map(|_| "note".to_owned()),
@@ -465,7 +470,9 @@ impl Key {
             scopes_of_keys::replace(tx.connection, id, &scopes.services)?;
         }
         let key = Self::find(tx.connection, user_id, id)?.ok_or(KeyRefusal::Gone)?;
-        NewEvent::of_key(&key.current, EventAction::KeyChanged).detail(told.join(", ")).record(tx)?;
+        let event = NewEvent::of_key(&key.current, EventAction::KeyChanged).detail(told.join(", "));
+        let event = if gives_more { event.giving_more() } else { event };
+        event.record(tx)?;
         Ok(key)
     }
 

@@ -2,6 +2,7 @@
 
 use super::user::{Profile, SaveError, User};
 use crate::models::event::{EventAction, NewEvent};
+use crate::models::mails::told;
 use crate::models::tx::Tx;
 
 impl Profile {
@@ -18,6 +19,9 @@ impl Profile {
             return Err(SaveError::Invalid(errors));
         }
         User::update_profile(tx.connection, user_id, before, self, tx.now)?;
+        if self.mail != before.mail {
+            told::tell_of_new_address(tx, user_id, &before.mail)?;
+        }
         if tx.client.administrator().is_some() && before != self {
             NewEvent::of_person(user_id, EventAction::AccountChanged).record(tx)?;
         }

@@ -11,6 +11,7 @@ use crate::db::DbConnection;
 use crate::db::schema::users;
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::token::Token;
+use crate::models::mails::told;
 use crate::models::rules::FieldError;
 use crate::models::tx::Tx;
 
@@ -133,6 +134,9 @@ impl PersonChanges {
         diesel::update(users::table.find(user_id))
             .set((self, users::updated_on.eq(tx.now), has_new_password))
             .execute(tx.connection)?;
+        if self.mail.as_ref().is_some_and(|mail| *mail != before.mail) && !before.is_service_account() {
+            told::tell_of_new_address(tx, user_id, &before.mail)?;
+        }
         let actions = self.actions(&before);
         if actions.iter().any(|action| matches!(action, EventAction::Locked | EventAction::PasswordChanged)) {
             Token::end_sessions(tx.connection, user_id)?;

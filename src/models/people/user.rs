@@ -297,6 +297,19 @@ impl User {
         users::table.filter(same_login).select(Self::as_select()).first(connection).optional()
     }
 
+    /// The person with this mail address, in any case.
+    ///
+    /// # Errors
+    /// Returns an error if the query fails.
+    pub fn find_by_mail(connection: &mut DbConnection, mail: &str) -> QueryResult<Option<Self>> {
+        let mail = normalized_mail(mail);
+        if !mail_errors(&mail).is_empty() {
+            return Ok(None);
+        }
+        let same_mail = lower(users::mail).eq(mail.to_ascii_lowercase());
+        users::table.filter(same_mail).select(Self::as_select()).first(connection).optional()
+    }
+
     /// The person with this id.
     ///
     /// # Errors

@@ -90,7 +90,7 @@ async fn broken_rules_are_told_as_redmine_tells_them_and_nobody_is_made(#[values
         ),
         (
             all(r#""generate_password":true"#),
-            r#""user[generate_password] is refused: no mail is sent here that could tell a password. Set one, and tell it yourself.""#,
+            r#""user[generate_password] is refused: no mail is sent here that could lead to a password. Set one, and tell it yourself.""#,
         ),
     ] {
         let answer = post(&site, &key, "/users.json", &body).await;

@@ -2,115 +2,27 @@
 //!
 //! It is a long file because what is written of an event, how long it is kept and how it is told must agree.
 
+pub mod action;
+
 use std::fmt;
 
 use chrono::{TimeDelta, Timelike};
-use diesel::deserialize::FromSqlRow;
-use diesel::expression::AsExpression;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text, Timestamp as SqlTimestamp};
 
+pub use self::action::EventAction;
 use super::audit::{About, Doer, KeyThen, NewEntry, Written};
 use super::client::Client;
 use super::keys::token::{Token, TokenAction};
+use super::mails::facts::Facts;
+use super::mails::kind::MailKind;
+use super::mails::told;
 use super::people::user::User;
 use super::retention::{BATCH, Perishable};
-use super::text_enum::{stored_as_text, text_enum};
 use super::tx::Tx;
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
 use crate::db::schema::events;
-
-text_enum! {
-    /// The kind of an event. In the words, `{key}` stands for the title of the key that the event is about.
-    #[derive(AsExpression, FromSqlRow, Clone, Copy, Debug, PartialEq, Eq, Hash)]
-    #[diesel(sql_type = Text)]
-    pub enum EventAction(as_str, words) {
-        /// The person signed in with their password, in a browser.
-        SignedIn = ("signed_in", "Signed in"),
-        /// Somebody tried to sign in with a wrong password.
-        SignInRefused = ("sign_in_refused", "Wrong password"),
-        /// A first key of its kind, or another access token, was created.
-        KeyCreated = ("key_created", "{key} created"),
-        /// A new key replaced the one before.
-        KeyReset = ("key_reset", "{key} reset"),
-        /// The key was revoked.
-        KeyRevoked = ("key_revoked", "{key} revoked"),
-        /// A key, or a new secret of it, was used for the first time.
-        KeyFirstUsed = ("key_first_used", "{key} first used"),
-        /// The name, note, scopes, expiry or networks of a key were changed.
-        KeyChanged = ("key_changed", "{key} changed"),
-        /// The key was rotated: it has a new secret.
-        KeyRotated = ("key_rotated", "{key} rotated"),
-        /// The key expired: requests with it are refused from now on.
-        KeyExpired = ("key_expired", "{key} expired"),
-        /// A key that expired long ago was removed automatically.
-        KeyCleared = ("key_cleared", "{key} deleted: it expired long ago"),
-        /// A program presented an expired key.
-        ExpiredKeyRefused = ("expired_key_refused", "{key} refused: it has expired"),
-        /// A program asked for something that the scopes of the key do not allow.
-        ScopeRefused = ("scope_refused", "{key} refused: it may not do this"),
-        /// The key was suspended: requests with it are refused for now.
-        KeySuspended = ("key_suspended", "{key} suspended"),
-        /// The key is no longer suspended.
-        KeyResumed = ("key_resumed", "{key} switched on again"),
-        /// The key was revoked at the end of its suspension, as somebody had chosen.
-        SuspendedKeyRevoked = ("suspended_key_revoked", "{key} revoked at the end of its suspension"),
-        /// The key will be suspended, because nobody uses it.
-        KeyToEnd = ("key_to_end", "{key} will be suspended: nobody uses it"),
-        /// An administrator had the key kept although nobody uses it.
-        KeyExempted = ("key_exempted", "{key} exempted from ending unused"),
-        /// An administrator had the key treated as any other.
-        KeyNotExempted = ("key_not_exempted", "{key} no longer exempted from ending unused"),
-        /// A program presented a suspended key.
-        SuspendedKeyRefused = ("suspended_key_refused", "{key} refused: it is suspended"),
-        /// A program presented the key from an address that it may not be used from.
-        ElsewhereKeyRefused = ("elsewhere_key_refused", "{key} refused: it may not be used from this address"),
-        /// The key was revoked because somebody reported its secret as leaked.
-        KeyLeaked = ("key_leaked", "{key} revoked: its secret was reported as leaked"),
-        /// The password was changed.
-        PasswordChanged = ("password_changed", "Password changed"),
-        /// The account was locked.
-        Locked = ("locked", "Account locked"),
-        /// The account was unlocked.
-        Unlocked = ("unlocked", "Account unlocked"),
-        /// An administrator created the account.
-        AccountCreated = ("account_created", "Account created"),
-        /// An administrator changed the login, names or mail address.
-        AccountChanged = ("account_changed", "Account changed"),
-        /// The person deleted somebody else's account.
-        AccountDeleted = ("account_deleted", "Account deleted"),
-        /// An administrator gave the service account to others.
-        OwnersChanged = ("owners_changed", "Owners changed"),
-        /// The person became an administrator.
-        AdminGranted = ("admin_granted", "Made an administrator"),
-        /// The person is no longer an administrator.
-        AdminRevoked = ("admin_revoked", "No longer an administrator"),
-        /// The second factor was cleared: a password alone is enough again.
-        SecondFactorCleared = ("second_factor_cleared", "Second factor cleared"),
-        /// The administrator added a service.
-        ServiceAdded = ("service_added", "Service added"),
-        /// The administrator changed the settings of a service.
-        ServiceChanged = ("service_changed", "Service changed"),
-        /// The administrator removed a service for good.
-        ServiceRemoved = ("service_removed", "Service removed"),
-        /// The administrator added a group.
-        GroupAdded = ("group_added", "Group added"),
-        /// The administrator gave a group another name.
-        GroupChanged = ("group_changed", "Group changed"),
-        /// The administrator deleted a group.
-        GroupDeleted = ("group_deleted", "Group deleted"),
-        /// The person became a member of a group.
-        AddedToGroup = ("added_to_group", "Added to a group"),
-        /// The person is no longer a member of a group.
-        TakenOutOfGroup = ("taken_out_of_group", "Taken out of a group"),
-        /// A kind of event that only a newer release knows.
-        Unknown = ("unknown", "An event that this release does not know"),
-    }
-}
-
-// An older release still shows the event, without knowing what it was.
-stored_as_text!(EventAction, otherwise Unknown);
 
 /// A row of `events`.
 #[derive(Queryable, Selectable, Clone, Debug)]
@@ -170,6 +82,7 @@ pub struct NewEvent<'a> {
     detail: Option<String>,
     client: Option<&'a Client>,
     at: Option<Timestamp>,
+    mail: Option<MailKind>,
 }
 
 /// Where an event came from.
@@ -304,13 +217,6 @@ impl Event {
     }
 }
 
-impl EventAction {
-    /// Whether somebody was refused something. The audit log knows it of events of newer releases, too, by their text.
-    fn is_refusal(self) -> bool {
-        self.as_str().ends_with("refused")
-    }
-}
-
 impl<'a> NewEvent<'a> {
     /// A new event about a person.
     pub fn of_person(user_id: i64, action: EventAction) -> Self {
@@ -328,7 +234,7 @@ impl<'a> NewEvent<'a> {
     }
 
     fn about(about: About, action: EventAction) -> Self {
-        Self { about, action, token: None, detail: None, client: None, at: None }
+        Self { about, action, token: None, detail: None, client: None, at: None, mail: MailKind::of_event(action) }
     }
 
     /// A new event about a key. The secret `token` of it is the one that is shown.
@@ -346,12 +252,22 @@ impl<'a> NewEvent<'a> {
         Self { client: Some(client), at: Some(at), ..self }
     }
 
-    /// Records the event in the person's activity and in the audit log.
+    /// Says that the key may do more now, from more places or for longer: its owner is told by mail.
+    pub fn giving_more(self) -> Self {
+        Self { mail: Some(MailKind::KeyWidened), ..self }
+    }
+
+    /// Says that nobody is told by mail, because the event is one of very many.
+    pub fn without_mail(self) -> Self {
+        Self { mail: None, ..self }
+    }
+
+    /// Records the event in the person's activity and in the audit log, and puts the mail about it into the outbox.
     ///
     /// # Errors
     /// Returns an error if the query fails.
     pub fn record(self, tx: &mut Tx<'_>) -> QueryResult<()> {
-        let Self { about, action, token, detail, client, at } = self;
+        let Self { about, action, token, detail, client, at, mail } = self;
         let (doer, at) = (tx.doer(client), at.unwrap_or(tx.now));
         let client = client.unwrap_or(&tx.client);
         // What is done about many, once each, is no flood.
@@ -359,6 +275,15 @@ impl<'a> NewEvent<'a> {
             About::Person(id) => (Some(id), Event::is_flood(tx.connection, id, action, at)?),
             About::Gone(..) | About::Nobody => (tx.author().map(|author| author.id), false),
         };
+        if let (About::Person(id), Some(kind), false) = (&about, mail, is_flood) {
+            let by = tx.other_than(*id).or(client.administrator()).map(str::to_owned);
+            let facts = Facts { by, detail: detail.clone(), ..Facts::of_client(client, at) };
+            let facts = match token {
+                Some(token) => facts.about(token),
+                None => facts,
+            };
+            told::tell(tx.connection, (*id, kind), &facts, tx.now)?;
+        }
         if let Some(user_id) = whose {
             // Who did it, if that is not the person themself, or whose account was deleted.
             let other_login = match &about {

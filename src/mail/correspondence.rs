@@ -1,0 +1,26 @@
+//! Whom a letter is for, and what it is made of.
+
+use chrono_tz::Tz;
+
+use crate::clock::Timestamp;
+use crate::config::public_url::PublicUrl;
+use crate::models::people::user::User;
+
+/// One thing that a mail tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Names and values. A value without a name is a sentence.
+    pub facts: Vec<(&'static str, String)>,
+}
+
+/// Whom a letter is for, and from which installation.
+pub struct Correspondence<'a> {
+    /// The person.
+    pub person: &'a User,
+    /// The address of the installation.
+    pub url: &'a PublicUrl,
+    /// The person's time zone; `None`: UTC.
+    pub zone: Option<Tz>,
+    /// The time.
+    pub now: Timestamp,
+}

@@ -1,0 +1,8 @@
+//! Mail: what the outbox holds becomes letters, which one thread hands to the mail server.
+
+pub mod correspondence;
+pub mod letter;
+pub mod mailer;
+pub mod recovery;
+pub mod transport;
+mod words;

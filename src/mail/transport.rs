@@ -1,0 +1,133 @@
+//! The way to the mail server (SMTP, RFC 5321), step by step. lettre speaks it; this says in words what happens.
+
+use std::time::Duration;
+
+use lettre::address::Envelope;
+use lettre::transport::smtp::Error;
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::{SmtpConnection, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
+
+use crate::config::smtp_url::{Protection, SmtpUrl};
+
+/// How long the server may take over each step.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The ways to sign in that are tried, in this order.
+const MECHANISMS: [Mechanism; 2] = [Mechanism::Plain, Mechanism::Login];
+
+/// A connection to the mail server, signed in where that is set.
+pub struct Connection(SmtpConnection);
+
+/// Why a mail was not sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{words}")]
+pub struct NotSent {
+    /// What happened, with the server's own words where it has said any.
+    pub words: String,
+    /// Whose matter it is.
+    pub about: Matter,
+}
+
+/// What has to change before the next attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Matter {
+    /// The server, or the settings: no other mail can be sent either.
+    Server,
+    /// This mail, for now: the server asks to try again later.
+    Mail,
+    /// This mail: the server will never take it.
+    Forever,
+}
+
+impl NotSent {
+    fn of_server(doing: &str, error: &Error) -> Self {
+        Self { words: format!("{doing}: {}", words_of(error)), about: Matter::Server }
+    }
+}
+
+impl Connection {
+    /// Connects to the server, begins TLS and signs in, as `url` says, and introduces itself as `hello`. `tell` is called
+    /// with each step that is done, in words.
+    ///
+    /// # Errors
+    /// Returns [`NotSent`] with the step that failed.
+    pub fn open(url: &SmtpUrl, hello: &str, mut tell: impl FnMut(String)) -> Result<Self, NotSent> {
+        let hello = ClientId::Domain(hello.to_owned());
+        let no_tls = |error: &Error| NotSent::of_server("TLS cannot be used", error);
+        let tls = match url.protection {
+            Protection::Off => None,
+            Protection::Tls | Protection::StartTls => {
+                Some(TlsParameters::new(url.host.clone()).map_err(|error| no_tls(&error))?)
+            }
+        };
+        let at_once = tls.as_ref().filter(|_| url.protection == Protection::Tls);
+        let place = (url.host.as_str(), url.port);
+        let connected = SmtpConnection::connect(place, Some(PATIENCE), &hello, at_once, None);
+        let mut connection =
+            connected.map_err(|error| NotSent::of_server(&format!("{url} cannot be reached"), &error))?;
+        tell(match at_once {
+            Some(_) => format!("connected to {url}, with TLS"),
+            None => format!("connected to {url}"),
+        });
+        if let (Some(tls), Protection::StartTls) = (&tls, url.protection) {
+            if !connection.can_starttls() {
+                connection.abort();
+                let words = format!("{url} offers no TLS (STARTTLS), which is required; see LATCHKEY_SMTP_URL");
+                return Err(NotSent { words, about: Matter::Server });
+            }
+            if let Err(error) = connection.starttls(tls, &hello) {
+                // Nothing is left of the connection that could be closed: lettre panics if it is tried.
+                return Err(NotSent::of_server(&format!("TLS with {url} failed"), &error));
+            }
+            tell("began TLS (STARTTLS)".to_owned());
+        }
+        if let Some(login) = &url.login {
+            let credentials = Credentials::new(login.username.clone(), login.password().to_owned());
+            if let Err(error) = connection.auth(&MECHANISMS, &credentials) {
+                connection.abort();
+                return Err(NotSent::of_server(&format!("{url} refused to let {} sign in", login.username), &error));
+            }
+            tell(format!("signed in as {}", login.username));
+        }
+        Ok(Self(connection))
+    }
+
+    /// Hands one mail over, and returns once the server has taken it. After an error the connection is closed.
+    ///
+    /// # Errors
+    /// Returns [`NotSent`].
+    pub fn send(&mut self, envelope: &Envelope, mail: &[u8]) -> Result<(), NotSent> {
+        match self.0.send(envelope, mail) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let about = match error.status().map(u16::from) {
+                    // It closes, or wants another way of signing in (RFC 4954): that is not about this mail.
+                    Some(421 | 454 | 530 | 534 | 535 | 538) | None => Matter::Server,
+                    Some(500..) => Matter::Forever,
+                    Some(_) => Matter::Mail,
+                };
+                Err(NotSent { words: words_of(&error), about })
+            }
+        }
+    }
+
+    /// Says goodbye.
+    pub fn close(mut self) {
+        // Whatever comes of it, the mails are sent.
+        let _ = self.0.quit();
+    }
+}
+
+/// What went wrong, with its causes: lettre's own text leaves the server's words to the cause.
+fn words_of(error: &Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !words.contains(&text) {
+            words = format!("{words}: {text}");
+        }
+        cause = error.source();
+    }
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
+}
