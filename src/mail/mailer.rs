@@ -191,7 +191,14 @@ impl Sender {
             return Ok(0);
         }
         // Before anything is taken: while the server is away, each mail keeps its own count of attempts.
-        let mut connection = Some(self.connect()?);
+        let mut connection = match self.connect() {
+            Ok(connection) => Some(connection),
+            Err(Interrupted::Server(words)) => {
+                self.write(|tx| outbox::keep_waiting(tx, &words, now))?;
+                return Err(Interrupted::Server(words));
+            }
+            Err(error) => return Err(error),
+        };
         let domain = self.settings.from.email.domain().to_owned();
         let new_id = || format!("{}@{domain}", random_base62(24));
         let taken = self.write(|tx| outbox::take(tx, now, AT_ONCE, new_id))?;

@@ -106,10 +106,32 @@ async fn a_server_that_is_away_holds_nobody_up(#[values(Sqlite, Postgres)] db: D
     let alice = site.add_user("alice").await;
     let key = site.add_access_token(&alice, "account:read", "2027-03-31").await;
     assert_eq!(site.get_with_key("/users/current.json", &key).await.status, 200);
-    eventually("the log says so", || site.database.number("SELECT count(*) AS number FROM mails") == 1).await;
+    let told = "SELECT count(*) AS number FROM mails WHERE answer LIKE '%cannot be reached%'";
+    eventually("administrators can see why it waits", || site.database.number(told) == 1).await;
     server.run();
     server.received(1).await;
     until_counted(&site, ("key_made", "sent"), "1").await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_server_that_is_away_for_two_days_is_waited_for_no_longer(#[values(Sqlite, Postgres)] db: Db) {
+    let mut server = MailServer::start();
+    server.stop();
+    let site = Site::start_with(db, &[&server.flag(), "--mail-from=keys@example.org"]).await;
+    let (alice, _) = (site.add_user("alice").await, site.add_admin("boss").await);
+    site.add_access_token(&alice, "account:read", "2027-03-31").await;
+    site.later(TimeDelta::hours(49));
+    let given_up = "SELECT count(*) AS number FROM mails WHERE outcome = 'given_up'";
+    eventually("it is given up", || site.database.number(given_up) == 1).await;
+    let boss = site.signed_in("boss").await;
+    let mails = boss.get("/admin/mails").await;
+    assert!(mails.shows(&alice.mail) && mails.shows("cannot be reached"), "{}", mails.text());
+    let id = site.database.number("SELECT min(id) AS number FROM mails WHERE outcome = 'given_up'");
+    server.run();
+    let tried = boss.post(&format!("/admin/mails/{id}/retry"), &[]).await;
+    assert_eq!(tried.location(), "/admin/mails?notice=mail_tried_again");
+    eventually("it arrives", || to(&server.mails(), &alice.mail).len() == 1).await;
 }
 
 #[rstest]

@@ -18,7 +18,7 @@ const DAYS_BEFORE: [i64; 3] = [14, 3, 1];
 /// A key that was not used for this time counts as one that nobody uses.
 const UNUSED_FOR: TimeDelta = TimeDelta::days(30);
 
-/// The keys that expire within the next [`DAYS_BEFORE`], and whose owners have not yet been told all that there is to tell,
+/// The keys that expire within the next 14 days, and whose owners have not yet been told all that there is to tell,
 /// by their first secrets.
 ///
 /// # Errors

@@ -16,7 +16,7 @@ use crate::clock::Timestamp;
 use crate::db::schema::{mail_switch, mails, users};
 use crate::db::{DbConnection, Stored};
 use crate::models::people::user::User;
-use crate::models::retention::Perishable;
+use crate::models::retention::{BATCH, Perishable};
 
 /// What comes up for one person, of one kind, within this time is put together into one mail.
 const TOGETHER_WITHIN: TimeDelta = TimeDelta::hours(1);
@@ -373,6 +373,22 @@ pub fn leave(connection: &mut DbConnection, mail: &TakenMail, next: Timestamp) -
     diesel::update(rows).set(values).execute(connection).map(|_| ())
 }
 
+/// Says of what is due why the mail server cannot be used, a batch at a time, and gives up what has waited for too long.
+///
+/// # Errors
+/// Returns an error if a query fails.
+pub fn keep_waiting(connection: &mut DbConnection, words: &str, now: Timestamp) -> QueryResult<()> {
+    let due = mails::table.filter(mails::done_on.is_null()).filter(mails::next_try_on.le(now));
+    let due = due.filter(mails::answer.is_null().or(mails::created_on.le(now - TRIED_FOR)));
+    let due: Vec<i64> = due.order(mails::id).limit(BATCH).select(mails::id).load(connection)?;
+    let answer: String = words.chars().take(LONGEST_ANSWER).collect();
+    let these = mails::table.filter(mails::id.eq_any(due)).filter(mails::done_on.is_null());
+    diesel::update(these.clone()).set(mails::answer.eq(answer)).execute(connection)?;
+    let too_long = these.filter(mails::created_on.le(now - TRIED_FOR));
+    let given_up = (mails::outcome.eq(GIVEN_UP), mails::done_on.eq(now));
+    diesel::update(too_long).set(given_up).execute(connection).map(|_| ())
+}
+
 /// How long to wait after an attempt has failed.
 fn pause_after(attempt: i64) -> TimeDelta {
     let doublings = u32::try_from(attempt - 1).unwrap_or(0).min(16);
@@ -431,7 +447,10 @@ pub fn undelivered(connection: &mut DbConnection, given_up: bool, most: i64) -> 
         false => all.filter(mails::done_on.is_null()).filter(mails::answer.is_not_null()).load(connection),
     }?;
     let mut seen = HashSet::new();
-    let is_first = |(mail, ..): &(Mail, Option<String>, Option<String>)| seen.insert(mail.message_id.clone());
+    // What no process could take yet has none.
+    let is_first = |(mail, ..): &(Mail, Option<String>, Option<String>)| {
+        mail.message_id.is_none() || seen.insert(mail.message_id.clone())
+    };
     let shown = rows.into_iter().filter(is_first).map(|(mail, login, own)| {
         let address = mail.address.or(own).unwrap_or_default();
         let to = login.map_or_else(|| address.clone(), |login| format!("{login} <{address}>"));
@@ -471,14 +490,22 @@ pub fn try_again(connection: &mut DbConnection, id: i64, now: Timestamp) -> Quer
     let given_up = mails::table.filter(mails::outcome.eq(GIVEN_UP));
     let message_id: Option<Option<String>> =
         given_up.filter(mails::id.eq(id)).select(mails::message_id).first(connection).optional()?;
-    let Some(message_id) = message_id.flatten() else { return Ok(false) };
+    let Some(message_id) = message_id else { return Ok(false) };
     let values = (
         mails::done_on.eq(None::<Timestamp>),
         mails::outcome.eq(None::<String>),
         mails::attempts.eq(0),
-        mails::taken_on.eq(now),
+        mails::created_on.eq(now),
         mails::next_try_on.eq(now),
     );
-    let rows = mails::table.filter(mails::message_id.eq(message_id)).filter(mails::outcome.eq(GIVEN_UP));
-    diesel::update(rows).set(values).execute(connection).map(|rows| rows > 0)
+    let given_up = mails::table.filter(mails::outcome.eq(GIVEN_UP));
+    let tried = match message_id {
+        // It has two more days.
+        Some(id) => {
+            let rows = given_up.filter(mails::message_id.eq(id));
+            diesel::update(rows).set((values, mails::taken_on.eq(now))).execute(connection)?
+        }
+        None => diesel::update(given_up.filter(mails::id.eq(id))).set(values).execute(connection)?,
+    };
+    Ok(tried > 0)
 }
