@@ -354,7 +354,7 @@ async fn a_release_keeps_running_when_the_next_one_adds_its_migration(#[values(S
     let migration = next.path().join("2099-01-01-000000_next_release");
     std::fs::create_dir(&migration).expect("a folder");
     let up =
-        "ALTER TABLE tokens ADD COLUMN place TEXT; ALTER TABLE users ADD COLUMN time_zone TEXT NOT NULL DEFAULT 'UTC';
+        "ALTER TABLE tokens ADD COLUMN place TEXT; ALTER TABLE users ADD COLUMN favourite_colour TEXT NOT NULL DEFAULT 'green';
               CREATE TABLE rooms (id BIGINT PRIMARY KEY);";
     std::fs::write(migration.join("up.sql"), up).expect("a file");
     std::fs::write(migration.join("down.sql"), "DROP TABLE services;").expect("a file");

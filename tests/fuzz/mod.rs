@@ -11,6 +11,7 @@ use reqwest::Method;
 use rstest::rstest;
 use serde_json::{Value, json};
 
+use crate::support::site::UNREACHABLE_MAIL;
 use crate::support::*;
 
 /// A site whose administrator `root` lends the fuzzer her keys, with people for it to try things on.
@@ -36,7 +37,7 @@ impl Target {
     async fn start(db: Db) -> Self {
         // Every request comes from an address of its own: hooks.py.
         let flags = ["--trusted-proxies=127.0.0.1", "--access-tokens-per-user=9999", "--api-requests-per-minute=off"];
-        let site = Site::start_with(db, &flags).await;
+        let site = Site::start_with(db, &[&flags[..], &UNREACHABLE_MAIL].concat()).await;
         let root = site.add_admin("root").await;
         site.add_admin("admin").await;
         site.add_user("alice").await;
