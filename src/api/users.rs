@@ -129,7 +129,7 @@ struct PersonDocument {
     #[schema(value_type = Option<bool>, nullable = false)]
     must_change_passwd: Option<String>,
     /// Whether to set a password that nobody knows: the person chooses theirs by a link that they are sent.
-    #[schema(value_type = Option<bool>, nullable = false)]
+    #[schema(ignore)]
     generate_password: Option<String>,
     /// `service` for a service account. It has a `lastname`, which is its name, and `owners`, and no `firstname`, `mail`
     /// or `password`. An account keeps its kind.
