@@ -20,7 +20,7 @@ use crate::mail::mailer::Mailer;
 use crate::metrics::Metrics;
 use crate::models::keys::account_lookup::AccountLookup;
 use crate::models::keys::token::Claim;
-use crate::models::mails::outbox;
+use crate::models::mails::outbox::{self, Outbox};
 use crate::models::retention::Retention;
 use crate::models::services::service::ServiceLookup;
 use crate::recorder::Recorder;
@@ -66,8 +66,8 @@ pub struct App {
 /// Tells all who write to `database`, commands included, whether mails are to be put into its outbox.
 #[expect(clippy::disallowed_methods, reason = "the process says this of itself")]
 fn switch_mail(database: &Database, on: bool, now: Timestamp) {
-    let known = database.read_now(outbox::is_on);
-    if known.as_ref().is_ok_and(|known| *known == on) {
+    let known = database.read_now(Outbox::open);
+    if known.as_ref().is_ok_and(|known| known.is_some() == on) {
         return;
     }
     let switched = database.write_now(|connection| outbox::switch(connection, on, now).map_err(DbError::from));

@@ -84,6 +84,13 @@ pub fn ends_with_a_day(end: Timestamp) -> bool {
     end.time() == NaiveTime::MIN
 }
 
+/// A day in short, as text for people: `24 Nov 2026`. It is not written by one of chrono's formats, each of which is parsed
+/// anew for every time on a page.
+pub fn day(day: NaiveDate) -> String {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    format!("{} {} {:04}", day.day(), MONTHS[day.month0() as usize], day.year())
+}
+
 /// A day, as text for people: `3 May 2026`.
 pub fn day_in_words(time: Timestamp) -> String {
     time.format("%-d %B %Y").to_string()

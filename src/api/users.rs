@@ -33,7 +33,7 @@ use crate::models::rules::FieldError;
 use crate::secret::random_base62;
 
 /// What a program is told that wants a password generated where no mail is sent.
-const NO_PASSWORD_TOLD: &str = "user[generate_password] is refused: no mail is sent here that could lead to a password. \
+const NO_MAIL: &str = "user[generate_password] is refused: no mail is sent here that could lead to a password. \
                                 Set one, and tell it yourself.";
 /// The length of a password that nobody knows.
 const UNKNOWN_PASSWORD: usize = 40;
@@ -574,7 +574,7 @@ impl PersonDocument {
             return Ok(self.given_password(owner, errors));
         }
         if !app.config.sends_mail() {
-            return Err(AppError::Invalid(vec![NO_PASSWORD_TOLD.to_owned()]));
+            return Err(AppError::Invalid(vec![NO_MAIL.to_owned()]));
         }
         let unknown = NewPassword::of(Password::new(random_base62(UNKNOWN_PASSWORD)), owner);
         Ok(unknown.map_err(|error| errors.push(error)).ok())

@@ -13,7 +13,7 @@ use crate::http::error::AppError;
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::mails::facts::Facts;
 use crate::models::mails::kind::MailKind;
-use crate::models::mails::outbox::{self, NewMail};
+use crate::models::mails::outbox::{NewMail, Outbox};
 use crate::models::people::user::User;
 use crate::secret::Secret;
 
@@ -60,15 +60,19 @@ pub async fn ask(app: &App, request: &HttpRequest, login_or_mail: &str) -> Resul
     if asked.is_empty() {
         return Ok(Asked::Unreadable("Enter your login or email address"));
     }
-    if asked.chars().count() > LONGEST || asked.chars().any(char::is_control) {
+    if asked.chars().count() > LONGEST {
         return Ok(Asked::Unreadable("This is no login or email address: it is too long"));
+    }
+    if asked.chars().any(char::is_control) {
+        return Ok(Asked::Unreadable("This is no login or email address"));
     }
     app.recovery_requests.pass(app.addresses.of(request))?;
     let now = app.clock.now();
     let put = app.database.write(move |connection| {
         let facts = Facts::default();
         let mail = NewMail::to_whoever_has(&asked, MailKind::Recovery, &facts);
-        outbox::put(connection, &mail, now).map_err(DbError::from)
+        let outbox = Outbox::open(connection)?;
+        outbox.map_or(Ok(()), |outbox| outbox.put(connection, &mail, now)).map_err(DbError::from)
     });
     put.await?;
     Ok(Asked::Taken)

@@ -9,7 +9,7 @@ use super::Failure;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::mail::letter;
-use crate::mail::transport::Connection;
+use crate::mail::transport::{Connection, NotSent};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -29,7 +29,7 @@ pub fn run(config: &Config, command: &Command) -> Result<(), Failure> {
     };
     let message = letter::test_message(&settings, address.clone(), Clock::system().now());
     let message = message.map_err(|error| Failure(error.to_string()))?;
-    let failed = |error: crate::mail::transport::NotSent| Failure(error.to_string());
+    let failed = |error: NotSent| Failure(error.to_string());
     let tell = |step: String| println!("{step}");
     let mut connection = Connection::open(&settings.server, settings.url.host(), tell).map_err(failed)?;
     connection.send(message.envelope(), &message.formatted()).map_err(|error| {

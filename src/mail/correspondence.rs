@@ -13,6 +13,16 @@ pub struct Item {
     pub facts: Vec<(&'static str, String)>,
 }
 
+/// Whom a mail goes to.
+pub struct Addressee {
+    /// The person.
+    pub person: User,
+    /// The address.
+    pub address: String,
+    /// The path of a link with a secret, if the mail has one.
+    pub link: Option<String>,
+}
+
 /// Whom a letter is for, and from which installation.
 pub struct Correspondence<'a> {
     /// The person.

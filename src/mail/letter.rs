@@ -96,8 +96,8 @@ impl Letter {
         about: &Correspondence<'_>,
         secret_link: Option<&str>,
     ) -> Self {
-        let Some(first) = told.first() else { return Self::empty() };
-        let words = Words { kind, first, all: told.len() as i64 + more, about };
+        let nothing = Facts::default();
+        let words = Words { kind, first: told.first().unwrap_or(&nothing), all: told.len() as i64 + more, about };
         let link = match secret_link {
             Some(path) => Some((words.link().0, about.url.join(path))),
             None if kind == MailKind::Weekly => None,
@@ -111,18 +111,6 @@ impl Letter {
             advice: words.advice(),
             link,
             reason: words.reason(),
-        }
-    }
-
-    fn empty() -> Self {
-        Self {
-            subject: String::new(),
-            intro: Vec::new(),
-            items: Vec::new(),
-            more: 0,
-            advice: Vec::new(),
-            link: None,
-            reason: String::new(),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::correspondence::Correspondence;
+use super::correspondence::{Addressee, Correspondence};
 use super::letter::Letter;
 use super::recovery;
 use super::transport::{Connection, Matter};
@@ -243,7 +243,7 @@ impl Sender {
     /// Sends one mail, over `connection`, which is opened again where it is closed.
     fn send(&self, mail: &TakenMail, connection: &mut Option<Connection>) -> Result<MailOutcome, Interrupted> {
         let now = self.clock.now();
-        let (person, address, link) = match self.addressee(mail, now)? {
+        let Addressee { person, address, link } = match self.addressee(mail, now)? {
             Ok(addressee) => addressee,
             Err(why) => return Ok(MailOutcome::NotSent(why)),
         };
@@ -272,14 +272,8 @@ impl Sender {
         }
     }
 
-    /// The person whom a mail is for, the address that it goes to, and the path of a link with a secret, if it has one. Or
-    /// why nobody gets it.
-    #[expect(clippy::type_complexity, reason = "it is taken apart at once")]
-    fn addressee(
-        &self,
-        mail: &TakenMail,
-        now: Timestamp,
-    ) -> Result<Result<(User, String, Option<String>), &'static str>, DbError> {
+    /// Whom a mail goes to, or why nobody gets it.
+    fn addressee(&self, mail: &TakenMail, now: Timestamp) -> Result<Result<Addressee, &'static str>, DbError> {
         if mail.kind.has_link() {
             return self.write(|tx| recovery::issue(tx, mail, now));
         }
@@ -291,7 +285,7 @@ impl Sender {
         if address.is_empty() {
             return Ok(Err("the account has no email address"));
         }
-        Ok(Ok((person, address, None)))
+        Ok(Ok(Addressee { person, address, link: None }))
     }
 
     #[expect(clippy::disallowed_methods, reason = "the mailer acts in nobody's name")]

@@ -4,6 +4,7 @@
 use chrono::TimeDelta;
 use diesel::QueryResult;
 
+use super::correspondence::Addressee;
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
 use crate::models::keys::token::{Token, TokenAction};
@@ -15,17 +16,15 @@ pub const PATH: &str = "/lost-password/choose";
 /// A person gets so many of these mails within an hour, however often somebody asks for them.
 const MOST_AN_HOUR: i64 = 3;
 
-/// Finds out whom such a mail is for, and issues the token of its link. Returns the person, their address and the path of
-/// the link, or why nobody gets the mail.
+/// Finds out whom such a mail is for, and issues the token of its link. Or returns why nobody gets the mail.
 ///
 /// # Errors
 /// Returns an error if a query fails.
-#[expect(clippy::type_complexity, reason = "it is taken apart at once")]
 pub fn issue(
     connection: &mut DbConnection,
     mail: &TakenMail,
     now: Timestamp,
-) -> QueryResult<Result<(User, String, Option<String>), &'static str>> {
+) -> QueryResult<Result<Addressee, &'static str>> {
     let found = match (mail.user_id, &mail.address) {
         (Some(id), _) => User::find(connection, id)?,
         (None, Some(asked)) => match User::find_by_login(connection, asked)? {
@@ -45,6 +44,6 @@ pub fn issue(
     }
     outbox::is_for(connection, mail, user.id)?;
     let (_, secret) = Token::issue(connection, user.id, TokenAction::Recovery, now)?;
-    let address = user.mail.clone();
-    Ok(Ok((user, address, Some(format!("{PATH}?token={}", secret.expose())))))
+    let link = Some(format!("{PATH}?token={}", secret.expose()));
+    Ok(Ok(Addressee { address: user.mail.clone(), person: user, link }))
 }

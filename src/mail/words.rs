@@ -1,10 +1,10 @@
 //! The words of each kind of mail.
 
-use chrono::{Datelike, TimeZone, Timelike, Utc};
+use chrono::{TimeZone, Timelike, Utc};
 use chrono_tz::Tz;
 
 use super::correspondence::{Correspondence, Item};
-use crate::clock::{Timestamp, ends_with_a_day, last_day};
+use crate::clock::{Timestamp, day, ends_with_a_day, last_day};
 use crate::models::mails::facts::{Facts, KeyFacts};
 use crate::models::mails::kind::MailKind;
 
@@ -231,22 +231,17 @@ impl Words<'_> {
     fn time(&self, time: Timestamp) -> String {
         match self.about.zone {
             Some(zone) => in_zone(time, zone),
-            None => format!("{}, {:02}:{:02} UTC", day(&time), time.hour(), time.minute()),
+            None => format!("{}, {:02}:{:02} UTC", day(time.date()), time.hour(), time.minute()),
         }
     }
 
     /// The end of something that lasts to that time.
     fn end(&self, end: Timestamp) -> String {
-        if ends_with_a_day(end) { format!("at the end of {} (UTC)", day(&last_day(end))) } else { self.time(end) }
+        if ends_with_a_day(end) { format!("at the end of {} (UTC)", day(last_day(end))) } else { self.time(end) }
     }
 }
 
 fn in_zone(time: Timestamp, zone: Tz) -> String {
     let local = Utc.from_utc_datetime(&time).with_timezone(&zone);
-    format!("{}, {:02}:{:02} ({zone})", day(&local), local.hour(), local.minute())
-}
-
-fn day(day: &impl Datelike) -> String {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    format!("{} {} {}", day.day(), MONTHS[day.month0() as usize % 12], day.year())
+    format!("{}, {:02}:{:02} ({zone})", day(local.date_naive()), local.hour(), local.minute())
 }

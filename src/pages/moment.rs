@@ -1,9 +1,9 @@
 //! Points in time as people read them: how long ago or ahead, together with the exact time.
 
-use chrono::{Datelike, NaiveDate, TimeDelta, Timelike};
+use chrono::{TimeDelta, Timelike};
 
 use super::count;
-use crate::clock::{Timestamp, ends_with_a_day, iso8601, last_day};
+use crate::clock::{Timestamp, day, ends_with_a_day, iso8601, last_day};
 use crate::spans::{DAY, span_in_words};
 
 /// What was used within this time is marked as in use.
@@ -74,12 +74,6 @@ fn exact(time: Timestamp) -> String {
 
 fn exact_end(end: Timestamp) -> String {
     if ends_with_a_day(end) { format!("the end of {} (UTC)", day(last_day(end))) } else { exact(end) }
-}
-
-/// Not by one of chrono's formats, each of which is parsed anew for every time on a page.
-fn day(day: NaiveDate) -> String {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    format!("{} {} {:04}", day.day(), MONTHS[day.month0() as usize], day.year())
 }
 
 /// Up to this span, future times are counted in days.

@@ -28,7 +28,8 @@ use crate::models::keys::key::Key;
 use crate::models::keys::refused_use::RefusedUse;
 use crate::models::keys::token::Token;
 use crate::models::keys::unused;
-use crate::models::mails::{expiring, outbox, weekly};
+use crate::models::mails::outbox::{self, Outbox};
+use crate::models::mails::{expiring, weekly};
 use crate::models::retention::Retention;
 use crate::models::services::uses::ServiceUse;
 use crate::panics::{Panic, ThreadPanics};
@@ -240,12 +241,12 @@ impl Writer {
             }
             self.looked_up_to.set(up_to);
         }
-        if outbox::is_on(connection)? {
+        if let Some(outbox) = Outbox::open(connection)? {
             for token in expiring::due(connection, now)? {
                 write(connection, now, |tx| expiring::warn(tx, &token, |secret| self.last_use.of(secret)))?;
             }
             if weekly::is_due(connection, now)? {
-                write(connection, now, weekly::tell)?;
+                write(connection, now, |tx| weekly::tell(tx, outbox))?;
             }
         }
         // Asked first: nothing is written, or waited for, where there is nothing to do.

@@ -24,6 +24,14 @@ async fn until_counted(site: &Site, (kind, outcome): (&str, &str), number: &str)
     panic!("{kind} {outcome}: {}", counted(site, kind, outcome).await);
 }
 
+/// A shell in which `serve` sends mail to `server`.
+fn sending(database: &TestDatabase, server: &MailServer) -> CommandLine {
+    CommandLine::on(database)
+        .with("LATCHKEY_SECRET_KEY", &"k".repeat(64))
+        .with("LATCHKEY_SMTP_URL", &format!("smtp://127.0.0.1:{}?tls=off", server.port))
+        .with("LATCHKEY_MAIL_FROM", "keys@example.org")
+}
+
 #[rstest]
 #[tokio::test]
 async fn what_the_server_wants_later_is_tried_again_later(#[values(Sqlite, Postgres)] db: Db) {
@@ -162,10 +170,7 @@ async fn what_comes_up_within_an_hour_is_put_together(#[values(Sqlite, Postgres)
 async fn several_processes_send_each_mail_once(#[values(Sqlite, Postgres)] db: Db) {
     let server = MailServer::start();
     let database = TestDatabase::migrated(db);
-    let latchkey = CommandLine::on(&database)
-        .with("LATCHKEY_SECRET_KEY", &"k".repeat(64))
-        .with("LATCHKEY_SMTP_URL", &format!("smtp://127.0.0.1:{}?tls=off", server.port))
-        .with("LATCHKEY_MAIL_FROM", "keys@example.org");
+    let latchkey = sending(&database, &server);
     let _processes = [Process::serve(&latchkey, &[]), Process::serve(&latchkey, &[])];
     for number in 0..20 {
         let login = format!("user{number}");
@@ -192,10 +197,7 @@ async fn several_processes_send_each_mail_once(#[values(Sqlite, Postgres)] db: D
 async fn a_process_that_is_killed_while_it_sends_loses_nothing(#[values(Sqlite, Postgres)] db: Db) {
     let server = MailServer::start();
     let database = TestDatabase::migrated(db);
-    let latchkey = CommandLine::on(&database)
-        .with("LATCHKEY_SECRET_KEY", &"k".repeat(64))
-        .with("LATCHKEY_SMTP_URL", &format!("smtp://127.0.0.1:{}?tls=off", server.port))
-        .with("LATCHKEY_MAIL_FROM", "keys@example.org");
+    let latchkey = sending(&database, &server);
     latchkey.add_user("alice", PASSWORD);
     server.will(&["hang"]);
     let process = Process::serve(&latchkey, &[]);

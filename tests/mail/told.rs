@@ -194,8 +194,15 @@ async fn administrators_are_told_once_a_week_what_to_look_at(#[values(Sqlite, Po
     assert_eq!(told[0].subject, "Keys to look at on 127.0.0.1");
     assert!(told[0].text.contains("1 key expires within 7 days."), "{}", told[0].text);
     assert!(told[0].text.contains("/admin/keys"), "{}", told[0].text);
+    let boss = site.signed_in("boss").await;
+    let links = told[0].text.split_whitespace().filter_map(|word| word.strip_prefix(&site.url));
+    for path in links.filter(|path| path.starts_with("/admin/")) {
+        let page = boss.get(path).await;
+        assert!(page.status == 200 && page.shows("deploy"), "{path}: {}", page.text());
+    }
     site.flush().await;
-    server.received(2).await;
+    // What boss has signed in from is told as well.
+    server.received(3).await;
 }
 
 #[rstest]

@@ -275,15 +275,6 @@ impl<'a> NewEvent<'a> {
             About::Person(id) => (Some(id), Event::is_flood(tx.connection, id, action, at)?),
             About::Gone(..) | About::Nobody => (tx.author().map(|author| author.id), false),
         };
-        if let (About::Person(id), Some(kind), false) = (&about, mail, is_flood) {
-            let by = tx.other_than(*id).or(client.administrator()).map(str::to_owned);
-            let facts = Facts { by, detail: detail.clone(), ..Facts::of_client(client, at) };
-            let facts = match token {
-                Some(token) => facts.about(token),
-                None => facts,
-            };
-            told::tell(tx.connection, (*id, kind), &facts, tx.now)?;
-        }
         if let Some(user_id) = whose {
             // Who did it, if that is not the person themself, or whose account was deleted.
             let other_login = match &about {
@@ -292,6 +283,15 @@ impl<'a> NewEvent<'a> {
                 About::Nobody => client.administrator(),
             };
             let other_login = other_login.map(str::to_owned);
+            // Before the event is there: it is compared with earlier ones.
+            if let (About::Person(_), Some(kind), false) = (&about, mail, is_flood) {
+                let facts = Facts { by: other_login.clone(), detail: detail.clone(), ..Facts::of_client(client, at) };
+                let facts = match token {
+                    Some(token) => facts.about(token),
+                    None => facts,
+                };
+                told::tell(tx.connection, (user_id, kind), &facts, tx.now)?;
+            }
             let values = (
                 events::user_id.eq(user_id),
                 events::action.eq(action),

@@ -397,15 +397,6 @@ impl Token {
         tokens::table.find(id).select(Self::as_select()).first(connection).optional()
     }
 
-    /// Every secret of the key whose first secret has this id.
-    ///
-    /// # Errors
-    /// Returns an error if the query fails.
-    pub fn secrets_of(connection: &mut DbConnection, key_id: i64) -> QueryResult<Vec<Self>> {
-        let secrets = tokens::table.filter(tokens::id.eq(key_id).or(tokens::key_id.eq(key_id)));
-        secrets.select(Self::as_select()).load(connection)
-    }
-
     /// The tokens with these ids, by id. Those that are gone have no entry.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use super::told::tell;
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
 use crate::db::schema::tokens;
+use crate::models::keys::key::Key;
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::retention::BATCH;
 use crate::models::tx::Tx;
@@ -68,12 +69,11 @@ pub fn warn(tx: &mut Tx<'_>, token: &Token, last_use: impl Fn(&Token) -> Option<
     if diesel::update(since).set(tokens::expiry_warned.eq(moment)).execute(tx.connection)? == 0 {
         return Ok(());
     }
-    let secrets = Token::secrets_of(tx.connection, token.id)?;
-    let used = secrets.iter().filter_map(last_use).max();
-    let unused = used.is_none_or(|used| now - used >= UNUSED_FOR);
+    let Some(key) = Key::find(tx.connection, token.user_id, token.id)? else { return Ok(()) };
+    let unused = key.last_use(last_use).is_none_or(|used| now - used.on >= UNUSED_FOR);
     if unused && warned.is_some() {
         return Ok(());
     }
-    let facts = Facts { unused, ..Facts::default() }.about(&token);
+    let facts = Facts { unused, ..Facts::default() }.about(&key.current);
     tell(tx.connection, (token.user_id, MailKind::KeyExpiring), &facts, now)
 }

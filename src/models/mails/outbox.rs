@@ -68,13 +68,56 @@ impl<'a> NewMail<'a> {
     }
 }
 
-/// Whether mail is sent by the processes of this database. Nothing is put into the outbox otherwise.
-///
-/// # Errors
-/// Returns an error if the query fails.
-pub fn is_on(connection: &mut DbConnection) -> QueryResult<bool> {
-    let is_on = mail_switch::table.find(SWITCH).select(mail_switch::is_on).first(connection).optional()?;
-    Ok(is_on.unwrap_or(false))
+/// The outbox of a database whose processes send mail. Nothing can be put into any other, as only [`Outbox::open`] makes one.
+#[derive(Clone, Copy, Debug)]
+pub struct Outbox(());
+
+impl Outbox {
+    /// The outbox; `None`: no mail is sent.
+    ///
+    /// # Errors
+    /// Returns an error if the query fails.
+    pub fn open(connection: &mut DbConnection) -> QueryResult<Option<Self>> {
+        let is_on = mail_switch::table.find(SWITCH).select(mail_switch::is_on).first(connection).optional()?;
+        Ok(is_on.unwrap_or(false).then_some(Self(())))
+    }
+
+    /// Puts a mail into the outbox, unless its recipient does without those of its kind.
+    ///
+    /// # Errors
+    /// Returns an error if a query fails.
+    pub fn put(self, connection: &mut DbConnection, mail: &NewMail<'_>, now: Timestamp) -> QueryResult<()> {
+        let NewMail { recipient, person, address, kind, facts } = mail;
+        if let Some(person) = person
+            && kind.is_optional()
+            && unwanted_by(connection, person.id)?.contains(kind)
+        {
+            return Ok(());
+        }
+        if kind.is_put_together() {
+            // However much of a kind comes up, the outbox does not grow with it.
+            let waiting =
+                waiting_for(recipient, *kind).order(mails::id.desc()).limit(TOLD_SINGLY + 1).select(mails::id);
+            let waiting: Vec<i64> = waiting.load(connection)?;
+            if let Some(latest) = waiting.first().filter(|_| waiting.len() as i64 > TOLD_SINGLY) {
+                let row = mails::table.find(*latest);
+                return diesel::update(row).set(mails::times.eq(mails::times + 1)).execute(connection).map(|_| ());
+            }
+        }
+        let json = serde_json::to_string(facts);
+        let json = json.map_err(|error| diesel::result::Error::SerializationError(error.into()))?;
+        let values = (
+            mails::recipient.eq(recipient),
+            mails::user_id.eq(person.map(|person| person.id)),
+            mails::address.eq(address),
+            mails::kind.eq(kind),
+            mails::token_id.eq(facts.key.as_ref().map(|key| key.id)),
+            mails::facts.eq(json),
+            mails::created_on.eq(now),
+            mails::next_try_on.eq(now),
+        );
+        diesel::insert_into(mails::table).values(values).execute(connection).map(|_| ())
+    }
 }
 
 /// Stores whether mail is sent by the processes of this database: commands, which do not send any, ask for it.
@@ -90,43 +133,6 @@ pub fn switch(connection: &mut DbConnection, on: bool, now: Timestamp) -> QueryR
     Ok(())
 }
 
-/// Puts a mail into the outbox, unless its recipient does without those of its kind. The caller has asked whether mail is
-/// [on](is_on).
-///
-/// # Errors
-/// Returns an error if a query fails.
-pub fn put(connection: &mut DbConnection, mail: &NewMail<'_>, now: Timestamp) -> QueryResult<()> {
-    let NewMail { recipient, person, address, kind, facts } = mail;
-    if let Some(person) = person
-        && kind.is_optional()
-        && unwanted_by(connection, person.id)?.contains(kind)
-    {
-        return Ok(());
-    }
-    if kind.is_put_together() {
-        // However much of a kind comes up, the outbox does not grow with it.
-        let waiting = waiting_for(recipient, *kind).order(mails::id.desc()).limit(TOLD_SINGLY + 1).select(mails::id);
-        let waiting: Vec<i64> = waiting.load(connection)?;
-        if let Some(latest) = waiting.first().filter(|_| waiting.len() as i64 > TOLD_SINGLY) {
-            let row = mails::table.find(*latest);
-            return diesel::update(row).set(mails::times.eq(mails::times + 1)).execute(connection).map(|_| ());
-        }
-    }
-    let facts =
-        serde_json::to_string(facts).map_err(|error| diesel::result::Error::SerializationError(error.into()))?;
-    let values = (
-        mails::recipient.eq(recipient),
-        mails::user_id.eq(person.map(|person| person.id)),
-        mails::address.eq(address),
-        mails::kind.eq(kind),
-        mails::token_id.eq(mail.facts.key.as_ref().map(|key| key.id)),
-        mails::facts.eq(facts),
-        mails::created_on.eq(now),
-        mails::next_try_on.eq(now),
-    );
-    diesel::insert_into(mails::table).values(values).execute(connection).map(|_| ())
-}
-
 /// What waits for one recipient, of one kind, and is in no mail yet.
 #[dsl::auto_type]
 fn waiting_for<'a>(recipient: &'a str, kind: MailKind) -> _ {
@@ -140,37 +146,30 @@ fn waiting_for<'a>(recipient: &'a str, kind: MailKind) -> _ {
 /// A row of `mails`.
 #[derive(Queryable, Selectable, Clone, Debug)]
 #[diesel(table_name = mails)]
-pub struct Mail {
-    /// The id. It is never used again.
-    pub id: i64,
+struct Mail {
+    id: i64,
     recipient: String,
     /// The person whom it is for; `None`: whoever has `address`, as login or mail address.
-    pub user_id: Option<i64>,
+    user_id: Option<i64>,
     /// The address that it is sent to; `None`: the one that the person has then.
-    pub address: Option<String>,
-    /// What it tells.
-    pub kind: MailKind,
+    address: Option<String>,
+    kind: MailKind,
     facts: String,
     /// How many things it tells: more than one, if there was too much to tell one by one.
-    pub times: i64,
-    /// When it was put into the outbox.
+    times: i64,
     #[diesel(deserialize_as = Stored<Timestamp>)]
-    pub created_on: Timestamp,
+    created_on: Timestamp,
     message_id: Option<String>,
     #[diesel(deserialize_as = Stored<Option<Timestamp>>)]
     taken_on: Option<Timestamp>,
-    /// How often it was tried.
-    pub attempts: i64,
-    /// When it is tried next.
-    #[diesel(deserialize_as = Stored<Timestamp>)]
-    pub next_try_on: Timestamp,
+    attempts: i64,
     /// What the server said last, in words; `None`: nothing yet.
-    pub answer: Option<String>,
+    answer: Option<String>,
 }
 
 impl Mail {
     /// The facts. What cannot be read was written by a newer release, and is left out.
-    pub fn facts(&self) -> Facts {
+    fn facts(&self) -> Facts {
         serde_json::from_str(&self.facts).unwrap_or_default()
     }
 }
@@ -323,7 +322,7 @@ impl MailOutcome {
 }
 
 /// The outcome of what is given up.
-const GIVEN_UP: &str = "given_up";
+pub(super) const GIVEN_UP: &str = "given_up";
 
 /// Stores what became of `mail`. Returns it as it is stored: what was tried for too long is given up.
 ///
@@ -415,6 +414,15 @@ pub fn queue(connection: &mut DbConnection) -> QueryResult<Queue> {
     Ok(Queue { length, oldest })
 }
 
+/// Which mails administrators look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Troubled {
+    /// Those that were given up.
+    GivenUp,
+    /// Those that wait after an attempt.
+    Waiting,
+}
+
 /// A mail that administrators should know of.
 #[derive(Clone, Debug)]
 pub struct Undelivered {
@@ -432,19 +440,19 @@ pub struct Undelivered {
     pub answer: String,
 }
 
-/// Mails that were given up, latest first, or those that wait after an attempt. Rows that are put together are one.
+/// The mails that are in such trouble, latest first. Rows that are put together are one.
 ///
 /// # Errors
 /// Returns an error if the query fails.
-pub fn undelivered(connection: &mut DbConnection, given_up: bool, most: i64) -> QueryResult<Vec<Undelivered>> {
+pub fn undelivered(connection: &mut DbConnection, troubled: Troubled, most: i64) -> QueryResult<Vec<Undelivered>> {
     let all = mails::table.left_join(users::table).order(mails::id.desc()).limit(most).select((
         Mail::as_select(),
         users::login.nullable(),
         users::mail.nullable(),
     ));
-    let rows: Vec<(Mail, Option<String>, Option<String>)> = match given_up {
-        true => all.filter(mails::outcome.eq(GIVEN_UP)).load(connection),
-        false => all.filter(mails::done_on.is_null()).filter(mails::answer.is_not_null()).load(connection),
+    let rows: Vec<(Mail, Option<String>, Option<String>)> = match troubled {
+        Troubled::GivenUp => all.filter(mails::outcome.eq(GIVEN_UP)).load(connection),
+        Troubled::Waiting => all.filter(mails::done_on.is_null()).filter(mails::answer.is_not_null()).load(connection),
     }?;
     let mut seen = HashSet::new();
     // What no process could take yet has none.

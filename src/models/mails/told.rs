@@ -5,7 +5,7 @@ use diesel::prelude::*;
 
 use super::facts::{AccountFacts, Facts};
 use super::kind::MailKind;
-use super::outbox::{self, NewMail};
+use super::outbox::{NewMail, Outbox};
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
 use crate::db::schema::{events, mails};
@@ -32,9 +32,7 @@ pub fn tell(
     facts: &Facts,
     now: Timestamp,
 ) -> QueryResult<()> {
-    if !outbox::is_on(connection)? {
-        return Ok(());
-    }
+    let Some(outbox) = Outbox::open(connection)? else { return Ok(()) };
     let Some(user) = User::find(connection, user_id)? else { return Ok(()) };
     let skipped = match kind {
         MailKind::NewSignIn => is_known_place(connection, user_id, facts, now)?,
@@ -45,12 +43,12 @@ pub fn tell(
         return Ok(());
     }
     if !user.is_service_account() {
-        return outbox::put(connection, &NewMail::to_person(&user, kind, facts), now);
+        return outbox.put(connection, &NewMail::to_person(&user, kind, facts), now);
     }
     let account = Some(AccountFacts { id: user.id, login: user.login.clone() });
     let facts = Facts { account, ..facts.clone() };
     for owner in owners_of(connection, user.id)? {
-        outbox::put(connection, &NewMail::to_person(&owner, kind, &facts), now)?;
+        outbox.put(connection, &NewMail::to_person(&owner, kind, &facts), now)?;
     }
     Ok(())
 }
@@ -60,11 +58,9 @@ pub fn tell(
 /// # Errors
 /// Returns an error if a query fails.
 pub fn tell_of_account(tx: &mut Tx<'_>, user_id: i64) -> QueryResult<()> {
-    if !outbox::is_on(tx.connection)? {
-        return Ok(());
-    }
+    let Some(outbox) = Outbox::open(tx.connection)? else { return Ok(()) };
     let Some(user) = User::find(tx.connection, user_id)? else { return Ok(()) };
-    outbox::put(tx.connection, &NewMail::to_person(&user, MailKind::AccountMade, &Facts::default()), tx.now)
+    outbox.put(tx.connection, &NewMail::to_person(&user, MailKind::AccountMade, &Facts::default()), tx.now)
 }
 
 /// Tells a person whose mail address has just been changed from `before`, at both addresses.
@@ -72,18 +68,16 @@ pub fn tell_of_account(tx: &mut Tx<'_>, user_id: i64) -> QueryResult<()> {
 /// # Errors
 /// Returns an error if a query fails.
 pub fn tell_of_new_address(tx: &mut Tx<'_>, user_id: i64, before: &str) -> QueryResult<()> {
-    if !outbox::is_on(tx.connection)? {
-        return Ok(());
-    }
+    let Some(outbox) = Outbox::open(tx.connection)? else { return Ok(()) };
     let Some(user) = User::find(tx.connection, user_id)? else { return Ok(()) };
     let detail = Some(format!("from {before} to {}", user.mail));
     let by = tx.other_than(user_id).or(tx.client.administrator()).map(str::to_owned);
     let facts = Facts { detail, by, ..Facts::of_client(&tx.client, tx.now) };
     let mail = NewMail::to_person(&user, MailKind::MailChanged, &facts);
     if !before.is_empty() {
-        outbox::put(tx.connection, &mail.clone().at(before), tx.now)?;
+        outbox.put(tx.connection, &mail.clone().at(before), tx.now)?;
     }
-    outbox::put(tx.connection, &mail, tx.now)
+    outbox.put(tx.connection, &mail, tx.now)
 }
 
 /// Whether a person has signed in from the same network with the same program within [`PLACES_KEPT`]. The event of this

@@ -5,12 +5,13 @@ use diesel::prelude::*;
 
 use super::facts::Facts;
 use super::kind::MailKind;
-use super::outbox::{self, NewMail};
-use crate::clock::Timestamp;
+use super::outbox::{GIVEN_UP, NewMail, Outbox};
+use crate::clock::{Timestamp, iso8601};
 use crate::db::DbConnection;
 use crate::db::schema::{events, mail_switch, mails, users};
 use crate::models::event::action::EventAction;
 use crate::models::keys::census::Census;
+use crate::models::keys::verdict::Verdict;
 use crate::models::people::service_account::without_owner;
 use crate::models::people::user::{AccountKind, User, UserStatus};
 use crate::models::tx::Tx;
@@ -30,7 +31,7 @@ pub fn is_due(connection: &mut DbConnection, now: Timestamp) -> QueryResult<bool
 ///
 /// # Errors
 /// Returns an error if a query fails.
-pub fn tell(tx: &mut Tx<'_>) -> QueryResult<()> {
+pub fn tell(tx: &mut Tx<'_>, outbox: Outbox) -> QueryResult<()> {
     let (now, connection) = (tx.now, &mut *tx.connection);
     let due = mail_switch::table.filter(mail_switch::weekly_on.le(now - WEEK));
     if diesel::update(due).set(mail_switch::weekly_on.eq(now)).execute(connection)? == 0 {
@@ -48,7 +49,7 @@ pub fn tell(tx: &mut Tx<'_>) -> QueryResult<()> {
         .select(User::as_select())
         .load(connection)?;
     for administrator in administrators {
-        outbox::put(connection, &NewMail::to_person(&administrator, MailKind::Weekly, &facts), now)?;
+        outbox.put(connection, &NewMail::to_person(&administrator, MailKind::Weekly, &facts), now)?;
     }
     Ok(())
 }
@@ -56,10 +57,10 @@ pub fn tell(tx: &mut Tx<'_>) -> QueryResult<()> {
 /// What there is to look at: a sentence, and the path of the page where one does it.
 fn lines(connection: &mut DbConnection, now: Timestamp) -> QueryResult<Vec<(String, String)>> {
     let census = Census::take(connection, now)?;
-    let safe_to_end =
-        census.keys.iter().filter(|(_, verdict, _)| verdict.is_safe_to_end()).map(|(.., keys)| keys).sum();
+    let with = |verdict: Verdict| census.keys.iter().filter(|it| it.1 == verdict).map(|(.., keys)| keys).sum::<i64>();
     // The first of the spans is a week, at the end of which there is the next mail.
-    let expiring = census.expiring[0].1;
+    let [(days, expiring), _] = census.expiring;
+    let expire = format!("/admin/keys?state=active&expires_before={}", iso8601(now + TimeDelta::days(days)));
     let leaked: i64 = events::table
         .filter(events::action.eq(EventAction::KeyLeaked))
         .filter(events::created_on.gt(now - WEEK))
@@ -69,29 +70,42 @@ fn lines(connection: &mut DbConnection, now: Timestamp) -> QueryResult<Vec<(Stri
     let accounts: Vec<i64> = accounts.load(connection)?;
     let ownerless = i64::try_from(without_owner(connection, &accounts)?.len()).unwrap_or(i64::MAX);
     let undelivered: i64 = mails::table
-        .filter(mails::outcome.eq("given_up"))
+        .filter(mails::outcome.eq(GIVEN_UP))
         .filter(mails::done_on.gt(now - WEEK))
         .count()
         .get_result(connection)?;
+    let path = str::to_owned;
     let said = [
         (
-            safe_to_end,
-            "key is safe to end: nobody uses it",
-            "keys are safe to end: nobody uses them",
-            "/admin/keys?verdict=safe",
+            with(Verdict::Idle),
+            "key is safe to end: it was not used in 90 days",
+            "keys are safe to end: they were not used in 90 days",
+            path("/admin/keys?verdict=idle"),
         ),
-        (expiring, "key expires within 7 days", "keys expire within 7 days", "/admin/keys?expires=soon"),
+        (
+            with(Verdict::Unused),
+            "key is safe to end: it was never used",
+            "keys are safe to end: they were never used",
+            path("/admin/keys?verdict=unused"),
+        ),
+        (expiring, "key expires within 7 days", "keys expire within 7 days", expire),
         (
             leaked,
             "key was reported as leaked this week",
             "keys were reported as leaked this week",
-            "/admin/audit?action=key_leaked",
+            path("/admin/audit?action=key_leaked"),
         ),
-        (ownerless, "service account has no owner", "service accounts have no owner", "/admin/users?kind=service"),
-        (undelivered, "mail could not be delivered", "mails could not be delivered", "/admin/mails"),
+        (
+            ownerless,
+            "service account has no owner",
+            "service accounts have no owner",
+            path("/admin/users?kind=service"),
+        ),
+        (undelivered, "mail could not be delivered", "mails could not be delivered", path("/admin/mails")),
     ];
-    let lines = said.into_iter().filter(|(number, ..)| *number > 0).map(|(number, one, many, path)| {
-        (format!("{number} {}.", if number == 1 { one } else { many }), path.to_owned())
-    });
+    let lines = said
+        .into_iter()
+        .filter(|(number, ..)| *number > 0)
+        .map(|(number, one, many, path)| (format!("{number} {}.", if number == 1 { one } else { many }), path));
     Ok(lines.collect())
 }

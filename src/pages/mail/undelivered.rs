@@ -12,7 +12,7 @@ use crate::callers::session_user::AdminSession;
 use crate::db::DbError;
 use crate::http::address::id_of;
 use crate::http::error::AppError;
-use crate::models::mails::outbox::{self, Undelivered};
+use crate::models::mails::outbox::{self, Troubled, Undelivered};
 use crate::pages::moment::Moment;
 use crate::pages::shell::{Flash, Shell, page, see_other_with};
 
@@ -62,8 +62,9 @@ pub async fn show(
     _: AdminSession,
 ) -> Result<HttpResponse, AppError> {
     let found = app.database.read(|connection| {
-        let given_up = outbox::undelivered(connection, true, MOST)?;
-        Ok((given_up, outbox::undelivered(connection, false, MOST)?, outbox::queue(connection)?.length))
+        let mut undelivered = |troubled| outbox::undelivered(connection, troubled, MOST);
+        let (given_up, waiting) = (undelivered(Troubled::GivenUp)?, undelivered(Troubled::Waiting)?);
+        Ok((given_up, waiting, outbox::queue(connection)?.length))
     });
     let (given_up, waiting, length) = found.await?;
     let shell = Shell::of(&app, &request, &session)?.saying(&request, &[Flash::MailTriedAgain, Flash::MailGone]);
