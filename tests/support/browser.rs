@@ -237,8 +237,11 @@ impl Browser {
         self.command(Method::POST, "/actions", json!({ "actions": [keyboard] })).await;
     }
 
-    /// Presses the keys of a text, one after the other.
+    /// Presses the keys of a text, one after the other, once a field has the focus: a page that has loaded may not have
+    /// moved it yet.
     pub async fn type_text(&self, text: &str) {
+        let is_field = "document.activeElement.matches('input, textarea, select')";
+        assert!(self.wait_for(is_field, json!([])).await.is_some(), "no field has the focus for {text:?}");
         for letter in text.chars() {
             self.press(&letter.to_string()).await;
         }
