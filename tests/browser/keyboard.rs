@@ -40,7 +40,7 @@ async fn the_keyboard_alone_does_the_main_job(#[values(Sqlite, Postgres)] db: Db
     site.add_user("alice").await;
     let browser = Browser::start(Options::desktop()).await;
     browser.goto(&site.url).await;
-    assert_eq!(browser.active_element_label().await, "Login");
+    browser.focus_is_on("Login").await;
     browser.type_text("alice").await;
     assert_eq!(tab_to(&browser, "Password").await, ["Password"]);
     browser.type_text(PASSWORD).await;
@@ -49,6 +49,7 @@ async fn the_keyboard_alone_does_the_main_job(#[values(Sqlite, Postgres)] db: Db
     browser.shows("Missing an API access key").await;
     assert_eq!(tab_to(&browser, "Skip to content").await, ["Skip to content"]);
     browser.press("Enter").await;
+    browser.focus_is_in("main").await;
     let passed = tab_to(&browser, "Create API access key").await;
     let form = ["First name", "Last name", "Email", "Save", "Change password"];
     let keys = ["Create access token", "Service accounts that you own", "Create API access key"];
@@ -56,7 +57,7 @@ async fn the_keyboard_alone_does_the_main_job(#[values(Sqlite, Postgres)] db: Db
     browser.press("Enter").await;
 
     browser.shows("Copy it now: it will not be shown again.").await;
-    assert_eq!(browser.active_element_label().await, "Your new API access key");
+    browser.focus_is_on("Your new API access key").await;
     let secret = new_secret(&browser).await;
     assert_eq!(browser.evaluate("return getSelection().toString()").await, json!(secret), "it is not selected");
     assert_eq!(tab_to(&browser, "Copy the key").await, ["Copy the key"]);
@@ -102,7 +103,7 @@ async fn the_keyboard_alone_makes_an_access_token(#[values(Sqlite, Postgres)] db
     tab_to(&browser, "Create access token").await;
     browser.press("Enter").await;
     browser.shows("Copy it now: it will not be shown again.").await;
-    assert_eq!(browser.active_element_label().await, "Your new access token");
+    browser.focus_is_on("Your new access token").await;
     let secret = browser.value_of("Your new access token").await;
     log::note_secret(&secret);
     assert_eq!(browser.evaluate("return getSelection().toString()").await, json!(secret), "it is not selected");
@@ -124,12 +125,12 @@ async fn after_a_mistake_the_focus_is_on_the_summary_which_leads_to_the_field(#[
     browser.type_text("wrong-password").await;
     browser.press("Enter").await;
     browser.shows("There is a problem").await;
-    assert_eq!(browser.active_element_label().await, "There is a problem");
+    browser.focus_is_on("There is a problem").await;
     assert_focus_is_seen(&browser, "the summary").await;
     assert_eq!(browser.evaluate("return document.title").await, json!("Error: Sign in · Latchkey"));
     tab_to(&browser, "The login or password is wrong.").await;
     browser.press("Enter").await;
-    assert_eq!(browser.active_element_label().await, "Login");
+    browser.focus_is_on("Login").await;
     assert_eq!(browser.value_of("Login").await, "alice");
     assert_eq!(browser.value_of("Password").await, "");
     browser.press("Tab").await;
@@ -140,10 +141,10 @@ async fn after_a_mistake_the_focus_is_on_the_summary_which_leads_to_the_field(#[
     browser.fill("Email", "nonsense").await;
     browser.press("Enter").await;
     browser.shows("There is a problem").await;
-    assert_eq!(browser.active_element_label().await, "There is a problem");
+    browser.focus_is_on("There is a problem").await;
     tab_to(&browser, "Email is invalid").await;
     browser.press("Enter").await;
-    assert_eq!(browser.active_element_label().await, "Email");
+    browser.focus_is_on("Email").await;
     browser.fill("Email", "alice@example.com").await;
     browser.press("Enter").await;
     browser.shows("Your account has been saved.").await;

@@ -42,6 +42,11 @@ async fn a_link_leads_from_the_mailbox_to_a_new_password(#[case] db: Db, #[case]
     browser.shows("This link does not work").await;
     assert_sound_but_for(&browser, "a link that is used up", &[410]).await;
 
+    // What is still on its way to her would be refused, too.
+    eventually("nothing is left in the outbox", || {
+        site.database.number("SELECT count(*) AS number FROM mails WHERE outcome IS NULL") == 0
+    })
+    .await;
     server.refuse(Some("550 5.1.1 no such mailbox"));
     sign_in(&browser, &site.url, "root").await;
     eventually("it is given up", || {

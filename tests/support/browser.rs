@@ -19,8 +19,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// How long a person waits for something to appear before giving up.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a person waits for something to appear before giving up: long, as the machine may be busy with other work.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A host name that leads to 127.0.0.1 but that browsers do not take for this machine, so that over
 /// plain http they give a page no clipboard and send no `Sec-Fetch-Site`.
@@ -114,7 +114,7 @@ impl Browser {
             },
             "goog:loggingPrefs": { "browser": "ALL" },
             // Milliseconds; scripts here limit themselves.
-            "timeouts": { "script": 60_000, "pageLoad": 30_000 },
+            "timeouts": { "script": 60_000, "pageLoad": 120_000 },
         })
     }
 
@@ -230,6 +230,9 @@ impl Browser {
 
     /// Presses and releases a key (`Tab`, `Enter`, `a`), with others held if named: `Shift+Tab`.
     pub async fn press(&self, keys: &str) {
+        // Chromium drops the keys that are pressed before a page was painted first.
+        let is_painted = "performance.getEntriesByName('first-paint').length > 0";
+        assert!(self.wait_for(is_painted, json!([])).await.is_some(), "the page is not painted for {keys:?}");
         let codes: Vec<char> = keys.split('+').map(key).collect();
         let down = codes.iter().map(|code| json!({ "type": "keyDown", "value": code }));
         let up = codes.iter().rev().map(|code| json!({ "type": "keyUp", "value": code }));
@@ -240,10 +243,28 @@ impl Browser {
     /// Presses the keys of a text, one after the other, once a field has the focus: a page that has loaded may not have
     /// moved it yet.
     pub async fn type_text(&self, text: &str) {
-        let is_field = "document.activeElement.matches('input, textarea, select')";
-        assert!(self.wait_for(is_field, json!([])).await.is_some(), "no field has the focus for {text:?}");
+        self.focus_is_in("input, textarea, select").await;
         for letter in text.chars() {
             self.press(&letter.to_string()).await;
+        }
+    }
+
+    /// Waits until an element that the selector names has the focus. Chromium moves it some time after the page was shown
+    /// or a link within the page was followed, and keys that are pressed until then go to where it was.
+    pub async fn focus_is_in(&self, css: &str) {
+        if self.wait_for("document.activeElement.matches(args[0])", json!([css])).await.is_none() {
+            panic!("the focus is not in {css:?} but on {:?}", self.active_element_label().await);
+        }
+    }
+
+    /// Waits until the element that a screen reader calls so has the focus.
+    pub async fn focus_is_on(&self, label: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut found = self.active_element_label().await;
+        while found != label {
+            assert!(Instant::now() < deadline, "the focus is not on {label:?} but on {found:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            found = self.active_element_label().await;
         }
     }
 

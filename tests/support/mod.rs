@@ -46,7 +46,7 @@ pub const PASSWORD: &str = "a-test-password-9f3c";
 
 /// Waits until something has happened that nobody tells of; panics when that takes too long.
 pub async fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while !happened() {
         assert!(Instant::now() < deadline, "{what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
