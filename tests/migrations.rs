@@ -40,7 +40,8 @@ fn insert_rows(database: &TestDatabase) {
          INSERT INTO service_group_admissions SELECT services.id, groups.id, 'write' FROM services, groups;
          INSERT INTO mails (recipient, user_id, kind, facts, created_on, next_try_on)
              SELECT 'user:1', id, 'key_made', '{}', created_on, created_on FROM users;
-         INSERT INTO unwanted_mails SELECT id, 'key_expiring' FROM users;",
+         INSERT INTO unwanted_mails SELECT id, 'key_expiring' FROM users;
+         INSERT INTO new_addresses SELECT id, 'other@example.org', created_on FROM users;",
     );
 }
 
@@ -111,6 +112,7 @@ fn the_stock_diesel_cli_runs_redoes_and_reverts_every_migration(#[values(Sqlite,
             ("service_group_admissions", number("create_groups")),
             ("mails", number("create_mails")),
             ("unwanted_mails", number("create_mails")),
+            ("new_addresses", number("create_new_addresses")),
         ] {
             assert_eq!(count(&database, table), i64::from(made_by < newest), "{table} after {depth}");
         }

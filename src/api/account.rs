@@ -7,10 +7,12 @@ use utoipa::ToSchema;
 use super::described::{InUser, NotLetIn, NotTaken, SwitchUser};
 use super::parameters::table::Operation;
 use super::parameters::{Document, Parameters};
+use crate::app::App;
 use crate::callers::api_user::{AccountRead, AccountWrite, ApiUser};
 use crate::clock::iso8601;
 use crate::http::error::AppError;
 use crate::http::format::Format;
+use crate::models::people::new_address::NewAddress;
 use crate::models::people::user::{Profile, User};
 
 /// One's own account.
@@ -23,6 +25,10 @@ struct Account {
     firstname: String,
     lastname: String,
     mail: String,
+    /// The mail address that you have asked for: it counts once you have opened the link that was sent there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    new_mail: Option<String>,
     #[schema(format = DateTime)]
     created_on: String,
     #[schema(format = DateTime, required)]
@@ -31,8 +37,8 @@ struct Account {
 
 type JsonAccount = InUser<Account>;
 
-impl From<User> for Account {
-    fn from(user: User) -> Self {
+impl Account {
+    fn new(user: User, new_address: Option<NewAddress>) -> Self {
         Self {
             id: user.id,
             login: user.login,
@@ -40,6 +46,7 @@ impl From<User> for Account {
             firstname: user.firstname,
             lastname: user.lastname,
             mail: user.mail,
+            new_mail: new_address.map(|new| new.address),
             created_on: iso8601(user.created_on),
             last_login_on: user.last_login_on.map(iso8601),
         }
@@ -67,7 +74,7 @@ impl Document for AccountChanges {
 /// `GET /my/account.{json,xml}`
 ///
 /// # Errors
-/// If it cannot be written in this format.
+/// If it cannot be written in this format; those of the database.
 #[utoipa::path(
     get,
     path = "/my/account.{format}",
@@ -84,13 +91,16 @@ impl Document for AccountChanges {
     ),
 )]
 pub async fn show(
+    app: web::Data<App>,
     request: HttpRequest,
     format: Format,
     me: ApiUser<AccountRead>,
     payload: web::Payload,
 ) -> Result<HttpResponse, AppError> {
     Parameters::read(&request, format, payload, Operation::ShowAccount).await?;
-    format.respond("user", &Account::from(*me.user))
+    let id = me.user.id;
+    let new_address = app.database.lookup(move |connection| NewAddress::of(connection, id)).await?;
+    format.respond("user", &Account::new(*me.user, new_address))
 }
 
 /// `PUT /my/account.{json,xml}`

@@ -4,6 +4,7 @@ pub mod api_user;
 pub mod confirmation;
 pub mod draft;
 pub mod leak;
+pub mod mail_link;
 pub mod mandate;
 pub mod posted_form;
 pub mod recovery;

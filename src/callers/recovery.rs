@@ -1,25 +1,14 @@
-//! Whoever has forgotten their password: they ask for a link by mail, and act by it.
+//! Whoever has forgotten their password asks for a link by mail.
 
-use std::sync::Arc;
+use actix_web::HttpRequest;
 
-use actix_session::Session;
-use actix_web::{HttpRequest, web};
-
-use super::mandate::{Grant, Mandate};
-use super::verify::{Credential, verify_token};
 use crate::app::App;
 use crate::db::DbError;
 use crate::http::error::AppError;
-use crate::models::keys::token::{Token, TokenAction};
 use crate::models::mails::facts::Facts;
 use crate::models::mails::kind::MailKind;
 use crate::models::mails::outbox::{NewMail, Outbox};
-use crate::models::people::user::User;
-use crate::secret::Secret;
 
-/// The entry of the session cookie that has the token of the link.
-const ENTRY: &str = "recovery";
-const RECOVERY: &[TokenAction] = &[TokenAction::Recovery];
 /// The most characters of a login or mail address.
 const LONGEST: usize = 254;
 
@@ -29,16 +18,6 @@ pub enum Asked {
     Taken,
     /// What was typed can be no login or mail address, in a sentence.
     Unreadable(&'static str),
-}
-
-/// Somebody who has followed the link of a mail.
-pub struct ByLink {
-    /// The person whom the mail was for.
-    pub user: Box<User>,
-    /// The token of the link.
-    pub token: Arc<Token>,
-    /// The authority to write in their name.
-    pub mandate: Mandate,
 }
 
 /// Whether links are sent at all.
@@ -76,36 +55,4 @@ pub async fn ask(app: &App, request: &HttpRequest, login_or_mail: &str) -> Resul
     });
     put.await?;
     Ok(Asked::Taken)
-}
-
-/// Keeps the token of a link in the cookie.
-///
-/// # Errors
-/// Returns an error if the cookie cannot be written.
-pub fn keep(session: &Session, token: &str) -> Result<(), AppError> {
-    // No token is as long, and a cookie has room for some thousand characters.
-    let token: String = token.chars().take(LONGEST).collect();
-    session.insert(ENTRY, token).map_err(AppError::internal)
-}
-
-/// Forgets the token of a link.
-pub fn forget(session: &Session) {
-    session.remove(ENTRY);
-}
-
-/// The person whose link this browser has followed; `None`: it has followed none, or the link is used up or too old.
-///
-/// # Errors
-/// Returns an error if a query fails.
-pub async fn by_link(
-    app: &web::Data<App>,
-    request: &HttpRequest,
-    session: &Session,
-) -> Result<Option<ByLink>, AppError> {
-    let Ok(Some(token)) = session.get::<String>(ENTRY) else { return Ok(None) };
-    let found = verify_token(app, request, RECOVERY, &Secret::presented(token), |_| true).await?;
-    let Ok((token, user)) = found else { return Ok(None) };
-    let grant = Grant::new(&user, Credential::Token(token.clone()));
-    let mandate = Mandate::of(app, request, &user, grant)?;
-    Ok(Some(ByLink { user, token, mandate }))
 }

@@ -84,7 +84,9 @@ impl Credential {
         match self {
             Self::Password => "password".to_owned(),
             Self::Token(token) if token.action.is_key() => format!("{} ····{}", token.title(), token.hint),
-            Self::Token(token) if token.action == TokenAction::Recovery => "link in a mail".to_owned(),
+            Self::Token(token) if matches!(token.action, TokenAction::Recovery | TokenAction::NewAddress) => {
+                "link in a mail".to_owned()
+            }
             Self::Token(_) => "session".to_owned(),
         }
     }

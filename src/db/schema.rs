@@ -160,6 +160,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    new_addresses (user_id) {
+        user_id -> BigInt,
+        address -> Text,
+        created_on -> Timestamp,
+    }
+}
+
+diesel::table! {
     notices (id) {
         id -> BigInt,
         user_id -> BigInt,
@@ -308,6 +316,7 @@ diesel::joinable!(group_members -> users (user_id));
 diesel::joinable!(idempotency_keys -> users (user_id));
 diesel::joinable!(key_endings -> tokens (token_id));
 diesel::joinable!(mails -> users (user_id));
+diesel::joinable!(new_addresses -> users (user_id));
 diesel::joinable!(notices -> events (event_id));
 diesel::joinable!(notices -> users (user_id));
 diesel::joinable!(refused_uses -> tokens (token_id));
@@ -339,6 +348,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     key_endings,
     mail_switch,
     mails,
+    new_addresses,
     notices,
     refused_uses,
     service_admissions,

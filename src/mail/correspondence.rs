@@ -9,8 +9,10 @@ use crate::models::people::user::User;
 /// One thing that a mail tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// Names and values. A value without a name is a sentence.
+    /// Names and values.
     pub facts: Vec<(&'static str, String)>,
+    /// What one should look at, in words, and the address of the page.
+    pub pages: Vec<(String, String)>,
 }
 
 /// Whom a mail goes to.

@@ -106,7 +106,11 @@ impl Letter {
         Self {
             subject: words.subject(),
             intro: words.intro(),
-            items: told.iter().map(|facts| words.item(facts)).filter(|item| !item.facts.is_empty()).collect(),
+            items: told
+                .iter()
+                .map(|facts| words.item(facts))
+                .filter(|item| !item.facts.is_empty() || !item.pages.is_empty())
+                .collect(),
             more,
             advice: words.advice(),
             link,

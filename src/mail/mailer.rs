@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::correspondence::{Addressee, Correspondence};
 use super::letter::Letter;
-use super::recovery;
+use super::links;
 use super::transport::{Connection, Matter};
 use crate::clock::{Clock, Timestamp};
 use crate::config::mail::MailSettings;
@@ -275,7 +275,7 @@ impl Sender {
     /// Whom a mail goes to, or why nobody gets it.
     fn addressee(&self, mail: &TakenMail, now: Timestamp) -> Result<Result<Addressee, &'static str>, DbError> {
         if mail.kind.has_link() {
-            return self.write(|tx| recovery::issue(tx, mail, now));
+            return self.write(|tx| links::issue(tx, mail, now));
         }
         let Some(id) = mail.user_id else { return Ok(Err("it is for nobody")) };
         let person = self.database.read_now(move |connection| User::find(connection, id))?;

@@ -2,7 +2,7 @@
 
 pub mod correspondence;
 pub mod letter;
+pub mod links;
 pub mod mailer;
-pub mod recovery;
 pub mod transport;
 mod words;

@@ -57,6 +57,8 @@ impl Words<'_> {
             MailKind::KeyMissed => format!("{key} {} expired, and something still uses {}", self.has(), self.it()),
             MailKind::PasswordChanged => format!("Your password on {host} was changed"),
             MailKind::MailChanged => format!("Your email address on {host} was changed"),
+            MailKind::NewAddressAsked => format!("Another email address is asked for on {host}"),
+            MailKind::NewAddress => format!("Confirm your email address for {host}"),
             MailKind::SecondFactorChanged => format!("Your second factor on {host} was changed"),
             MailKind::Locked => format!("Your account on {host} was locked"),
             MailKind::NewSignIn => format!("New sign-in to your account on {host}"),
@@ -102,6 +104,14 @@ impl Words<'_> {
             MailKind::KeyMissed => "Requests with this key are refused because it has expired:",
             MailKind::PasswordChanged => "The password of your account was changed. All earlier sessions have ended:",
             MailKind::MailChanged => "The email address of your account was changed:",
+            MailKind::NewAddressAsked => {
+                "Somebody who is signed in as you wants your mail to go to another address. It does so once the link is \
+                 opened that was sent there:"
+            }
+            MailKind::NewAddress => {
+                "Somebody, probably you, wants mail about this account to go to this address. Open this link within a day \
+                 to confirm that it is yours."
+            }
             MailKind::SecondFactorChanged => "Your second factor was cleared. A password alone is enough to sign in:",
             MailKind::Locked => "Your account was locked. You cannot sign in, and your keys do not work:",
             MailKind::NewSignIn => {
@@ -138,6 +148,13 @@ impl Words<'_> {
                 "If this was you, there is nothing to do.",
                 "If not, choose a new password at once, and look through your keys and your activity.",
             ],
+            MailKind::NewAddressAsked => &[
+                "If this was you, there is nothing to do.",
+                "If not, choose a new password at once: that ends all sessions, and nobody can use the link any more.",
+            ],
+            MailKind::NewAddress => {
+                &["If you do not know of this, ignore this mail: nothing changes without the link."]
+            }
             MailKind::MailChanged | MailKind::SecondFactorChanged => {
                 &["If you do not know of this, tell an administrator at once."]
             }
@@ -154,6 +171,8 @@ impl Words<'_> {
             MailKind::PasswordChanged | MailKind::MailChanged | MailKind::SecondFactorChanged | MailKind::NewSignIn => {
                 ("Look at your activity", "/activity".to_owned())
             }
+            MailKind::NewAddressAsked => ("Change your password", "/my/password".to_owned()),
+            MailKind::NewAddress => ("Confirm your email address", String::new()),
             MailKind::Locked => ("Sign in", "/login".to_owned()),
             MailKind::Recovery => ("Choose a new password", String::new()),
             MailKind::AccountMade => ("Choose your password", String::new()),
@@ -202,14 +221,14 @@ impl Words<'_> {
             let name = if expires_on <= self.about.now { "Expired" } else { "Expires" };
             said.push((name, self.end(expires_on)));
         }
-        said.extend(facts.detail.clone().map(|detail| ("Details", detail)));
+        let detail_is = if self.kind == MailKind::NewAddressAsked { "New address" } else { "Details" };
+        said.extend(facts.detail.clone().map(|detail| (detail_is, detail)));
         said.extend(facts.by.clone().map(|by| ("By", by)));
         said.extend(facts.at.map(|at| ("When", self.time(at))));
         said.extend(facts.address.clone().map(|address| ("From", address)));
         said.extend(facts.agent.clone().map(|agent| ("With", agent)));
-        let lines = facts.lines.iter().map(|(text, path)| ("", format!("{text} {}", self.about.url.join(path))));
-        said.extend(lines);
-        Item { facts: said }
+        let pages = facts.lines.iter().map(|(text, path)| (text.clone(), self.about.url.join(path)));
+        Item { facts: said, pages: pages.collect() }
     }
 
     /// Why the person gets it.

@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::callers::confirmation::Sensitive;
 use crate::callers::session_user::SessionUser;
 use crate::http::error::AppError;
-use crate::models::keys::account_lookup::AccountLookup;
+use crate::models::keys::account_lookup::{AccountLookup, AccountSeen};
 use crate::models::keys::key::Key;
 use crate::models::keys::token::{Token, TokenAction};
 use crate::models::people::user::{Profile, SaveError, User, UserField};
@@ -32,6 +32,8 @@ struct AccountPage {
     password: PasswordAgain,
     sidebar: Sidebar,
     banners: Vec<Banner>,
+    /// The mail address that the person has asked for, and the one that they have.
+    new_address: Option<(String, String)>,
     /// The keys that will be suspended because nobody uses them.
     ending: Vec<EndingKey>,
 }
@@ -112,7 +114,15 @@ pub async fn show(
 ) -> Result<HttpResponse, AppError> {
     let shown = (me.user.profile(), PasswordAgain::default());
     let of_keys = [Flash::ApiKeyRevoked, Flash::AtomKeyRevoked, Flash::KeyGone, Flash::KeySuspended, Flash::KeyResumed];
-    let notices = [&[Flash::AccountSaved, Flash::PasswordChanged, Flash::KeyLimited][..], &of_keys].concat();
+    let of_address = [
+        Flash::AddressConfirmed,
+        Flash::AddressForgotten,
+        Flash::AddressGone,
+        Flash::AddressLinkSent,
+        Flash::AddressLinksTooMany,
+    ];
+    let notices =
+        [&[Flash::AccountSaved, Flash::PasswordChanged, Flash::KeyLimited][..], &of_address, &of_keys].concat();
     let shell = Shell::of(&app, &request, &session)?.saying(&request, &notices);
     answer(StatusCode::OK, &app, shell, (&me.user, &me.token), shown, &[]).await
 }
@@ -161,7 +171,7 @@ async fn answer(
     (profile, password): (Profile, PasswordAgain),
     errors: &[FieldError<UserField>],
 ) -> Result<HttpResponse, AppError> {
-    let (keys, unseen) = app.accounts.look_up(AccountLookup { user_id: user.id }).await?;
+    let AccountSeen { keys, unseen, new_address } = app.accounts.look_up(AccountLookup { user_id: user.id }).await?;
     let sidebar = Sidebar {
         login: user.login.clone(),
         created: Moment::new(user.created_on, app.clock.now()),
@@ -177,6 +187,7 @@ async fn answer(
         password,
         sidebar,
         ending: EndingKey::all_of(app, &keys).await?,
+        new_address: new_address.map(|new| (new.address, user.mail.clone())),
         banners: unseen.into_iter().map(|notice| Banner::new(app, notice)).collect(),
     };
     page(status, &page_shown)

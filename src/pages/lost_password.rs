@@ -11,16 +11,18 @@ use super::shell::{Flash, Shell, page, see_other, see_other_with};
 use crate::app::App;
 use crate::auth::credentials::{Password, parameter};
 use crate::auth::passwords::new_password::{NewPassword, Owner};
+use crate::callers::mail_link::{ByLink, MailLink};
 use crate::callers::posted_form::Posted;
-use crate::callers::recovery::{self, Asked, ByLink};
+use crate::callers::recovery::{self, Asked};
 use crate::callers::session_user::MaybeSignedIn;
 use crate::db::DbError;
 use crate::http::error::AppError;
-use crate::mail::recovery::PATH;
+use crate::mail::links::PASSWORD_PATH;
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::token::Token;
 use crate::models::people::user::{User, UserField};
 use crate::models::rules::FieldError;
+use crate::pages::mail::over_page;
 
 #[derive(Template)]
 #[template(path = "lost_password/ask.html")]
@@ -48,12 +50,6 @@ impl ChoosePage {
     fn error_summary(&self) -> Vec<(&'static str, String)> {
         error_summary(&[("new_password", &self.new), ("new_password_confirmation", &self.confirmation)])
     }
-}
-
-#[derive(Template)]
-#[template(path = "lost_password/over.html")]
-struct OverPage {
-    shell: Shell,
 }
 
 /// The only field of the form that asks for a link.
@@ -119,10 +115,10 @@ pub async fn choose(
     MaybeSignedIn(_): MaybeSignedIn,
 ) -> Result<HttpResponse, AppError> {
     if let Some(token) = parameter(request.query_string(), "token") {
-        recovery::keep(&session, &token)?;
-        return Ok(see_other(&app.url.path(PATH)));
+        MailLink::Password.keep(&session, &token)?;
+        return Ok(see_other(&app.url.path(PASSWORD_PATH)));
     }
-    match recovery::by_link(&app, &request, &session).await? {
+    match MailLink::Password.followed(&app, &request, &session).await? {
         Some(ByLink { user, .. }) => answer(StatusCode::OK, Shell::of(&app, &request, &session)?, &user, &[]),
         None => over(&app, &request, &session),
     }
@@ -138,7 +134,7 @@ pub async fn change(
     session: Session,
     Posted { who: MaybeSignedIn(_), form }: Posted<MaybeSignedIn, ChooseForm>,
 ) -> Result<HttpResponse, AppError> {
-    let found = recovery::by_link(&app, &request, &session).await?;
+    let found = MailLink::Password.followed(&app, &request, &session).await?;
     let Some(ByLink { user, token, mandate }) = found else { return over(&app, &request, &session) };
     let owner = Owner { login: &user.login, profile: &user.profile() };
     let new = Password::new(form.new_password);
@@ -163,12 +159,12 @@ pub async fn change(
         Err(AppError::Unauthorized { .. }) => return over(&app, &request, &session),
         Err(error) => return Err(error),
     }
-    recovery::forget(&session);
+    MailLink::Password.forget(&session);
     Ok(see_other_with(&app, "/login", Flash::PasswordChosen))
 }
 
 fn over(app: &App, request: &HttpRequest, session: &Session) -> Result<HttpResponse, AppError> {
-    page(StatusCode::GONE, &OverPage { shell: Shell::of(app, request, session)? })
+    over_page(Shell::of(app, request, session)?, "/lost-password", "Ask for another link")
 }
 
 fn answer(

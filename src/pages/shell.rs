@@ -117,6 +117,19 @@ text_enum! {
             "link_asked",
             "If an account has this login or email, a link is on its way. It can take a few minutes to arrive."
         ),
+        /// The link to confirm a new mail address was sent once more.
+        AddressLinkSent = ("address_link_sent", "The link has been sent again. It can take a few minutes to arrive."),
+        /// It was not, as it was sent too often.
+        AddressLinksTooMany = (
+            "address_links_too_many",
+            "No link was sent: three were sent within an hour. Wait before you ask for another."
+        ),
+        /// Somebody keeps the mail address that they have.
+        AddressForgotten = ("address_forgotten", "Mail goes on to the address that you have."),
+        /// No new mail address waits.
+        AddressGone = ("address_gone", "No new address waits to be confirmed any more."),
+        /// A new mail address was confirmed.
+        AddressConfirmed = ("address_confirmed", "Your email address has been changed."),
         /// Which mails somebody gets was saved.
         MailSaved = ("mail_saved", "Your choice of mails has been saved."),
         /// A mail is tried again.

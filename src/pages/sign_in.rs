@@ -90,7 +90,8 @@ pub async fn show(
         let back = [back_url.as_str(), referrer].into_iter().find_map(|it| way_back(&app, &request, it));
         return Ok(see_other(&back.unwrap_or_else(|| home(&app))));
     }
-    let shell = Shell::of(&app, &request, &session)?.saying(&request, &[Flash::SignedOut, Flash::PasswordChosen]);
+    let shell = Shell::of(&app, &request, &session)?
+        .saying(&request, &[Flash::SignedOut, Flash::PasswordChosen, Flash::AddressConfirmed]);
     let is_not_kept = app.url.is_https() && parameter(request.query_string(), PASSWORD_WAS_RIGHT).is_some();
     let cannot_work = is_not_kept || CameBy::of(&app, &request) == CameBy::Http;
     let only_at = cannot_work.then(|| app.url.join("/login"));

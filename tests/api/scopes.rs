@@ -14,7 +14,7 @@ use crate::support::*;
 /// What answers anybody.
 const PUBLIC: [&str; 4] = ["/healthz", "/readyz", "/openapi.json", "/revoke.json"];
 /// Pages that anybody may open.
-const PUBLIC_PAGES: [&str; 13] = [
+const PUBLIC_PAGES: [&str; 14] = [
     "/",
     "/login",
     "/logout",
@@ -22,6 +22,7 @@ const PUBLIC_PAGES: [&str; 13] = [
     "/lost-password/choose",
     "/my",
     "/my/page",
+    "/new-address",
     "/revoke",
     "/users",
     "/users/current",

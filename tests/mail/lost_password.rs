@@ -18,21 +18,8 @@ async fn ask(site: &Site, who: &str) -> Page {
     said
 }
 
-/// The path and query of an address of the site.
-fn path_of<'a>(site: &Site, link: &'a str) -> &'a str {
-    link.strip_prefix(&site.url).unwrap_or_else(|| panic!("{link} is elsewhere"))
-}
-
 async fn choose(visitor: &Visitor, password: &str) -> Page {
     visitor.post(CHOOSE, &[("new_password", password), ("new_password_confirmation", password)]).await
-}
-
-/// Waits until all that was asked for is done with.
-async fn until_done(site: &Site) {
-    eventually("all is done", || {
-        site.database.number("SELECT count(*) AS number FROM mails WHERE done_on IS NULL") == 0
-    })
-    .await;
 }
 
 #[rstest]
@@ -214,6 +201,7 @@ async fn a_program_has_the_person_choose_their_password(#[values(Sqlite, Postgre
         (r#"{"send_information":"1","user":{"generate_password":"1"}}"#, 2),
     ] {
         // That a password is changed is told once an hour.
+        until_done(&site).await;
         site.later(TimeDelta::minutes(61));
         let changed = send(reqwest::Method::PUT, &format!("/users/{id}.json"), body).await;
         assert_eq!(changed.status, 204, "{}", changed.text);

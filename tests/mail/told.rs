@@ -83,6 +83,11 @@ async fn everything_that_concerns_an_account_is_told(#[values(Sqlite, Postgres)]
     expect(format!("Your password on {host} was changed"));
     let fields = [("firstname", "Alice"), ("lastname", "Tester"), ("mail", "alice@new.example")];
     assert_eq!(me.post("/my/account", &fields).await.status, 303);
+    expect(format!("Another email address is asked for on {host}"));
+    expect(format!("Confirm your email address for {host}"));
+    eventually("the link arrives", || !to(&server.mails(), "alice@new.example").is_empty()).await;
+    me.get(path_of(&site, &to(&server.mails(), "alice@new.example")[0].link("/new-address"))).await;
+    assert_eq!(me.post("/new-address", &[]).await.status, 303);
     expect(format!("Your email address on {host} was changed"));
     // What can be switched off is not sent to somebody whose account is locked.
     eventually("what happened so far is sent", || {

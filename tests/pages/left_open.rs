@@ -11,7 +11,7 @@ use crate::support::site::UNREACHABLE_MAIL;
 use crate::support::world::{By, World, routes_that_write};
 
 /// The forms that do not ask, and why they need not.
-const HARMLESS: [(&str, &str); 17] = [
+const HARMLESS: [(&str, &str); 20] = [
     ("/login", "it asks for the password itself"),
     ("/logout", "it ends what is left open"),
     ("/my/password", "it asks for the current password always"),
@@ -27,6 +27,9 @@ const HARMLESS: [(&str, &str); 17] = [
         "the same, of a service account of one's own",
     ),
     ("/my/mail", "it says which mails one gets; those that protect the account come all the same"),
+    ("/new-address", "it takes the link of a mail in place of a password"),
+    ("/my/new-address/send", "it sends a link once more to an address for which the password was asked"),
+    ("/my/new-address/forget", "it leaves one's own address as it is"),
     ("/admin/mails/{id:[0-9]+}/retry", "it sends a mail once more to whom it was for"),
     ("/lost-password", "it asks for a link, which only the mailbox has"),
     ("/lost-password/choose", "it takes the link of a mail in place of a password"),

@@ -290,7 +290,7 @@ fn written(connection: &mut DbConnection) -> String {
     // The recorder tells of refusals, first uses and keys that have expired by itself.
     let told_behind = "action NOT IN ('scope_refused', 'expired_key_refused', 'suspended_key_refused', \
                        'elsewhere_key_refused', 'sign_in_refused', 'key_first_used', 'key_expired', 'key_cleared', 'key_to_end')";
-    let tables: [(&str, &[&str], &str); 14] = [
+    let tables: [(&str, &[&str], &str); 15] = [
         (
             "users",
             &[
@@ -328,7 +328,8 @@ fn written(connection: &mut DbConnection) -> String {
         ("events", &["id", "user_id", "action"], told_behind),
         ("notices", &["id", "user_id"], "1 = 1"),
         ("unwanted_mails", &["user_id", "kind"], "1 = 1"),
-        ("mails", &["id", "outcome"], "outcome = 'given_up'"),
+        ("new_addresses", &["user_id", "address"], "1 = 1"),
+        ("mails", &["id", "outcome"], "outcome = 'given_up' OR kind = 'new_address'"),
         ("account_owners", &["account_id", "owner_id"], "1 = 1"),
         ("services", &["id", "name", "title", "host", "updated_on"], "1 = 1"),
         ("service_admissions", &["service_id", "user_id", "access"], "1 = 1"),

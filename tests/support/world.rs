@@ -102,6 +102,10 @@ impl World {
                  VALUES ('user:{0}', {0}, 'key_made', '{{}}', 'case{number}', 'given_up', '{now}', '{now}', '{now}')",
             root.id
         ));
+        site.database.execute(&format!(
+            "INSERT INTO new_addresses (user_id, address, created_on) VALUES ({}, 'new{number}@example.org', '{now}')",
+            root.id
+        ));
         let mail = site.database.number("SELECT max(id) AS number FROM mails WHERE outcome = 'given_up'");
         let visitor = site.visitor();
         let (mut session, mut cookie, mut only_keys) = (0, String::new(), [0; 2]);

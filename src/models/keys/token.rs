@@ -18,7 +18,7 @@ use super::scope::Scopes;
 use super::suspension::{Suspension, SuspensionEnd};
 use crate::clock::Timestamp;
 use crate::db::lookups::Lookup;
-use crate::db::schema::{tokens, users};
+use crate::db::schema::{new_addresses, tokens, users};
 use crate::db::{DbConnection, Stored};
 use crate::models::people::user::{User, UserStatus};
 use crate::models::retention::{BATCH, Retention, kept_since};
@@ -46,6 +46,8 @@ text_enum! {
         Autologin = ("autologin", "Autologin"),
         /// Lets a person set a new password.
         Recovery = ("recovery", "Password recovery"),
+        /// Confirms that a new mail address is the person's.
+        NewAddress = ("new_address", "New email address"),
         /// Activates an account.
         Register = ("register", "Activation"),
         /// Replaces a second factor, once.
@@ -79,14 +81,14 @@ impl TokenAction {
     pub fn most_per_user(self) -> usize {
         match self {
             Self::Session | Self::Autologin | Self::TwofaBackupCode => 10,
-            Self::Api | Self::Feeds | Self::Recovery | Self::Register | Self::Unknown => 1,
+            Self::Api | Self::Feeds | Self::Recovery | Self::NewAddress | Self::Register | Self::Unknown => 1,
             Self::Access => usize::MAX,
         }
     }
 
     /// How long a token of this kind is valid; `None`: it has no fixed lifetime.
     fn lifetime(self) -> Option<TimeDelta> {
-        matches!(self, Self::Recovery | Self::Register).then(|| TimeDelta::days(1))
+        matches!(self, Self::Recovery | Self::NewAddress | Self::Register).then(|| TimeDelta::days(1))
     }
 }
 
@@ -459,16 +461,17 @@ impl Token {
         diesel::delete(tokens::table.find(id)).execute(connection).map(|rows| rows > 0)
     }
 
-    /// Deletes every token that a person got by signing in with the password. Keys stay.
+    /// Deletes every token that a person got by signing in with the password, and forgets the mail address that was asked
+    /// for in such a session. Keys stay.
     ///
     /// # Errors
     /// Returns an error if the query fails.
     pub fn end_sessions(connection: &mut DbConnection, user_id: i64) -> QueryResult<()> {
-        let signed_in = [TokenAction::Session, TokenAction::Autologin, TokenAction::Recovery];
+        let signed_in = [TokenAction::Session, TokenAction::Autologin, TokenAction::Recovery, TokenAction::NewAddress];
         for token in Self::of_user(connection, user_id, &signed_in)? {
             Self::delete(connection, token.id)?;
         }
-        Ok(())
+        diesel::delete(new_addresses::table.find(user_id)).execute(connection).map(|_| ())
     }
 
     /// Whether [`Token::forget_ended_sessions`] has anything to do.

@@ -34,6 +34,10 @@ text_enum! {
         PasswordChanged = ("password_changed", "Your password is changed"),
         /// The mail address was changed. The old address is told, too.
         MailChanged = ("mail_changed", "Your email address is changed"),
+        /// Somebody asked for another mail address. The current one is told.
+        NewAddressAsked = ("new_address_asked", "Another email address is asked for, at the address that you have"),
+        /// The link by which a new mail address is confirmed.
+        NewAddress = ("new_address", "You ask for another email address, at that address"),
         /// The second factor was changed.
         SecondFactorChanged = ("second_factor_changed", "Your second factor is changed"),
         /// The account was locked.
@@ -69,9 +73,9 @@ impl MailKind {
         !self.is_optional() && self != Self::Unknown
     }
 
-    /// Whether it has a link with a secret, by which the person chooses a password.
+    /// Whether it has a link with a secret, by which the person chooses a password or confirms an address.
     pub fn has_link(self) -> bool {
-        matches!(self, Self::Recovery | Self::AccountMade)
+        matches!(self, Self::Recovery | Self::AccountMade | Self::NewAddress)
     }
 
     /// Whether what comes up within an hour is put together into one mail. Whoever is to follow a link waits for it.

@@ -468,17 +468,34 @@ pub fn undelivered(connection: &mut DbConnection, troubled: Troubled, most: i64)
     Ok(shown.collect())
 }
 
-/// How many mails with a link to choose a password a person was sent since then.
+/// How many mails of a kind that has a link a person was sent since then.
 ///
 /// # Errors
 /// Returns an error if the query fails.
-pub fn sent_with_links(connection: &mut DbConnection, person: &User, since: Timestamp) -> QueryResult<i64> {
+pub fn sent_with_links(
+    connection: &mut DbConnection,
+    (person, kind): (&User, MailKind),
+    since: Timestamp,
+) -> QueryResult<i64> {
     mails::table
         .filter(mails::user_id.eq(person.id))
-        .filter(mails::kind.eq(MailKind::Recovery))
+        .filter(mails::kind.eq(kind))
         .filter(mails::done_on.gt(since))
         .count()
         .get_result(connection)
+}
+
+/// How many mails of a kind were put into the outbox for a person since then, sent or not.
+///
+/// # Errors
+/// Returns an error if the query fails.
+pub fn put_since(
+    connection: &mut DbConnection,
+    (person, kind): (&User, MailKind),
+    since: Timestamp,
+) -> QueryResult<i64> {
+    let theirs = mails::table.filter(mails::user_id.eq(person.id)).filter(mails::kind.eq(kind));
+    theirs.filter(mails::created_on.gt(since)).count().get_result(connection)
 }
 
 /// Says whom a mail is for that was put into the outbox for whoever has a login or address.

@@ -63,6 +63,25 @@ pub fn tell_of_account(tx: &mut Tx<'_>, user_id: i64) -> QueryResult<()> {
     outbox.put(tx.connection, &NewMail::to_person(&user, MailKind::AccountMade, &Facts::default()), tx.now)
 }
 
+/// Tells a person, at the address that they have, that they or somebody else asks for another.
+///
+/// # Errors
+/// Returns an error if a query fails.
+pub fn tell_of_asked_address(tx: &mut Tx<'_>, outbox: Outbox, user: &User, address: &str) -> QueryResult<()> {
+    let by = tx.client.administrator().map(str::to_owned);
+    let facts = Facts { detail: Some(address.to_owned()), by, ..Facts::of_client(&tx.client, tx.now) };
+    outbox.put(tx.connection, &NewMail::to_person(user, MailKind::NewAddressAsked, &facts), tx.now)
+}
+
+/// Sends the link by which a person confirms that `address` is theirs, to that address.
+///
+/// # Errors
+/// Returns an error if a query fails.
+pub fn send_address_link(tx: &mut Tx<'_>, outbox: Outbox, user: &User, address: &str) -> QueryResult<()> {
+    let facts = Facts::default();
+    outbox.put(tx.connection, &NewMail::to_person(user, MailKind::NewAddress, &facts).at(address), tx.now)
+}
+
 /// Tells a person whose mail address has just been changed from `before`, at both addresses.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 
 use diesel::prelude::*;
 
+use super::new_address::NewAddress;
 use super::refusal::PersonRefusal;
 use super::service_account;
 use super::user::{AccountKind, Locked, NewUser, Profile, User, UserField, UserStatus};
@@ -135,6 +136,7 @@ impl PersonChanges {
             .set((self, users::updated_on.eq(tx.now), has_new_password))
             .execute(tx.connection)?;
         if self.mail.as_ref().is_some_and(|mail| *mail != before.mail) && !before.is_service_account() {
+            NewAddress::forget(tx.connection, user_id)?;
             told::tell_of_new_address(tx, user_id, &before.mail)?;
         }
         let actions = self.actions(&before);

@@ -4,6 +4,7 @@ pub mod account;
 pub mod administration;
 pub mod adoption;
 pub mod by_login;
+pub mod new_address;
 pub mod order;
 pub mod ownership;
 pub mod refusal;

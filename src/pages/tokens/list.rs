@@ -11,7 +11,7 @@ use crate::auth::credentials::parameter;
 use crate::callers::service_account::AboutServiceAccount;
 use crate::callers::session_user::SessionUser;
 use crate::http::error::AppError;
-use crate::models::keys::account_lookup::AccountLookup;
+use crate::models::keys::account_lookup::{AccountLookup, AccountSeen};
 use crate::models::keys::key::Key;
 use crate::models::keys::key_request::KeyPolicy;
 use crate::models::keys::key_search::{KeyOrder, KeySearch, Standing};
@@ -155,7 +155,7 @@ pub async fn show(
 ) -> Result<HttpResponse, AppError> {
     let asked = Asked::of(request.query_string());
     let user_id = me.user.id;
-    let (keys, unseen) = app.accounts.look_up(AccountLookup { user_id }).await?;
+    let AccountSeen { keys, unseen, .. } = app.accounts.look_up(AccountLookup { user_id }).await?;
     let keys: Vec<Key> = keys.into_iter().filter(|key| key.action == TokenAction::Access).collect();
     let (held, now) = (keys.len(), app.clock.now());
     // Uses that are still to be written count as well.

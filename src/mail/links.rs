@@ -1,0 +1,69 @@
+//! Mails with a link by which somebody chooses a password or confirms an address. The secret in the link is made when the
+//! mail is sent, so that none waits in the outbox. A mail that is sent once more has another secret, and the one before no
+//! longer works.
+
+use chrono::TimeDelta;
+use diesel::QueryResult;
+
+use super::correspondence::Addressee;
+use crate::clock::Timestamp;
+use crate::db::DbConnection;
+use crate::models::keys::token::{Token, TokenAction};
+use crate::models::mails::kind::MailKind;
+use crate::models::mails::outbox::{self, TakenMail};
+use crate::models::people::new_address::NewAddress;
+use crate::models::people::user::User;
+
+/// The page on which somebody chooses a new password.
+pub const PASSWORD_PATH: &str = "/lost-password/choose";
+/// The page on which somebody confirms a new mail address.
+pub const ADDRESS_PATH: &str = "/new-address";
+/// A person gets so many links for a password within an hour, however often somebody asks for them.
+const MOST_AN_HOUR: i64 = 3;
+
+/// Finds out whom such a mail is for, and issues the token of its link. Or returns why nobody gets the mail.
+///
+/// # Errors
+/// Returns an error if a query fails.
+pub fn issue(
+    connection: &mut DbConnection,
+    mail: &TakenMail,
+    now: Timestamp,
+) -> QueryResult<Result<Addressee, &'static str>> {
+    let found = match (mail.user_id, &mail.address) {
+        (Some(id), _) => User::find(connection, id)?,
+        (None, Some(asked)) => match User::find_by_login(connection, asked)? {
+            Some(user) => Some(user),
+            None => User::find_by_mail(connection, asked)?,
+        },
+        (None, None) => None,
+    };
+    let is_of_address = mail.kind == MailKind::NewAddress;
+    // Nobody is told which of these it was.
+    let may_follow =
+        |user: &User| user.is_active() && !user.is_service_account() && (is_of_address || user.password_hash.is_some());
+    let Some(user) = found.filter(may_follow) else {
+        return Ok(Err("nobody with a password has this login or address"));
+    };
+    User::lock_row(connection, user.id)?;
+    let (action, path, address) = match mail.kind {
+        MailKind::NewAddress => {
+            // The link confirms the address that is asked for now, so only that one may get it.
+            let new = NewAddress::of(connection, user.id)?.map(|new| new.address);
+            let Some(address) = new.filter(|new| mail.address.as_ref() == Some(new)) else {
+                return Ok(Err("the person no longer asks for this address"));
+            };
+            (TokenAction::NewAddress, ADDRESS_PATH, address)
+        }
+        kind => {
+            if outbox::sent_with_links(connection, (&user, kind), now - TimeDelta::hours(1))? >= MOST_AN_HOUR {
+                return Ok(Err("the person has been sent three of these within an hour"));
+            }
+            outbox::is_for(connection, mail, user.id)?;
+            (TokenAction::Recovery, PASSWORD_PATH, user.mail.clone())
+        }
+    };
+    let (_, secret) = Token::issue(connection, user.id, action, now)?;
+    let link = Some(format!("{path}?token={}", secret.expose()));
+    Ok(Ok(Addressee { address, person: user, link }))
+}
