@@ -175,7 +175,7 @@ impl Applied<'_> {
             };
             let moved = FieldDigests::stored(digests);
             let here = match here.remove(&user_id) {
-                Some(user) => Here::Known(Box::new(Known { row: user.into(), moved, imported_on })),
+                Some(user) => Here::Known(Box::new(Known { row: user, moved, imported_on })),
                 None => Here::Deleted,
             };
             arrivals.push(Arrival { person, user_id, here });
@@ -273,6 +273,7 @@ impl Applied<'_> {
             must_change_password: person.must_change_password,
             twofa_scheme: person.twofa_scheme.clone(),
             language: person.language.clone(),
+            time_zone: person.time_zone.clone().unwrap_or_default(),
             created_on: person.created_on,
             updated_on: person.updated_on,
             last_login_on: person.last_login_on,
@@ -291,6 +292,9 @@ impl Applied<'_> {
         let (mut row, mut digests) = (known.row.clone(), known.moved.clone());
         if !self.is_known(wanted.created_on) {
             wanted.created_on = row.created_on;
+        }
+        if person.time_zone.is_none() {
+            wanted.time_zone.clone_from(&row.time_zone);
         }
         let mut taken = Vec::new();
         for field in MovedField::PLAIN {

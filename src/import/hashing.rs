@@ -132,7 +132,7 @@ fn each_to_wrap(
                 Some((None, _)) => return None,
                 Some((Some(user), digests)) => {
                     let moved = FieldDigests::stored(digests.clone());
-                    PasswordPlan::of(&person, Some((&UserRow::from(user.clone()), &moved)), options)
+                    PasswordPlan::of(&person, Some((user, &moved)), options)
                 }
             };
             match (plan, person.password) {

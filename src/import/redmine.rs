@@ -49,6 +49,16 @@ pub struct Redmine {
     user_columns: Vec<String>,
     token_columns: Vec<String>,
     has_members: bool,
+    time_zones: TimeZones,
+}
+
+/// Whether the time zones that people have chosen can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TimeZones {
+    Read,
+    /// There is a table of them, and no permission to read it: the import does without.
+    Denied,
+    Absent,
 }
 
 /// A group of people in Redmine, with Latchkey's rules for names applied.
@@ -72,6 +82,8 @@ pub struct Page {
     users: Vec<[Cell; 16]>,
     mails: Vec<[Cell; 2]>,
     tokens: Vec<[Cell; 6]>,
+    /// `None`: they cannot be read.
+    time_zones: Option<Vec<[Cell; 2]>>,
 }
 
 /// A person in Redmine, with Latchkey's rules applied.
@@ -94,6 +106,8 @@ pub struct SourcePerson {
     pub status: UserStatus,
     /// The language, as an IETF language tag.
     pub language: String,
+    /// The name of the time zone in the IANA database, empty for UTC; `None`: it cannot be read.
+    pub time_zone: Option<String>,
     /// Whether the person must choose a new password first.
     pub must_change_password: bool,
     /// The kind of second factor, if one is required.
@@ -218,7 +232,15 @@ impl Redmine {
         let token_columns = columns("tokens", &["id", "user_id", "action", "value"])?;
         columns("email_addresses", &["user_id", "address", "is_default"])?;
         let has_members = !source.columns("groups_users")?.is_empty();
-        Ok(Self { source, user_columns, token_columns, has_members })
+        let time_zones = match source.columns("user_preferences")?.iter().any(|column| column == "time_zone") {
+            false => TimeZones::Absent,
+            true => {
+                let query = source.select(["user_id"]) + " FROM user_preferences LIMIT 1";
+                let may_read = source.rows::<1>(&query).is_ok();
+                if may_read { TimeZones::Read } else { TimeZones::Denied }
+            }
+        };
+        Ok(Self { source, user_columns, token_columns, has_members, time_zones })
     }
 
     /// Begins a transaction that reads a snapshot: all rows are as of the same moment.
@@ -259,6 +281,10 @@ impl Redmine {
         let tokens = self.source.select(["coalesce(action, '')", "count(*)"])
             + " FROM tokens WHERE action NOT IN ('api', 'feeds') OR action IS NULL GROUP BY action";
         let mut all = Vec::new();
+        if self.time_zones == TimeZones::Denied {
+            let what = "time zones of people (SELECT on user_preferences is not granted)";
+            all.push((what.to_owned(), self.count_people()?));
+        }
         for (query, what) in [(users, "in users"), (tokens, "in tokens")] {
             let rows: Vec<[Cell; 2]> = self.source.rows(&query)?;
             all.extend(rows.into_iter().map(|[name, count]| {
@@ -338,21 +364,32 @@ impl Redmine {
             + &format!(
                 " FROM tokens WHERE action IN ('api', 'feeds') AND user_id BETWEEN {first} AND {last} ORDER BY id"
             );
-        Ok(Some(Page { users, mails, tokens: self.source.rows(&tokens)? }))
+        let tokens = self.source.rows(&tokens)?;
+        let time_zones = self.source.select(["user_id", "time_zone"])
+            + &format!(" FROM user_preferences WHERE user_id BETWEEN {first} AND {last} ORDER BY id");
+        let time_zones = match self.time_zones {
+            TimeZones::Read => Some(self.source.rows(&time_zones)?),
+            TimeZones::Denied | TimeZones::Absent => None,
+        };
+        Ok(Some(Page { users, mails, tokens, time_zones }))
     }
 }
 
 impl Page {
     /// The people on the page. `now` stands in for times that are missing or in the future.
     pub fn people(self, zone: Tz, now: Timestamp) -> Vec<SourcePerson> {
-        let Self { users, mails, tokens } = self;
-        let mut mails = mails.into_iter().filter_map(|[id, address]| Some((number(&id)?, address))).collect::<Vec<_>>();
-        mails.sort_by_key(|(id, _): &(i64, _)| *id);
-        let mut tokens = tokens.into_iter().filter_map(|row| Some((number(&row[1])?, row))).collect::<Vec<_>>();
-        tokens.sort_by_key(|(id, _): &(i64, _)| *id);
+        let Self { users, mails, tokens, time_zones } = self;
+        let mails = by_id(mails.into_iter().map(|[id, address]| (id, address)));
+        let tokens = by_id(tokens.into_iter().map(|row| (row[1].clone(), row)));
+        let time_zones = time_zones.map(|rows| by_id(rows.into_iter().map(|[id, name]| (id, name))));
         let person = |row: [Cell; 16]| {
             let id = number(&row[0])?;
-            Some(Reader { zone, now, notes: Vec::new() }.person(id, row, of(&mails, id), of(&tokens, id)))
+            let of_them = Rows {
+                mails: of(&mails, id),
+                tokens: of(&tokens, id),
+                time_zones: time_zones.as_deref().map(|rows| of(rows, id)),
+            };
+            Some(Reader { zone, now, notes: Vec::new() }.person(id, row, of_them))
         };
         users.into_iter().filter_map(person).collect()
     }
@@ -366,6 +403,20 @@ impl Page {
     pub fn count(&self) -> usize {
         self.users.len()
     }
+}
+
+/// The rows of other tables about one person.
+struct Rows<'a> {
+    mails: &'a [(i64, Cell)],
+    tokens: &'a [(i64, [Cell; 6])],
+    time_zones: Option<&'a [(i64, Cell)]>,
+}
+
+/// Rows with the ids of their people, sorted by them.
+fn by_id<T>(rows: impl Iterator<Item = (Cell, T)>) -> Vec<(i64, T)> {
+    let mut rows: Vec<(i64, T)> = rows.filter_map(|(id, row)| Some((number(&id)?, row))).collect();
+    rows.sort_by_key(|(id, _)| *id);
+    rows
 }
 
 /// The rows with this id. All rows must be sorted by id.
@@ -389,13 +440,7 @@ enum Of {
 }
 
 impl Reader {
-    fn person(
-        mut self,
-        source_id: i64,
-        row: [Cell; 16],
-        mails: &[(i64, Cell)],
-        tokens: &[(i64, [Cell; 6])],
-    ) -> SourcePerson {
+    fn person(mut self, source_id: i64, row: [Cell; 16], of_them: Rows<'_>) -> SourcePerson {
         let [
             _,
             login,
@@ -419,9 +464,11 @@ impl Reader {
         let login = self.login(&login);
         let firstname = self.name("first name", &firstname, Profile::LONGEST_FIRSTNAME);
         let lastname = self.name("last name", &lastname, Profile::LONGEST_LASTNAME);
-        let mail = self.mail(mails);
+        let mail = self.mail(of_them.mails);
         let status = self.status(&status);
         let language = self.language(&language);
+        let time_zone =
+            of_them.time_zones.map(|rows| rows.first().map_or_else(String::new, |(_, cell)| self.time_zone(cell)));
         let created = self.time("created_on", &created_on, Of::Earlier).unwrap_or(self.now);
         if parse_time(&created_on).is_none() {
             self.note(Kind::Time, format!("created_on is {}", quoted(&created_on)), "set to now");
@@ -457,7 +504,7 @@ impl Reader {
         };
         let password_version = format!("{version} {} {must_change_password}", lossy(&passwd_changed_on));
         let (mut keys, mut unusable_keys) = (Vec::new(), 0);
-        for (_, row) in tokens {
+        for (_, row) in of_them.tokens {
             match self.key(row) {
                 Some(key) => keys.push(key),
                 None => unusable_keys += 1,
@@ -481,6 +528,7 @@ impl Reader {
             admin: is_true(&admin),
             status,
             language,
+            time_zone,
             must_change_password,
             twofa_scheme,
             created_on: created,
@@ -597,6 +645,19 @@ impl Reader {
             self.note(Kind::Account, format!("language is {}", quoted(cell)), "set to en");
         }
         if known { tag } else { "en".to_owned() }
+    }
+
+    fn time_zone(&mut self, cell: &Cell) -> String {
+        let name = lossy(cell);
+        let name = name.trim();
+        if name.is_empty() {
+            return String::new();
+        }
+        let zone = zone::called(name);
+        if zone.is_none() {
+            self.note(Kind::Account, format!("time zone is {}", quoted(cell)), "set to UTC");
+        }
+        zone.map_or_else(String::new, |zone| zone.name().to_owned())
     }
 
     /// The second factor. What cannot be the name of one still asks for one: without it a password alone would do.

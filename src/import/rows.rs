@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::db::schema::{group_members, imported_group_members, imported_tokens, imported_users, tokens, users};
 use crate::db::{DbConnection, lower};
 use crate::models::keys::token::{Token, TokenAction};
-use crate::models::people::user::{User, UserStatus};
+use crate::models::people::user::UserStatus;
 
 /// A row of `imported_users`.
 #[derive(Queryable, Selectable, Insertable, Clone)]
@@ -42,7 +42,7 @@ pub struct ImportedToken {
 }
 
 /// A row of `users`, with every field that can be imported.
-#[derive(Insertable, AsChangeset, Clone, PartialEq, Eq)]
+#[derive(Queryable, Selectable, Insertable, AsChangeset, Clone, PartialEq, Eq)]
 #[diesel(table_name = users, treat_none_as_null = true)]
 #[allow(missing_docs, reason = "as in User")]
 pub struct UserRow {
@@ -57,32 +57,11 @@ pub struct UserRow {
     pub must_change_password: bool,
     pub twofa_scheme: Option<String>,
     pub language: String,
+    pub time_zone: String,
     pub created_on: Timestamp,
     pub updated_on: Timestamp,
     pub last_login_on: Option<Timestamp>,
     pub passwd_changed_on: Option<Timestamp>,
-}
-
-impl From<User> for UserRow {
-    fn from(user: User) -> Self {
-        Self {
-            id: user.id,
-            login: user.login,
-            firstname: user.firstname,
-            lastname: user.lastname,
-            mail: user.mail,
-            password_hash: user.password_hash,
-            admin: user.admin,
-            status: user.status,
-            must_change_password: user.must_change_password,
-            twofa_scheme: user.twofa_scheme,
-            language: user.language,
-            created_on: user.created_on,
-            updated_on: user.updated_on,
-            last_login_on: user.last_login_on,
-            passwd_changed_on: user.passwd_changed_on,
-        }
-    }
 }
 
 /// A row of `tokens` that is imported.
@@ -146,11 +125,13 @@ pub enum MovedField {
     PasswordThere,
     /// Whatever identifies the person in the source, and never changes there.
     Identity,
+    /// `time_zone`
+    TimeZone,
 }
 
 impl MovedField {
     /// The fields that are copied as they are.
-    pub const PLAIN: [Self; 9] = [
+    pub const PLAIN: [Self; 10] = [
         Self::Login,
         Self::Firstname,
         Self::Lastname,
@@ -160,6 +141,7 @@ impl MovedField {
         Self::Language,
         Self::SecondFactor,
         Self::CreatedOn,
+        Self::TimeZone,
     ];
 
     /// The name of the field, as people read it.
@@ -176,6 +158,7 @@ impl MovedField {
             Self::CreatedOn => "creation",
             Self::PasswordHere | Self::PasswordThere => "password",
             Self::Identity => "identity",
+            Self::TimeZone => "time zone",
         }
     }
 
@@ -191,6 +174,7 @@ impl MovedField {
             Self::Language => row.language.clone(),
             Self::SecondFactor => row.twofa_scheme.clone().unwrap_or_default(),
             Self::CreatedOn => row.created_on.to_string(),
+            Self::TimeZone => row.time_zone.clone(),
             Self::PasswordHere => format!("{:?} {}", row.passwd_changed_on, row.must_change_password),
             Self::PasswordThere | Self::Identity => String::new(),
         }
@@ -208,6 +192,7 @@ impl MovedField {
             Self::Language => to.language.clone_from(&from.language),
             Self::SecondFactor => to.twofa_scheme.clone_from(&from.twofa_scheme),
             Self::CreatedOn => to.created_on = from.created_on,
+            Self::TimeZone => to.time_zone.clone_from(&from.time_zone),
             Self::PasswordHere => {
                 to.password_hash.clone_from(&from.password_hash);
                 to.passwd_changed_on = from.passwd_changed_on;
@@ -225,12 +210,17 @@ pub struct FieldDigests(Vec<u8>);
 
 impl FieldDigests {
     const LENGTH: usize = 8;
-    const FIELDS: usize = 12;
+    const FIELDS: usize = 13;
 
-    /// The digests of a stored row.
+    /// The digests of a stored row. An import by a release without time zones left everybody's empty.
     pub fn stored(mut bytes: Vec<u8>) -> Self {
+        let knows_zones = bytes.len() >= Self::LENGTH * Self::FIELDS;
         bytes.resize(Self::LENGTH * Self::FIELDS, 0);
-        Self(bytes)
+        let mut digests = Self(bytes);
+        if !knows_zones {
+            digests.set(MovedField::TimeZone, "");
+        }
+        digests
     }
 
     /// The digests of a row that is imported.
@@ -423,11 +413,11 @@ pub fn update_user(connection: &mut DbConnection, row: &UserRow) -> QueryResult<
 ///
 /// # Errors
 /// Returns an error if the query fails.
-pub fn users_to_change(connection: &mut DbConnection, ids: &[i64]) -> QueryResult<HashMap<i64, User>> {
+pub fn users_to_change(connection: &mut DbConnection, ids: &[i64]) -> QueryResult<HashMap<i64, UserRow>> {
     let of_them = users::table.filter(users::id.eq_any(ids)).order(users::id);
-    let rows: Vec<User> = match connection {
-        DbConnection::Sqlite(sqlite) => of_them.select(User::as_select()).load(sqlite)?,
-        DbConnection::Postgres(postgres) => of_them.select(User::as_select()).for_update().load(postgres)?,
+    let rows: Vec<UserRow> = match connection {
+        DbConnection::Sqlite(sqlite) => of_them.select(UserRow::as_select()).load(sqlite)?,
+        DbConnection::Postgres(postgres) => of_them.select(UserRow::as_select()).for_update().load(postgres)?,
     };
     Ok(rows.into_iter().map(|user| (user.id, user)).collect())
 }

@@ -1,7 +1,8 @@
-//! Converts local times to UTC: Redmine stores the local time of its server, without a time zone.
+//! Time zones: Redmine stores the local time of its server, without a time zone, and calls those of people by names of its
+//! own.
 
 use chrono::{MappedLocalTime, Offset, TimeDelta, TimeZone};
-use chrono_tz::Tz;
+use chrono_tz::{TZ_VARIANTS, Tz};
 
 use crate::clock::Timestamp;
 
@@ -34,6 +35,62 @@ pub fn read(zone: Tz, local: Timestamp) -> Reading {
     }
 }
 
+/// The time zones that Rails, and so Redmine, calls by a name that is not the last part of the IANA name, or by one that
+/// means another place there.
+const OTHER_NAMES: [(&str, Tz); 43] = [
+    ("Abu Dhabi", Tz::Asia__Muscat),
+    ("American Samoa", Tz::Pacific__Pago_Pago),
+    ("Astana", Tz::Asia__Dhaka),
+    ("Atlantic Time (Canada)", Tz::America__Halifax),
+    ("Beijing", Tz::Asia__Shanghai),
+    ("Bern", Tz::Europe__Zurich),
+    ("Brasilia", Tz::America__Sao_Paulo),
+    ("Cape Verde Is.", Tz::Atlantic__Cape_Verde),
+    ("Central America", Tz::America__Guatemala),
+    ("Central Time (US & Canada)", Tz::America__Chicago),
+    ("Chatham Is.", Tz::Pacific__Chatham),
+    ("Chennai", Tz::Asia__Kolkata),
+    ("Eastern Time (US & Canada)", Tz::America__New_York),
+    ("Edinburgh", Tz::Europe__London),
+    ("Ekaterinburg", Tz::Asia__Yekaterinburg),
+    ("Georgetown", Tz::America__Guyana),
+    ("Greenland", Tz::America__Nuuk),
+    ("Guadalajara", Tz::America__Mexico_City),
+    ("Hanoi", Tz::Asia__Bangkok),
+    ("Indiana (East)", Tz::America__Indiana__Indianapolis),
+    ("International Date Line West", Tz::Pacific__Midway),
+    ("Islamabad", Tz::Asia__Karachi),
+    ("Marshall Is.", Tz::Pacific__Majuro),
+    ("Mid-Atlantic", Tz::Atlantic__South_Georgia),
+    ("Midway Island", Tz::Pacific__Midway),
+    ("Mountain Time (US & Canada)", Tz::America__Denver),
+    ("Mumbai", Tz::Asia__Kolkata),
+    ("New Caledonia", Tz::Pacific__Noumea),
+    ("New Delhi", Tz::Asia__Kolkata),
+    ("Nuku'alofa", Tz::Pacific__Tongatapu),
+    ("Osaka", Tz::Asia__Tokyo),
+    ("Pacific Time (US & Canada)", Tz::America__Los_Angeles),
+    ("Pretoria", Tz::Africa__Johannesburg),
+    ("Quito", Tz::America__Lima),
+    ("Samoa", Tz::Pacific__Apia),
+    ("Sapporo", Tz::Asia__Tokyo),
+    ("Solomon Is.", Tz::Pacific__Guadalcanal),
+    ("Sri Jayawardenepura", Tz::Asia__Colombo),
+    ("St. Petersburg", Tz::Europe__Moscow),
+    ("Tokelau Is.", Tz::Pacific__Fakaofo),
+    ("UTC", Tz::UTC),
+    ("Wellington", Tz::Pacific__Auckland),
+    ("West Central Africa", Tz::Africa__Algiers),
+];
+
+/// The time zone that Redmine calls `name`: by the IANA name, by one of Rails' own, or by its last part, as in `Berlin`.
+pub fn called(name: &str) -> Option<Tz> {
+    let place = name.replace(' ', "_");
+    let is_of = |zone: &&Tz| zone.name().rsplit('/').next() == Some(place.as_str());
+    let other = OTHER_NAMES.iter().find(|(other, _)| *other == name).map(|(_, zone)| *zone);
+    other.or_else(|| name.parse().ok()).or_else(|| TZ_VARIANTS.iter().find(is_of).copied())
+}
+
 fn before_the_gap(zone: Tz, local: Timestamp) -> Timestamp {
     // The largest gap of any zone is a whole day, and all gaps are multiples of a minute.
     let earlier = (1..=25 * 60).map(|minutes| local - TimeDelta::minutes(minutes));
@@ -49,6 +106,28 @@ mod tests {
 
     fn at(text: &str) -> Timestamp {
         text.parse().expect("a time")
+    }
+
+    #[test]
+    fn people_chose_zones_by_the_names_of_rails() {
+        for (name, zone) in [
+            ("Berlin", Europe::Berlin),
+            ("Pacific Time (US & Canada)", Tz::America__Los_Angeles),
+            ("Buenos Aires", Tz::America__Argentina__Buenos_Aires),
+            ("Hong Kong", Tz::Asia__Hong_Kong),
+            ("Samoa", Pacific::Apia),
+            ("Kyiv", Europe::Kyiv),
+            ("Europe/Vienna", Europe::Vienna),
+            ("UTC", Tz::UTC),
+        ] {
+            let found = called(name).expect("a zone");
+            let noon = at("2026-07-15T12:00:00");
+            let offset = |zone: Tz| zone.offset_from_utc_datetime(&noon).fix();
+            assert_eq!(offset(found), offset(zone), "{name} is {found}");
+        }
+        for name in ["", "Atlantis", "berlin", "Europe/", "/", "Berlin; DROP TABLE users"] {
+            assert_eq!(called(name), None, "{name}");
+        }
     }
 
     #[test]

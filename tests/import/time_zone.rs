@@ -82,3 +82,56 @@ fn another_zone_corrects_what_the_first_one_made(#[values(Sqlite, Postgres)] db:
     assert!(said.contains("user 1 (alice): creation changed; updated"), "{said}");
     assert_eq!(time(&database, "created_on", "users", "login = 'alice'"), "2020-02-03 03:05:06");
 }
+
+/// "the time in their time zone (a field on *My account*, from the import where Redmine knew it)"
+#[rstest]
+#[tokio::test]
+async fn the_zone_that_somebody_has_chosen_comes_along(
+    #[values(SqliteFile, Postgresql, Mariadb)] from: From,
+    #[values(Sqlite, Postgres)] db: Db,
+) {
+    let redmine = Redmine::new(from);
+    everybody(&redmine);
+    redmine.choose_time_zone(1, "Pacific Time (US & Canada)");
+    redmine.choose_time_zone(5, "Berlin");
+    redmine.choose_time_zone(6, "Atlantis");
+    let site = Site::start_with(db, &site::UNREACHABLE_MAIL).await;
+    let said = import(&site.database, &redmine, &[]).done().stdout;
+    assert!(said.contains("user 6 (locked): time zone is \"Atlantis\"; set to UTC"), "{said}");
+    assert_eq!(said.matches("time zone").count(), 1, "{said}");
+
+    let bob = site.visitor();
+    bob.sign_in("bob", "bobs-old-password").await;
+    let zone = async |me: &Visitor| me.get("/my/mail").await.value_of("time_zone");
+    assert_eq!(zone(&bob).await, "Europe/Berlin");
+    let alice = site.visitor();
+    alice.sign_in("alice", PASSWORD).await;
+    assert_eq!(zone(&alice).await, "America/Los_Angeles");
+
+    // What is changed in one place is taken from there; what is changed in both is kept.
+    alice.post("/my/mail", &[("time_zone", "Asia/Tokyo")]).await;
+    redmine.choose_time_zone(1, "Paris");
+    redmine.choose_time_zone(5, "Kyiv");
+    let said = import(&site.database, &redmine, &[]).done().stdout;
+    assert!(said.contains("user 5 (Bob): time zone changed; updated"), "{said}");
+    assert!(said.contains("user 1 (alice): time zone was changed in Latchkey; kept"), "{said}");
+    assert_eq!((zone(&alice).await, zone(&bob).await), ("Asia/Tokyo".into(), "Europe/Kyiv".into()));
+}
+
+/// The import of an older release stored nothing about zones: nobody had changed theirs.
+#[rstest]
+fn who_was_imported_before_gets_their_zone_at_the_next_import(#[values(Sqlite, Postgres)] db: Db) {
+    let redmine = Redmine::new(SqliteFile);
+    everybody(&redmine);
+    let database = TestDatabase::migrated(db);
+    import(&database, &redmine, &[]).done();
+    let shorter = match db {
+        Sqlite => "substr(digests, 1, 96)",
+        Postgres => "substring(digests from 1 for 96)",
+    };
+    database.execute(&format!("UPDATE imported_users SET digests = {shorter}"));
+    redmine.choose_time_zone(5, "Berlin");
+    let said = import(&database, &redmine, &[]).done().stdout;
+    assert!(said.contains("people: 4 found, 0 added, 1 changed, 3 unchanged"), "{said}");
+    assert!(said.contains("user 5 (Bob): time zone changed; updated"), "{said}");
+}

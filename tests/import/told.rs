@@ -82,6 +82,8 @@ fn a_reader_of_postgresql_may_import() {
     let latchkey = command_line(&database).with("LATCHKEY_SOURCE", &url);
     let said = latchkey.run(&["import", "redmine", "--source-time-zone=UTC"]).done();
     assert!(said.stdout.contains("4 added"), "{}", said.stdout);
+    let without = "4 time zones of people (SELECT on user_preferences is not granted)";
+    assert!(said.stdout.contains(without), "{}", said.stdout);
     assert!(!format!("{}{}", said.stdout, said.stderr).contains("a-readers-password"));
     redmine.execute(&format!("DROP OWNED BY {reader};\nDROP ROLE {reader};"));
 }

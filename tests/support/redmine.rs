@@ -155,6 +155,10 @@ impl Redmine {
                  value varchar(40) DEFAULT '' NOT NULL, created_on {time} NOT NULL, updated_on {stamp});
              CREATE UNIQUE INDEX tokens_value ON tokens (value);
              CREATE INDEX index_tokens_on_user_id ON tokens (user_id);
+             CREATE TABLE user_preferences (
+                 id {id}, user_id integer DEFAULT 0 NOT NULL, others text, hide_mail {boolean} DEFAULT {yes},
+                 time_zone varchar(255));
+             CREATE INDEX index_user_preferences_on_user_id ON user_preferences (user_id);
              CREATE TABLE groups_users (group_id integer NOT NULL, user_id integer NOT NULL);
              CREATE UNIQUE INDEX groups_users_ids ON groups_users (group_id, user_id);
              CREATE TABLE auth_sources (
@@ -277,6 +281,12 @@ impl Redmine {
             "INSERT INTO email_addresses (user_id, address, is_default, created_on, updated_on)
              VALUES ({user_id}, '{address}', {default}, '2020-02-03 04:05:06', '2020-02-03 04:05:06')"
         ));
+    }
+
+    /// Chooses a time zone for a person, as they do on their account's page.
+    pub fn choose_time_zone(&self, user_id: i64, name: &str) {
+        self.execute(&format!("DELETE FROM user_preferences WHERE user_id = {user_id}"));
+        self.execute(&format!("INSERT INTO user_preferences (user_id, time_zone) VALUES ({user_id}, '{name}')"));
     }
 
     /// Adds a token; `used` goes into `updated_on`.
