@@ -1,12 +1,14 @@
 //! The way to the mail server (SMTP, RFC 5321), step by step. lettre speaks it; this says in words what happens.
 
+use std::fmt;
 use std::time::Duration;
 
 use lettre::address::Envelope;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{SmtpConnection, TlsParameters};
-use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 
 use crate::config::smtp_url::{Protection, SmtpUrl};
 
@@ -97,9 +99,10 @@ impl Connection {
     /// # Errors
     /// Returns [`NotSent`].
     pub fn send(&mut self, envelope: &Envelope, mail: &[u8]) -> Result<(), NotSent> {
-        match self.0.send(envelope, mail) {
-            Ok(_) => Ok(()),
+        match self.hand_over(envelope, &String::from_utf8_lossy(mail)) {
+            Ok(()) => Ok(()),
             Err(error) => {
+                self.0.abort();
                 let about = match error.status().map(u16::from) {
                     // It closes, or wants another way of signing in (RFC 4954): that is not about this mail.
                     Some(421 | 454 | 530 | 534 | 535 | 538) | None => Matter::Server,
@@ -111,10 +114,46 @@ impl Connection {
         }
     }
 
+    /// As lettre's own `send`, but the text and the dot that ends it go out together: after a small write of its own, the
+    /// dot would wait until the server has acknowledged the text, for 40 ms (Nagle's algorithm and delayed
+    /// acknowledgements), and lettre gives no way to set `TCP_NODELAY`.
+    fn hand_over(&mut self, envelope: &Envelope, mail: &str) -> Result<(), Error> {
+        let mut parameters = Vec::new();
+        let addresses = || envelope.to().iter().chain(envelope.from());
+        if addresses().any(|address| !AsRef::<str>::as_ref(address).is_ascii()) {
+            parameters.push(MailParameter::SmtpUtfEight);
+        }
+        if !mail.is_ascii() && self.0.server_info().supports_feature(Extension::EightBitMime) {
+            parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+        }
+        self.0.command(Mail::new(envelope.from().cloned(), parameters))?;
+        for address in envelope.to() {
+            self.0.command(Rcpt::new(address.clone(), Vec::new()))?;
+        }
+        self.0.command(Data)?;
+        self.0.command(Text(mail)).map(|_| ())
+    }
+
     /// Says goodbye.
     pub fn close(mut self) {
         // Whatever comes of it, the mails are sent.
         let _ = self.0.quit();
+    }
+}
+
+/// The text of a mail as it is sent (RFC 5321, 4.5.2): a dot at the beginning of a line is doubled, and a dot by itself ends
+/// it. Each line ends with CRLF, whatever it ended with: servers do not agree on what else ends one.
+struct Text<'a>(&'a str);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.strip_suffix('\n').unwrap_or(self.0);
+        for line in text.split('\n') {
+            let line = line.strip_suffix('\r').unwrap_or(line);
+            let dot = if line.starts_with('.') { "." } else { "" };
+            write!(f, "{dot}{line}\r\n")?;
+        }
+        f.write_str(".\r\n")
     }
 }
 
@@ -130,4 +169,32 @@ fn words_of(error: &Error) -> String {
         cause = error.source();
     }
     words.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn no_line_of_a_text_ends_it() {
+        let sent = |text: &str| Text(text).to_string();
+        assert_eq!(sent("one\r\ntwo\r\n"), "one\r\ntwo\r\n.\r\n");
+        assert_eq!(sent("one\r\n.\r\nMAIL FROM:<>"), "one\r\n..\r\nMAIL FROM:<>\r\n.\r\n");
+        assert_eq!(sent(".hidden\n.\nRSET"), "..hidden\r\n..\r\nRSET\r\n.\r\n");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_sent_is_read_again(mut lines in prop::collection::vec("[.a\r ]{0,4}", 0..8)) {
+            lines.push("the end".to_owned());
+            let sent = Text(&lines.join("\n")).to_string();
+            let body = sent.strip_suffix("\r\n.\r\n").expect("the end");
+            prop_assert!(!body.contains("\r\n.\r\n") && !body.starts_with(".\r\n"));
+            let read: Vec<&str> = body.split("\r\n").map(|line| line.strip_prefix('.').unwrap_or(line)).collect();
+            let meant: Vec<&str> = lines.iter().map(|line| line.strip_suffix('\r').unwrap_or(line)).collect();
+            prop_assert_eq!(read, meant);
+        }
+    }
 }
