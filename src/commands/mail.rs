@@ -24,7 +24,7 @@ pub enum Command {
 pub fn run(config: &Config, command: &Command) -> Result<(), Failure> {
     let Command::Test { address } = command;
     // Without LATCHKEY_URL, only its host is of interest here, and it is the one that is listened on.
-    let Some(settings) = config.mail(config.public_url(SocketAddr::from(([127, 0, 0, 1], 0)))) else {
+    let Some(settings) = config.mail(config.public_url(SocketAddr::from(([127, 0, 0, 1], 80)))) else {
         return Err(Failure("no mail server is set: set LATCHKEY_SMTP_URL and LATCHKEY_MAIL_FROM".to_owned()));
     };
     let message = letter::test_message(&settings, address.clone(), Clock::system().now());

@@ -1,6 +1,7 @@
 //! The way to the mail server (SMTP, RFC 5321), step by step. lettre speaks it; this says in words what happens.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use lettre::address::Envelope;
@@ -48,13 +49,13 @@ impl NotSent {
 }
 
 impl Connection {
-    /// Connects to the server, begins TLS and signs in, as `url` says, and introduces itself as `hello`. `tell` is called
+    /// Connects to the server, begins TLS and signs in, as `url` says, and introduces itself as the host `hello`. `tell` is called
     /// with each step that is done, in words.
     ///
     /// # Errors
     /// Returns [`NotSent`] with the step that failed.
     pub fn open(url: &SmtpUrl, hello: &str, mut tell: impl FnMut(String)) -> Result<Self, NotSent> {
-        let hello = ClientId::Domain(hello.to_owned());
+        let hello = introduction(hello);
         let no_tls = |error: &Error| NotSent::of_server("TLS cannot be used", error);
         let tls = match url.protection {
             Protection::Off => None,
@@ -84,6 +85,11 @@ impl Connection {
             tell("began TLS (STARTTLS)".to_owned());
         }
         if let Some(login) = &url.login {
+            if connection.server_info().get_auth_mechanism(&MECHANISMS).is_none() {
+                connection.abort();
+                let words = format!("{url} offers no way to sign in with a password; most servers do so only with TLS");
+                return Err(NotSent { words, about: Matter::Server });
+            }
             let credentials = Credentials::new(login.username.clone(), login.password().to_owned());
             if let Err(error) = connection.auth(&MECHANISMS, &credentials) {
                 connection.abort();
@@ -141,6 +147,15 @@ impl Connection {
     }
 }
 
+/// How a host introduces itself: servers refuse an IP address that is not written in brackets (RFC 5321, 4.1.3).
+fn introduction(host: &str) -> ClientId {
+    match host.parse() {
+        Ok(IpAddr::V4(address)) => ClientId::Ipv4(address),
+        Ok(IpAddr::V6(address)) => ClientId::Ipv6(address),
+        Err(_) => ClientId::Domain(host.to_owned()),
+    }
+}
+
 /// The text of a mail as it is sent (RFC 5321, 4.5.2): a dot at the beginning of a line is doubled, and a dot by itself ends
 /// it. Each line ends with CRLF, whatever it ended with: servers do not agree on what else ends one.
 struct Text<'a>(&'a str);
@@ -176,6 +191,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn an_ip_address_stands_in_brackets() {
+        for (host, said) in [
+            ("keys.example.org", "keys.example.org"),
+            ("192.0.2.1", "[192.0.2.1]"),
+            ("2001:db8::1", "[IPv6:2001:db8::1]"),
+        ] {
+            assert_eq!(introduction(host).to_string(), said);
+        }
+    }
 
     #[test]
     fn no_line_of_a_text_ends_it() {

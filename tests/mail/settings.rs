@@ -18,6 +18,7 @@ fn each_step_is_said() {
     let at = format!("127.0.0.1:{}", server.port);
     assert_eq!(said, format!("connected to {at}\n{at} took the mail for alice@example.org; it should arrive soon\n"));
     assert_eq!(server.mails()[0].to, ["alice@example.org"]);
+    assert_eq!(server.mails()[0].hello, "[127.0.0.1]", "servers refuse an IP address without brackets");
 }
 
 #[test]
@@ -46,6 +47,9 @@ fn tls_and_a_login_work_and_are_required() {
 fn what_does_not_work_is_said_with_what_to_do() {
     let server = MailServer::start();
     let at = format!("127.0.0.1:{}", server.port);
+    let with_login = format!("smtp://{}@{at}?tls=off", MailServer::LOGIN);
+    let refused = latchkey(&with_login).run(&TEST).refused(1);
+    assert!(refused.contains("offers no way to sign in with a password"), "{refused}");
     let refused = latchkey(&format!("smtp://{at}")).run(&TEST).refused(1);
     assert!(refused.contains("offers no TLS (STARTTLS), which is required; see LATCHKEY_SMTP_URL"), "{refused}");
     let url = format!("smtp://{at}?tls=off");

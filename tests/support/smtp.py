@@ -62,6 +62,7 @@ class Handler:
             "html": part("html"),
             "is_tls": server.transport.get_extra_info("ssl_object") is not None,
             "login": session.auth_data,
+            "hello": session.host_name,
         }
         name = f"mail-{next(numbers):04}.json"
         (FOLDER / "part").write_text(json.dumps(kept))

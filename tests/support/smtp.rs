@@ -31,6 +31,8 @@ pub struct ReceivedMail {
     pub html: Option<String>,
     pub is_tls: bool,
     pub login: Option<String>,
+    /// How the client introduced itself.
+    pub hello: String,
 }
 
 impl ReceivedMail {
