@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import admission, lists, load, report
+from . import admission, lists, load, mail, report
 from .databases import add_people_with_keys, fill_with_tokens, mistyped, secrets
 from .proxies import HOST, Nginx, add_service_with_tokens
 from .runs import DATABASES, PROGRAMS, ROUNDS, SECONDS, WORK, fresh_database, say, server, signed_in, spread
@@ -71,6 +71,7 @@ def run():
             "growth": growth(kind),
             "lists": lists.measure(kind),
             "admission": admission.measure(kind),
+            "mail": mail.measure(kind),
         }
     results["load_after"] = os.getloadavg()
     RESULT.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

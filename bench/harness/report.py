@@ -91,6 +91,11 @@ def others(measured):
         title = f"nginx asks about a member of a group of {number:,}"
         lines.append([title, *with_spread(admission[name], "{:.0f} requests/s")])
     lines.append(["  share that is left", *with_spread(admission["many_of_few"], "{:.3f}")])
+    mail = measured["mail"]
+    for name, number in mail["waiting"].items():
+        lines.append([f"{CURRENT}, {number:,} mails wait", *with_spread(mail[name], "{:.0f} requests/s")])
+    lines.append(["  share that is left", *with_spread(mail["many_of_none"], "{:.3f}")])
+    lines.append([f"{mail['sent']:,} mails to a local server", f"{mail['sent_a_second']:.0f} mails/s"])
     what = f"UPDATEs for {updates['requests']:,} requests with one key, three processes, in {updates['seconds']:.0f} s"
     return columns(lines, "<><<") + f"\n{what}: {updates['updates']}"
 
@@ -144,6 +149,10 @@ def targets(results, titles):
         line(title, "start to first 200", "≤ 100 ms", start, start <= 100, "{:.0f}")
         share = measured["admission"]["many_of_few"]["median"]
         line(title, "admission by 10,000 members, of that by ten", "≥ 0.98", share, share >= 0.98, "{:.3f}")
+        share = measured["mail"]["many_of_none"]["median"]
+        line(title, "requests while 100,000 mails wait, of those without", "≥ 0.97", share, share >= 0.97, "{:.3f}")
+        sent = measured["mail"]["sent_a_second"]
+        line(title, "mails that one process sends", "≥ 200/s", sent, sent >= 200, "{:.0f}")
         updates = measured["updates"]
         reached = updates["updates"] in (1, 2) and updates["requests"] >= 100_000 and updates["seconds"] < 60
         line(title, "UPDATEs for 100,000 requests", "1 (or 2)", updates["updates"], reached, "{}")
