@@ -141,7 +141,7 @@ mod tests {
         assert_stored!(Access, "read write", otherwise Read);
         assert_stored!(
             TokenAction,
-            "api feeds access session autologin recovery register twofa_backup_code unknown",
+            "api feeds access session autologin recovery new_address register twofa_backup_code unknown",
             otherwise Unknown
         );
         assert_stored!(

@@ -211,3 +211,20 @@ async fn a_program_has_the_person_choose_their_password(#[values(Sqlite, Postgre
     }
     assert_eq!(site.visitor().try_sign_in("dora", NEW).await.status, 422);
 }
+
+/// A mailbox alone is not enough for an account with a second factor.
+#[rstest]
+#[tokio::test]
+async fn a_second_factor_is_still_asked_for(#[values(Sqlite, Postgres)] db: Db) {
+    let (site, server) = site_with_mail(db).await;
+    let alice = site.add_user("alice").await;
+    site.set_user(&alice, "twofa_scheme = 'totp'");
+    ask(&site, "alice").await;
+    let link = server.received(1).await[0].link(CHOOSE);
+    let visitor = site.visitor();
+    visitor.get(path_of(&site, &link)).await;
+    assert_eq!(choose(&visitor, NEW).await.location(), "/login?notice=password_chosen");
+    assert!(!visitor.is_signed_in().await);
+    let refused = visitor.try_sign_in("alice", NEW).await;
+    assert!(refused.status == 422 && refused.shows("second factor"), "{}", refused.text());
+}
