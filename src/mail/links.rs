@@ -3,7 +3,7 @@
 //! longer works.
 
 use chrono::TimeDelta;
-use diesel::QueryResult;
+use diesel::{OptionalExtension, QueryResult};
 
 use super::correspondence::Addressee;
 use crate::clock::Timestamp;
@@ -42,10 +42,11 @@ pub fn issue(
     // Nobody is told which of these it was.
     let may_follow =
         |user: &User| user.is_active() && !user.is_service_account() && (is_of_address || user.password_hash.is_some());
+    // As it is under the lock: an address may just have been changed.
+    let found = found.map(|user| User::lock_row(connection, user.id).optional()).transpose()?.flatten();
     let Some(user) = found.filter(may_follow) else {
         return Ok(Err("nobody with a password has this login or address"));
     };
-    User::lock_row(connection, user.id)?;
     let (action, path, address) = match mail.kind {
         MailKind::NewAddress => {
             // The link confirms the address that is asked for now, so only that one may get it.

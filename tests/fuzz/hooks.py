@@ -59,8 +59,9 @@ def map_case(context, case):
     if case.path == "/my/tokens/{id}.json" and case.method == "PATCH" and case.meta.generation.mode.is_positive and number % 4:
         # One of those that stay.
         case.path_parameters["id"] = 4 + 2 * (number % 13)
-    if case.path.startswith("/users/{id}") and case.method == "PUT" and case.meta.generation.mode.is_positive and number % 4:
-        case.path_parameters["id"] = 5 + number % 25
+    if case.path.startswith("/users/{id}") and case.method == "PUT" and case.meta.generation.mode.is_positive:
+        # One of those that stay.
+        case.path_parameters["id"] = 6 + 2 * (number % 12)
     if case.path.startswith("/my/service-accounts/") and case.meta.generation.mode.is_positive and number % 8:
         case.path_parameters["service_account"] = ACCOUNT
         if "id" in case.path_parameters:
@@ -86,8 +87,9 @@ def map_case(context, case):
     if case.path == "/my/tokens.json" and case.method == "GET" and case.meta.generation.mode.is_positive:
         filters = [name for name in ("unused_since", "expires_before") if name in (case.query or {})]
         case.query = {**(case.query or {}), **dict.fromkeys(filters, TIMES[number % len(TIMES)])}
-    if case.method == "DELETE" and case.path.startswith("/users") and number % 8:
-        # Most people stay, so that there is somebody to ask about.
+    is_to_stay = str((case.path_parameters or {}).get("id"))[-1:] in "02468"
+    if case.method == "DELETE" and case.path.startswith("/users") and (number % 8 or is_to_stay):
+        # Most people stay, half of them always, so that there is somebody to ask about.
         case.query = {"lock": "lock"}
     if case.path.startswith(("/my/tokens", "/admin/services", "/admin/groups")) and number % 4:
         # The others have no keys, and make none like that.
