@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 
 from . import load
 from .databases import add_people_with_keys, secrets
-from .runs import PROGRAMS, ROUNDS, SECONDS, WORK, fresh_database, say, spread
+from .runs import CURRENT, KEY_HEADER, PROGRAMS, ROUNDS, SECONDS, WORK, fresh_database, say, spread
 from .servers import Server
 
-CURRENT, KEY_HEADER = "/users/current.json", "X-Redmine-API-Key"
 WAITING = {"none": 0, "many": 100_000}
 SENT = 10_000
 # A person has one mail of a kind in an hour: so many people.

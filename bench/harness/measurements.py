@@ -13,7 +13,8 @@ from pathlib import Path
 from . import admission, lists, load, mail, report
 from .databases import add_people_with_keys, fill_with_tokens, mistyped, secrets
 from .proxies import HOST, Nginx, add_service_with_tokens
-from .runs import DATABASES, PROGRAMS, ROUNDS, SECONDS, WORK, fresh_database, say, server, signed_in, spread
+from .runs import CURRENT, DATABASES, KEY_HEADER, PROGRAMS, ROUNDS, SECONDS, WORK
+from .runs import fresh_database, say, server, signed_in, spread
 from .servers import MemoryWatch, Server
 
 KEYS = 10_000
@@ -25,9 +26,6 @@ UPDATE_REQUESTS = 100_000
 GROWTH = [int(size) for size in os.environ.get("BENCH_GROWTH", "1000,100000,5000000").split(",")]
 
 RESULT = Path("target/bench.json")
-
-CURRENT = "/users/current.json"
-KEY_HEADER = "X-Redmine-API-Key"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The table, as text."""
 
-CURRENT = "/users/current.json"
+from .runs import CURRENT
+
 TITLES = ["SQLite", "PostgreSQL"]
 
 

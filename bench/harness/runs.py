@@ -19,6 +19,9 @@ WORK = Path("target/bench").resolve()
 
 PASSWORD = "a password of the bench"
 
+CURRENT = "/users/current.json"
+KEY_HEADER = "X-Redmine-API-Key"
+
 
 def say(text):
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr)

@@ -1,5 +1,6 @@
 //! Whoever has followed the link of a mail. Only the mailbox has its secret, so that nobody has to sign in to act by it.
 
+use std::slice;
 use std::sync::Arc;
 
 use actix_session::Session;
@@ -9,21 +10,13 @@ use super::mandate::{Grant, Mandate};
 use super::verify::{Credential, verify_token};
 use crate::app::App;
 use crate::http::error::AppError;
-use crate::models::keys::token::{Token, TokenAction};
+use crate::models::keys::token::Token;
+use crate::models::mails::link::MailLink;
 use crate::models::people::user::User;
 use crate::secret::Secret;
 
 /// The most characters of a token that are kept. None is as long, and a cookie has room for some thousand.
 const LONGEST: usize = 254;
-
-/// What a link is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MailLink {
-    /// Somebody chooses a password.
-    Password,
-    /// Somebody confirms a new mail address.
-    Address,
-}
 
 /// Somebody who has followed such a link.
 pub struct ByLink {
@@ -41,13 +34,6 @@ impl MailLink {
         match self {
             Self::Password => "recovery",
             Self::Address => "new_address",
-        }
-    }
-
-    fn actions(self) -> &'static [TokenAction] {
-        match self {
-            Self::Password => &[TokenAction::Recovery],
-            Self::Address => &[TokenAction::NewAddress],
         }
     }
 
@@ -76,7 +62,8 @@ impl MailLink {
         session: &Session,
     ) -> Result<Option<ByLink>, AppError> {
         let Ok(Some(token)) = session.get::<String>(self.entry()) else { return Ok(None) };
-        let found = verify_token(app, request, self.actions(), &Secret::presented(token), |_| true).await?;
+        let found =
+            verify_token(app, request, slice::from_ref(self.action()), &Secret::presented(token), |_| true).await?;
         let Ok((token, user)) = found else { return Ok(None) };
         let grant = Grant::new(&user, Credential::Token(token.clone()));
         let mandate = Mandate::of(app, request, &user, grant)?;

@@ -365,10 +365,12 @@ impl Redmine {
                 " FROM tokens WHERE action IN ('api', 'feeds') AND user_id BETWEEN {first} AND {last} ORDER BY id"
             );
         let tokens = self.source.rows(&tokens)?;
-        let time_zones = self.source.select(["user_id", "time_zone"])
-            + &format!(" FROM user_preferences WHERE user_id BETWEEN {first} AND {last} ORDER BY id");
         let time_zones = match self.time_zones {
-            TimeZones::Read => Some(self.source.rows(&time_zones)?),
+            TimeZones::Read => {
+                let query = self.source.select(["user_id", "time_zone"])
+                    + &format!(" FROM user_preferences WHERE user_id BETWEEN {first} AND {last} ORDER BY id");
+                Some(self.source.rows(&query)?)
+            }
             TimeZones::Denied | TimeZones::Absent => None,
         };
         Ok(Some(Page { users, mails, tokens, time_zones }))

@@ -8,16 +8,12 @@ use diesel::{OptionalExtension, QueryResult};
 use super::correspondence::Addressee;
 use crate::clock::Timestamp;
 use crate::db::DbConnection;
-use crate::models::keys::token::{Token, TokenAction};
-use crate::models::mails::kind::MailKind;
+use crate::models::keys::token::Token;
+use crate::models::mails::link::MailLink;
 use crate::models::mails::outbox::{self, TakenMail};
 use crate::models::people::new_address::NewAddress;
 use crate::models::people::user::User;
 
-/// The page on which somebody chooses a new password.
-pub const PASSWORD_PATH: &str = "/lost-password/choose";
-/// The page on which somebody confirms a new mail address.
-pub const ADDRESS_PATH: &str = "/new-address";
 /// A person gets so many links for a password within an hour, however often somebody asks for them.
 const MOST_AN_HOUR: i64 = 3;
 
@@ -27,7 +23,7 @@ const MOST_AN_HOUR: i64 = 3;
 /// Returns an error if a query fails.
 pub fn issue(
     connection: &mut DbConnection,
-    mail: &TakenMail,
+    (mail, link): (&TakenMail, MailLink),
     now: Timestamp,
 ) -> QueryResult<Result<Addressee, &'static str>> {
     let found = match (mail.user_id, &mail.address) {
@@ -38,33 +34,33 @@ pub fn issue(
         },
         (None, None) => None,
     };
-    let is_of_address = mail.kind == MailKind::NewAddress;
     // Nobody is told which of these it was.
-    let may_follow =
-        |user: &User| user.is_active() && !user.is_service_account() && (is_of_address || user.password_hash.is_some());
+    let may_follow = |user: &User| {
+        user.is_active() && !user.is_service_account() && (link != MailLink::Password || user.password_hash.is_some())
+    };
     // As it is under the lock: an address may just have been changed.
     let found = found.map(|user| User::lock_row(connection, user.id).optional()).transpose()?.flatten();
     let Some(user) = found.filter(may_follow) else {
         return Ok(Err("nobody with a password has this login or address"));
     };
-    let (action, path, address) = match mail.kind {
-        MailKind::NewAddress => {
+    let address = match link {
+        MailLink::Address => {
             // The link confirms the address that is asked for now, so only that one may get it.
             let new = NewAddress::of(connection, user.id)?.map(|new| new.address);
             let Some(address) = new.filter(|new| mail.address.as_ref() == Some(new)) else {
                 return Ok(Err("the person no longer asks for this address"));
             };
-            (TokenAction::NewAddress, ADDRESS_PATH, address)
+            address
         }
-        kind => {
-            if outbox::sent_with_links(connection, (&user, kind), now - TimeDelta::hours(1))? >= MOST_AN_HOUR {
+        MailLink::Password => {
+            if outbox::sent_with_links(connection, (&user, mail.kind), now - TimeDelta::hours(1))? >= MOST_AN_HOUR {
                 return Ok(Err("the person has been sent three of these within an hour"));
             }
             outbox::is_for(connection, mail, user.id)?;
-            (TokenAction::Recovery, PASSWORD_PATH, user.mail.clone())
+            user.mail.clone()
         }
     };
-    let (_, secret) = Token::issue(connection, user.id, action, now)?;
-    let link = Some(format!("{path}?token={}", secret.expose()));
-    Ok(Ok(Addressee { address, person: user, link }))
+    let (_, secret) = Token::issue(connection, user.id, *link.action(), now)?;
+    let link = format!("{}?token={}", link.path(), secret.expose());
+    Ok(Ok(Addressee { address, person: user, link: Some(link) }))
 }

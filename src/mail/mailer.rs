@@ -274,8 +274,8 @@ impl Sender {
 
     /// Whom a mail goes to, or why nobody gets it.
     fn addressee(&self, mail: &TakenMail, now: Timestamp) -> Result<Result<Addressee, &'static str>, DbError> {
-        if mail.kind.has_link() {
-            return self.write(|tx| links::issue(tx, mail, now));
+        if let Some(link) = mail.kind.link() {
+            return self.write(|tx| links::issue(tx, (mail, link), now));
         }
         let Some(id) = mail.user_id else { return Ok(Err("it is for nobody")) };
         let person = self.database.read_now(move |connection| User::find(connection, id))?;

@@ -209,7 +209,7 @@ impl Words<'_> {
     /// One of the things that it tells.
     pub fn item(&self, facts: &Facts) -> Item {
         let mut said: Vec<(&'static str, String)> = Vec::new();
-        if self.kind.has_link() {
+        if self.kind.link().is_some() {
             said.push(("Login", self.about.person.login.clone()));
         }
         if let Some(KeyFacts { title, hint, .. }) = &facts.key {

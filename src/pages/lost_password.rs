@@ -7,22 +7,22 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::form::{Field, error_summary};
-use super::shell::{Flash, Shell, page, see_other, see_other_with};
+use super::shell::{Flash, Shell, page, see_other_with};
 use crate::app::App;
-use crate::auth::credentials::{Password, parameter};
+use crate::auth::credentials::Password;
 use crate::auth::passwords::new_password::{NewPassword, Owner};
-use crate::callers::mail_link::{ByLink, MailLink};
+use crate::callers::mail_link::ByLink;
 use crate::callers::posted_form::Posted;
 use crate::callers::recovery::{self, Asked};
 use crate::callers::session_user::MaybeSignedIn;
 use crate::db::DbError;
 use crate::http::error::AppError;
-use crate::mail::links::PASSWORD_PATH;
 use crate::models::event::{EventAction, NewEvent};
 use crate::models::keys::token::Token;
+use crate::models::mails::link::MailLink;
 use crate::models::people::user::{User, UserField};
 use crate::models::rules::FieldError;
-use crate::pages::mail::over_page;
+use crate::pages::mail::{over_page, take_token};
 
 #[derive(Template)]
 #[template(path = "lost_password/ask.html")]
@@ -103,8 +103,7 @@ pub async fn send(
     }
 }
 
-/// `GET /lost-password/choose`. The link of the mail has the token in its query. It is moved to the cookie, so that it
-/// stands in no address bar, history or `Referer`.
+/// `GET /lost-password/choose`, to which the link of the mail leads.
 ///
 /// # Errors
 /// Returns an error if a query fails.
@@ -114,9 +113,8 @@ pub async fn choose(
     session: Session,
     MaybeSignedIn(_): MaybeSignedIn,
 ) -> Result<HttpResponse, AppError> {
-    if let Some(token) = parameter(request.query_string(), "token") {
-        MailLink::Password.keep(&session, &token)?;
-        return Ok(see_other(&app.url.path(PASSWORD_PATH)));
+    if let Some(moved) = take_token(MailLink::Password, &app, &request, &session)? {
+        return Ok(moved);
     }
     match MailLink::Password.followed(&app, &request, &session).await? {
         Some(ByLink { user, .. }) => answer(StatusCode::OK, Shell::of(&app, &request, &session)?, &user, &[]),

@@ -4,6 +4,7 @@ use diesel::deserialize::FromSqlRow;
 use diesel::expression::AsExpression;
 use diesel::sql_types::Text;
 
+use super::link::MailLink;
 use crate::models::event::action::EventAction;
 use crate::models::text_enum::{stored_as_text, text_enum};
 
@@ -73,14 +74,34 @@ impl MailKind {
         !self.is_optional() && self != Self::Unknown
     }
 
-    /// Whether it has a link with a secret, by which the person chooses a password or confirms an address.
-    pub fn has_link(self) -> bool {
-        matches!(self, Self::Recovery | Self::AccountMade | Self::NewAddress)
+    /// The link with a secret that it has.
+    pub fn link(self) -> Option<MailLink> {
+        match self {
+            Self::Recovery | Self::AccountMade => Some(MailLink::Password),
+            Self::NewAddress => Some(MailLink::Address),
+            Self::KeyMade
+            | Self::KeyReset
+            | Self::KeyRotated
+            | Self::KeyWidened
+            | Self::KeyLeaked
+            | Self::KeySuspended
+            | Self::KeyToEnd
+            | Self::KeyExpiring
+            | Self::KeyMissed
+            | Self::PasswordChanged
+            | Self::MailChanged
+            | Self::NewAddressAsked
+            | Self::SecondFactorChanged
+            | Self::Locked
+            | Self::NewSignIn
+            | Self::Weekly
+            | Self::Unknown => None,
+        }
     }
 
     /// Whether what comes up within an hour is put together into one mail. Whoever is to follow a link waits for it.
     pub fn is_put_together(self) -> bool {
-        !self.has_link()
+        self.link().is_none()
     }
 
     /// Whether somebody whose account is locked is told, too: what happened just before may be why it is.

@@ -3,6 +3,7 @@
 pub mod expiring;
 pub mod facts;
 pub mod kind;
+pub mod link;
 pub mod outbox;
 pub mod told;
 pub mod weekly;

@@ -5,21 +5,20 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use super::over_page;
+use super::{over_page, take_token};
 use crate::app::App;
-use crate::auth::credentials::parameter;
 use crate::callers::confirmation::Harmless;
-use crate::callers::mail_link::{ByLink, MailLink};
+use crate::callers::mail_link::ByLink;
 use crate::callers::posted_form::{NoFields, Posted};
 use crate::callers::recovery::is_offered;
 use crate::callers::session_user::MaybeSignedIn;
 use crate::db::DbError;
 use crate::http::error::AppError;
-use crate::mail::links::ADDRESS_PATH;
+use crate::models::mails::link::MailLink;
 use crate::models::people::new_address::NewAddress;
 use crate::models::people::user::SaveError;
 use crate::models::rules::messages;
-use crate::pages::shell::{Flash, Shell, page, see_other, see_other_with};
+use crate::pages::shell::{Flash, Shell, page, see_other_with};
 
 #[derive(Template)]
 #[template(path = "mail/new_address.html")]
@@ -32,8 +31,7 @@ struct ConfirmPage {
     errors: Vec<(&'static str, String)>,
 }
 
-/// `GET /new-address`. The link of the mail has the token in its query. It is moved to the cookie, so that it stands in no
-/// address bar, history or `Referer`.
+/// `GET /new-address`, to which the link of the mail leads.
 ///
 /// # Errors
 /// Returns an error if a query fails.
@@ -43,9 +41,8 @@ pub async fn show(
     session: Session,
     MaybeSignedIn(_): MaybeSignedIn,
 ) -> Result<HttpResponse, AppError> {
-    if let Some(token) = parameter(request.query_string(), "token") {
-        MailLink::Address.keep(&session, &token)?;
-        return Ok(see_other(&app.url.path(ADDRESS_PATH)));
+    if let Some(moved) = take_token(MailLink::Address, &app, &request, &session)? {
+        return Ok(moved);
     }
     answer(StatusCode::OK, &app, (&request, &session), Vec::new()).await
 }
